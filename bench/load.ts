@@ -1,0 +1,214 @@
+/**
+ * The load of the ingest benchmark, a process of its own: sensors that publish QoS 1 over plain
+ * sockets. Packets are encoded once; between sends only the digits of the time, one digit of the
+ * value and the packet id are patched in place, so that the load is never the bottleneck and no two
+ * readings are equal.
+ *
+ *   node bench/load.ts '{"port":1883,"connections":100,"window":200,"seriesPerConnection":1,...}'
+ *
+ * Prints one JSON object when the time is over.
+ */
+
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+
+export type LoadOptions = {
+  readonly port: number;
+  readonly connections: number;
+  /** Messages of one connection that wait for their PUBACK. */
+  readonly window: number;
+  /** Topics one connection publishes to in turn. */
+  readonly seriesPerConnection: number;
+  readonly warmupMs: number;
+  readonly measureMs: number;
+  /** Messages per second over all connections; 0 for as fast as the PUBACKs come. */
+  readonly rate: number;
+};
+
+export type LoadResult = {
+  readonly messages: number;
+  readonly seconds: number;
+  readonly pubackMs: { readonly p50: number; readonly p99: number };
+  readonly cpuSeconds: number;
+};
+
+/** 7 keys, 97 bytes, one reading; the server is told to ignore the rest. */
+const PAYLOAD = `{"ts":1764000000000,"temperature":21.50,"unit":"Cel","status":"ok","rssi":-67,"fw":"1.4.2","b":3.6}`;
+const START_MS = 1_764_000_000_000;
+const TS_DIGITS = 13;
+const LATENCY_SAMPLES = 200_000;
+
+class Sensor {
+  readonly #socket: Socket;
+  readonly #window: number;
+  /** `window` packets one after another, so that a burst is one write. */
+  readonly #packets: Buffer;
+  readonly #packetBytes: number;
+  readonly #tsOffset: number;
+  readonly #idOffset: number;
+  readonly #sentAt: Float64Array;
+  #timeMs = START_MS;
+  #next = 0;
+  #inFlight = 0;
+  #partial = 0;
+  messages = 0;
+  onAck: (latencyMs: number) => void = () => {};
+
+  constructor(socket: Socket, options: { readonly index: number; readonly window: number; readonly series: number }) {
+    this.#socket = socket;
+    this.#window = options.window;
+    const packets: Buffer[] = [];
+    for (let slot = 0; slot < options.window; slot++) {
+      packets.push(publishPacket(options.index * options.series + (slot % options.series)));
+    }
+    this.#packetBytes = packets[0]!.length;
+    this.#packets = Buffer.concat(packets);
+    const first = packets[0]!;
+    this.#tsOffset = first.indexOf(String(START_MS));
+    this.#idOffset = idOffsetOf(first);
+    this.#sentAt = new Float64Array(options.window);
+    socket.on("data", (bytes: Buffer) => this.#receive(bytes));
+  }
+
+  get free(): number {
+    return this.#window - this.#inFlight;
+  }
+
+  /** Sends up to `count` messages in one write (two where the ring of packets wraps). */
+  send(count: number): void {
+    let left = Math.min(count, this.free);
+    const now = performance.now();
+    while (left > 0) {
+      const run = Math.min(left, this.#window - this.#next);
+      for (let slot = this.#next; slot < this.#next + run; slot++) this.#patch(slot, now);
+      const from = this.#next * this.#packetBytes;
+      this.#socket.write(this.#packets.subarray(from, from + run * this.#packetBytes));
+      this.#next = (this.#next + run) % this.#window;
+      this.#inFlight += run;
+      left -= run;
+    }
+  }
+
+  #patch(slot: number, now: number): void {
+    const packet = slot * this.#packetBytes;
+    this.#sentAt[slot] = now;
+    this.#timeMs += 1;
+    let digits = this.#timeMs;
+    for (let at = packet + this.#tsOffset + TS_DIGITS - 1; at >= packet + this.#tsOffset; at--) {
+      const tens = Math.floor(digits / 10);
+      this.#packets[at] = 48 + (digits - tens * 10);
+      digits = tens;
+    }
+    this.#packets.writeUInt16BE(slot + 1, packet + this.#idOffset);
+  }
+
+  #receive(bytes: Buffer): void {
+    const total = this.#partial + bytes.length;
+    const acks = Math.floor(total / 4);
+    this.#partial = total % 4;
+    if (acks === 0) return;
+    this.messages += acks;
+    this.#inFlight -= acks;
+    const oldest = (this.#next - this.#inFlight - 1 + 2 * this.#window) % this.#window;
+    this.onAck(performance.now() - this.#sentAt[oldest]!);
+  }
+}
+
+function idOffsetOf(packet: Buffer): number {
+  const header = packet[1]! < 128 ? 2 : 3;
+  return header + 2 + packet.readUInt16BE(header);
+}
+
+function publishPacket(device: number): Buffer {
+  const topic = Buffer.from(`plant/line${device % 8}/d${String(device).padStart(5, "0")}/state`);
+  const payload = Buffer.from(PAYLOAD);
+  const length = 2 + topic.length + 2 + payload.length;
+  const header = length < 128 ? [0x32, length] : [0x32, 0x80 | (length & 127), length >> 7];
+  const size = Buffer.alloc(2);
+  size.writeUInt16BE(topic.length);
+  return Buffer.concat([Buffer.from(header), size, topic, Buffer.from([0, 1]), payload]);
+}
+
+function connectPacket(clientId: string): Buffer {
+  const id = Buffer.from(clientId);
+  return Buffer.concat([
+    Buffer.from([0x10, 12 + id.length, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, id.length]),
+    id,
+  ]);
+}
+
+async function openSensor(index: number, options: LoadOptions): Promise<Sensor> {
+  const socket = connect({ host: "127.0.0.1", port: options.port, noDelay: true });
+  await once(socket, "connect");
+  socket.write(connectPacket(`load-${index}`));
+  const [connack] = (await once(socket, "data")) as [Buffer];
+  if (connack[0] !== 0x20 || connack[3] !== 0) throw new Error("the server refused a connection");
+  return new Sensor(socket, { index, window: options.window, series: options.seriesPerConnection });
+}
+
+export async function runLoad(options: LoadOptions): Promise<LoadResult> {
+  const sensors: Sensor[] = [];
+  for (let index = 0; index < options.connections; index += 50) {
+    const some = Array.from({ length: Math.min(50, options.connections - index) }, (_, k) => openSensor(index + k, options));
+    sensors.push(...(await Promise.all(some)));
+  }
+  const latencies: number[] = [];
+  let measuring = false;
+  for (const sensor of sensors) {
+    sensor.onAck = (latencyMs) => {
+      if (measuring && latencies.length < LATENCY_SAMPLES) latencies.push(latencyMs);
+      if (options.rate === 0) sensor.send(sensor.free);
+    };
+  }
+  const stopSending = options.rate === 0 ? startFlood(sensors) : startPaced(sensors, options.rate);
+  await sleep(options.warmupMs);
+  const before = sensors.reduce((sum, sensor) => sum + sensor.messages, 0);
+  const cpuBefore = process.cpuUsage();
+  const startedAt = performance.now();
+  measuring = true;
+  process.stdout.write(`${JSON.stringify({ event: "measuring" })}\n`);
+  await sleep(options.measureMs);
+  measuring = false;
+  const seconds = (performance.now() - startedAt) / 1000;
+  const messages = sensors.reduce((sum, sensor) => sum + sensor.messages, 0) - before;
+  const cpu = process.cpuUsage(cpuBefore);
+  stopSending();
+  latencies.sort((a, b) => a - b);
+  return {
+    messages,
+    seconds,
+    pubackMs: { p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) },
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+  };
+}
+
+function startFlood(sensors: readonly Sensor[]): () => void {
+  for (const sensor of sensors) sensor.send(sensor.free);
+  return () => {};
+}
+
+/** Each sensor in turn sends one message, so that every read of the server brings one. */
+function startPaced(sensors: readonly Sensor[], rate: number): () => void {
+  const startedAt = performance.now();
+  let sent = 0;
+  const timer = setInterval(() => {
+    const due = Math.floor(((performance.now() - startedAt) * rate) / 1000);
+    for (let tries = 0; sent < due && tries < sensors.length; tries++, sent++) {
+      sensors[sent % sensors.length]!.send(1);
+    }
+  }, 1);
+  return () => clearInterval(timer);
+}
+
+function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+if (import.meta.main) {
+  const result = await runLoad(JSON.parse(process.argv[2] ?? "{}") as LoadOptions);
+  process.stdout.write(`${JSON.stringify({ event: "done", ...result })}\n`, () => process.exit(0));
+}

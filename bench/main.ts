@@ -1,0 +1,75 @@
+/**
+ * `npm run -s bench -- <name> [--json] [--tiny]`: one benchmark, one question. With --json one line
+ * with one JSON object on stdout, else something for people. --tiny runs it with tiny inputs: the
+ * figures are then worth nothing, but it is seen to run.
+ */
+
+import { parseArgs } from "node:util";
+
+/** A benchmark as this program sees it: figures for machines, text for people. */
+type Benchmark = {
+  readonly question: string;
+  readonly run: (tiny: boolean) => Promise<{ readonly figures: object; readonly text: string }>;
+};
+
+/** Each is loaded when it is asked for. */
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  ingest: {
+    question: "What does one message cost, from the socket to a synced log and an updated window?",
+    run: async (tiny) => {
+      const { defaults, runIngest } = await import("./ingest.ts");
+      const options = tiny ? { rounds: 1, warmupMs: 200, measureMs: 500 } : defaults;
+      const figures = await runIngest(options);
+      return { figures, text: JSON.stringify(figures, undefined, 2) };
+    },
+  },
+  operators: {
+    question: "What does one reading cost in each operator, in nanoseconds and in bytes of state?",
+    run: async (tiny) => {
+      const { defaults, run, textOf, tinyOptions } = await import("./operators.ts");
+      const figures = run(tiny ? tinyOptions : defaults);
+      return { figures, text: textOf(figures) };
+    },
+  },
+};
+
+const EXIT_USAGE = 2;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(words: readonly string[]): Promise<number> {
+  const options = {
+    json: { type: "boolean" },
+    tiny: { type: "boolean" },
+    help: { type: "boolean" },
+  } as const;
+  let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
+  try {
+    parsed = parseArgs({ args: [...words], options, allowPositionals: true });
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage()}`);
+    return EXIT_USAGE;
+  }
+  const { values, positionals } = parsed;
+  if (values.help === true) {
+    console.log(usage());
+    return 0;
+  }
+  const [name = "", ...rest] = positionals;
+  const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+  if (benchmark === undefined || rest.length > 0) {
+    console.error(usage());
+    return EXIT_USAGE;
+  }
+  const { figures, text } = await benchmark.run(values.tiny === true);
+  console.log(values.json === true ? JSON.stringify(figures) : text);
+  return 0;
+}
+
+function usage(): string {
+  const width = Math.max(...Object.keys(benchmarks).map((name) => name.length));
+  const lines = Object.entries(benchmarks).map(
+    ([name, { question }]) => `  ${name.padEnd(width)}  ${question}`,
+  );
+  return ["usage: npm run -s bench -- <name> [--json] [--tiny]", "", ...lines].join("\n");
+}

@@ -1,0 +1,283 @@
+/**
+ * The agent: opens what it is made of, in order, and closes it in the opposite order.
+ *
+ *   state store -> log -> replay -> loop -> drain -> HTTP -> MQTT
+ *
+ * Listeners open last, so that nobody is acknowledged before recovery is complete; they close first,
+ * so that everything received is appended, applied and committed before the stores close.
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import type { Clock, Disk, Kv, Net, Random } from "../core/doors.ts";
+import type { Fault } from "../core/faults.ts";
+import { limits } from "../core/limits.ts";
+import type { Alert } from "../core/record.ts";
+import { sourceId } from "../core/units.ts";
+import type { LedgerView } from "../edge-ops/ledger.ts";
+import { readDeadLetters } from "../store/dead-letters.ts";
+import { type Drain, openDrain } from "../sync/drain.ts";
+import { openFileUplink } from "../sync/file-uplink.ts";
+import { ClockTrust } from "./clock-trust.ts";
+import { type Config, dataflowSpecOf } from "./config/config.ts";
+import { type HttpServer, openHttp } from "./http/server.ts";
+import { Feeder } from "./ingest/feeder.ts";
+import { createIntake, type Intake } from "./ingest/intake.ts";
+import { type Front, openFront } from "./ingest/mqtt/front.ts";
+import { createUsers } from "./ingest/mqtt/users.ts";
+import { Loop } from "./loop.ts";
+import { Outputs } from "./outputs.ts";
+import { type Recovery, recover } from "./recovery.ts";
+import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
+import { version } from "./version.ts";
+
+export type Doors = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly net: Net;
+  readonly kv: Kv;
+};
+
+export type AgentOptions = {
+  readonly config: Config;
+  readonly doors: Doors;
+  readonly logDirectory: string;
+  /** Whether MQTT and HTTP listen. */
+  readonly listen: boolean;
+  /** The agent cannot go on: close it. Called once. */
+  readonly onFailed: (fault: Fault) => void;
+  /** Everything is closed. */
+  readonly onClosed: () => Promise<void>;
+};
+
+type Parts = {
+  readonly options: AgentOptions;
+  readonly recovery: Recovery;
+  readonly intake: Intake;
+  readonly outputs: Outputs;
+  readonly loop: Loop;
+  readonly drain: Drain;
+  readonly feeder: Feeder;
+  readonly clockTrust: ClockTrust;
+};
+
+/** Rejects with a Fault of any of its parts; what was open is closed again. */
+export async function openAgent(options: AgentOptions): Promise<Agent> {
+  const { config, doors, logDirectory } = options;
+  const { clock, random, disk, kv } = doors;
+  const outputs = new Outputs(config.agent);
+  const recovery = await recover({
+    disk,
+    kv,
+    random,
+    logDirectory,
+    logBytesMax: config.logBytesMax,
+    outputs,
+  });
+  const { catalog, dataflow, store } = recovery;
+  const clockTrust = new ClockTrust(recovery.clock);
+  const intake = createIntake({ catalog, sources: config.sources, clock });
+  const spec = dataflowSpecOf(config);
+  const { generations: _, capacity: __, ...specInForce } = dataflow.spec;
+  if (!isDeepStrictEqual(spec, specInForce)) {
+    intake.define({ kind: "config", json: JSON.stringify(spec) });
+  }
+  const drain = openDrain({
+    store,
+    clock,
+    random,
+    uplinks: config.uplinks.map((uplink, index) =>
+      openFileUplink({
+        disk,
+        clock,
+        directory: uplink.directory,
+        name: index === 0 ? "files" : `files-${index + 1}`,
+        fileBytesMax: uplink.rotateBytes,
+        fileAgeMs: uplink.rotateMs,
+        get: (key) => store.get(key),
+      }),
+    ),
+  });
+  const loop = new Loop(
+    { ...recovery, clock, intake, outputs, clockTrust },
+    {
+      commit: config.commit,
+      onCommitted: () => drain.wake(),
+      onFailed: options.onFailed,
+    },
+  );
+  const feeder = new Feeder(intake);
+  loop.register(feeder);
+  const agent = new Agent({ options, recovery, intake, outputs, loop, drain, feeder, clockTrust });
+  try {
+    if (options.listen) await agent.listen();
+  } catch (error) {
+    await agent.close();
+    throw error;
+  }
+  return agent;
+}
+
+export class Agent implements AgentView {
+  readonly #parts: Parts;
+  readonly #startedAt: number;
+  #front: Front | undefined;
+  #http: HttpServer | undefined;
+  #closing: Promise<void> | undefined;
+
+  
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#startedAt = parts.options.doors.clock.now();
+  }
+
+  async listen(): Promise<void> {
+    const { options, intake, loop } = this.#parts;
+    const { config, doors } = options;
+    if (config.http !== undefined) this.#http = await openHttp({ view: this, ...config.http });
+    const { host, port, anonymous, users } = config.mqtt;
+    this.#front = await openFront({
+      net: doors.net,
+      clock: doors.clock,
+      receiver: intake,
+      listen: { host, port },
+      anonymous,
+      users: createUsers(users),
+    });
+    loop.register(this.#front);
+  }
+
+  /** The port MQTT clients connect to; 0 where it does not listen. */
+  get mqttPort(): number {
+    return this.#front?.port ?? 0;
+  }
+  get httpPort(): number | undefined {
+    return this.#http?.port;
+  }
+  /** Brings messages from a file. */
+  get feeder(): Feeder {
+    return this.#parts.feeder;
+  }
+
+  ledger(): LedgerView {
+    return this.#parts.recovery.dataflow.ledger.view();
+  }
+
+  recentAlerts(): readonly Alert[] {
+    return this.#parts.outputs.recentAlerts;
+  }
+
+  deadLetters(options: { readonly limit: number }): readonly DeadLetterView[] {
+    const { catalog } = this.#parts.recovery;
+    return readDeadLetters(this.#parts.options.doors.kv, options).map(
+      ({ payload, source, ...letter }) => ({
+        ...letter,
+        source: catalog.source(sourceId(source)),
+        payloadBase64: payload.toBase64(),
+      }),
+    );
+  }
+
+  /** Everything received is appended, applied, committed and drained; then all is let go. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { options, recovery, loop, drain } = this.#parts;
+    const { doors } = options;
+    await this.#front?.stopAccepting();
+    await loop.stop();
+    await this.#front?.close();
+    await Promise.race([
+      drain.idle(),
+      new Promise<void>((resolve) => doors.clock.after(limits.drainWaitMs, resolve)),
+    ]);
+    await drain.close();
+    await this.#http?.close();
+    await recovery.store.settle();
+    await recovery.log.close();
+    await doors.kv.close();
+    await options.onClosed();
+  }
+
+  status(): Status {
+    const { options, recovery, intake, outputs, loop, drain } = this.#parts;
+    const { config, doors } = options;
+    const { log, store, catalog, damage } = recovery;
+    const loopCounters = loop.counters;
+    const { outbox, outboxFull, deadLetters } = store.status;
+    const uplinks = drain.status;
+    const reasons = [
+      ...(loopCounters.trouble === undefined ? [] : [loopCounters.trouble.message]),
+      ...(outboxFull ? ["the outbox is full: readings wait until an uplink takes records"] : []),
+    ];
+    const now = doors.clock.now();
+    return {
+      agent: config.agent,
+      version,
+      state: this.#state(reasons),
+      reasons,
+      startedAt: this.#startedAt,
+      clock: { now, trusted: this.#parts.clockTrust.isTrusted(now) },
+      dataDirectory: config.dataDirectory,
+      mqtt: {
+        host: config.mqtt.host,
+        port: this.mqttPort,
+        counters: this.#front === undefined ? {} : { ...this.#front.status },
+      },
+      intake: { ...intake.counters },
+      cardinality: {
+        sources: catalog.sourceCount,
+        devices: catalog.deviceCount,
+        series: catalog.seriesCount,
+        symbols: catalog.symbolCount,
+      },
+      log: {
+        start: log.start,
+        end: log.end,
+        bytes: log.bytes,
+        framesAppended: loopCounters.framesAppended,
+        rowsAppended: loopCounters.rowsAppended,
+        appendMs: {
+          p50: loop.appendMs.quantileMs(0.5),
+          p99: loop.appendMs.quantileMs(0.99),
+          count: loop.appendMs.count,
+          sum: loop.appendMs.sumMs,
+          buckets: [...loop.appendMs.counts],
+        },
+        damage: { tornBytes: damage.tornBytes, lostRows: damage.lostRows, places: damage.places },
+      },
+      apply: {
+        applied: loopCounters.applied,
+        checkpointed: loopCounters.checkpointed,
+        commits: loopCounters.commits,
+        checkpoints: loopCounters.checkpoints,
+      },
+      outputs: { ...outputs.counters, pendingBytes: outputs.bytes },
+      outbox,
+      uplinks,
+      deadLetters,
+      rawReadings: "in the log only, until it is recycled behind a checkpoint",
+      replayed: recovery.replayed,
+      memory: processMemory(),
+      cpuSeconds: processCpuSeconds(),
+    };
+  }
+
+  #state(reasons: readonly string[]): AgentState {
+    if (this.#closing !== undefined) return "stopping";
+    return reasons.length > 0 ? "degraded" : "running";
+  }
+}
+
+function processMemory(): Status["memory"] {
+  const { rss, heapUsed } = process.memoryUsage();
+  return { rssBytes: rss, heapUsedBytes: heapUsed };
+}
+
+function processCpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}

@@ -1,0 +1,85 @@
+/** The commands: one line each here, one file each beside. */
+
+import type { Command } from "./command.ts";
+
+export const commands: readonly Command[] = [
+  {
+    name: "demo",
+    summary: "a simulated plant through a real agent, nothing to install",
+    help: `usage: weir demo [OPTIONS]
+
+Starts an agent with an embedded MQTT broker on loopback and a simulated plant that publishes to it.
+Summaries and alerts go to NDJSON files in the data folder. Ctrl-C ends it cleanly.
+
+  --seconds N    end after N seconds (default: run until Ctrl-C)
+  --devices N    simulated devices (default 300)
+  --seed N       seed of the simulation (default 1)
+  --real         replay recorded humidity and temperature motes instead; alerts beside their labels
+  --data DIR     data folder (default ./weir-demo-data); a second run continues it
+  --fresh        empty the data folder first
+  --port N       MQTT port (default 1883, or the next free one)
+  --http N       HTTP port (default 8080, or the next free one)
+  --plain        plain lines even on a terminal`,
+    load: () => import("./demo.ts"),
+  },
+  {
+    name: "run",
+    summary: "run the agent that a configuration file describes",
+    help: `usage: weir run -c weir.yaml
+
+  -c, --config FILE   configuration (default ./weir.yaml)
+  --seconds N         end after N seconds
+  --json              log lines as JSON
+
+SIGTERM and SIGINT end it cleanly: what was received is appended, applied and committed.`,
+    load: () => import("./run.ts"),
+  },
+  {
+    name: "check",
+    summary: "check a configuration and explain what it means",
+    help: `usage: weir check [-c weir.yaml] [--json]
+
+Prints every error with file, line and column (exit 78), or the effective configuration.`,
+    load: () => import("./check.ts"),
+  },
+  {
+    name: "status",
+    summary: "ask a running agent how it is",
+    help: `usage: weir status [--url http://127.0.0.1:8080] [--json]
+
+Prints state, rates, log, outbox and the ledger. Exit 0 when it is running, 1 otherwise.`,
+    load: () => import("./status-command.ts"),
+  },
+  {
+    name: "sim",
+    summary: "a fleet of simulated devices with labelled faults",
+    help: `usage: weir sim [real] [OPTIONS]
+
+Publishes to any MQTT broker. weir sim -- --help shows all options of the simulator.
+
+  --host HOST  --port N  --devices N  --seed N  --seconds N  --truth FILE`,
+    load: () => import("./sim.ts"),
+  },
+  {
+    name: "replay",
+    summary: "feed a CSV or NDJSON file through the pipelines as if it arrived",
+    help: `usage: weir replay FILE -c weir.yaml --topic TEMPLATE [OPTIONS]
+
+Runs the configured agent without listeners and gives it the rows of FILE as messages.
+
+  -c, --config FILE    configuration (default ./weir.yaml)
+  --topic TEMPLATE     topic of each row; {column} stands for a column's value, e.g. rig/{unit}/valve/state
+  --time COLUMN        column with the device time (default: the time field of the source)
+  --separator CHAR     column separator of a CSV file (default: found in the header)
+  --json               print the final ledger as JSON`,
+    load: () => import("./replay.ts"),
+  },
+  {
+    name: "dlq",
+    summary: "messages that could not be decoded",
+    help: `usage: weir dlq list|show NUMBER [--url http://127.0.0.1:8080] [--limit N] [--json]
+
+Lists the dead letters a running agent keeps, newest first, or shows one with its bytes.`,
+    load: () => import("./dlq.ts"),
+  },
+];

@@ -1,0 +1,28 @@
+/** Reads the configuration a command was pointed at; its errors go to stderr with line and column. */
+
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { Fault } from "../../core/faults.ts";
+import type { Config } from "../config/config.ts";
+import { parseConfig } from "../config/parse.ts";
+
+export async function readConfig(file: string): Promise<Config> {
+  const path = resolve(file);
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new Fault("CONFIG_INVALID", `cannot read ${path}; say where the configuration is with -c FILE`, { cause });
+  });
+  const outcome = await parseConfig(text, {
+    file: path,
+    cwd: dirname(path),
+    env: process.env,
+    readFile: (name) => readFileSync(name, "utf8"),
+  });
+  if (outcome.kind === "config") {
+    for (const warning of outcome.warnings) console.error(`weir: warning: ${warning}`);
+    return outcome.config;
+  }
+  for (const fault of outcome.faults) console.error(fault.text);
+  const { length } = outcome.faults;
+  throw new Fault("CONFIG_INVALID", `${length} ${length === 1 ? "error" : "errors"} in ${path}`);
+}

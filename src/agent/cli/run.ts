@@ -1,0 +1,40 @@
+/** `weir run`: the agent that a configuration file describes, until a signal ends it. */
+
+import { startAgent } from "../start.ts";
+import { exitCodes, numberOption, parseOptions } from "./command.ts";
+import { readConfig } from "./configured.ts";
+import { ledgerText } from "./ledger-text.ts";
+import { stopSignal } from "./stop-signal.ts";
+
+export async function run(args: readonly string[]): Promise<number> {
+  const { values } = parseOptions(args, {
+    config: { type: "string", short: "c", default: "weir.yaml" },
+    seconds: { type: "string" },
+    json: { type: "boolean", default: false },
+  });
+  const seconds = numberOption(values.seconds, { name: "seconds", fallback: Infinity });
+  const say = (event: string, facts: Readonly<Record<string, unknown>>): void =>
+    console.log(
+      values.json
+        ? JSON.stringify({ time: new Date().toISOString(), event, ...facts })
+        : `weir: ${event} ${Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`).join(" ")}`,
+    );
+  const config = await readConfig(values.config);
+  const signal = stopSignal({ seconds });
+  let failed = false;
+  const agent = await startAgent(config, {
+    onFailed: (fault) => {
+      failed = true;
+      signal.stop(fault.message);
+    },
+  });
+  const { replayed, log } = agent.status();
+  say("started", { agent: config.agent, data: config.dataDirectory, mqtt: agent.mqttPort, http: agent.httpPort ?? "off", replayedRows: replayed.rows });
+  for (const place of log.damage.places) say("damage", { place });
+  say("ending", { why: await signal.stopped });
+  await agent.close();
+  const ledger = agent.ledger();
+  if (values.json) say("ended", { ledger });
+  else console.log(`\n${ledgerText(ledger)}`);
+  return failed || !ledger.balanced ? exitCodes.failed : exitCodes.ok;
+}

@@ -1,0 +1,48 @@
+/** `weir status`: asks a running agent over HTTP. */
+
+import { Fault } from "../../core/faults.ts";
+import type { LedgerView } from "../../edge-ops/ledger.ts";
+import type { Status } from "../status.ts";
+import { exitCodes, parseOptions } from "./command.ts";
+import { ledgerText } from "./ledger-text.ts";
+
+const WAIT_MS = 5_000;
+
+export async function run(args: readonly string[]): Promise<number> {
+  const { values } = parseOptions(args, {
+    url: { type: "string", default: "http://127.0.0.1:8080" },
+    json: { type: "boolean", default: false },
+  });
+  const status = (await ask(values.url, "/v1/status")) as Status;
+  const ledger = (await ask(values.url, "/v1/ledger")) as LedgerView;
+  if (values.json) console.log(JSON.stringify({ status, ledger }, undefined, 2));
+  else console.log(`${statusText(status)}\n\n${ledgerText(ledger)}`);
+  return status.state === "running" && ledger.balanced ? exitCodes.ok : exitCodes.failed;
+}
+
+async function ask(url: string, path: string): Promise<unknown> {
+  try {
+    const answer = await fetch(new URL(path, url), { signal: AbortSignal.timeout(WAIT_MS) });
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+    return await answer.json();
+  } catch (cause) {
+    throw new Fault(
+      "AGENT_UNREACHABLE",
+      `no agent answers at ${url}; is it running, and is its http address this one? (--url)`,
+      { cause },
+    );
+  }
+}
+
+function statusText(status: Status): string {
+  return [
+    `agent     ${status.agent} (weir ${status.version}) ${[status.state, ...status.reasons].join(": ")}`,
+    `data      ${status.dataDirectory}; raw readings: ${status.rawReadings}`,
+    `mqtt      ${status.mqtt.host}:${status.mqtt.port}`,
+    `log       positions ${status.log.start} to ${status.log.end}, ${status.log.bytes} bytes, durable after ${status.log.appendMs.p50} ms (p99 ${status.log.appendMs.p99} ms)`,
+    `apply     applied ${status.apply.applied}, checkpoint ${status.apply.checkpointed}`,
+    ...Object.entries(status.outbox).map(([lane, { records, bytes }]) => `outbox    ${lane}: ${records} records, ${bytes} bytes`),
+    ...status.uplinks.map((uplink) => `uplink    ${uplink.name}: ${uplink.trouble ?? uplink.state}`),
+    `dlq       ${status.deadLetters.kept} kept of ${status.deadLetters.total}`,
+  ].join("\n");
+}

@@ -1,0 +1,29 @@
+/**
+ * Whether the gateway's own clock is to be believed. Boards without a battery clock start in 1970
+ * or where they stopped; until the time is set, nothing is compared with it. Judged from two facts:
+ * no gateway runs before this software was written, and time does not go back behind what the log
+ * has already seen.
+ */
+
+import { limits } from "../core/limits.ts";
+import type { Millis } from "../core/units.ts";
+
+export class ClockTrust {
+  #newestMs: number;
+
+  /** `newest` is the newest trusted clock observation in the log, or undefined. */
+  constructor(newest: Millis | undefined) {
+    this.#newestMs = newest ?? Number.NEGATIVE_INFINITY;
+  }
+
+  isTrusted(now: Millis): boolean {
+    return now >= limits.clockFloorMs && now >= this.#newestMs - limits.clockBackMs;
+  }
+
+  /** The same, and remembers what it saw. */
+  observe(now: Millis): boolean {
+    const trusted = this.isTrusted(now);
+    if (trusted && now > this.#newestMs) this.#newestMs = now;
+    return trusted;
+  }
+}

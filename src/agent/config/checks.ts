@@ -1,0 +1,206 @@
+/**
+ * What of a configuration depends on more than one value: names that must be unique or known, keys
+ * that the topics must provide, windows that must fit, listeners that must be secured. Works on what
+ * the schema left whole, and names both sides of each contradiction.
+ */
+
+import { limits } from "../../core/limits.ts";
+import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
+import type { ListenConfig } from "./config.ts";
+import type {
+  CommitSection,
+  ConfigFile,
+  MqttSection,
+  PipelineSection,
+  SourceSection,
+} from "./config-file.ts";
+import type { Finding } from "./fault.ts";
+import { suggestion } from "./nearest.ts";
+import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
+import type { Shape } from "./shape.ts";
+import { templatesOverlap } from "./template-overlap.ts";
+
+export type Checked = {
+  readonly findings: readonly Finding[];
+  /** What is allowed and probably not meant. */
+  readonly warnings: readonly Finding[];
+};
+
+export function check(shape: Shape): Checked {
+  const { file, sources, pipelines, mqtt, http, commit } = shape;
+  const findings: Finding[] = [];
+  const warnings: Finding[] = [];
+  findings.push(...repeatedNames("sources", sources), ...repeatedNames("pipelines", pipelines));
+  const known = sources.map((source, index) =>
+    source === undefined ? undefined : knownSource(source, index, findings),
+  );
+  warnings.push(...overlaps(known));
+  for (const [index, pipeline] of pipelines.entries()) {
+    if (pipeline === undefined) continue;
+    const at = ["pipelines", index];
+    const taken = takenSources(pipeline, { at, sources, known, findings });
+    const checked = checkPipeline(pipeline, { at, taken });
+    findings.push(...checked.findings);
+    warnings.push(...checked.warnings);
+  }
+  if (mqtt !== undefined) findings.push(...mqttFindings(mqtt));
+  if (http !== undefined && http !== "off") findings.push(...httpFindings(http, mqtt?.port));
+  if (commit !== undefined) findings.push(...commitFindings(commit));
+  if (file !== undefined) warnings.push(...emptiness(file));
+  return { findings, warnings };
+}
+
+/** Addresses that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+// ---- names ----
+
+function repeatedNames(
+  list: string,
+  items: readonly ({ readonly name: string } | undefined)[],
+): Finding[] {
+  const first = new Map<string, number>();
+  return items.flatMap((item, index) => {
+    if (item === undefined) return [];
+    const before = first.get(item.name);
+    if (before === undefined) {
+      first.set(item.name, index);
+      return [];
+    }
+    const message = `${JSON.stringify(item.name)} is the name of ${list}[${before}] already`;
+    return [{ path: [list, index, "name"], message }];
+  });
+}
+
+// ---- sources ----
+
+function knownSource(source: SourceSection, index: number, findings: Finding[]): KnownSource {
+  const templates: TopicTemplate[] = [];
+  for (const [position, text] of source.topics.entries()) {
+    const path = ["sources", index, "topics", position];
+    const parsed = parseTemplate(text);
+    if (parsed.kind === "template") templates.push(parsed.template);
+    else findings.push({ path, message: uncapitalised(parsed.message) });
+    if (Buffer.byteLength(text) > limits.topicBytesMax) {
+      findings.push({ path, message: `longer than ${limits.topicBytesMax} bytes` });
+    }
+  }
+  if (source.time.required && source.time.fields.length === 0) {
+    const message = "required, but no field may hold the time: name some in fields";
+    findings.push({ path: ["sources", index, "time", "required"], message });
+  }
+  return { source, index, templates, whole: templates.length === source.topics.length };
+}
+
+/** A message of another file as part of ours. */
+function uncapitalised(sentence: string): string {
+  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, "");
+}
+
+function overlaps(known: readonly (KnownSource | undefined)[]): Finding[] {
+  const warnings: Finding[] = [];
+  for (const later of known) {
+    if (later === undefined) continue;
+    for (const [position, template] of later.templates.entries()) {
+      const earlier = known
+        .slice(0, later.index)
+        .find((other) => other?.templates.some((theirs) => templatesOverlap(theirs, template)));
+      if (earlier === undefined) continue;
+      warnings.push({
+        path: ["sources", later.index, "topics", position],
+        message: `topics of ${earlier.source.name} match this as well; such messages go to ${earlier.source.name}`,
+      });
+    }
+  }
+  return warnings;
+}
+
+/** The sources a pipeline takes; undefined where one of them has findings of its own. */
+function takenSources(
+  pipeline: PipelineSection,
+  {
+    at,
+    sources,
+    known,
+    findings,
+  }: {
+    readonly at: readonly (string | number)[];
+    readonly sources: readonly (SourceSection | undefined)[];
+    readonly known: readonly (KnownSource | undefined)[];
+    readonly findings: Finding[];
+  },
+): readonly KnownSource[] | undefined {
+  const complete = sources.every((source) => source !== undefined);
+  const names = sources.flatMap((source) => (source === undefined ? [] : [source.name]));
+  let unknown = false;
+  for (const [index, name] of pipeline.where.sources.entries()) {
+    if (names.includes(name)) continue;
+    unknown = true;
+    if (!complete) continue;
+    const message = `no source has the name ${JSON.stringify(name)}; ${suggestion(name, names)}`;
+    findings.push({ path: [...at, "where", "sources", index], message });
+  }
+  const takesAll = pipeline.where.sources.length === 0;
+  if (unknown || (takesAll && !complete)) return undefined;
+  const taken = known.flatMap((source) =>
+    source !== undefined && (takesAll || pipeline.where.sources.includes(source.source.name))
+      ? [source]
+      : [],
+  );
+  return taken.every(({ whole }) => whole) ? taken : undefined;
+}
+
+// ---- listeners and the rest ----
+
+function mqttFindings({ host, anonymous, users }: MqttSection): Finding[] {
+  const findings: Finding[] = repeatedUsers(users);
+  const open = users.length === 0 && anonymous !== true;
+  if (open && !isLoopback(host)) {
+    const message = `${host} can be reached from other machines: add users, or say anonymous: true`;
+    findings.push({ path: ["mqtt", "host"], message });
+  }
+  if (open && anonymous === false) {
+    const message = "without users and without anonymous clients nobody can connect";
+    findings.push({ path: ["mqtt", "anonymous"], message });
+  }
+  return findings;
+}
+
+function httpFindings({ host, port }: ListenConfig, mqttPort: number | undefined): Finding[] {
+  const findings: Finding[] = [];
+  if (!isLoopback(host)) {
+    const message = `${host} can be reached from other machines, and HTTP has no logins in this version: use 127.0.0.1, and a tunnel or a reverse proxy that asks for one`;
+    findings.push({ path: ["http", "host"], message });
+  }
+  if (port !== 0 && port === mqttPort) {
+    findings.push({ path: ["http", "port"], message: `${port} is the port of mqtt as well` });
+  }
+  return findings;
+}
+
+function repeatedUsers(users: MqttSection["users"]): Finding[] {
+  return users.flatMap(({ name }, index) => {
+    const before = users.findIndex((user) => user.name === name);
+    if (before === index) return [];
+    const message = `this user is mqtt.users[${before}] already`;
+    return [{ path: ["mqtt", "users", index, "name"], message }];
+  });
+}
+
+function commitFindings(commit: CommitSection): Finding[] {
+  if (commit.latency === "normal" || commit.wait === undefined) return [];
+  const message = "latency: low does not wait; remove one of the two";
+  return [{ path: ["commit", "wait"], message }];
+}
+
+function emptiness({ pipelines, uplinks }: ConfigFile): Finding[] {
+  if (pipelines.length === 0) {
+    return [{ path: ["pipelines"], message: "nothing is computed: readings are only kept" }];
+  }
+  if (uplinks.length > 0) return [];
+  return [
+    { path: ["uplinks"], message: "results go nowhere: they fill the outbox up to its limit" },
+  ];
+}

@@ -1,0 +1,111 @@
+/**
+ * A configuration file after the schema: everything in the shape of the file, defaults filled in,
+ * durations in ms and sizes in bytes, nothing compared with anything else yet. What is optional here
+ * has a default that depends on other values.
+ */
+
+import type { AggregateName } from "../../edge-ops/spec.ts";
+import type { PayloadFormat } from "../ingest/source-config.ts";
+
+export type ConfigFile = {
+  readonly version: 1;
+  readonly agent: string;
+  readonly data: string;
+  readonly mqtt: MqttSection;
+  readonly http: "off" | { readonly host: string; readonly port: number };
+  readonly sources: readonly SourceSection[];
+  readonly pipelines: readonly PipelineSection[];
+  readonly uplinks: readonly UplinkSection[];
+  readonly commit: CommitSection;
+  readonly limits: LimitsSection;
+};
+
+export type MqttSection = {
+  readonly host: string;
+  readonly port: number;
+  readonly anonymous?: boolean;
+  readonly users: readonly { readonly name: string; readonly password: string }[];
+};
+
+export type SourceSection = {
+  readonly name: string;
+  readonly topics: readonly string[];
+  readonly format: "auto" | PayloadFormat;
+  readonly time: {
+    readonly fields: readonly string[];
+    readonly required: boolean;
+    readonly timezone?: "utc";
+  };
+  readonly sequence: readonly string[];
+  readonly ignore: readonly string[];
+  readonly value: string;
+  readonly disorder: number;
+  readonly idle: number;
+  readonly future: number;
+};
+
+/** Exactly one of window, ewma and frequency makes sense; the checks say so. */
+export type PipelineSection = {
+  readonly name: string;
+  readonly where: {
+    readonly sources: readonly string[];
+    readonly metrics: readonly string[];
+    readonly tags: Readonly<Record<string, string>>;
+  };
+  readonly key?: readonly string[];
+  readonly window?: WindowSection;
+  readonly aggregate?: readonly AggregateName[];
+  readonly allowedLateness?: number;
+  readonly ewma?: EwmaSection;
+  readonly frequency?: FrequencySection;
+};
+
+/** One of tumbling; sliding and every; session and max. */
+export type WindowSection = {
+  readonly tumbling?: number;
+  readonly sliding?: number;
+  readonly every?: number;
+  readonly session?: number;
+  readonly max?: number;
+};
+
+export type EwmaSection = {
+  readonly lambda: number;
+  readonly sigmas: number;
+  readonly warmup: number;
+  readonly baseline: number;
+  readonly sigmaMin: number;
+  readonly rearm: number;
+};
+
+export type FrequencySection = {
+  readonly heavy: number;
+  readonly rare: number;
+  readonly minimum: number;
+  readonly period: number;
+  readonly depth: number;
+  readonly width: number;
+};
+
+export type UplinkSection = {
+  readonly file: {
+    readonly directory: string;
+    readonly rotateBytes: number;
+    readonly rotateAge: number;
+  };
+};
+
+export type CommitSection = {
+  readonly wait?: number;
+  readonly latency: "normal" | "low";
+  readonly interval: number;
+  readonly checkpoint: number;
+};
+
+export type LimitsSection = {
+  readonly series: number;
+  readonly devices: number;
+  readonly keys: number;
+  readonly log: number;
+  readonly duplicateRing: number;
+};

@@ -1,0 +1,92 @@
+/**
+ * The effective configuration: everything set, nothing optional left open, durations in
+ * milliseconds, paths absolute, secrets read. Made from weir.yaml by `parseConfig`, or in code for
+ * the demo and the tests. What of it decides outputs goes into the log as a DataflowSpec.
+ */
+
+import type { DataflowSpec, PipelineSpec, SourceSpec } from "../../edge-ops/spec.ts";
+import { limits } from "../../core/limits.ts";
+import type { SourceConfig } from "../ingest/source-config.ts";
+
+export type ListenConfig = { readonly host: string; readonly port: number };
+
+export type UserConfig = { readonly name: string; readonly password: string };
+
+export type MqttConfig = ListenConfig & {
+  /** Whether clients without a user name may connect. */
+  readonly anonymous: boolean;
+  readonly users: readonly UserConfig[];
+};
+
+export type FileUplinkConfig = {
+  readonly kind: "file";
+  readonly directory: string;
+  /** A file is closed and renamed at this size or age, whichever comes first. */
+  readonly rotateBytes: number;
+  readonly rotateMs: number;
+};
+
+export type CommitConfig = {
+  /** Longest time a reading waits for the sync it shares with others, ms. */
+  readonly waitMs: number;
+  /** Rows that start a sync before the wait is over. */
+  readonly rowsEager: number;
+  /** Summaries are made durable this often, ms. */
+  readonly intervalMs: number;
+  readonly checkpointMs: number;
+};
+
+export type Config = {
+  /** Name of this agent: in the identity of every record it sends. */
+  readonly agent: string;
+  readonly dataDirectory: string;
+  readonly mqtt: MqttConfig;
+  readonly http: ListenConfig | undefined;
+  readonly sources: readonly (SourceConfig & SourceSpec)[];
+  readonly pipelines: readonly PipelineSpec[];
+  readonly uplinks: readonly FileUplinkConfig[];
+  readonly commit: CommitConfig;
+  readonly logBytesMax: number;
+  readonly duplicateRing: number;
+  readonly seriesMax: number;
+  readonly devicesMax: number;
+  readonly keysMax: number;
+};
+
+/** What of the configuration decides outputs: it is a log record before it takes effect. */
+export function dataflowSpecOf(config: Config): DataflowSpec {
+  return {
+    version: 1,
+    sources: config.sources.map(({ name, disorderMs, idleMs, futureMs }) => ({
+      name,
+      disorderMs,
+      idleMs,
+      futureMs,
+    })),
+    pipelines: config.pipelines,
+    duplicateRing: config.duplicateRing,
+    seriesMax: config.seriesMax,
+    devicesMax: config.devicesMax,
+    keysMax: config.keysMax,
+  };
+}
+
+/** Defaults of a source, beside its name and topics. */
+export const sourceDefaults = {
+  format: "auto",
+  time: ["ts", "time", "timestamp"],
+  timeRequired: false,
+  sequence: ["seq"],
+  ignore: [],
+  value: "value",
+  disorderMs: 5_000,
+  idleMs: 30_000,
+  futureMs: 300_000,
+} as const;
+
+export const commitDefaults: CommitConfig = {
+  waitMs: limits.commitWaitMs,
+  rowsEager: limits.commitRowsEager,
+  intervalMs: limits.commitIntervalMs,
+  checkpointMs: limits.checkpointIntervalMs,
+};

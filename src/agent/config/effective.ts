@@ -1,0 +1,114 @@
+/** From the file's shape to the effective configuration: names as in the code, paths absolute. */
+
+import { resolve } from "node:path";
+import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
+import { assert } from "../../core/assert.ts";
+import { isLoopback } from "./checks.ts";
+import { type CommitConfig, type Config, commitDefaults, type MqttConfig } from "./config.ts";
+import type {
+  CommitSection,
+  ConfigFile,
+  MqttSection,
+  PipelineSection,
+  SourceSection,
+  WindowSection,
+} from "./config-file.ts";
+
+/** `file` has passed all checks; relative paths are relative to `directory`. */
+export function effectiveConfig(file: ConfigFile, directory: string): Config {
+  const { limits } = file;
+  return {
+    agent: file.agent,
+    dataDirectory: resolve(directory, file.data),
+    mqtt: mqttOf(file.mqtt),
+    http: file.http === "off" ? undefined : file.http,
+    sources: file.sources.map(sourceOf),
+    pipelines: file.pipelines.map(pipelineOf),
+    uplinks: file.uplinks.map(({ file: { directory: folder, rotateBytes, rotateAge } }) => ({
+      kind: "file",
+      directory: resolve(directory, folder),
+      rotateBytes,
+      rotateMs: rotateAge,
+    })),
+    commit: commitOf(file.commit),
+    logBytesMax: limits.log,
+    duplicateRing: limits.duplicateRing,
+    seriesMax: limits.series,
+    devicesMax: limits.devices,
+    keysMax: limits.keys,
+  };
+}
+
+function mqttOf({ host, port, anonymous, users }: MqttSection): MqttConfig {
+  const open = isLoopback(host) && users.length === 0;
+  return { host, port, anonymous: anonymous ?? open, users };
+}
+
+function commitOf({ wait, latency, interval, checkpoint }: CommitSection): CommitConfig {
+  return {
+    ...commitDefaults,
+    waitMs: wait ?? (latency === "low" ? 0 : commitDefaults.waitMs),
+    intervalMs: interval,
+    checkpointMs: checkpoint,
+  };
+}
+
+function sourceOf(source: SourceSection): Config["sources"][number] {
+  const { name, topics, format, time, sequence, ignore, value } = source;
+  return {
+    name,
+    topics,
+    format,
+    time: time.fields,
+    timeRequired: time.required,
+    ...(time.timezone === undefined ? {} : { timezone: time.timezone }),
+    sequence,
+    ignore,
+    value,
+    disorderMs: source.disorder,
+    idleMs: source.idle,
+    futureMs: source.future,
+  };
+}
+
+function pipelineOf(pipeline: PipelineSection): PipelineSpec {
+  const { name, window, ewma, frequency } = pipeline;
+  const base = { name, where: whereOf(pipeline), key: [...(pipeline.key ?? [])].sort() };
+  if (window !== undefined) {
+    return {
+      kind: "window",
+      ...base,
+      window: windowOf(window),
+      aggregate: pipeline.aggregate ?? ["count", "mean", "min", "max"],
+      allowedLatenessMs: pipeline.allowedLateness ?? 0,
+    };
+  }
+  if (ewma !== undefined) return { kind: "ewma", ...base, ...ewma };
+  assert(frequency !== undefined, "a checked pipeline has a computation");
+  const { heavy, rare, minimum, period, depth, width } = frequency;
+  return {
+    kind: "frequency",
+    ...base,
+    depth,
+    width,
+    heavyShare: heavy,
+    rareCount: rare,
+    minimum,
+    periodMs: period,
+  };
+}
+
+/** Tags in the order of their names, so that the order in the file means nothing. */
+function whereOf({ where: { sources, metrics, tags } }: PipelineSection): WhereSpec {
+  const sorted = Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return { sources, metrics, tags: Object.fromEntries(sorted) };
+}
+
+function windowOf({ tumbling, sliding, every, session, max }: WindowSection): WindowSpec {
+  if (tumbling !== undefined) return { kind: "tumbling", sizeMs: tumbling };
+  if (sliding !== undefined && every !== undefined) {
+    return { kind: "sliding", sizeMs: sliding, slideMs: every };
+  }
+  assert(session !== undefined && max !== undefined, "a checked window has a kind");
+  return { kind: "session", gapMs: session, maxMs: max };
+}

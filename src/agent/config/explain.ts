@@ -1,0 +1,164 @@
+/**
+ * What `weir check` prints: the effective configuration in words, with what follows from it: panes
+ * and bytes per key, and the memory that the limits allow. Passwords are never in it.
+ */
+
+import { unreachable } from "../../core/assert.ts";
+import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
+import type { Config } from "./config.ts";
+import { bytesText, durationText, roughBytesText } from "./quantity.ts";
+import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
+
+/** Node, the code and its buffers, before any state. */
+const BASE_BYTES = 75 * 1_048_576;
+
+/** Lines for people, without a trailing newline. */
+export function explain(config: Config): string {
+  return [
+    part(`agent ${config.agent}`, agentRows(config)),
+    ...config.sources.map((source) => part(`source ${source.name}`, sourceRows(source))),
+    ...config.pipelines.map((spec) =>
+      part(`pipeline ${spec.name} (${spec.kind})`, pipelineRows(spec, config)),
+    ),
+    part("memory", memoryRows(config)),
+  ].join("\n\n");
+}
+
+type Row = readonly [name: string, value: string];
+
+function part(title: string, rows: readonly Row[]): string {
+  return [title, ...rows.map(([name, value]) => `  ${name.padEnd(12)}${value}`)].join("\n");
+}
+
+function agentRows(config: Config): Row[] {
+  const { mqtt, http, commit } = config;
+  const users = mqtt.users.map(({ name }) => name).join(", ");
+  const who = [
+    ...(users === "" ? [] : [`users ${users}`]),
+    mqtt.anonymous ? "anonymous clients allowed" : "no anonymous clients",
+  ].join("; ");
+  const wait =
+    commit.waitMs === 0
+      ? "synced at once"
+      : `synced after at most ${durationText(commit.waitMs)} or ${commit.rowsEager} readings`;
+  return [
+    ["data", `${config.dataDirectory}, log at most ${bytesText(config.logBytesMax)}`],
+    ["mqtt", `${mqtt.host}:${mqtt.port}; ${who}`],
+    ["http", http === undefined ? "off" : `${http.host}:${http.port}`],
+    ["readings", `${wait}, acknowledged after that`],
+    [
+      "results",
+      `alerts committed at once, summaries every ${durationText(commit.intervalMs)}, checkpoint every ${durationText(commit.checkpointMs)}`,
+    ],
+    ...config.uplinks.map(
+      ({ directory, rotateBytes, rotateMs }): Row => [
+        "uplink",
+        `files in ${directory}, a new one at ${bytesText(rotateBytes)} or after ${durationText(rotateMs)}`,
+      ],
+    ),
+    ...(config.uplinks.length === 0 ? [["uplink", "none"] as const] : []),
+  ];
+}
+
+function sourceRows(source: Config["sources"][number]): Row[] {
+  const fields = source.time.join(", ");
+  const time = source.timeRequired
+    ? `field ${fields}; messages without it are refused`
+    : `field ${fields}; else time of arrival`;
+  return [
+    ["topics", source.topics.join("  ")],
+    ["format", source.format],
+    ["time", source.time.length === 0 ? "time of arrival" : time],
+    ["timezone", source.timezone ?? "times without a zone are refused"],
+    ["sequence", source.sequence.length === 0 ? "none" : `field ${source.sequence.join(", ")}`],
+    ...(source.ignore.length === 0 ? [] : [["ignored", source.ignore.join(", ")] as const]),
+    ["in order", `up to ${durationText(source.disorderMs)} behind a device's newest reading`],
+    ["idle", `after ${durationText(source.idleMs)} of silence`],
+    ["quarantine", `more than ${durationText(source.futureMs)} ahead of the gateway's clock`],
+  ];
+}
+
+function pipelineRows(spec: PipelineSpec, config: Config): Row[] {
+  const { panes, bytesPerKey, keysMax, bytesMax } = estimatePipeline(spec, config);
+  const rows: Row[] = [["takes", whereText(spec.where)]];
+  if (spec.kind !== "ewma") rows.push(["key", spec.key.length === 0 ? "one" : spec.key.join(", ")]);
+  rows.push(...computationRows(spec));
+  if (panes !== undefined) {
+    rows.push(["panes", `${panes.ring} of ${durationText(panes.paneMs)} per key`]);
+  }
+  const each = spec.kind === "ewma" ? "series" : "key";
+  const total = `${roughBytesText(bytesMax)} at the limits`;
+  const perKey = `${bytesPerKey} B per ${each}, ${total} (${keysMax} ${each === "key" ? "keys" : "series"})`;
+  rows.push(["state", bytesPerKey === 0 ? total : perKey]);
+  return rows;
+}
+
+function computationRows(spec: PipelineSpec): Row[] {
+  switch (spec.kind) {
+    case "window":
+      return [
+        ["window", windowText(spec.window)],
+        ["aggregates", spec.aggregate.join(", ")],
+        ["corrections", `for ${durationText(spec.allowedLatenessMs)} after a window's end`],
+      ];
+    case "ewma":
+      return [
+        ["chart", `lambda ${spec.lambda}, limits at ${spec.sigmas} sigmas`],
+        ["baseline", `${spec.warmup} readings, then weight ${spec.baseline}`],
+        ["sigma", `at least ${spec.sigmaMin}`],
+        ["next alert", `after ${spec.rearm} readings inside the limits`],
+      ];
+    case "frequency":
+      return [
+        ["heavy", spec.heavyShare === 0 ? "off" : `from ${spec.heavyShare * 100} % of the period`],
+        ["rare", spec.rareCount === 0 ? "off" : `up to ${spec.rareCount} in the period`],
+        ["period", `${durationText(spec.periodMs)}, no alert before ${spec.minimum} readings`],
+        ["sketch", `${spec.depth} x ${spec.width} counters`],
+      ];
+    default:
+      return unreachable(spec);
+  }
+}
+
+function windowText(window: WindowSpec): string {
+  switch (window.kind) {
+    case "tumbling":
+      return `tumbling, ${durationText(window.sizeMs)}`;
+    case "sliding":
+      return `sliding, ${durationText(window.sizeMs)} every ${durationText(window.slideMs)}`;
+    case "session":
+      return `session, ended by ${durationText(window.gapMs)} of silence or after ${durationText(window.maxMs)}`;
+    default:
+      return unreachable(window);
+  }
+}
+
+function whereText({ sources, metrics, tags }: WhereSpec): string {
+  const conditions = [
+    ...(sources.length === 0 ? [] : [`sources ${sources.join(", ")}`]),
+    ...(metrics.length === 0 ? [] : [`metrics ${metrics.join(", ")}`]),
+    ...Object.entries(tags).map(([name, glob]) => `${name}=${glob}`),
+  ];
+  return conditions.length === 0 ? "every reading" : conditions.join("; ");
+}
+
+function memoryRows(config: Config): Row[] {
+  const ring = duplicateBytesPerSeries(config);
+  const rings = ring * config.seriesMax;
+  const pipelines = config.pipelines.reduce(
+    (bytes, spec) => bytes + estimatePipeline(spec, config).bytesMax,
+    0,
+  );
+  return [
+    [
+      "limits",
+      `${config.seriesMax} series, ${config.devicesMax} devices, ${config.keysMax} keys per pipeline`,
+    ],
+    ["resent", `${ring} B per series, ${roughBytesText(rings)} at the limits`],
+    ["pipelines", `${roughBytesText(pipelines)} at the limits`],
+    [
+      "estimate",
+      `${roughBytesText(BASE_BYTES)} idle, ${roughBytesText(BASE_BYTES + rings + pipelines)} at the limits`,
+    ],
+  ];
+}

@@ -1,0 +1,99 @@
+/**
+ * The text of weir.yaml to a Config, or everything that is wrong with it:
+ *
+ *   text -> YAML tree with places -> ${...} replaced -> shape (schema) -> checks -> Config
+ *
+ * Pure but for `readFile`. Secrets are in the Config only, never in a fault or warning.
+ */
+
+import { dirname, resolve } from "node:path";
+import type { Config } from "./config.ts";
+import { check } from "./checks.ts";
+import { effectiveConfig } from "./effective.ts";
+import { type ConfigFault, type Finding, faultOf } from "./fault.ts";
+import { shapeOf } from "./shape.ts";
+import { substitute } from "./substitute.ts";
+import { nodeAt, placeAt, type Tree } from "./tree.ts";
+import { readYaml } from "./yaml.ts";
+
+export type { ConfigFault } from "./fault.ts";
+
+export type ParseOptions = {
+  /** Name of the file as faults show it; relative paths in it are relative to its folder. */
+  readonly file: string;
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Text of a file that `${file:...}` names; throws where it cannot be read. */
+  readonly readFile: (path: string) => string;
+};
+
+export type ParsedConfig =
+  /** `warnings`: one line each, with file, line and column. */
+  | { readonly kind: "config"; readonly config: Config; readonly warnings: readonly string[] }
+  /** In the order of the file, at least one. */
+  | { readonly kind: "faults"; readonly faults: readonly ConfigFault[] };
+
+export async function parseConfig(text: string, options: ParseOptions): Promise<ParsedConfig> {
+  const { file, cwd, env, readFile } = options;
+  const directory = dirname(resolve(cwd, file));
+  const read = await readYaml(text);
+  if (read.kind === "findings") return faultsOf(file, read.findings, undefined);
+  const { tree, findings } = substitute(read.tree, { env, readFile, directory });
+  const shape = shapeOf(tree);
+  const checked = check(shape);
+  const all = [...findings, ...withoutPathsOf(findings, [...shape.findings, ...checked.findings])];
+  if (all.length > 0 || shape.file === undefined) return faultsOf(file, all, tree);
+  return {
+    kind: "config",
+    config: effectiveConfig(shape.file, directory),
+    warnings: located(file, checked.warnings, tree).map((warning) => warning.text),
+  };
+}
+
+/** A value that could not be put in is one fault, not a second one for what stands there instead. */
+function withoutPathsOf(reported: readonly Finding[], findings: readonly Finding[]): Finding[] {
+  const paths = new Set(reported.map(({ path }) => JSON.stringify(path)));
+  return findings.filter(({ path }) => !paths.has(JSON.stringify(path)));
+}
+
+function faultsOf(
+  file: string,
+  findings: readonly Finding[],
+  tree: Tree | undefined,
+): ParsedConfig {
+  return { kind: "faults", faults: located(file, findings, tree) };
+}
+
+function located(
+  file: string,
+  findings: readonly Finding[],
+  tree: Tree | undefined,
+): readonly ConfigFault[] {
+  const start = { line: 1, column: 1 };
+  return findings
+    .map((finding) => {
+      const place = finding.place ?? (tree === undefined ? start : placeAt(tree, finding.path));
+      const message = tree === undefined ? finding.message : withoutValues(finding, tree);
+      return faultOf(file, { ...finding, message, place });
+    })
+    .sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** What `${...}` put in may be secret: a message about it shows what the file says. */
+function withoutValues({ path, message }: Finding, tree: Tree): string {
+  const node = nodeAt(tree, path);
+  if (node?.kind !== "scalar" || node.template === undefined) return message;
+  let safe = message;
+  if (typeof node.value === "string") safe = replaced(safe, node.value, node.template);
+  for (const value of node.substitutes ?? []) safe = replaced(safe, value, "${...}");
+  return safe;
+}
+
+/** Shorter values would be found by chance in any sentence, and are no secrets. */
+const SECRET_CHARACTERS_MIN = 3;
+
+function replaced(message: string, value: string, by: string): string {
+  if (value.length < SECRET_CHARACTERS_MIN) return message;
+  const escaped = JSON.stringify(value).slice(1, -1);
+  return message.replaceAll(escaped, () => by).replaceAll(value, () => by);
+}

@@ -1,0 +1,412 @@
+/**
+ * The schema of weir.yaml: shape, types, bounds and defaults of every key, and what each means. It
+ * sees one value at a time; what depends on several is in checks.ts. The published JSON Schema is
+ * made from it.
+ *
+ * The message of a value's schema is the phrase after "expected"; the message of a key that is not
+ * known is the list of known ones.
+ */
+
+import * as v from "valibot";
+import { limits } from "../../core/limits.ts";
+import { commitDefaults, sourceDefaults } from "./config.ts";
+import type {
+  CommitSection,
+  ConfigFile,
+  MqttSection,
+  PipelineSection,
+  SourceSection,
+} from "./config-file.ts";
+import {
+  bytesOf,
+  bytesPattern,
+  bytesText,
+  durationPattern,
+  durationText,
+  millisOf,
+} from "./quantity.ts";
+
+const SECOND_MS = 1_000;
+const DAY_MS = 86_400_000;
+
+// ---- values ----
+
+type Bounds = { readonly min: number; readonly max: number };
+
+const anyText = (about: string) =>
+  v.pipe(v.string("a text"), v.nonEmpty("a text that is not empty"), v.description(about));
+
+const name = (about: string) => {
+  const expected = "a name of a-z, 0-9, _ and - (at most 64)";
+  return v.pipe(v.string(expected), v.regex(/^[a-z0-9_-]{1,64}$/, expected), v.description(about));
+};
+
+const flag = (about: string) => v.pipe(v.boolean("true or false"), v.description(about));
+
+const choice = <const Option extends string>(about: string, options: readonly Option[]) =>
+  v.pipe(v.picklist(options, `one of ${options.join(", ")}`), v.description(about));
+
+const integer = (about: string, { min, max }: Bounds) => {
+  const expected = `a whole number from ${min} to ${max}`;
+  return v.pipe(
+    v.number(expected),
+    v.integer(expected),
+    v.minValue(min, expected),
+    v.maxValue(max, expected),
+    v.description(about),
+  );
+};
+
+const numberFrom = (about: string, { min, max }: Bounds) => {
+  const expected = `a number from ${min} to ${max}`;
+  return v.pipe(
+    v.number(expected),
+    v.minValue(min, expected),
+    v.maxValue(max, expected),
+    v.description(about),
+  );
+};
+
+/** Above 0, at most 1. */
+const weight = (about: string) => {
+  const expected = "a number above 0, at most 1";
+  return v.pipe(
+    v.number(expected),
+    v.gtValue(0, expected),
+    v.maxValue(1, expected),
+    v.description(about),
+  );
+};
+
+const duration = (about: string, { min, max }: Bounds) => {
+  const bounds = `from ${durationText(min)} to ${durationText(max)}`;
+  const expected = `a duration such as 500ms, 10s, 5m, 1h or 7d, ${bounds}`;
+  return v.pipe(
+    v.string(expected),
+    v.regex(durationPattern, expected),
+    v.description(`${about} A duration ${bounds}.`),
+    v.transform(millisOf),
+    v.minValue(min, expected),
+    v.maxValue(max, expected),
+  );
+};
+
+const byteSize = (about: string, { min, max }: Bounds) => {
+  const bounds = `from ${bytesText(min)} to ${bytesText(max)}`;
+  const expected = `a size such as 512KiB, 64MiB or 1GiB, ${bounds}`;
+  return v.pipe(
+    v.string(expected),
+    v.regex(bytesPattern, expected),
+    v.description(`${about} A size ${bounds}.`),
+    v.transform(bytesOf),
+    v.minValue(min, expected),
+    v.maxValue(max, expected),
+  );
+};
+
+// ---- sections and lists ----
+
+const section = <Entries extends v.ObjectEntries>(about: string, entries: Entries) =>
+  v.pipe(
+    v.objectWithRest(entries, v.never(Object.keys(entries).join(" ")), "a section of keys"),
+    v.description(about),
+  );
+
+const list = <Item extends v.GenericSchema>(about: string, item: Item, { min, max }: Bounds) => {
+  const expected = min === 0 ? `a list of at most ${max}` : `a list of ${min} to ${max}`;
+  return v.pipe(
+    v.array(item, "a list"),
+    v.minLength(min, expected),
+    v.maxLength(max, expected),
+    v.description(about),
+  );
+};
+
+const few = { min: 0, max: 64 };
+const some = { min: 1, max: 64 };
+
+const port = (about: string) => integer(about, { min: 0, max: 65_535 });
+
+// ---- the file, part by part ----
+
+export const mqttSchema: v.GenericSchema<unknown, MqttSection> = section(
+  "Where sensors connect: the embedded MQTT broker.",
+  {
+    host: v.optional(anyText("Address to listen on."), "127.0.0.1"),
+    port: v.optional(port("Port; 0 takes a free one."), 1_883),
+    anonymous: v.exactOptional(
+      flag("Clients without a user name may connect. Default: only on loopback and without users."),
+    ),
+    users: v.optional(
+      list(
+        "Who may connect.",
+        section("A user.", {
+          name: anyText("User name."),
+          password: anyText("Password; better ${file:/run/secrets/name} than the word itself."),
+        }),
+        { min: 0, max: 1_024 },
+      ),
+      [],
+    ),
+  },
+);
+
+export const httpSchema: v.GenericSchema<unknown, ConfigFile["http"]> = v.union(
+  [
+    v.literal("off", "off, or a section with host and port"),
+    section("Status page, metrics and status API.", {
+      host: v.optional(anyText("Address to listen on; loopback only."), "127.0.0.1"),
+      port: v.optional(port("Port; 0 takes a free one."), 8_080),
+    }),
+  ],
+  "off, or a section with host and port",
+);
+
+const { disorderMs, idleMs, futureMs } = sourceDefaults;
+
+export const sourceSchema: v.GenericSchema<unknown, SourceSection> = section(
+  "Topics whose messages are readings, and how they are written.",
+  {
+    name: name("Name of the source."),
+    topics: list(
+      "Topic templates: plain levels, {tag} levels, {metric}, + for any level, a last #.",
+      anyText("A topic template such as plant/{line}/{device}/{metric}."),
+      some,
+    ),
+    format: v.optional(
+      choice("Payload format; auto tells it by the first byte.", [
+        "auto",
+        "json",
+        "cbor",
+        "number",
+      ]),
+      sourceDefaults.format,
+    ),
+    time: v.optional(
+      section("The device's own time.", {
+        fields: v.optional(
+          list("Fields that may hold it; the first present wins.", anyText("A field path."), few),
+          [...sourceDefaults.time],
+        ),
+        required: v.optional(
+          flag("Refuse messages without it; else their readings take arrival time."),
+          sourceDefaults.timeRequired,
+        ),
+        timezone: v.exactOptional(
+          choice("Times without a zone are in this one; without it they are refused.", ["utc"]),
+        ),
+      }),
+      {},
+    ),
+    sequence: v.optional(
+      list("Fields that may hold a device sequence number.", anyText("A field path."), few),
+      [...sourceDefaults.sequence],
+    ),
+    ignore: v.optional(
+      list("Fields that are not readings, with all below.", anyText("A field path."), few),
+      [...sourceDefaults.ignore],
+    ),
+    value: v.optional(
+      anyText("Field of the value where the topic names the metric."),
+      sourceDefaults.value,
+    ),
+    disorder: v.optional(
+      duration("How far behind its newest reading a device may still deliver in order.", {
+        min: 0,
+        max: 7 * DAY_MS,
+      }),
+      durationText(disorderMs),
+    ),
+    idle: v.optional(
+      duration("A device silent for so long no longer holds windows open.", {
+        min: SECOND_MS,
+        max: 7 * DAY_MS,
+      }),
+      durationText(idleMs),
+    ),
+    future: v.optional(
+      duration("A reading stamped further ahead of the gateway clock is quarantined.", {
+        min: SECOND_MS,
+        max: 365 * DAY_MS,
+      }),
+      durationText(futureMs),
+    ),
+  },
+);
+
+const globs = (about: string) => list(about, anyText("A name; * stands for any characters."), few);
+
+const where = section("Which readings the pipeline takes; all conditions must hold.", {
+  sources: v.optional(list("Names of sources; empty takes all.", name("A source."), few), []),
+  metrics: v.optional(globs("Metrics; empty takes all."), []),
+  tags: v.optional(
+    v.pipe(
+      v.record(v.string(), anyText("A tag's value; * stands for any characters.")),
+      v.description("Tag name to value."),
+    ),
+    {},
+  ),
+});
+
+const windowSize = { min: 100, max: 366 * DAY_MS };
+
+const window = section("Event-time windows: tumbling; sliding and every; session and max.", {
+  tumbling: v.exactOptional(duration("Size of adjacent windows.", windowSize)),
+  sliding: v.exactOptional(duration("Size of overlapping windows.", windowSize)),
+  every: v.exactOptional(duration("A sliding window begins so often.", windowSize)),
+  session: v.exactOptional(duration("A silence of so long ends a session.", windowSize)),
+  max: v.exactOptional(duration("Longest session.", windowSize)),
+});
+
+const aggregates = ["count", "sum", "mean", "min", "max", "variance", "first", "last"] as const;
+
+const countMax = 1_000_000;
+
+const ewma = section("EWMA control chart, one per series: alerts when a mean shifts.", {
+  lambda: v.optional(weight("Weight of the newest reading in the statistic."), 0.2),
+  sigmas: v.optional(
+    numberFrom("Control limit in sigmas of the statistic.", { min: 0.1, max: 1_000 }),
+    3.5,
+  ),
+  warmup: v.optional(integer("Readings that only train.", { min: 2, max: countMax }), 60),
+  baseline: v.optional(weight("Weight of the newest reading in mean and variance."), 0.01),
+  sigmaMin: v.optional(
+    numberFrom("Smallest sigma believed, in the unit of the series.", { min: 0, max: 1e15 }),
+    0.01,
+  ),
+  rearm: v.optional(
+    integer("Readings inside the limits before the next alert.", { min: 1, max: countMax }),
+    10,
+  ),
+});
+
+const frequency = section("How often each symbol occurs: alerts for heavy and for rare ones.", {
+  heavy: v.optional(
+    numberFrom("Alert at this share of the period's readings; 0 is off.", { min: 0, max: 1 }),
+    0,
+  ),
+  rare: v.optional(
+    integer("Alert for what occurs at most so often; 0 is off.", { min: 0, max: countMax }),
+    0,
+  ),
+  minimum: v.optional(
+    integer("No alert before the period has so many readings.", { min: 1, max: 1e9 }),
+    100,
+  ),
+  period: v.optional(
+    duration("Counting starts again so often.", { min: SECOND_MS, max: 366 * DAY_MS }),
+    "1h",
+  ),
+  depth: v.optional(integer("Rows of the Count-Min sketch.", { min: 1, max: 16 }), 4),
+  width: v.optional(
+    integer("Counters per row, a power of two.", { min: 2, max: 1_048_576 }),
+    2_048,
+  ),
+});
+
+export const pipelineSchema: v.GenericSchema<unknown, PipelineSection> = section(
+  "One computation over readings: a window, an EWMA chart or symbol frequencies.",
+  {
+    name: name("Name of the pipeline: in the identity of every record it makes."),
+    where: v.optional(where, {}),
+    key: v.exactOptional(
+      list("Tags, and metric: readings with equal values go together.", anyText("A tag."), few),
+    ),
+    window: v.exactOptional(window),
+    aggregate: v.exactOptional(
+      list("What a window computes.", choice("An aggregate.", aggregates), some),
+    ),
+    allowedLateness: v.exactOptional(
+      duration("So long after its end a window is still corrected.", { min: 0, max: 31 * DAY_MS }),
+    ),
+    ewma: v.exactOptional(ewma),
+    frequency: v.exactOptional(frequency),
+  },
+);
+
+const uplink = section("Where summaries and alerts go.", {
+  file: section("NDJSON files: written, synced, renamed when complete.", {
+    directory: anyText("Folder of the files, relative to the configuration."),
+    rotateBytes: v.optional(
+      byteSize("A file is complete at this size.", { min: 4_096, max: 1_073_741_824 }),
+      bytesText(limits.uplinkFileBytesMax),
+    ),
+    rotateAge: v.optional(
+      duration("A file is complete at this age.", { min: SECOND_MS, max: 31 * DAY_MS }),
+      "1h",
+    ),
+  }),
+});
+
+export const commitSchema: v.GenericSchema<unknown, CommitSection> = section(
+  "How long readings and results wait for the disk.",
+  {
+    wait: v.exactOptional(
+      duration("A reading waits so long for others to share its sync. Default: by latency.", {
+        min: 0,
+        max: 10 * SECOND_MS,
+      }),
+    ),
+    latency: v.optional(
+      choice("low syncs at once, for SSDs: a card would wear out.", ["normal", "low"]),
+      "normal",
+    ),
+    interval: v.optional(
+      duration("Summaries are made durable so often; alerts at once.", {
+        min: limits.alertCommitMs + 1,
+        max: 60 * SECOND_MS,
+      }),
+      durationText(commitDefaults.intervalMs),
+    ),
+    checkpoint: v.optional(
+      duration("Operator state is saved so often; a restart replays the rest.", {
+        min: 10 * SECOND_MS,
+        max: DAY_MS,
+      }),
+      durationText(commitDefaults.checkpointMs),
+    ),
+  },
+);
+
+/** A checkpoint must free the log before it is full. */
+const logBytesMin = limits.checkpointLogBytes + 3 * limits.segmentBytes;
+
+const bounds = section("Bounds of memory and disk; what is beyond them is refused and counted.", {
+  series: v.optional(integer("Series.", { min: 1, max: limits.seriesMax }), 10_000),
+  devices: v.optional(integer("Devices.", { min: 1, max: limits.devicesMax }), 10_000),
+  keys: v.optional(integer("Keys of each pipeline.", { min: 1, max: limits.keysMax }), 10_000),
+  log: v.optional(
+    byteSize("The log on disk.", { min: logBytesMin, max: 1_099_511_627_776 }),
+    bytesText(limits.logBytesMax),
+  ),
+  duplicateRing: v.optional(
+    integer("A resent reading is recognised among so many of its series.", { min: 1, max: 1_024 }),
+    limits.duplicateRing,
+  ),
+});
+
+/** Input: the plain values of weir.yaml after substitution. */
+export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
+  "The configuration of a weir agent.",
+  {
+    version: v.pipe(
+      v.literal(1, "1, the version of this format"),
+      v.description("Version of this format."),
+    ),
+    agent: v.optional(name("Name of this agent: in every record it sends."), "weir"),
+    data: v.optional(
+      anyText("Folder of log and state, relative to the configuration."),
+      "./weir-data",
+    ),
+    mqtt: v.optional(mqttSchema, {}),
+    http: v.optional(httpSchema, {}),
+    sources: list("What is received.", sourceSchema, { min: 1, max: limits.sourcesMax }),
+    pipelines: v.optional(
+      list("What is computed.", pipelineSchema, { min: 0, max: limits.pipelinesMax }),
+      [],
+    ),
+    uplinks: v.optional(list("Where results go.", uplink, { min: 0, max: 1 }), []),
+    commit: v.optional(commitSchema, {}),
+    limits: v.optional(bounds, {}),
+  },
+);

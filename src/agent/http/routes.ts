@@ -1,0 +1,62 @@
+/** What the HTTP API answers: one row per path, each a pure function of the agent's view. */
+
+import { limits } from "../../core/limits.ts";
+import { EXPOSITION_TYPE, metricsText } from "../metrics.ts";
+import type { AgentView } from "../status.ts";
+import { statusPage } from "./status-page.ts";
+
+export type Reply = {
+  readonly code: number;
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+export type Route = (view: AgentView, query: URLSearchParams) => Reply;
+
+export const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ["/", () => statusPage],
+  ["/healthz", health],
+  ["/readyz", readiness],
+  ["/metrics", (view) => text(EXPOSITION_TYPE, metricsText(view.status(), view.ledger()))],
+  ["/v1/status", (view) => json(200, view.status())],
+  ["/v1/ledger", (view) => json(200, view.ledger())],
+  ["/v1/alerts", (view) => json(200, { alerts: view.recentAlerts() })],
+  ["/v1/dead-letters", deadLetters],
+]);
+
+export function json(code: number, value: unknown): Reply {
+  return { code, type: "application/json; charset=utf-8", body: `${JSON.stringify(value)}\n` };
+}
+
+/** An error as every path gives it: a word for programs, a sentence for people. */
+export function problem(code: number, error: string, message: string): Reply {
+  return json(code, { error, message });
+}
+
+function text(type: string, body: string): Reply {
+  return { code: 200, type, body };
+}
+
+/** Alive: a process that answers turns its loop, unless the loop gave up. */
+function health(view: AgentView): Reply {
+  const { state, reasons } = view.status();
+  return json(state === "failed" ? 503 : 200, { state, reasons });
+}
+
+/** Ready: readings are taken, kept and computed, and nothing is in the way. */
+function readiness(view: AgentView): Reply {
+  const { state, reasons } = view.status();
+  return json(state === "running" ? 200 : 503, { state, reasons });
+}
+
+/** Newest first; `?limit=` bounds their number. */
+function deadLetters(view: AgentView, query: URLSearchParams): Reply {
+  const asked = query.get("limit") ?? "100";
+  const limit = /^\d{1,6}$/.test(asked) ? Number(asked) : 0;
+  if (limit < 1 || limit > limits.deadLettersKeptMax) {
+    const message = `limit must be a whole number from 1 to ${limits.deadLettersKeptMax}`;
+    return problem(400, "bad_request", message);
+  }
+  return json(200, { deadLetters: view.deadLetters({ limit }) });
+}

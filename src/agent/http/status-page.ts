@@ -1,0 +1,228 @@
+/**
+ * The status page at /: one document, no request but to this agent, every second /v1/status,
+ * /v1/ledger and /v1/alerts. What it shows is put in as text, never as markup. The policy names
+ * style and script by their hashes, so nothing else can run.
+ */
+
+import { createHash } from "node:crypto";
+import type { Reply } from "./routes.ts";
+
+const style = `
+:root { color-scheme: light dark; --line: #8884; --dim: #777; --good: #18794e; --bad: #c62a2f; }
+@media (prefers-color-scheme: dark) { :root { --good: #4cc38a; --bad: #ff6369; --dim: #999; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 64rem; padding: 1rem; font: 1rem/1.45 system-ui, sans-serif; }
+header { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: baseline; }
+h1 { font-size: 1.25rem; margin: 0; }
+h2 { font-size: 1rem; margin: 1.5rem 0 .5rem; }
+p { margin: .25rem 0; }
+.dim { color: var(--dim); }
+.good { color: var(--good); }
+.bad { color: var(--bad); font-weight: 600; }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: .75rem; margin: 1rem 0; }
+dt { color: var(--dim); font-size: .85rem; }
+dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th { color: var(--dim); font-weight: 500; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+td.text, th.text { text-align: left; }
+`;
+
+const script = `
+"use strict";
+const REFRESH_MS = 1000;
+const byId = (id) => document.getElementById(id);
+const count = new Intl.NumberFormat("en");
+const amount = (bytes) => {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  while (bytes >= 1024 && unit < units.length - 1) { bytes /= 1024; unit += 1; }
+  return (unit === 0 ? bytes : bytes.toFixed(1)) + " " + units[unit];
+};
+const time = (ms) => new Date(ms).toISOString().slice(0, 19).replace("T", " ");
+const number = (value) => (typeof value === "number" ? count.format(Number(value.toPrecision(6))) : value);
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+function facts(list) {
+  byId("facts").replaceChildren(...list.map(([name, value]) => {
+    const box = document.createElement("div");
+    box.append(element("dt", name), element("dd", value));
+    return box;
+  }));
+}
+/* columns: [head, cell of a row, class] */
+function table(id, rows, columns) {
+  const head = document.createElement("tr");
+  head.append(...columns.map(([name, , kind]) => element("th", name, kind)));
+  const lines = rows.map((row) => {
+    const line = document.createElement("tr");
+    line.append(...columns.map(([, cell, kind]) => {
+      const value = cell(row);
+      if (value === true) return element("td", "yes", "good");
+      if (value === false) return element("td", "NO", "bad");
+      return element("td", typeof value === "number" ? count.format(value) : value, kind);
+    }));
+    return line;
+  });
+  byId(id).replaceChildren(head, ...lines);
+}
+
+let before;
+function rate(status) {
+  const now = { at: status.clock.now, rows: status.log.rowsAppended, started: status.startedAt };
+  const last = before;
+  before = now;
+  if (!last || last.started !== now.started || now.at <= last.at) return "";
+  return number(Math.round((now.rows - last.rows) * 1000 / (now.at - last.at))) + " /s";
+}
+
+function showStatus(status) {
+  document.title = status.agent + " - weir";
+  byId("agent").textContent = status.agent;
+  byId("version").textContent = "weir " + status.version;
+  const state = byId("state");
+  state.textContent = status.state;
+  state.className = status.state === "running" ? "good" : "bad";
+  byId("reasons").replaceChildren(...status.reasons.map((reason) => element("p", reason, "bad")));
+  const waiting = Object.values(status.outbox).reduce((sum, lane) => sum + lane.records, 0);
+  facts([
+    ["readings", rate(status)],
+    ["readings logged", number(status.log.rowsAppended)],
+    ["durable after (p99)", number(status.log.appendMs.p99) + " ms"],
+    ["series", number(status.cardinality.series)],
+    ["windows closed", number(status.outputs.summaries)],
+    ["alerts", number(status.outputs.alerts)],
+    ["waiting for uplink", number(waiting)],
+    ["dead letters", number(status.deadLetters.total)],
+    ["log", amount(status.log.bytes)],
+    ["memory", amount(status.memory.rssBytes)],
+    ["mqtt", status.mqtt.host + ":" + status.mqtt.port],
+    ["clock", time(status.clock.now) + (status.clock.trusted ? "" : " (not trusted)")],
+  ]);
+  table("uplinks", status.uplinks, [
+    ["uplink", (row) => row.name],
+    ["state", (row) => row.trouble || row.state, "text"],
+    ["delivered", (row) => Object.values(row.delivered).reduce((sum, n) => sum + n, 0)],
+  ]);
+}
+
+function showLedger(ledger) {
+  const verdict = byId("balance");
+  verdict.textContent = ledger.balanced ? "balances: every message and reading is accounted for" : "DOES NOT BALANCE";
+  verdict.className = ledger.balanced ? "good" : "bad";
+  table("sources", ledger.sources, [
+    ["source", (row) => row.source],
+    ["messages", (row) => row.messages.received],
+    ["decoded", (row) => row.messages.decoded],
+    ["dead-lettered", (row) => row.messages.deadLettered],
+    ["shed", (row) => row.messages.shed],
+    ["readings", (row) => row.readings.decoded],
+    ["accepted", (row) => row.readings.accepted],
+    ["duplicate", (row) => row.readings.duplicate],
+    ["quarantined", (row) => row.readings.quarantined],
+    ["rejected", (row) => row.readings.rejected],
+    ["balances", (row) => row.balanced],
+  ]);
+  table("pipelines", ledger.pipelines, [
+    ["pipeline", (row) => row.pipeline],
+    ["accepted", (row) => row.accepted],
+    ["filtered", (row) => row.filtered],
+    ["refused", (row) => row.refused],
+    ["late", (row) => row.late],
+    ["open", (row) => row.open],
+    ["in summaries", (row) => row.closed],
+    ["windows", (row) => row.windows],
+    ["alerts", (row) => row.alerts],
+    ["balances", (row) => row.balanced],
+  ]);
+}
+
+function showAlerts(alerts) {
+  table("alerts", alerts.slice(-20).reverse(), [
+    ["time (UTC)", (row) => time(row.time)],
+    ["pipeline", (row) => row.pipeline, "text"],
+    ["key", (row) => row.key.map(([name, value]) => name + "=" + value).join(" "), "text"],
+    ["reason", (row) => row.reason, "text"],
+    ["value", (row) => String(number(row.value))],
+    ["expected", (row) => String(number(row.expected))],
+    ["score", (row) => String(number(row.score))],
+  ]);
+}
+
+async function ask(path) {
+  const answer = await fetch(path, { signal: AbortSignal.timeout(5000) });
+  if (!answer.ok) throw new Error("HTTP " + answer.status);
+  return answer.json();
+}
+async function refresh() {
+  try {
+    const [status, ledger, recent] = await Promise.all(["/v1/status", "/v1/ledger", "/v1/alerts"].map(ask));
+    showStatus(status);
+    showLedger(ledger);
+    showAlerts(recent.alerts);
+  } catch (error) {
+    const state = byId("state");
+    state.textContent = "does not answer";
+    state.className = "bad";
+  }
+  setTimeout(refresh, REFRESH_MS);
+}
+refresh();
+`;
+
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>weir</title>
+<style>${style}</style>
+</head>
+<body>
+<header><h1 id="agent">weir</h1><strong id="state" class="dim">asking</strong><span id="version" class="dim"></span></header>
+<div id="reasons" role="status"></div>
+<noscript><p>This page needs JavaScript; /v1/status and /v1/ledger do not.</p></noscript>
+<dl id="facts"></dl>
+<h2>Ledger</h2>
+<p id="balance" class="dim"></p>
+<div class="wide"><table id="sources"></table></div>
+<p></p>
+<div class="wide"><table id="pipelines"></table></div>
+<h2>Last alerts</h2>
+<div class="wide"><table id="alerts"></table></div>
+<h2>Uplinks</h2>
+<div class="wide"><table id="uplinks"></table></div>
+</body>
+<script>${script}</script>
+</html>
+`;
+
+const policy = [
+  "default-src 'none'",
+  `script-src '${hashOf(script)}'`,
+  `style-src '${hashOf(style)}'`,
+  "connect-src 'self'",
+  "img-src data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+export const statusPage: Reply = {
+  code: 200,
+  type: "text/html; charset=utf-8",
+  body: page,
+  headers: { "Content-Security-Policy": policy },
+};
+
+function hashOf(text: string): string {
+  return `sha256-${createHash("sha256").update(text).digest("base64")}`;
+}

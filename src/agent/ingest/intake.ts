@@ -1,0 +1,330 @@
+/**
+ * Receive, the first verb: messages become rows of the open batch, in one of two halves.
+ *
+ *   topic --TopicTable--> Route --+--> scan: bytes -> rows, nothing new in it        (nearly always)
+ *                                 +--> parse -> flatten -> names get ids -> rows     (the rest)
+ *                                 +--> dead letter, with reason and bytes            (not decodable)
+ *
+ *   open --seal--> frame, valid until recycle;   recycled --seal--> open
+ *
+ * Invariants: a message is taken whole or not at all; every message taken is counted once, as decoded
+ * or as a dead letter, in the same frame as its readings; a definition stands in the frame of the
+ * first row that uses it, or in an earlier one. Only the slow path defines and makes slots, so the
+ * scanners never change what they are matched against.
+ */
+
+import { assert } from "../../core/assert.ts";
+import type { Catalog } from "../../core/catalog.ts";
+import type { Clock } from "../../core/doors.ts";
+import { Fault } from "../../core/faults.ts";
+import type { Definition, Frame } from "../../core/frame.ts";
+import { limits as coreLimits } from "../../core/limits.ts";
+import type { Millis, SourceId } from "../../core/units.ts";
+import type { Refusal } from "./decode/decoder.ts";
+import { Draft } from "./decode/draft.ts";
+import { flatten } from "./decode/flatten.ts";
+import { createDecoders, type Decoders, formatOf } from "./decode/registry.ts";
+import { Names } from "./names.ts";
+import { OpenFrame } from "./open-frame.ts";
+import { NO_SOURCE, type Receiver } from "./receiver.ts";
+import { createRoute, type Route } from "./route.ts";
+import { definitionBytesAverage, RowWriter } from "./row-writer.ts";
+import { Slots } from "./slots.ts";
+import { rulesOf, type SourceConfig, type SourceRules } from "./source-config.ts";
+import { TopicTable } from "./topic-table.ts";
+import { matchTopic, parseTemplate, type TopicTemplate } from "./topic-template.ts";
+
+export type IntakeLimits = { readonly [Name in IntakeLimitName]: number };
+
+type IntakeLimitName =
+  | "batchRowsMax"
+  | "readingsPerMessageMax"
+  | "nestingMax"
+  | "topicsMax"
+  | "topicBytesMax"
+  | "slotsMax"
+  | "devicesMax"
+  | "seriesMax"
+  | "symbolsMax"
+  | "symbolBytesMax"
+  | "metricsPerDeviceMax"
+  | "metricBytesMax"
+  | "deadLetterBytesMax"
+  | "deadLettersPerFrameMax"
+  | "definitionsPerFrameMax";
+
+export type IntakeOptions = {
+  /** Holds what earlier runs defined; the intake adds to it. */
+  readonly catalog: Catalog;
+  /** A topic belongs to the first source with a template that matches it. */
+  readonly sources: readonly SourceConfig[];
+  readonly clock: Clock;
+  readonly limits?: Partial<IntakeLimits>;
+};
+
+/** Totals since the start, for metrics; received = decoded + deadLettered + shed. */
+export type IntakeCounters = {
+  readonly decoded: number;
+  readonly deadLettered: number;
+  readonly shed: number;
+  /** Readings of decoded messages that were refused for cardinality or length. */
+  readonly rejected: number;
+  /** Decoded messages that the scanners took; the others went through the parser. */
+  readonly scanned: number;
+  /** Dead letters whose bytes were not kept, because their frame had its number of them. */
+  readonly lettersWithoutBytes: number;
+  /** Times a message was not taken for want of room. */
+  readonly full: number;
+  readonly topics: number;
+  /** Times a topic was parsed because the table of topics was full. */
+  readonly topicLoans: number;
+  readonly slots: number;
+};
+
+/** Throws a Fault CONFIG_INVALID for a topic template that is none. Sources that are new are defined. */
+export function createIntake(options: IntakeOptions): Intake {
+  return new Intake(options);
+}
+
+type Wanted = {
+  readonly source: SourceId;
+  readonly rules: SourceRules;
+  readonly template: TopicTemplate;
+};
+
+export class Intake implements Receiver {
+  readonly #limits: IntakeLimits;
+  readonly #clock: Clock;
+  readonly #names: Names;
+  readonly #slots: Slots;
+  readonly #topics: TopicTable;
+  readonly #decoders: Decoders;
+  readonly #draft: Draft;
+  readonly #writer: RowWriter;
+  readonly #wanted: readonly Wanted[];
+  #open: OpenFrame;
+  #other: OpenFrame;
+  #isSealed = false;
+  #onWork: () => void = () => {};
+  /** Rows in the open batch at which `onWork` is called next. */
+  #tellAtRows = 0;
+  #tellAgainAtRows = Number.POSITIVE_INFINITY;
+  #isFull = false;
+  /** Arrival time of the message at hand; NaN until somebody asks. */
+  #arrived = Number.NaN;
+  readonly #totals = {
+    decoded: 0,
+    deadLettered: 0,
+    shed: 0,
+    rejected: 0,
+    scanned: 0,
+    lettersWithoutBytes: 0,
+    full: 0,
+  };
+
+  constructor({ catalog, sources, clock, limits: changed }: IntakeOptions) {
+    const limits: IntakeLimits = { ...coreLimits, ...changed };
+    assertRelations(limits);
+    this.#limits = limits;
+    this.#clock = clock;
+    const halfLimits = { ...limits, sources: catalog.sourceCount + sources.length };
+    this.#open = new OpenFrame(halfLimits);
+    this.#other = new OpenFrame(halfLimits);
+
+    const define = (definition: Definition): void => this.#open.define(definition);
+    const arrival = (): number => this.#arrival();
+    const slotsPerRouteMax = Math.min(limits.readingsPerMessageMax, limits.batchRowsMax);
+    this.#names = new Names({ catalog, limits, define });
+    this.#slots = new Slots({ slotsPerRouteMax, slotsMax: limits.slotsMax });
+    this.#wanted = sources.flatMap((source) => wantedOf(source, this.#names));
+    this.#topics = new TopicTable({ ...limits, routeOf: (topic) => this.#routeOf(topic) });
+    this.#decoders = createDecoders({ names: this.#names, nestingMax: limits.nestingMax });
+    this.#draft = new Draft({ ...limits, names: this.#names, slotsPerRouteMax, arrival });
+    const { definitionsPerFrameMax } = limits;
+    const { names, slots } = { names: this.#names, slots: this.#slots };
+    this.#writer = new RowWriter({ names, slots, definitionsPerFrameMax, arrival });
+  }
+
+  /** Rows in the open batch. */
+  get pendingRows(): number {
+    return this.#open.batch.rows;
+  }
+  /** Definitions in the open frame. */
+  get pendingDefinitions(): number {
+    return this.#open.definitionCount;
+  }
+  /** Whether the open frame holds anything: rows, definitions, counts or dead letters. */
+  get pendingWork(): boolean {
+    return this.#open.hasWork;
+  }
+  /** A message found no room since the open frame was opened: it should be sealed soon. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+  get counters(): IntakeCounters {
+    const { count: topics, loans: topicLoans } = this.#topics;
+    return { ...this.#totals, topics, topicLoans, slots: this.#slots.count };
+  }
+
+  /**
+   * Calls `run` when the open frame gets its first entry, again when it has `rows` rows, and again
+   * when a message finds no room in it.
+   */
+  onWork(run: () => void, { rows }: { readonly rows: number }): void {
+    this.#onWork = run;
+    this.#tellAgainAtRows = rows;
+  }
+
+  topicOf(bytes: Uint8Array, start: number, end: number): number {
+    return this.#topics.handleOf(bytes, start, end);
+  }
+
+  receive(topic: number, bytes: Uint8Array, start: number, end: number): boolean {
+    assert(topic !== NO_SOURCE, "only messages of a source are received");
+    const route = this.#topics.routeOf(topic);
+    const { format } = route.rules;
+    const decoder = this.#decoders[format === "auto" ? formatOf(bytes, start, end) : format];
+    const open = this.#open;
+    const draft = this.#draft;
+    this.#arrived = Number.NaN;
+
+    draft.begin(open.batch, route);
+    if (decoder.scan(draft, bytes, start, end)) {
+      open.batch.rows = draft.row;
+      this.#totals.scanned++;
+      this.#countDecoded(route, draft.rejected);
+      return true;
+    }
+    const parsed = decoder.parse(bytes, start, end);
+    if (parsed.kind === "refused") return this.#bury(topic, parsed, bytes, start, end);
+    const messages = flatten(parsed.value, { ...this.#limits, rules: route.rules });
+    if ("kind" in messages) return this.#bury(topic, messages, bytes, start, end);
+    if (!this.#writer.hasRoom(open, route, messages)) {
+      this.#totals.full++;
+      this.#isFull = true;
+      this.#onWork();
+      return false;
+    }
+    this.#countDecoded(route, this.#writer.write(open, route, messages));
+    return true;
+  }
+
+  shed(topic: number): void {
+    const { source } = this.#topics.routeOf(topic);
+    this.#open.shed[source] = this.#open.shed[source]! + 1;
+    this.#totals.shed++;
+    this.#tell();
+  }
+
+  /** Adds a definition that is not of the intake's own making (a configuration) to the open frame. */
+  define(definition: Definition): void {
+    this.#open.define(definition);
+    this.#tell();
+  }
+
+  /**
+   * Gives the open frame away and opens the other half. The frame and all in it stay as they are
+   * until `recycle`, which must come before the next `seal`.
+   */
+  seal(clock: Millis, trusted: boolean): Frame {
+    assert(!this.#isSealed, "the frame sealed before is recycled before the next is sealed");
+    const sealed = this.#open;
+    this.#open = this.#other;
+    this.#other = sealed;
+    this.#isSealed = true;
+    this.#isFull = false;
+    this.#tellAtRows = 0;
+    return sealed.seal(clock, trusted);
+  }
+
+  /** The sealed frame is in the log and applied: its half may be filled again. */
+  recycle(): void {
+    assert(this.#isSealed, "a sealed frame is recycled once");
+    this.#other.clear();
+    this.#isSealed = false;
+  }
+
+  #countDecoded(route: Route, rejected: number): void {
+    const { source } = route;
+    this.#open.decoded[source] = this.#open.decoded[source]! + 1;
+    this.#totals.decoded++;
+    this.#tell();
+    if (rejected === 0) return;
+    this.#open.rejected[source] = this.#open.rejected[source]! + rejected;
+    this.#totals.rejected += rejected;
+  }
+
+  #tell(): void {
+    const { rows } = this.#open.batch;
+    if (rows < this.#tellAtRows) return;
+    this.#tellAtRows = rows < this.#tellAgainAtRows ? this.#tellAgainAtRows : Number.POSITIVE_INFINITY;
+    this.#onWork();
+  }
+
+  /** Takes a message as a dead letter. */
+  #bury(
+    topic: number,
+    { reason, offset }: Refusal,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
+    const { source } = this.#topics.routeOf(topic);
+    const open = this.#open;
+    open.deadLettered[source] = open.deadLettered[source]! + 1;
+    this.#totals.deadLettered++;
+    this.#tell();
+    if (!open.keepsLetters) {
+      this.#totals.lettersWithoutBytes++;
+      return true;
+    }
+    const kept = Math.min(end - start, this.#limits.deadLetterBytesMax);
+    open.keepLetter({
+      source,
+      topic: this.#topics.topicOf(topic),
+      arrived: this.#clock.now(),
+      reason,
+      offset,
+      payload: new Uint8Array(bytes.subarray(start, start + kept)),
+      payloadBytes: end - start,
+    });
+    return true;
+  }
+
+  #arrival(): number {
+    if (Number.isNaN(this.#arrived)) this.#arrived = this.#clock.now();
+    return this.#arrived;
+  }
+
+  #routeOf(topic: string): Route | undefined {
+    for (const { source, rules, template } of this.#wanted) {
+      const match = matchTopic(template, topic);
+      if (match !== undefined) return createRoute({ source, rules, ...match });
+    }
+    return undefined;
+  }
+}
+
+function wantedOf(config: SourceConfig, names: Names): readonly Wanted[] {
+  const source = names.source(config.name);
+  const rules = rulesOf(config);
+  return config.topics.map((text) => {
+    const parse = parseTemplate(text);
+    if (parse.kind === "invalid") {
+      throw new Fault("CONFIG_INVALID", parse.message, { facts: { source: config.name } });
+    }
+    return { source, rules, template: parse.template };
+  });
+}
+
+/** Whatever one message defines and holds fits an empty frame, so that no message waits for ever. */
+function assertRelations(limits: IntakeLimits): void {
+  const { readingsPerMessageMax: readings, definitionsPerFrameMax: definitions } = limits;
+  const readingBytes = limits.metricBytesMax + limits.symbolBytesMax + 32;
+  assert(readings <= limits.batchRowsMax, "an empty batch has room for any one message");
+  assert(2 * readings + 1 <= definitions, "an empty frame has room for one message's definitions");
+  assert(
+    readings * readingBytes + 4 * limits.topicBytesMax <= definitions * definitionBytesAverage,
+    "an empty frame has room for the bytes of one message's definitions",
+  );
+}

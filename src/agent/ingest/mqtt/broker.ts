@@ -1,0 +1,313 @@
+/**
+ * The broker behind the front: aedes, adapted to our terms. It does what a broker must (sessions,
+ * subscriptions, retained messages, wills, QoS 2); readings reach it only when someone subscribes.
+ *
+ *   connection --whole packets--> Duplex --> aedes --asks--> BrokerOwner.asked
+ *              <--pieces--------- Duplex <--
+ *
+ * When aedes asks: `authorizePublish` is called before anything else is done with a PUBLISH, so
+ * holding its callback holds PUBACK and PUBREC. It is called again for a QoS 2 message sent again,
+ * before aedes looks whether it has that packet id; so we look first. Wills are asked about when
+ * their connection closes. Messages we publish ourselves are not asked about.
+ */
+
+import type { Aedes, AuthenticateError, Client, PublishPacket } from "aedes";
+import { assert } from "../../../core/assert.ts";
+import { createDuplex } from "./duplex.ts";
+import { boundSessions, type SessionLimits, type SessionStore } from "./sessions.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+/** Parts of aedes that its types leave out. */
+type AedesParts = {
+  readonly mq: {
+    on(filter: string, deliver: unknown, done: unknown): unknown;
+    removeListener(filter: string, deliver: unknown, done: unknown): unknown;
+  };
+  readonly persistence: SessionStore;
+};
+
+/** A message the broker wants to publish for a client: a QoS 2 PUBLISH, a will, or what the front passed on. */
+export type AskedMessage = {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** 0 for a will. */
+  readonly packetId: number;
+  /** Within one session a QoS 2 packet id means one message until its PUBREL. */
+  readonly session: string;
+  /** The session outlives its connection: sent again, the message is still recognised. */
+  readonly persistent: boolean;
+  readonly client: LinkOwner;
+  /** Lets the broker go on; with a refusal it closes the connection and does not publish. */
+  readonly done: (refusal?: Error) => void;
+};
+
+export type Login = {
+  readonly name: string | undefined;
+  readonly password: Uint8Array | undefined;
+};
+
+/** "ok", or a CONNACK return code: 4 bad user name or password, 5 not authorised. */
+export type LoginAnswer = "ok" | 4 | 5;
+
+export interface BrokerOwner {
+  login(login: Login): Promise<LoginAnswer>;
+  asked(message: AskedMessage): void;
+  /** The backlog fell below half of its bound. */
+  eased(): void;
+  dropped(what: "waiting" | "retained" | "qos2" | "subscription"): void;
+}
+
+/** One connection as the broker's link sees it. */
+export interface LinkOwner {
+  brokerWrote(pieces: readonly Uint8Array[]): void;
+  /** What was pushed has been read. */
+  brokerRead(): void;
+  /** The broker closed the link: after DISCONNECT, an error, or another client of the same id. */
+  brokerClosed(): void;
+  /** One of its messages waits for the disk; `messageSettled` follows. */
+  messageHeld(): void;
+  messageSettled(): void;
+  readonly isClosed: boolean;
+}
+
+export interface BrokerLink {
+  /** Bytes pushed that the broker has not read. */
+  readonly unreadBytes: number;
+  /** A whole packet, whose bytes the broker owns from now on. */
+  push(packet: Uint8Array): void;
+  /** The client is gone; the broker still reads what was pushed, then sends the will if one is due. */
+  finish(): void;
+}
+
+export type BrokerLimits = SessionLimits & {
+  readonly backlogBytesMax: number;
+  readonly unreadBytesMax: number;
+  readonly subscriptionsMax: number;
+};
+
+/** A broker that serves once `serve` was called. */
+export async function openBroker(options: {
+  readonly limits: BrokerLimits;
+  /** Topics whose "is anyone subscribed" is remembered: handles below this. */
+  readonly topicsMax: number;
+}): Promise<Broker> {
+  const { Aedes: Constructor } = await import("aedes");
+  const aedes = new Constructor();
+  const broker = new Broker(aedes, options);
+  await aedes.listen();
+  broker.bound();
+  return broker;
+}
+
+export class Broker {
+  readonly #aedes: Aedes;
+  readonly #limits: BrokerLimits;
+  readonly #subscriptions = new Subscriptions();
+  readonly #clientOf = new WeakMap<object, LinkOwner>();
+  readonly #sessionOf = new WeakMap<Client, string>();
+  /** Per topic handle: version of the subscriptions * 2 + whether one matches. */
+  readonly #answers: Float64Array;
+  #owner: BrokerOwner | undefined;
+  #sessionCount = 0;
+  #backlogBytes = 0;
+  #easeWanted = false;
+  #closed = false;
+
+  constructor(
+    aedes: Aedes,
+    options: { readonly limits: BrokerLimits; readonly topicsMax: number },
+  ) {
+    this.#aedes = aedes;
+    this.#limits = options.limits;
+    this.#answers = new Float64Array(options.topicsMax);
+    aedes.authenticate = (_client, name, password, done) => this.#login({ name, password }, done);
+    aedes.authorizePublish = (client, packet, done) =>
+      this.#ask(client ?? undefined, packet, (refusal) => done(refusal ?? null));
+    aedes.authorizeSubscribe = (_client, subscription, done) =>
+      done(null, this.#admits() ? subscription : null);
+    // Faults of one client end that client; there is nothing more to do about them here.
+    Reflect.apply(aedes.on, aedes, ["error", () => undefined]);
+    countOnline(partsOf(aedes), this.#subscriptions);
+  }
+
+  /** Puts bounds on what the broker's store keeps; called once it has one. */
+  bound(): void {
+    boundSessions(partsOf(this.#aedes).persistence, {
+      limits: this.#limits,
+      subscriptions: this.#subscriptions,
+      onDrop: (what) => this.#owner?.dropped(what),
+    });
+  }
+
+  /** Called once, before the first client. */
+  serve(owner: BrokerOwner): void {
+    assert(this.#owner === undefined, "a broker has one owner");
+    this.#owner = owner;
+  }
+
+  get subscriptionCount(): number {
+    return this.#subscriptions.size;
+  }
+
+  /** So much waits to be delivered that publishers should wait; then `BrokerOwner.eased` follows. */
+  get backlogged(): boolean {
+    const full = this.#backlogBytes > this.#limits.backlogBytesMax;
+    this.#easeWanted ||= full;
+    return full;
+  }
+
+  /** Whether anyone, online or away, subscribed to the topic `bytes[start, end)` with this handle. */
+  isSubscribed(topic: number, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#subscriptions.size === 0) return false;
+    const version = this.#subscriptions.version;
+    const known = this.#answers[topic];
+    if (known !== undefined && Math.floor(known / 2) === version) return known % 2 === 1;
+    const answer = this.#subscriptions.matches(textOf(bytes, start, end));
+    if (topic < this.#answers.length) this.#answers[topic] = version * 2 + (answer ? 1 : 0);
+    return answer;
+  }
+
+  /** Delivers a message to subscribers; `payload` is the broker's from now on. Not received, not asked about. */
+  publish(
+    topic: string,
+    payload: Uint8Array,
+    options: { readonly retain: boolean; readonly qos: 0 | 1 },
+  ): void {
+    if (this.#closed) return;
+    const bytes = topic.length + payload.length + 64;
+    this.#backlogBytes += bytes;
+    const packet: PublishPacket = {
+      cmd: "publish",
+      topic,
+      payload: bufferOf(payload),
+      qos: options.qos,
+      retain: options.retain,
+      dup: false,
+    };
+    this.#aedes.publish(packet, () => {
+      this.#backlogBytes -= bytes;
+      if (!this.#easeWanted || this.#backlogBytes > this.#limits.backlogBytesMax / 2) return;
+      this.#easeWanted = false;
+      this.#owner?.eased();
+    });
+  }
+
+  /** A new client, whose first packet is a CONNECT with keep alive 0. */
+  connect(owner: LinkOwner): BrokerLink {
+    const stream = createDuplex({
+      readBytesMax: this.#limits.unreadBytesMax,
+      handlers: {
+        onWrite: (pieces) => owner.brokerWrote(pieces),
+        onRead: () => owner.brokerRead(),
+        onDestroy: () => owner.brokerClosed(),
+      },
+    });
+    const link: BrokerLink = {
+      get unreadBytes() {
+        return stream.readableLength;
+      },
+      push: (packet) => {
+        if (!stream.destroyed && !stream.readableEnded) stream.push(packet);
+      },
+      finish: () => {
+        if (!stream.destroyed) stream.push(null);
+      },
+    };
+    this.#clientOf.set(stream, owner);
+    this.#aedes.handle(stream);
+    return link;
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return new Promise((resolve) => this.#aedes.close(() => resolve()));
+  }
+
+  #login(
+    login: Login,
+    done: (error: AuthenticateError | null, success: boolean | null) => void,
+  ): void {
+    assert(this.#owner !== undefined, "a broker serves before it has clients");
+    this.#owner.login(login).then(
+      (answer) => (answer === "ok" ? done(null, true) : done(refusedLogin(answer), false)),
+      () => done(refusedLogin(5), false),
+    );
+  }
+
+  #admits(): boolean {
+    if (this.#subscriptions.size < this.#limits.subscriptionsMax) return true;
+    this.#owner?.dropped("subscription");
+    return false;
+  }
+
+  /** What aedes asks before it publishes for a client. */
+  #ask(client: Client | undefined, packet: PublishPacket, done: (refusal?: Error) => void): void {
+    const owner = this.#owner;
+    if (this.#closed || owner === undefined) return done(new Error("the broker is closing"));
+    if (packet.topic.startsWith("$SYS/")) return done(new Error("$SYS topics are the broker's"));
+    const taker = client === undefined ? undefined : this.#clientOf.get(client.conn);
+    const cleared = packet.retain && packet.payload.length === 0;
+    if (cleared || client === undefined || taker === undefined) return done();
+    const message: AskedMessage = {
+      topic: packet.topic,
+      payload: bufferOf(packet.payload),
+      packetId: packet.messageId ?? 0,
+      session: client.clean ? this.#onceSessionOf(client) : `kept ${client.id}`,
+      persistent: !client.clean,
+      client: taker,
+      done,
+    };
+    if (packet.qos !== 2 || message.packetId === 0) return owner.asked(message);
+    // Known to the broker: it was durable before, and only its PUBREC was lost.
+    partsOf(this.#aedes)
+      .persistence.incomingGetPacket(client, { messageId: message.packetId })
+      .then(
+        () => done(),
+        () => owner.asked(message),
+      );
+  }
+
+  /** The name of a session that ends with its connection. */
+  #onceSessionOf(client: Client): string {
+    let session = this.#sessionOf.get(client);
+    if (session === undefined) {
+      session = `once ${this.#sessionCount++}`;
+      this.#sessionOf.set(client, session);
+    }
+    return session;
+  }
+}
+
+/** Counts the filters of clients that are online; the broker's own are left out. */
+function countOnline({ mq }: AedesParts, subscriptions: Subscriptions): void {
+  const on = mq.on.bind(mq);
+  const removeListener = mq.removeListener.bind(mq);
+  Object.assign(mq, {
+    on: (filter: string, deliver: unknown, done: unknown) => {
+      if (!filter.startsWith("$SYS/")) subscriptions.add(filter);
+      return on(filter, deliver, done);
+    },
+    removeListener: (filter: string, deliver: unknown, done: unknown) => {
+      if (!filter.startsWith("$SYS/")) subscriptions.remove(filter);
+      return removeListener(filter, deliver, done);
+    },
+  });
+}
+
+function partsOf(aedes: Aedes): AedesParts {
+  return aedes as unknown as AedesParts;
+}
+
+function refusedLogin(returnCode: 4 | 5): AuthenticateError {
+  const why = returnCode === 4 ? "bad user name or password" : "not authorised";
+  return Object.assign(new Error(why), { returnCode });
+}
+
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
+}
+
+function bufferOf(payload: string | Uint8Array): Buffer {
+  if (typeof payload === "string") return Buffer.from(payload);
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+}

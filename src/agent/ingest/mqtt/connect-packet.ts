@@ -1,0 +1,46 @@
+/**
+ * What the front must know of a CONNECT before the broker sees it: the protocol level, and where
+ * the keep alive stands, because the front enforces it and tells the broker "none".
+ *
+ *   length name level flags keepalive payload...
+ *     2     n     1     1       2
+ *
+ * Source: MQTT 3.1.1, 3.1; MQTT 5, 3.1.2 and 3.2.2.2 for the answer to level 5.
+ */
+
+/** Levels the broker speaks: 3 is MQTT 3.1 ("MQIsdp"), 4 is 3.1.1 ("MQTT"). */
+const nameOfLevel = new Map([
+  [3, "MQIsdp"],
+  [4, "MQTT"],
+]);
+
+export type ConnectPacket =
+  | { readonly kind: "accepted"; readonly keepAliveSeconds: number; readonly keepAliveAt: number }
+  /** Of a protocol that is not spoken here; `answer` is the CONNACK that says so. */
+  | { readonly kind: "unsupported"; readonly level: number; readonly answer: Uint8Array }
+  | { readonly kind: "invalid" };
+
+/** Reads the CONNECT in `bytes[start, end)` with its body at `body`; `keepAliveAt` is an offset into `bytes`. */
+export function readConnect(
+  bytes: Uint8Array,
+  range: { readonly start: number; readonly body: number; readonly end: number },
+): ConnectPacket {
+  const { start, body, end } = range;
+  if ((bytes[start]! & 0x0f) !== 0 || body + 2 > end) return { kind: "invalid" };
+  const nameEnd = body + 2 + ((bytes[body]! << 8) | bytes[body + 1]!);
+  const keepAliveAt = nameEnd + 2;
+  if (keepAliveAt + 2 > end) return { kind: "invalid" };
+  const name = String.fromCharCode(...bytes.subarray(body + 2, Math.min(nameEnd, body + 16)));
+  const level = bytes[nameEnd]!;
+  if (name !== "MQTT" && name !== "MQIsdp") return { kind: "invalid" };
+  if (nameOfLevel.get(level) !== name) {
+    return { kind: "unsupported", level, answer: unsupported(level) };
+  }
+  const keepAliveSeconds = (bytes[keepAliveAt]! << 8) | bytes[keepAliveAt + 1]!;
+  return { kind: "accepted", keepAliveSeconds, keepAliveAt };
+}
+
+/** "Unsupported protocol version": 0x84 with no properties in MQTT 5, return code 1 before. */
+function unsupported(level: number): Uint8Array {
+  return level >= 5 ? Buffer.from([0x20, 3, 0, 0x84, 0]) : Buffer.from([0x20, 2, 0, 1]);
+}

@@ -1,0 +1,502 @@
+/**
+ * One client. Its packets go two ways, in order, and its acknowledgements and the broker's packets
+ * come back on the same socket.
+ *
+ *              +-- QoS 0/1 of a source --> receiver --(seal, release)--> PUBACKs --+
+ *   bytes -> parser                                                                +-> socket
+ *              +-- everything else -----> broker ----> outbound framer ------------+
+ *
+ *   new --CONNECT--> connecting --CONNACK 0--> ready --> closing --> closed
+ *
+ * A packet that cannot be taken now (see Hold) stops the parser: it and all that follows waits in
+ * the parser's bounded buffer; over the bound the socket is not read. PINGREQ is answered while
+ * waiting, so a full disk does not cost the connection.
+ *
+ * Invariants: at most one PUBACK per received QoS 1 PUBLISH, in their order, none before its batch
+ * was released, none on another connection. Nothing is taken before the client is authenticated.
+ */
+
+import type { NetSocket } from "../../../core/doors.ts";
+import { unreachable } from "../../../core/assert.ts";
+import { NO_SOURCE, type Receiver } from "../receiver.ts";
+import type { Acks } from "./acks.ts";
+import type { Broker, BrokerLink, LinkOwner } from "./broker.ts";
+import { readConnect } from "./connect-packet.ts";
+import type { FaultCounts, FrontCounters } from "./counters.ts";
+import { OutboundFramer } from "./outbound-framer.ts";
+import {
+  CONNECT,
+  createPublishOffsets,
+  DISCONNECT,
+  type PacketVisitor,
+  PacketParser,
+  PINGREQ,
+  type ProtocolFault,
+  PUBLISH,
+  readPublish,
+} from "./parser.ts";
+
+/**
+ * What a connection waits for: CONNACK; room in the batch; its acknowledgements; the broker's
+ * subscribers; the broker reading what it was given.
+ */
+export type Hold = "nothing" | "connack" | "room" | "acks" | "backlog" | "broker";
+
+type State = "new" | "connecting" | "ready" | "closing" | "closed";
+
+export type ConnectionLimits = {
+  readonly packetBytesMax: number;
+  readonly connectBytesMax: number;
+  readonly heldBytesPerConnectionMax: number;
+  readonly inFlightPerConnectionMax: number;
+  readonly outboundBytesPerConnectionMax: number;
+};
+
+/** What all connections share. */
+export interface ConnectionHost {
+  readonly receiver: Receiver;
+  readonly broker: Broker;
+  readonly acks: Acks;
+  readonly limits: ConnectionLimits;
+  readonly counters: FrontCounters;
+  readonly faults: FaultCounts;
+  /** Nobody is read from: the held bytes of all are at their bound. */
+  readonly flooded: boolean;
+  monotonic(): number;
+  /** The connection waits; `resume` is called when there is a chance. Once per wait. */
+  wait(connection: Connection, hold: Hold): void;
+  /** What the connection waited for may be there: `resume` follows soon. */
+  resumeSoon(connection: Connection): void;
+  /** Bytes that this connection keeps have changed by so much. False: it must go. */
+  account(kind: "held" | "split", change: number, bytes: number): boolean;
+  /** Unsent bytes changed by so much. False: this connection must go. */
+  accountOutbound(change: number, bytes: number): boolean;
+  closed(connection: Connection): void;
+  /** It is closed, and nothing of it is in flight any more. */
+  settled(connection: Connection): void;
+}
+
+const PINGRESP = Buffer.from([0xd0, 0]);
+const DOLLAR = 0x24;
+/** By packet type: the flags it must have, without DUP, which MQTT 3.1 allows; -1 where no client sends it. */
+const flagsOf = [-1, -1, -1, -1, 0, 0, 2, 0, 2, -1, 2, -1, 0, -1, 0, -1];
+const offsets = createPublishOffsets();
+
+export class Connection implements PacketVisitor, LinkOwner {
+  /** Names this connection in the acknowledgements; not given again before they are gone. */
+  readonly slot: number;
+  readonly #host: ConnectionHost;
+  readonly #socket: NetSocket;
+  readonly #parser: PacketParser;
+  readonly #framer = new OutboundFramer();
+  #link: BrokerLink | undefined;
+  #state: State = "new";
+  #hold: Hold = "nothing";
+  #waits = false;
+  #paused = false;
+  #readingOver = false;
+  #pingsDue = 0;
+  /** PINGREQs among what is kept that were answered already. */
+  #pingsAnswered = 0;
+  #inFlight = 0;
+  #counted: { readonly kind: "held" | "split"; readonly bytes: number } = {
+    kind: "split",
+    bytes: 0,
+  };
+  #outboundCounted = 0;
+  #heardAt: number;
+  #keepAliveMs = 0;
+
+  constructor(socket: NetSocket, slot: number, host: ConnectionHost) {
+    this.slot = slot;
+    this.#host = host;
+    this.#socket = socket;
+    this.#parser = new PacketParser({ packetBytesMax: host.limits.packetBytesMax });
+    this.#heardAt = host.monotonic();
+  }
+
+  get hold(): Hold {
+    return this.#hold;
+  }
+
+  /** Messages taken and not yet acknowledged or given up. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
+  /** Begins to read. */
+  start(): void {
+    this.#socket.start({
+      onBytes: (bytes, length) => this.#onBytes(bytes, length),
+      onDrain: () => this.#accountOutbound(),
+      onClose: () => this.#onClose(),
+    });
+    this.#steer();
+  }
+
+  // --- in -----------------------------------------------------------------------------------------
+
+  #onBytes(bytes: Uint8Array, length: number): void {
+    this.#host.counters.bytesIn += length;
+    this.#heardAt = this.#host.monotonic();
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#parser.push(bytes, length, this);
+    this.#afterParsing();
+  }
+
+  /** There is a chance that what was refused is taken now. */
+  resume(): void {
+    if (this.#hold === "nothing" || this.#state === "closing" || this.#state === "closed") return;
+    this.#hold = "nothing";
+    this.#waits = false;
+    this.#parser.resume(this);
+    this.#afterParsing();
+  }
+
+  packet(bytes: Uint8Array, start: number, body: number, end: number): boolean {
+    const type = bytes[start]! >> 4;
+    if (this.#state !== "ready") return this.#packetBeforeReady(type, bytes, { start, body, end });
+    if (type === PUBLISH) return this.#publish(bytes, start, body, end);
+    if (type === PINGREQ) return this.#ping(bytes, start, end);
+    if (type === CONNECT) return this.#fail("connect_repeated");
+    const flags = flagsOf[type]!;
+    if (flags < 0) return this.#fail("packet_unexpected");
+    if ((bytes[start]! & 0x07) !== flags) return this.#fail("flags_invalid");
+    return this.#toBroker(bytes, start, end);
+  }
+
+  #packetBeforeReady(
+    type: number,
+    bytes: Uint8Array,
+    range: { readonly start: number; readonly body: number; readonly end: number },
+  ): boolean {
+    if (this.#state === "connecting") return this.#refuse("connack");
+    if (this.#state !== "new") return false;
+    if (type !== CONNECT) return this.#fail("connect_expected");
+    if (range.end - range.start > this.#host.limits.connectBytesMax) {
+      return this.#fail("packet_too_large");
+    }
+    const connect = readConnect(bytes, range);
+    switch (connect.kind) {
+      case "invalid":
+        return this.#fail("connect_invalid");
+      case "unsupported":
+        this.#host.faults.protocol_unsupported += 1;
+        this.#send(connect.answer);
+        this.end();
+        return false;
+      case "accepted": {
+        const packet = copyOf(bytes, range.start, range.end);
+        packet[connect.keepAliveAt - range.start] = 0;
+        packet[connect.keepAliveAt - range.start + 1] = 0;
+        this.#keepAliveMs = connect.keepAliveSeconds * 1_500;
+        this.#state = "connecting";
+        this.#link = this.#host.broker.connect(this);
+        this.#link.push(packet);
+        return true;
+      }
+      default:
+        return unreachable(connect);
+    }
+  }
+
+  #publish(bytes: Uint8Array, start: number, body: number, end: number): boolean {
+    const fault = readPublish(bytes, start, body, end, offsets);
+    if (fault !== undefined) return this.#fail(fault);
+    const { topicStart, topicEnd, payloadStart, packetId, qos, retain } = offsets;
+    const { receiver, acks, broker, limits, counters } = this.#host;
+    if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.#refuse("acks");
+    if (qos === 2 || bytes[topicStart] === DOLLAR) return this.#toBroker(bytes, start, end);
+    const topic = receiver.topicOf(bytes, topicStart, topicEnd);
+    // An empty retained message takes one back: nothing was measured.
+    if (topic === NO_SOURCE || (retain && payloadStart === end)) {
+      return this.#toBroker(bytes, start, end);
+    }
+    if (qos === 1 && !acks.hasRoom) return this.#refuse("acks");
+    const forward = retain || broker.isSubscribed(topic, bytes, topicStart, topicEnd);
+    if (forward && broker.backlogged) return this.#refuse("backlog");
+    if (!receiver.receive(topic, bytes, payloadStart, end)) return this.#refuse("room");
+    counters.packetsFast += 1;
+    if (qos === 1) {
+      acks.add(this.slot, packetId);
+      this.#inFlight += 1;
+    }
+    if (forward) {
+      counters.packetsForwarded += 1;
+      const name = Buffer.from(bytes.buffer, bytes.byteOffset + topicStart, topicEnd - topicStart);
+      const payload = copyOf(bytes, payloadStart, end);
+      broker.publish(name.toString(), payload, { retain, qos: qos === 1 ? 1 : 0 });
+    }
+    return true;
+  }
+
+  #ping(bytes: Uint8Array, start: number, end: number): boolean {
+    if (bytes[start] !== PINGREQ << 4 || end - start !== 2) return this.#fail("flags_invalid");
+    if (this.#pingsAnswered > 0) this.#pingsAnswered -= 1;
+    else this.#pingsDue += 1;
+    return true;
+  }
+
+  #toBroker(bytes: Uint8Array, start: number, end: number): boolean {
+    const link = this.#link!;
+    if (link.unreadBytes >= this.#host.limits.heldBytesPerConnectionMax) {
+      return this.#refuse("broker");
+    }
+    this.#host.counters.packetsBroker += 1;
+    link.push(copyOf(bytes, start, end));
+    return true;
+  }
+
+  /** This packet and what follows waits. */
+  #refuse(hold: Hold): false {
+    this.#hold = hold;
+    return false;
+  }
+
+  /** Not MQTT, or not now: the connection is closed without a word, as 3.1.1 wants it. */
+  #fail(fault: ProtocolFault): false {
+    this.#host.faults[fault] += 1;
+    this.destroy();
+    return false;
+  }
+
+  #afterParsing(): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    const parsed = this.#parser.state;
+    if (parsed === "length_malformed" || parsed === "packet_too_large") {
+      this.#fail(parsed);
+      return;
+    }
+    if (parsed === "stopped") {
+      if (this.#state === "ready") {
+        const pings = this.#parser.countHeld(PINGREQ);
+        this.#pingsAnswered += pings;
+        this.#pingsDue += pings;
+      }
+      if (!this.#waits) {
+        this.#waits = true;
+        this.#host.wait(this, this.#hold);
+      }
+    }
+    this.#answerPings();
+    this.#accountKept();
+    this.#steer();
+  }
+
+  #answerPings(): void {
+    const count = this.#pingsDue;
+    if (count === 0) return;
+    this.#pingsDue = 0;
+    this.#host.counters.pings += count;
+    this.#send(count === 1 ? PINGRESP : Buffer.alloc(2 * count, PINGRESP));
+  }
+
+  #accountKept(): void {
+    const before = this.#counted;
+    const kind = this.#parser.state === "stopped" ? "held" : "split";
+    const bytes = this.#parser.memoryBytes;
+    if (kind === before.kind && bytes === before.bytes) return;
+    this.#counted = { kind, bytes };
+    this.#host.account(before.kind, -before.bytes, 0);
+    if (this.#host.account(kind, bytes, bytes)) return;
+    this.#host.counters.splitPacketCloses += 1;
+    this.destroy();
+  }
+
+  /** Reads from the socket unless enough waits. */
+  #steer(): void {
+    if (this.#state === "closed" || this.#state === "closing" || this.#readingOver) return;
+    const full =
+      this.#parser.state === "stopped" &&
+      this.#parser.keptBytes >= this.#host.limits.heldBytesPerConnectionMax;
+    const pause = full || this.#host.flooded;
+    if (pause === this.#paused) return;
+    this.#paused = pause;
+    this.#host.counters.socketsPaused += pause ? 1 : -1;
+    if (pause) {
+      this.#host.counters.socketPauses += 1;
+      this.#socket.pause();
+    } else {
+      // It was we who did not listen.
+      this.#heardAt = this.#host.monotonic();
+      this.#socket.resume();
+    }
+  }
+
+  /** The flood came or went. */
+  steer(): void {
+    this.#steer();
+  }
+
+  // --- out ----------------------------------------------------------------------------------------
+
+  /** PUBACKs of durable messages; `count` of them. The bytes may be shared with other connections'. */
+  acknowledge(pubacks: Uint8Array, count: number): void {
+    this.#settle(count);
+    if (this.#state !== "ready") {
+      this.#host.counters.pubacksDropped += count;
+      return;
+    }
+    this.#host.counters.pubacks += count;
+    // A client that does not read would keep the memory of everyone's acknowledgements alive.
+    this.#send(this.#socket.queuedBytes > 0 ? Buffer.from(pubacks) : pubacks);
+  }
+
+  /** Its acknowledgements were given up: the messages are lost, the client sends them again. */
+  abandoned(count: number): void {
+    this.#settle(count);
+    this.#host.counters.pubacksDropped += count;
+  }
+
+  messageHeld(): void {
+    this.#inFlight += 1;
+  }
+
+  messageSettled(): void {
+    this.#settle(1);
+    if (this.#hold === "acks") this.#host.resumeSoon(this);
+  }
+
+  #settle(count: number): void {
+    this.#inFlight -= count;
+    if (this.#state === "closed" && this.#inFlight === 0) this.#host.settled(this);
+  }
+
+  brokerWrote(pieces: readonly Uint8Array[]): void {
+    if (this.#state === "closed" || this.#state === "closing") return;
+    const { bytes, connack } = this.#framer.push(pieces);
+    if (bytes !== undefined) this.#send(bytes);
+    if (connack === undefined || this.#state !== "connecting") return;
+    if (connack !== 0) {
+      this.#host.counters.loginsRefused += 1;
+      return;
+    }
+    this.#state = "ready";
+    this.resume();
+  }
+
+  brokerRead(): void {
+    if (this.#hold === "broker") this.#host.resumeSoon(this);
+  }
+
+  brokerClosed(): void {
+    this.end();
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#host.counters.bytesOut += bytes.length;
+    this.#socket.write(bytes);
+    this.#accountOutbound();
+  }
+
+  #accountOutbound(): void {
+    if (this.#state === "closed") return;
+    const queued = this.#socket.queuedBytes;
+    if (queued === this.#outboundCounted) return;
+    const change = queued - this.#outboundCounted;
+    this.#outboundCounted = queued;
+    const fits = this.#host.accountOutbound(change, queued);
+    if (fits && queued <= this.#host.limits.outboundBytesPerConnectionMax) return;
+    this.#host.counters.slowReaderCloses += 1;
+    this.destroy();
+  }
+
+  // --- time and end -------------------------------------------------------------------------------
+
+  /** Closes the connection if it has been silent for too long at `now`. */
+  checkSilence(now: number, waits: { readonly connectMs: number; readonly closeMs: number }): void {
+    const silentMs = now - this.#heardAt;
+    switch (this.#state) {
+      case "new":
+      case "connecting":
+        if (silentMs < waits.connectMs) return;
+        this.#host.counters.connectTimeouts += 1;
+        return this.destroy();
+      case "ready":
+        if (this.#paused || this.#keepAliveMs === 0 || silentMs <= this.#keepAliveMs) return;
+        this.#host.counters.keepAliveCloses += 1;
+        return this.destroy();
+      case "closing":
+        return silentMs < waits.closeMs ? undefined : this.destroy();
+      case "closed":
+        return;
+      default:
+        unreachable(this.#state);
+    }
+  }
+
+  /** The process was not running for so long: nobody's silence. */
+  forgive(ms: number): void {
+    this.#heardAt += ms;
+  }
+
+  /** Stops reading for good and gives up what waits; acknowledgements still go out. */
+  stopReading(): void {
+    if (this.#state === "closed") return;
+    this.#readingOver = true;
+    this.#socket.pause();
+    this.#giveUpHeld();
+  }
+
+  /** Sends what is queued, then closes. */
+  end(): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#giveUpHeld();
+    this.#state = "closing";
+    this.#heardAt = this.#host.monotonic();
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    if (this.#state === "closed") return;
+    this.#socket.destroy();
+    this.#onClose();
+  }
+
+  #onClose(): void {
+    if (this.#state === "closed") return;
+    this.#giveUpHeld();
+    this.#state = "closed";
+    this.#hold = "nothing";
+    this.#parser.close();
+    this.#host.account(this.#counted.kind, -this.#counted.bytes, 0);
+    this.#host.accountOutbound(-this.#outboundCounted, 0);
+    if (this.#paused) this.#host.counters.socketsPaused -= 1;
+    this.#link?.finish();
+    this.#host.closed(this);
+    if (this.#inFlight === 0) this.#host.settled(this);
+  }
+
+  /**
+   * What waited when the client left: QoS 0 of a source is shed, acknowledged kinds will be sent
+   * again, and a DISCONNECT still tells the broker that no will is due.
+   */
+  #giveUpHeld(): void {
+    if (this.#state !== "ready" || this.#parser.state !== "stopped") return;
+    const { receiver } = this.#host;
+    this.#parser.resume({
+      packet: (bytes, start, body, end) => {
+        const type = bytes[start]! >> 4;
+        if (type === DISCONNECT) this.#link?.push(copyOf(bytes, start, end));
+        if (type !== PUBLISH || readPublish(bytes, start, body, end, offsets) !== undefined) {
+          return true;
+        }
+        if (offsets.qos !== 0) return true;
+        const topic = receiver.topicOf(bytes, offsets.topicStart, offsets.topicEnd);
+        if (topic !== NO_SOURCE) receiver.shed(topic);
+        return true;
+      },
+    });
+  }
+}
+
+/** Memory of its own, not of a pool: the broker may keep a retained payload for months. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(end - start);
+  copy.set(bytes.subarray(start, end));
+  return copy;
+}

@@ -1,0 +1,268 @@
+/**
+ * The MQTT front: listens, and is the Gate of everything MQTT: what the loop made durable is
+ * acknowledged here, in one write per connection and commit.
+ *
+ *            bytes                     receive
+ *   clients -------> connections ------------------> receiver
+ *      ^                |    ^ asked (QoS 2, wills)     |
+ *      |                v    |                          v
+ *      |              broker (aedes)                 the loop
+ *      +-- PUBACKs ------ front <-- seal, release, room, abandon
+ *
+ * Invariant: nothing a source wants is acknowledged (PUBACK, PUBREC) before the `release` of the
+ * batch that was open when it was received.
+ */
+
+import type { Clock, Net, NetListener } from "../../../core/doors.ts";
+import { limits as defaults } from "../../../core/limits.ts";
+import { type Gate, NO_SOURCE, type Receiver } from "../receiver.ts";
+import { Acks } from "./acks.ts";
+import {
+  type AskedMessage,
+  type Broker,
+  type BrokerLimits,
+  type BrokerOwner,
+  type Login,
+  type LoginAnswer,
+  openBroker,
+} from "./broker.ts";
+import { Clients, type ClientsLimits } from "./clients.ts";
+import {
+  createFaultCounts,
+  createFrontCounters,
+  type FaultCounts,
+  type FrontCounters,
+} from "./counters.ts";
+import { HeldMessages } from "./held.ts";
+import { assertSecured, type Users } from "./users.ts";
+
+/** Topics that begin with `$` are the broker's own. */
+const DOLLAR = 0x24;
+
+export type FrontLimits = ClientsLimits & {
+  /** QoS 1 messages of one batch over all connections. */
+  readonly inFlightMax: number;
+  readonly topicsMax: number;
+  readonly brokerBacklogBytesMax: number;
+  readonly subscriptionsMax: number;
+  readonly waitingPerSessionMax: number;
+  readonly waitingBytesMax: number;
+  readonly retainedMessagesMax: number;
+  readonly retainedBytesMax: number;
+  readonly qos2OpenMax: number;
+};
+
+export type FrontOptions = {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly receiver: Receiver;
+  /** Port 0 takes a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Clients may connect without a name even where there are users. */
+  readonly anonymous: boolean;
+  readonly users: Users;
+  /** Bounds that differ from those in core/limits. */
+  readonly limits?: Partial<FrontLimits>;
+};
+
+/**
+ * Listens for MQTT clients; register the result as a gate before the first turn of the loop.
+ * Rejects with a Fault: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE.
+ */
+export async function openFront(options: FrontOptions): Promise<Front> {
+  const { net, listen, anonymous, users } = options;
+  assertSecured({ host: listen.host, anonymous, users });
+  const limits: FrontLimits = { ...defaults, ...options.limits };
+  const broker = await openBroker({
+    limits: brokerLimitsOf(limits),
+    topicsMax: limits.topicsMax,
+  });
+  const front = new Front(options, limits, broker);
+  try {
+    await front.listen(net, listen);
+  } catch (error) {
+    await broker.close();
+    throw error;
+  }
+  return front;
+}
+
+export class Front implements Gate, BrokerOwner {
+  readonly #options: FrontOptions;
+  readonly #broker: Broker;
+  readonly #acks: Acks;
+  readonly #held: HeldMessages;
+  readonly #clients: Clients;
+  readonly #counters: FrontCounters = createFrontCounters();
+  readonly #faults: FaultCounts = createFaultCounts();
+  #listener: NetListener | undefined;
+  #stopping = false;
+
+  /** Use `openFront`. */
+  constructor(options: FrontOptions, limits: FrontLimits, broker: Broker) {
+    const { clock, receiver } = options;
+    this.#options = options;
+    this.#broker = broker;
+    this.#acks = new Acks({ slotsMax: limits.connectionsMax, countMax: limits.inFlightMax });
+    this.#held = new HeldMessages({
+      receiver,
+      bytesMax: limits.heldBytesMax,
+      soon: (run) => clock.soon(run),
+    });
+    this.#clients = new Clients({
+      clock,
+      receiver,
+      broker,
+      acks: this.#acks,
+      limits,
+      counters: this.#counters,
+      faults: this.#faults,
+    });
+    broker.serve(this);
+  }
+
+  async listen(net: Net, address: { readonly host: string; readonly port: number }): Promise<void> {
+    this.#listener = await net.listen(address, (socket) => {
+      if (this.#stopping) socket.destroy();
+      else this.#clients.accept(socket);
+    });
+  }
+
+  get host(): string {
+    return this.#listener?.host ?? this.#options.listen.host;
+  }
+
+  get port(): number {
+    return this.#listener?.port ?? this.#options.listen.port;
+  }
+
+  /** A copy of the counters; protocol errors as `protocolError:<reason>`. */
+  get status(): Readonly<Record<string, number>> {
+    const faults = Object.entries(this.#faults).map(([fault, count]) => [
+      `protocolError:${fault}`,
+      count,
+    ]);
+    return {
+      ...this.#counters,
+      subscriptions: this.#broker.subscriptionCount,
+      messagesHeld: this.#held.count,
+      messagesHeldBytes: this.#held.waitingBytes,
+      ...Object.fromEntries(faults),
+    };
+  }
+
+  /**
+   * Gives a message of the agent's own to local subscribers; it is not received. `payload` belongs
+   * to the broker from now on.
+   */
+  publish(
+    topic: string,
+    payload: Uint8Array,
+    options: { readonly retain: boolean; readonly qos?: 0 | 1 },
+  ): void {
+    this.#broker.publish(topic, payload, { retain: options.retain, qos: options.qos ?? 0 });
+  }
+
+  // --- the gate -------------------------------------------------------------------------------------
+
+  seal(): void {
+    this.#acks.seal();
+    this.#held.seal();
+  }
+
+  release(): void {
+    this.#acks.release((slot, pubacks, count) => {
+      this.#clients.at(slot)?.acknowledge(pubacks, count);
+    });
+    this.#held.release();
+    this.#clients.resume("acks");
+  }
+
+  room(): void {
+    if (this.#stopping) return;
+    this.#held.room();
+    this.#clients.resume("room");
+    this.#clients.resume("acks");
+  }
+
+  abandon(): void {
+    this.#clients.abandon();
+    this.#acks.drop((slot, count) => this.#clients.at(slot)?.abandoned(count));
+    this.#held.abandon();
+  }
+
+  // --- what the broker asks -------------------------------------------------------------------------
+
+  async login({ name, password }: Login): Promise<LoginAnswer> {
+    const { anonymous, users } = this.#options;
+    if (users.count === 0) return "ok";
+    if (name === undefined) return anonymous ? "ok" : 5;
+    return (await users.verify(name, password ?? new Uint8Array())) ? "ok" : 4;
+  }
+
+  asked(message: AskedMessage): void {
+    const { receiver } = this.#options;
+    const { client, packetId } = message;
+    const topic = Buffer.from(message.topic);
+    const wanted = topic[0] !== DOLLAR && receiver.topicOf(topic, 0, topic.length) !== NO_SOURCE;
+    if (!wanted) return message.done();
+    client.messageHeld();
+    this.#held.offer({
+      topic,
+      payload: message.payload,
+      key: packetId === 0 ? undefined : `${packetId} ${message.session}`,
+      done: (refusal) => {
+        client.messageSettled();
+        // Nobody will ask for the packet id of a session that ended: the broker must not keep it.
+        const over = packetId !== 0 && client.isClosed && !message.persistent;
+        message.done(refusal ?? (over ? new Error("the session is over") : undefined));
+      },
+    });
+  }
+
+  eased(): void {
+    this.#options.clock.soon(() => this.#clients.resume("backlog"));
+  }
+
+  dropped(what: "waiting" | "retained" | "qos2" | "subscription"): void {
+    if (what === "waiting") this.#counters.waitingDropped += 1;
+    else if (what === "retained") this.#counters.retainedDropped += 1;
+    else if (what === "qos2") this.#counters.qos2Refused += 1;
+    else this.#counters.subscriptionsRefused += 1;
+  }
+
+  // --- end ------------------------------------------------------------------------------------------
+
+  /**
+   * Stops accepting and reading; what waits unreceived is given up. What was received can still be
+   * made durable and is then acknowledged by `release`; call `close` after that.
+   */
+  async stopAccepting(): Promise<void> {
+    this.#stopping = true;
+    this.#clients.stopReading();
+    await this.#listener?.close();
+  }
+
+  /** Stops, sends what is due, closes every connection. */
+  async close(): Promise<void> {
+    await this.stopAccepting();
+    await Promise.all([this.#clients.close(), this.#broker.close()]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function brokerLimitsOf(limits: FrontLimits): BrokerLimits {
+  return {
+    backlogBytesMax: limits.brokerBacklogBytesMax,
+    unreadBytesMax: limits.heldBytesPerConnectionMax,
+    subscriptionsMax: limits.subscriptionsMax,
+    waitingPerSessionMax: limits.waitingPerSessionMax,
+    waitingBytesMax: limits.waitingBytesMax,
+    retainedMax: limits.retainedMessagesMax,
+    retainedBytesMax: limits.retainedBytesMax,
+    qos2OpenMax: limits.qos2OpenMax,
+  };
+}

@@ -1,0 +1,219 @@
+/**
+ * Bounds for what the broker keeps in memory for its clients: sessions that are away, messages that
+ * wait for them, retained messages, and QoS 2 packet ids. The broker's own store has none.
+ *
+ * Over a bound nothing is silently wrong: a waiting or retained message is dropped and counted, a
+ * QoS 2 message is refused, which closes the connection before its PUBREC. Of a QoS 2 message only
+ * the packet id is kept, which is all the handshake needs.
+ *
+ * The store's methods are replaced on the one instance the broker uses: its own code calls them
+ * through that instance, and everything not named here stays as it is.
+ */
+
+import type { Subscriptions } from "./subscriptions.ts";
+
+type ClientName = { readonly id: string };
+type Message = { readonly topic: string; readonly payload: Uint8Array | string };
+type Numbered = { readonly messageId?: number | undefined };
+type Waiting = { count: number; bytes: number };
+
+/** What is used of the broker's store. */
+export type SessionStore = {
+  addSubscriptions(client: ClientName, subs: readonly { topic: string }[]): Promise<void>;
+  removeSubscriptions(client: ClientName, topics: readonly string[]): Promise<void>;
+  cleanSubscriptions(client: ClientName): Promise<void>;
+  outgoingEnqueue(sub: { readonly clientId: string }, packet: Message): Promise<void>;
+  outgoingEnqueueCombi(
+    subs: readonly { readonly clientId: string }[],
+    packet: Message,
+  ): Promise<void>;
+  outgoingClearMessageId(client: ClientName, packet: Numbered): Promise<Message | undefined>;
+  storeRetained(packet: Message): Promise<void>;
+  incomingStorePacket(client: ClientName, packet: Message & Numbered): Promise<void>;
+  incomingGetPacket(client: ClientName, packet: Numbered): Promise<unknown>;
+  incomingDelPacket(client: ClientName, packet: Numbered): Promise<void>;
+  cleanIncoming(client: ClientName): Promise<void>;
+};
+
+export type SessionLimits = {
+  readonly waitingPerSessionMax: number;
+  readonly waitingBytesMax: number;
+  readonly retainedMax: number;
+  readonly retainedBytesMax: number;
+  readonly qos2OpenMax: number;
+};
+
+/** Bounds `store` in place; drops are reported to `onDrop`. Persistent subscriptions are counted in `subscriptions`. */
+export function boundSessions(
+  store: SessionStore,
+  options: {
+    readonly limits: SessionLimits;
+    readonly subscriptions: Subscriptions;
+    readonly onDrop: (what: "waiting" | "retained" | "qos2") => void;
+  },
+): void {
+  Object.assign(
+    store,
+    countedSubscriptions(bound(store), options.subscriptions),
+    boundedWaiting(bound(store), options),
+    boundedRetained(bound(store), options),
+    boundedQos2(bound(store), options),
+  );
+}
+
+/** The store's own methods, before they are replaced. */
+function bound(store: SessionStore): SessionStore {
+  return {
+    addSubscriptions: store.addSubscriptions.bind(store),
+    removeSubscriptions: store.removeSubscriptions.bind(store),
+    cleanSubscriptions: store.cleanSubscriptions.bind(store),
+    outgoingEnqueue: store.outgoingEnqueue.bind(store),
+    outgoingEnqueueCombi: store.outgoingEnqueueCombi.bind(store),
+    outgoingClearMessageId: store.outgoingClearMessageId.bind(store),
+    storeRetained: store.storeRetained.bind(store),
+    incomingStorePacket: store.incomingStorePacket.bind(store),
+    incomingGetPacket: store.incomingGetPacket.bind(store),
+    incomingDelPacket: store.incomingDelPacket.bind(store),
+    cleanIncoming: store.cleanIncoming.bind(store),
+  };
+}
+
+function countedSubscriptions(
+  store: SessionStore,
+  subscriptions: Subscriptions,
+): Partial<SessionStore> {
+  const filtersOf = new Map<string, Set<string>>();
+  const remove = (id: string, filters: Iterable<string>): void => {
+    const known = filtersOf.get(id);
+    if (known === undefined) return;
+    for (const filter of [...filters]) if (known.delete(filter)) subscriptions.remove(filter);
+    if (known.size === 0) filtersOf.delete(id);
+  };
+  return {
+    addSubscriptions: (client, subs) => {
+      const known = filtersOf.get(client.id) ?? new Set();
+      filtersOf.set(client.id, known);
+      for (const { topic } of subs) {
+        if (known.has(topic)) continue;
+        known.add(topic);
+        subscriptions.add(topic);
+      }
+      return store.addSubscriptions(client, subs);
+    },
+    removeSubscriptions: (client, topics) => {
+      remove(client.id, topics);
+      return store.removeSubscriptions(client, topics);
+    },
+    cleanSubscriptions: (client) => {
+      remove(client.id, filtersOf.get(client.id) ?? []);
+      return store.cleanSubscriptions(client);
+    },
+  };
+}
+
+type Bounds = {
+  readonly limits: SessionLimits;
+  readonly onDrop: (what: "waiting" | "retained" | "qos2") => void;
+};
+
+function boundedWaiting(store: SessionStore, { limits, onDrop }: Bounds): Partial<SessionStore> {
+  const waitingOf = new Map<string, Waiting>();
+  let bytesInAll = 0;
+  const admit = ({ clientId }: { readonly clientId: string }, bytes: number): boolean => {
+    const waiting = waitingOf.get(clientId) ?? { count: 0, bytes: 0 };
+    const full =
+      waiting.count >= limits.waitingPerSessionMax || bytesInAll + bytes > limits.waitingBytesMax;
+    if (full) {
+      onDrop("waiting");
+      return false;
+    }
+    waiting.count += 1;
+    waiting.bytes += bytes;
+    bytesInAll += bytes;
+    waitingOf.set(clientId, waiting);
+    return true;
+  };
+  const settle = (id: string, bytes: number): void => {
+    const waiting = waitingOf.get(id);
+    if (waiting === undefined) return;
+    // A QoS 2 message turns into a PUBREL half way: what it weighed is given back with the last one.
+    const back = waiting.count === 1 ? waiting.bytes : Math.min(bytes, waiting.bytes);
+    waiting.count -= 1;
+    waiting.bytes -= back;
+    bytesInAll -= back;
+    if (waiting.count === 0) waitingOf.delete(id);
+  };
+  return {
+    outgoingEnqueue: async (sub, packet) => {
+      if (admit(sub, bytesOf(packet))) await store.outgoingEnqueue(sub, packet);
+    },
+    outgoingEnqueueCombi: (subs, packet) => {
+      const bytes = bytesOf(packet);
+      return store.outgoingEnqueueCombi(
+        subs.filter((sub) => admit(sub, bytes)),
+        packet,
+      );
+    },
+    outgoingClearMessageId: async (client, packet) => {
+      const cleared = await store.outgoingClearMessageId(client, packet);
+      if (cleared !== undefined) settle(client.id, bytesOf(cleared));
+      return cleared;
+    },
+  };
+}
+
+function boundedRetained(store: SessionStore, { limits, onDrop }: Bounds): Partial<SessionStore> {
+  const bytesOfTopic = new Map<string, number>();
+  let bytesInAll = 0;
+  return {
+    storeRetained: async (packet) => {
+      const known = bytesOfTopic.get(packet.topic);
+      const bytes = packet.payload.length === 0 ? 0 : bytesOf(packet);
+      const after = bytesInAll - (known ?? 0) + bytes;
+      const full = after > limits.retainedBytesMax || bytesOfTopic.size >= limits.retainedMax;
+      if (bytes > 0 && (known === undefined ? full : after > limits.retainedBytesMax)) {
+        onDrop("retained");
+        return;
+      }
+      bytesInAll = after;
+      if (bytes === 0) bytesOfTopic.delete(packet.topic);
+      else bytesOfTopic.set(packet.topic, bytes);
+      await store.storeRetained(packet);
+    },
+  };
+}
+
+function boundedQos2(store: SessionStore, { limits, onDrop }: Bounds): Partial<SessionStore> {
+  const idsOf = new Map<string, Set<number | undefined>>();
+  let open = 0;
+  return {
+    incomingStorePacket: async (client, packet) => {
+      const ids = idsOf.get(client.id) ?? new Set();
+      if (!ids.has(packet.messageId)) {
+        if (open >= limits.qos2OpenMax) {
+          onDrop("qos2");
+          throw new Error("too many QoS 2 messages wait for their PUBREL");
+        }
+        open += 1;
+        idsOf.set(client.id, ids.add(packet.messageId));
+      }
+      await store.incomingStorePacket(client, { ...packet, payload: Buffer.alloc(0) });
+    },
+    incomingDelPacket: async (client, packet) => {
+      await store.incomingDelPacket(client, packet);
+      const ids = idsOf.get(client.id);
+      if (ids?.delete(packet.messageId)) open -= 1;
+      if (ids?.size === 0) idsOf.delete(client.id);
+    },
+    cleanIncoming: (client) => {
+      open -= idsOf.get(client.id)?.size ?? 0;
+      idsOf.delete(client.id);
+      return store.cleanIncoming(client);
+    },
+  };
+}
+
+/** A PUBREL has neither topic nor payload. */
+function bytesOf(packet: Partial<Message>): number {
+  return (packet.topic?.length ?? 0) + (packet.payload?.length ?? 0) + 64;
+}

@@ -1,0 +1,89 @@
+/**
+ * Topics to handles, by their bytes. A topic that a source wants is parsed once and remembered as a
+ * Route. When the table is full, further topics are parsed each time into a ring of lent routes: a
+ * handle from the ring is good until the ring has come round.
+ *
+ *   handle < topicsMax    remembered for good
+ *   handle >= topicsMax   topicsMax + number of the loan; its route is at loan % lentMax
+ */
+
+import { assert } from "../../core/assert.ts";
+import { ByteTable, NOT_FOUND } from "./byte-table.ts";
+import { textOf } from "./decode/text.ts";
+import { NO_SOURCE } from "./receiver.ts";
+import type { Route } from "./route.ts";
+
+/** Routes lent at a time: far more than callers hold between `topicOf` and `receive`. */
+const lentMax = 4_096;
+/** The arena is bounded for topics of usual length; longer ones fill it sooner. */
+const averageBytes = 128;
+
+export type TopicTableOptions = {
+  readonly topicsMax: number;
+  readonly topicBytesMax: number;
+  /** The route of a topic, or undefined where no source wants it. */
+  readonly routeOf: (topic: string) => Route | undefined;
+};
+
+export class TopicTable {
+  readonly #options: TopicTableOptions;
+  readonly #handles: ByteTable;
+  readonly #routes: Route[] = [];
+  readonly #topics: string[] = [];
+  readonly #lent: { readonly loan: number; readonly route: Route; readonly topic: string }[] = [];
+  #loans = 0;
+
+  constructor(options: TopicTableOptions) {
+    this.#options = options;
+    const bytesMax = options.topicsMax * averageBytes + options.topicBytesMax;
+    this.#handles = new ByteTable({ entriesMax: options.topicsMax, bytesMax });
+  }
+
+  /** Topics remembered. */
+  get count(): number {
+    return this.#routes.length;
+  }
+  /** Times a topic was parsed because there was no room to remember it. */
+  get loans(): number {
+    return this.#loans;
+  }
+
+  /** The handle of the topic `bytes[start, end)`, or NO_SOURCE. */
+  handleOf(bytes: Uint8Array, start: number, end: number): number {
+    const handle = this.#handles.find(bytes, start, end);
+    return handle === NOT_FOUND ? this.#learn(bytes, start, end) : handle;
+  }
+
+  routeOf(handle: number): Route {
+    return handle < this.#options.topicsMax ? this.#routes[handle]! : this.#loan(handle).route;
+  }
+
+  topicOf(handle: number): string {
+    return handle < this.#options.topicsMax ? this.#topics[handle]! : this.#loan(handle).topic;
+  }
+
+  #learn(bytes: Uint8Array, start: number, end: number): number {
+    if (end - start > this.#options.topicBytesMax) return NO_SOURCE;
+    const topic = textOf(bytes, start, end);
+    const route = topic === undefined ? undefined : this.#options.routeOf(topic);
+    if (topic === undefined || route === undefined) return NO_SOURCE;
+
+    const handle = this.#routes.length;
+    if (handle < this.#options.topicsMax && this.#handles.add(bytes, start, end, handle)) {
+      this.#routes.push(route);
+      this.#topics.push(topic);
+      return handle;
+    }
+    route.isRemembered = false;
+    const loan = this.#loans++;
+    this.#lent[loan % lentMax] = { loan, route, topic };
+    return this.#options.topicsMax + loan;
+  }
+
+  #loan(handle: number): { readonly route: Route; readonly topic: string } {
+    const loan = handle - this.#options.topicsMax;
+    const lent = this.#lent[loan % lentMax];
+    assert(lent?.loan === loan, "a lent topic handle is used before the ring comes round");
+    return lent;
+  }
+}

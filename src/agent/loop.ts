@@ -1,0 +1,309 @@
+/**
+ * The loop: one thread, five verbs.
+ *
+ *   receive   the intake fills the open frame as bytes arrive (ingest/)
+ *   append    seal the frame, write it to the log, one sync; then release the acknowledgements
+ *   apply     one pure step of the dataflow over the frame
+ *   commit    what it emitted, the ledger and emittedThrough in one transaction
+ *   drain     tell the uplinks that there is more (sync/)
+ *
+ * One frame is open and at most one is sealed. A frame is sealed when it is due: its first entry has
+ * waited `commit.waitMs`, or `commit.rowsEager` rows have come, or the dataflow wants to see the
+ * clock. At most one append and one commit are under way, beside each other. The loop is the only
+ * writer of the log and, with the drain, of the state store.
+ */
+
+import { assert } from "../core/assert.ts";
+import type { Catalog } from "../core/catalog.ts";
+import type { Clock } from "../core/doors.ts";
+import { Fault } from "../core/faults.ts";
+import type { Frame } from "../core/frame.ts";
+import { limits } from "../core/limits.ts";
+import { type Position, position } from "../core/units.ts";
+import type { Dataflow } from "../edge-ops/dataflow.ts";
+import type { Checkpoint, StateChunk } from "../store/checkpoint-store.ts";
+import type { Log } from "../store/log.ts";
+import type { StateStore } from "../store/state-store.ts";
+import type { ClockTrust } from "./clock-trust.ts";
+import type { CommitConfig } from "./config/config.ts";
+import type { Intake } from "./ingest/intake.ts";
+import type { Gate } from "./ingest/receiver.ts";
+import type { Outputs } from "./outputs.ts";
+import { Histogram } from "./histogram.ts";
+
+export type LoopParts = {
+  readonly clock: Clock;
+  readonly intake: Intake;
+  readonly log: Log;
+  readonly catalog: Catalog;
+  readonly dataflow: Dataflow;
+  readonly store: StateStore;
+  readonly outputs: Outputs;
+  readonly clockTrust: ClockTrust;
+  /** Position up to which the dataflow has applied the log, from recovery. */
+  readonly applied: Position;
+  /** Position of the newest checkpoint, from recovery. */
+  readonly checkpointed: Position;
+};
+
+export type LoopOptions = {
+  readonly commit: CommitConfig;
+  /** There is more in the outbox. */
+  readonly onCommitted: () => void;
+  /** The loop cannot go on; the agent closes. */
+  readonly onFailed: (fault: Fault) => void;
+};
+
+/** Why the loop holds readings back; empty when it runs. Shown in status and /readyz. */
+export type LoopTrouble = { readonly code: string; readonly message: string };
+
+export class Loop {
+  readonly #parts: LoopParts;
+  readonly #options: LoopOptions;
+  readonly #gates: Gate[] = [];
+  #cancelWait: (() => void) | undefined;
+  #cancelWake: (() => void) | undefined;
+  #cancelCommit: (() => void) | undefined;
+  #turnSoon = false;
+  #turning: Promise<void> | undefined;
+  #committing: Promise<void> | undefined;
+  #stopping = false;
+  #applied: Position;
+  #checkpointed: Position;
+  #checkpointAt: number;
+  #checkpointWanted = false;
+  #trouble: LoopTrouble | undefined;
+  #framesAppended = 0;
+  #rowsAppended = 0;
+  #commits = 0;
+  #checkpoints = 0;
+  /** Milliseconds from sealing a frame to its acknowledgements. */
+  readonly appendMs: Histogram = new Histogram();
+
+  constructor(parts: LoopParts, options: LoopOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#applied = parts.applied;
+    this.#checkpointed = parts.checkpointed;
+    this.#checkpointAt = parts.clock.monotonic() + options.commit.checkpointMs;
+    parts.intake.onWork(() => this.#schedule(), { rows: options.commit.rowsEager });
+    this.#schedule();
+    this.#scheduleCommit();
+  }
+
+  /** Whoever acknowledges registers here before the first message. */
+  register(gate: Gate): void {
+    this.#gates.push(gate);
+  }
+
+  get counters(): {
+    readonly framesAppended: number;
+    readonly rowsAppended: number;
+    readonly commits: number;
+    readonly checkpoints: number;
+    readonly applied: Position;
+    readonly checkpointed: Position;
+    readonly trouble: LoopTrouble | undefined;
+  } {
+    return {
+      framesAppended: this.#framesAppended,
+      rowsAppended: this.#rowsAppended,
+      commits: this.#commits,
+      checkpoints: this.#checkpoints,
+      applied: this.#applied,
+      checkpointed: this.#checkpointed,
+      trouble: this.#trouble,
+    };
+  }
+
+  /** Appends and applies what was received, commits it with a checkpoint, and ends. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#cancelTimers();
+    await this.#turning;
+    if (this.#trouble === undefined && this.#parts.intake.pendingWork) await this.#turn();
+    await this.#committing;
+    if (this.#trouble === undefined) await this.#commit({ checkpoint: true });
+  }
+
+  // --- when -------------------------------------------------------------------------------------
+
+  /** Called when the open frame got its first entry, when it is due early, and after every turn. */
+  #schedule(): void {
+    if (this.#turning !== undefined || this.#turnSoon || this.#stopping) return;
+    const { clock, intake, outputs } = this.#parts;
+    if (outputs.bytes > limits.pendingOutputBytesMax) return; // the commit will call again
+    if (!intake.pendingWork) return this.#scheduleWake();
+    const { rowsEager, waitMs } = this.#options.commit;
+    if (intake.pendingRows >= rowsEager || intake.isFull || waitMs === 0) {
+      this.#cancelWait?.();
+      this.#cancelWait = undefined;
+      this.#turnSoon = true;
+      clock.soon(() => this.#startTurn());
+      return;
+    }
+    this.#cancelWait ??= clock.after(waitMs, () => this.#startTurn());
+  }
+
+  /** Nothing is waiting: look at the clock again when an operator would do something with it. */
+  #scheduleWake(): void {
+    this.#cancelWake?.();
+    this.#cancelWake = undefined;
+    const at = this.#parts.dataflow.wakeAt();
+    if (at === Number.POSITIVE_INFINITY) return;
+    const delayMs = Math.max(limits.tickMs, at - this.#parts.clock.now());
+    this.#cancelWake = this.#parts.clock.after(Math.min(delayMs, limits.wakeMsMax), () => {
+      this.#cancelWake = undefined;
+      this.#startTurn();
+    });
+  }
+
+  #startTurn(): void {
+    this.#turnSoon = false;
+    if (this.#turning !== undefined || this.#stopping) return;
+    this.#turning = this.#turn().finally(() => {
+      this.#turning = undefined;
+      if (!this.#stopping && this.#trouble === undefined) this.#schedule();
+    });
+  }
+
+  #cancelTimers(): void {
+    this.#cancelWait?.();
+    this.#cancelWake?.();
+    this.#cancelCommit?.();
+    this.#cancelWait = this.#cancelWake = this.#cancelCommit = undefined;
+  }
+
+  // --- append, apply ------------------------------------------------------------------------------
+
+  async #turn(): Promise<void> {
+    this.#cancelWait?.();
+    this.#cancelWake?.();
+    this.#cancelWait = this.#cancelWake = undefined;
+    const { clock, clockTrust, intake, log } = this.#parts;
+    const now = clock.now();
+    const frame = intake.seal(now, clockTrust.observe(now));
+    for (const gate of this.#gates) gate.seal();
+    const startedAt = clock.monotonic();
+    const at = await this.#append(frame);
+    if (at === undefined) return;
+    assert(at === this.#applied, "the log continues where the dataflow stands");
+    this.appendMs.record(clock.monotonic() - startedAt);
+    for (const gate of this.#gates) gate.release();
+    this.#apply(frame, at);
+    intake.recycle();
+    for (const gate of this.#gates) gate.room();
+    if (log.bytesSince(this.#checkpointed) > limits.checkpointLogBytes) this.#wantCheckpoint();
+    this.#scheduleCommit();
+  }
+
+  /** The frame's position once it is durable; undefined when the log cannot take it any more. */
+  async #append(frame: Frame): Promise<Position | undefined> {
+    for (;;) {
+      try {
+        const at = await this.#parts.log.append(frame);
+        this.#trouble = undefined;
+        this.#framesAppended += 1;
+        this.#rowsAppended += frame.batch.rows;
+        return at;
+      } catch (error) {
+        const fault = asFault(error);
+        this.#trouble = { code: fault.code, message: fault.message };
+        if (fault.code !== "DISK_FULL" || this.#stopping) {
+          for (const gate of this.#gates) gate.abandon();
+          this.#options.onFailed(fault);
+          return undefined;
+        }
+        // The frame was refused whole: senders wait unacknowledged, a checkpoint may free the log.
+        this.#wantCheckpoint();
+        await new Promise<void>((resolve) => this.#parts.clock.after(limits.diskRetryMs, resolve));
+      }
+    }
+  }
+
+  #apply(frame: Frame, at: Position): void {
+    const { dataflow, outputs } = this.#parts;
+    outputs.define(frame.definitions);
+    dataflow.apply(frame, at, outputs);
+    this.#applied = position(at + frame.batch.rows + 1);
+  }
+
+  // --- commit -------------------------------------------------------------------------------------
+
+  #wantCheckpoint(): void {
+    this.#checkpointWanted = true;
+    this.#scheduleCommit();
+  }
+
+  #scheduleCommit(): void {
+    if (this.#stopping || this.#committing !== undefined) return;
+    const { clock, outputs } = this.#parts;
+    const untilCheckpoint = this.#checkpointAt - clock.monotonic();
+    const delayMs =
+      this.#checkpointWanted || outputs.bytes > limits.pendingOutputBytesMax / 2
+        ? 0
+        : outputs.urgent
+          ? Math.min(limits.alertCommitMs, this.#options.commit.intervalMs)
+          : outputs.empty
+            ? untilCheckpoint
+            : Math.min(this.#options.commit.intervalMs, untilCheckpoint);
+    this.#cancelCommit?.();
+    this.#cancelCommit = clock.after(Math.max(0, delayMs), () => this.#startCommit());
+  }
+
+  #startCommit(): void {
+    this.#cancelCommit = undefined;
+    if (this.#committing !== undefined) return;
+    const checkpoint =
+      this.#checkpointWanted || this.#parts.clock.monotonic() >= this.#checkpointAt;
+    void this.#commit({ checkpoint });
+  }
+
+  /** One transaction; afterwards the uplinks know, and a checkpoint has freed the log behind it. */
+  #commit(options: { readonly checkpoint: boolean }): Promise<void> {
+    assert(this.#committing === undefined, "one commit at a time");
+    this.#committing = this.#commitNow(options)
+      .catch((error: unknown) => this.#options.onFailed(asFault(error)))
+      .finally(() => {
+        this.#committing = undefined;
+        if (this.#stopping) return;
+        this.#scheduleCommit();
+        this.#schedule();
+      });
+    return this.#committing;
+  }
+
+  async #commitNow(options: { readonly checkpoint: boolean }): Promise<void> {
+    const { clock, dataflow, log, outputs, store } = this.#parts;
+    const through = this.#applied;
+    const checkpoint = options.checkpoint && through > this.#checkpointed;
+    if (options.checkpoint) {
+      this.#checkpointWanted = false;
+      this.#checkpointAt = clock.monotonic() + this.#options.commit.checkpointMs;
+    }
+    if (outputs.empty && !checkpoint) return;
+    await store.commit({
+      through,
+      ledger: dataflow.ledger.encode(),
+      ...outputs.take(),
+      ...(checkpoint ? { checkpoint: checkpointOf(dataflow) } : {}),
+    });
+    this.#commits += 1;
+    this.#options.onCommitted();
+    if (!checkpoint) return;
+    this.#checkpoints += 1;
+    this.#checkpointed = through;
+    await log.release(through);
+  }
+}
+
+function checkpointOf(dataflow: Dataflow): Checkpoint {
+  const chunks: StateChunk[] = [];
+  dataflow.encodeDirty((table, chunk, bytes) => chunks.push({ table, chunk, bytes }));
+  return { chunks, tables: dataflow.tables, spec: JSON.stringify(dataflow.spec) };
+}
+
+function asFault(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  throw error;
+}

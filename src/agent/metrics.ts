@@ -1,0 +1,242 @@
+/**
+ * /metrics: what Status and ledger hold, as Prometheus families. Nothing is counted here. Counters
+ * end in _total and start again with the process, but those of the ledger, which go on across
+ * restarts; base units are seconds and bytes.
+ */
+
+import type { LedgerView, PipelineLedger, SourceLedger } from "../edge-ops/ledger.ts";
+import { expositionOf, type Family, histogramSamples, type Sample } from "./exposition.ts";
+import { bucketBoundsMs } from "./histogram.ts";
+import type { AgentState, Status } from "./status.ts";
+
+export { EXPOSITION_TYPE } from "./exposition.ts";
+
+/** The whole body of an answer. */
+export function metricsText(status: Status, ledger: LedgerView): string {
+  return expositionOf([
+    ...processFamilies(status),
+    ...namedCounts("weir_mqtt", "MQTT front", status.mqtt.counters),
+    ...namedCounts("weir_intake", "Intake", status.intake),
+    ...logFamilies(status),
+    ...outputFamilies(status),
+    ...uplinkFamilies(status),
+    ...sourceFamilies(ledger.sources),
+    ...pipelineFamilies(ledger.pipelines),
+    gauge("weir_ledger_balanced", "Whether every message and reading is accounted for.", [
+      { value: Number(ledger.balanced) },
+    ]),
+  ]);
+}
+
+const states: readonly AgentState[] = ["starting", "running", "degraded", "stopping", "failed"];
+
+function processFamilies(status: Status): Family[] {
+  const { agent, version, clock, cardinality, memory, startedAt, cpuSeconds } = status;
+  return [
+    gauge("weir_info", "The agent and its version.", [{ labels: { agent, version }, value: 1 }]),
+    gauge(
+      "weir_state",
+      "1 for the state the agent is in.",
+      states.map((state) => ({ labels: { state }, value: Number(state === status.state) })),
+    ),
+    gauge("weir_clock_trusted", "Whether the gateway's clock is believed.", [
+      { value: Number(clock.trusted) },
+    ]),
+    gauge(
+      "weir_catalog_names",
+      "Names that have an id.",
+      Object.entries(cardinality).map(([kind, value]) => ({ labels: { kind }, value })),
+    ),
+    gauge("weir_process_start_time_seconds", "Start of the process since 1970.", [
+      { value: startedAt / 1_000 },
+    ]),
+    gauge("weir_process_resident_memory_bytes", "Resident memory.", [{ value: memory.rssBytes }]),
+    gauge("weir_process_heap_bytes", "JavaScript heap in use.", [{ value: memory.heapUsedBytes }]),
+    counter("weir_process_cpu_seconds_total", "CPU time.", [{ value: cpuSeconds }]),
+  ];
+}
+
+function logFamilies({ log, apply, replayed }: Status): Family[] {
+  const { appendMs, damage } = log;
+  return [
+    gauge("weir_log_bytes", "Bytes of the log on disk.", [{ value: log.bytes }]),
+    gauge("weir_log_start_position", "Oldest position in the log.", [{ value: log.start }]),
+    gauge("weir_log_end_position", "Next position of the log.", [{ value: log.end }]),
+    counter("weir_log_frames_total", "Frames appended.", [{ value: log.framesAppended }]),
+    counter("weir_log_readings_total", "Readings appended.", [{ value: log.rowsAppended }]),
+    {
+      name: "weir_log_append_seconds",
+      type: "histogram",
+      help: "From sealing a frame to releasing its acknowledgements.",
+      samples: histogramSamples({
+        bounds: bucketBoundsMs.map((bound) => bound / 1_000),
+        counts: appendMs.buckets,
+        sum: appendMs.sum / 1_000,
+      }),
+    },
+    gauge("weir_log_torn_bytes", "Bytes of a torn tail cut at start.", [
+      { value: damage.tornBytes },
+    ]),
+    gauge("weir_log_lost_readings", "Readings found lost to damage at start.", [
+      { value: damage.lostRows },
+    ]),
+    gauge("weir_log_replayed_readings", "Readings replayed at start.", [{ value: replayed.rows }]),
+    gauge("weir_applied_position", "Position up to which the log is applied.", [
+      { value: apply.applied },
+    ]),
+    gauge("weir_checkpoint_position", "Position of the newest checkpoint.", [
+      { value: apply.checkpointed },
+    ]),
+    counter("weir_commits_total", "Commits of outputs.", [{ value: apply.commits }]),
+    counter("weir_checkpoints_total", "Checkpoints of operator state.", [
+      { value: apply.checkpoints },
+    ]),
+  ];
+}
+
+function outputFamilies({ outputs, outbox, deadLetters }: Status): Family[] {
+  const lanes = Object.entries(outbox);
+  return [
+    counter("weir_outputs_total", "Records emitted by this process.", [
+      { labels: { kind: "summary" }, value: outputs.summaries },
+      { labels: { kind: "alert" }, value: outputs.alerts },
+    ]),
+    gauge("weir_outputs_pending_bytes", "Bytes of records that wait for their commit.", [
+      { value: outputs.pendingBytes },
+    ]),
+    gauge(
+      "weir_outbox_records",
+      "Records that wait for an uplink.",
+      lanes.map(([lane, { records }]) => ({ labels: { lane }, value: records })),
+    ),
+    gauge(
+      "weir_outbox_bytes",
+      "Bytes that wait for an uplink.",
+      lanes.map(([lane, { bytes }]) => ({ labels: { lane }, value: bytes })),
+    ),
+    gauge(
+      "weir_outbox_next_sequence",
+      "Sequence number of the next record.",
+      lanes.map(([lane, { next }]) => ({ labels: { lane }, value: next })),
+    ),
+    gauge("weir_dead_letters", "Dead letters kept.", [{ value: deadLetters.kept }]),
+    counter("weir_dead_letters_total", "Dead letters ever.", [{ value: deadLetters.total }]),
+  ];
+}
+
+function uplinkFamilies({ uplinks }: Status): Family[] {
+  return [
+    gauge(
+      "weir_uplink_healthy",
+      "Whether the uplink runs without trouble.",
+      uplinks.map(({ name, trouble }) => ({
+        labels: { uplink: name },
+        value: Number(trouble === undefined),
+      })),
+    ),
+    counter(
+      "weir_uplink_delivered_total",
+      "Records delivered.",
+      uplinks.flatMap(({ name, delivered }) =>
+        Object.entries(delivered).map(([lane, value]) => ({
+          labels: { uplink: name, lane },
+          value,
+        })),
+      ),
+    ),
+  ];
+}
+
+// ---- the ledger ----
+
+function sourceFamilies(sources: readonly SourceLedger[]): Family[] {
+  const outcomes = (["decoded", "deadLettered", "shed"] as const).map((outcome) => ({
+    outcome,
+    of: (source: SourceLedger) => source.messages[outcome],
+  }));
+  const fates = (["accepted", "duplicate", "quarantined", "rejected"] as const).map((outcome) => ({
+    outcome,
+    of: (source: SourceLedger) => source.readings[outcome],
+  }));
+  const perSource = (parts: typeof outcomes | typeof fates): Sample[] =>
+    sources.flatMap((source) =>
+      parts.map(({ outcome, of }) => ({
+        labels: { source: source.source, outcome: snakeCase(outcome) },
+        value: of(source),
+      })),
+    );
+  return [
+    counter("weir_source_messages_total", "Messages by what became of them.", perSource(outcomes)),
+    counter("weir_source_readings_total", "Readings by what became of them.", perSource(fates)),
+    counter(
+      "weir_source_conflicts_total",
+      "Accepted readings that contradict another of the same time.",
+      sources.map(({ source, readings }) => ({ labels: { source }, value: readings.conflict })),
+    ),
+  ];
+}
+
+function pipelineFamilies(pipelines: readonly PipelineLedger[]): Family[] {
+  const total = (name: string, help: string, of: (row: PipelineLedger) => number): Family =>
+    counter(
+      `weir_pipeline_${name}_total`,
+      help,
+      pipelines.map((row) => ({ labels: { pipeline: row.pipeline }, value: of(row) })),
+    );
+  const fates = ["filtered", "refused", "late", "open", "closed"] as const;
+  return [
+    total("accepted", "Readings given to the pipeline.", (row) => row.accepted),
+    gauge(
+      "weir_pipeline_readings",
+      "Readings given to the pipeline by where they are now; they add up to accepted.",
+      pipelines.flatMap((row) =>
+        fates.map((fate) => ({ labels: { pipeline: row.pipeline, fate }, value: row[fate] })),
+      ),
+    ),
+    total("windows", "Windows closed.", (row) => row.windows),
+    total("corrections", "Windows emitted again.", (row) => row.corrections),
+    total("forced", "Windows closed before their time.", (row) => row.forced),
+    total("alerts", "Alerts.", (row) => row.alerts),
+  ];
+}
+
+// ---- plain counts by name ----
+
+/** Counts that can fall: they are what there is now. Everything else only grows. */
+const levels = new Set([
+  "connections",
+  "heldBytes",
+  "outboundBytes",
+  "pendingBytes",
+  "pendingRows",
+  "socketsPaused",
+  "splitBytes",
+  "topics",
+]);
+
+function namedCounts(
+  prefix: string,
+  about: string,
+  counts: Readonly<Record<string, number>>,
+): Family[] {
+  return Object.entries(counts).map(([name, value]) => {
+    const metric = `${prefix}_${snakeCase(name)}`;
+    const help = `${about}: ${snakeCase(name).replaceAll("_", " ")}.`;
+    if (levels.has(name)) return gauge(metric, `${help.slice(0, -1)} now.`, [{ value }]);
+    return counter(`${metric}_total`, help, [{ value }]);
+  });
+}
+
+function snakeCase(name: string): string {
+  return name
+    .replace(/[^A-Za-z0-9]+/g, "_")
+    .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function counter(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, type: "counter", help, samples };
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, type: "gauge", help, samples };
+}

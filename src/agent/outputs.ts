@@ -1,0 +1,95 @@
+/**
+ * What `apply` emitted and no commit has made durable yet: encoded records by lane, dead letters,
+ * new definitions. While the log is replayed up to emittedThrough it is muted, because those outputs
+ * are durable already.
+ */
+
+import type { Definition, DeadLetter } from "../core/frame.ts";
+import { limits } from "../core/limits.ts";
+import type { Alert, Sink, Summary } from "../core/record.ts";
+import type { Position } from "../core/units.ts";
+import { OutboxWriter } from "../store/outbox.ts";
+import { encodeAlert, encodeSummary } from "../store/record-codec.ts";
+
+export type PendingOutputs = {
+  readonly definitions: readonly Definition[];
+  readonly deadLetters: readonly DeadLetter[];
+  readonly outbox: OutboxWriter;
+};
+
+export class Outputs implements Sink {
+  readonly #agent: string;
+  #definitions: Definition[] = [];
+  #deadLetters: DeadLetter[] = [];
+  #outbox: OutboxWriter = new OutboxWriter();
+  #urgent = false;
+  readonly #recentAlerts: Alert[] = [];
+  #summaries = 0;
+  #alerts = 0;
+  /** While true nothing is kept: the outputs of these positions are durable already. */
+  muted = false;
+
+  constructor(agent: string) {
+    this.#agent = agent;
+  }
+
+  get empty(): boolean {
+    return (
+      this.#outbox.count === 0 && this.#deadLetters.length === 0 && this.#definitions.length === 0
+    );
+  }
+  /** An alert waits: it does not wait for summaries. */
+  get urgent(): boolean {
+    return this.#urgent;
+  }
+  get bytes(): number {
+    return this.#outbox.bytes;
+  }
+  /** Emitted by this process; windows closed and alerts raised. */
+  get counters(): { readonly summaries: number; readonly alerts: number } {
+    return { summaries: this.#summaries, alerts: this.#alerts };
+  }
+  /** The newest alerts of this process, newest last, at most limits.alertsRemembered. */
+  get recentAlerts(): readonly Alert[] {
+    return this.#recentAlerts;
+  }
+
+  define(definitions: readonly Definition[]): void {
+    if (this.muted) return;
+    for (const definition of definitions) this.#definitions.push(definition);
+  }
+
+  summary(_at: Position, summary: Summary): void {
+    if (this.muted) return;
+    this.#summaries += 1;
+    this.#outbox.add("summaries", encodeSummary(this.#agent, summary));
+  }
+
+  alert(_at: Position, alert: Alert): void {
+    if (this.muted) return;
+    this.#alerts += 1;
+    this.#urgent = true;
+    this.#outbox.add("alerts", encodeAlert(this.#agent, alert));
+    this.#recentAlerts.push(alert);
+    if (this.#recentAlerts.length > limits.alertsRemembered) this.#recentAlerts.shift();
+  }
+
+  deadLetter(_at: Position, letter: DeadLetter): void {
+    if (this.muted) return;
+    this.#deadLetters.push(letter);
+  }
+
+  /** Hands over everything gathered; the receiver owns it. */
+  take(): PendingOutputs {
+    const pending = {
+      definitions: this.#definitions,
+      deadLetters: this.#deadLetters,
+      outbox: this.#outbox,
+    };
+    this.#definitions = [];
+    this.#deadLetters = [];
+    this.#outbox = new OutboxWriter();
+    this.#urgent = false;
+    return pending;
+  }
+}

@@ -1,0 +1,64 @@
+/** Starts an agent on the real doors: locks its data directory, opens the state store, the rest. */
+
+import { join } from "node:path";
+import { limits } from "../core/limits.ts";
+import type { Disk } from "../core/doors.ts";
+import type { Fault } from "../core/faults.ts";
+import { openKvLmdb } from "../store/kv-lmdb.ts";
+import { type Agent, openAgent } from "./agent.ts";
+import type { Config } from "./config/config.ts";
+import { systemClock } from "./doors/clock.ts";
+import { lockDirectory } from "./doors/directory-lock.ts";
+import { systemDisk } from "./doors/disk.ts";
+import { makeDataDirectory } from "./doors/data-directory.ts";
+import { systemNet } from "./doors/net.ts";
+import { systemRandom } from "./doors/random.ts";
+
+export type { Agent };
+
+/** Where things lie in a data directory. */
+export function dataPaths(dataDirectory: string): { readonly log: string; readonly state: string } {
+  return { log: join(dataDirectory, "log"), state: join(dataDirectory, "state.mdb") };
+}
+
+/** Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE, PORT_IN_USE, LISTENER_NOT_SECURED, LOG_*, STORE_FAILED. */
+export async function startAgent(config: Config, options: StartOptions): Promise<Agent> {
+  return await openAgentOnDoors(config, { ...options, disk: systemDisk });
+}
+
+export type StartOptions = {
+  /** The agent cannot go on; close it. */
+  readonly onFailed: (fault: Fault) => void;
+  /** Whether to open the listeners; a replayed file needs none. */
+  readonly listen?: boolean;
+};
+
+/** The same with a disk of the caller's: benchmarks and tests make it slow. */
+export async function openAgentOnDoors(
+  config: Config,
+  options: StartOptions & { readonly disk: Disk },
+): Promise<Agent> {
+  const paths = dataPaths(config.dataDirectory);
+  const uplinks = config.uplinks.map((uplink) => uplink.directory);
+  await makeDataDirectory([config.dataDirectory, paths.log, ...uplinks]);
+  const unlock = await lockDirectory(config.dataDirectory);
+  try {
+    return await openAgent({
+      config,
+      doors: {
+        clock: systemClock(),
+        random: systemRandom(),
+        disk: options.disk,
+        net: systemNet(),
+        kv: openKvLmdb({ path: paths.state, bytesMax: limits.kvBytesMax }),
+      },
+      logDirectory: paths.log,
+      listen: options.listen ?? true,
+      onFailed: options.onFailed,
+      onClosed: unlock,
+    });
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}

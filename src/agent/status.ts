@@ -1,0 +1,74 @@
+/**
+ * What the agent says about itself: the shape of /v1/status, and the source of /metrics and of the
+ * terminal view. Plain data, made fresh for each request.
+ */
+
+import type { Alert } from "../core/record.ts";
+import type { LedgerView } from "../edge-ops/ledger.ts";
+import type { UplinkStatus } from "../sync/drain.ts";
+
+export type AgentState = "starting" | "running" | "degraded" | "stopping" | "failed";
+
+export type Status = {
+  readonly agent: string;
+  readonly version: string;
+  readonly state: AgentState;
+  /** Why it is not plainly running: one sentence each. */
+  readonly reasons: readonly string[];
+  readonly startedAt: number;
+  readonly clock: { readonly now: number; readonly trusted: boolean };
+  readonly dataDirectory: string;
+  readonly mqtt: {
+    readonly host: string;
+    readonly port: number;
+    readonly counters: Readonly<Record<string, number>>;
+  };
+  readonly intake: Readonly<Record<string, number>>;
+  readonly cardinality: {
+    readonly sources: number;
+    readonly devices: number;
+    readonly series: number;
+    readonly symbols: number;
+  };
+  readonly log: {
+    readonly start: number;
+    readonly end: number;
+    readonly bytes: number;
+    readonly framesAppended: number;
+    readonly rowsAppended: number;
+    /** From sealing a frame to releasing its acknowledgements. */
+    readonly appendMs: { readonly p50: number; readonly p99: number; readonly count: number; readonly sum: number; readonly buckets: readonly number[] };
+    /** Found at start: bytes of a torn tail that were cut, rows lost to damage. */
+    readonly damage: { readonly tornBytes: number; readonly lostRows: number; readonly places: readonly string[] };
+  };
+  readonly apply: { readonly applied: number; readonly checkpointed: number; readonly commits: number; readonly checkpoints: number };
+  readonly outputs: { readonly summaries: number; readonly alerts: number; readonly pendingBytes: number };
+  readonly outbox: Readonly<Record<string, { readonly records: number; readonly bytes: number; readonly next: number }>>;
+  readonly uplinks: readonly UplinkStatus[];
+  readonly deadLetters: { readonly kept: number; readonly total: number };
+  /** Where raw readings are: until tables exist, in the log only. */
+  readonly rawReadings: string;
+  readonly replayed: { readonly frames: number; readonly rows: number };
+  readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };
+  readonly cpuSeconds: number;
+};
+
+/** What the HTTP API and the terminal view may ask of a running agent. */
+export interface AgentView {
+  status(): Status;
+  ledger(): LedgerView;
+  recentAlerts(): readonly Alert[];
+  /** The newest, newest first. */
+  deadLetters(options: { readonly limit: number }): readonly DeadLetterView[];
+}
+
+export type DeadLetterView = {
+  readonly number: number;
+  readonly source: string;
+  readonly topic: string;
+  readonly arrived: number;
+  readonly reason: string;
+  readonly offset: number;
+  readonly payloadBytes: number;
+  readonly payloadBase64: string;
+};

@@ -1,0 +1,115 @@
+/**
+ * Doors: the only ways to the outside. Nothing in src but src/agent/doors touches time, chance,
+ * files or the network, so the whole agent runs against simulated doors, in one thread, from one
+ * seed.
+ */
+
+import type { Millis } from "./units.ts";
+
+export interface Clock {
+  /** Wall clock; may step in both directions. */
+  now(): Millis;
+  /** Milliseconds from an arbitrary start; never goes back. */
+  monotonic(): number;
+  /** Calls `run` once after about `delayMs`; the result cancels it. */
+  after(delayMs: number, run: () => void): () => void;
+  /** Calls `run` once when the bytes that are already waiting have been received. */
+  soon(run: () => void): void;
+}
+
+export interface Random {
+  /** An integer in [0, 2^32). */
+  uint32(): number;
+}
+
+/** An open file. One write or sync at a time; the caller orders them. */
+export interface DiskFile {
+  /** Fills `target` from byte `offset`; resolves to the bytes read, fewer only at the end. */
+  read(target: Uint8Array, offset: number): Promise<number>;
+  /** Writes all of `source` at byte `offset`. The caller leaves `source` alone until it resolves. */
+  write(source: Uint8Array, offset: number): Promise<void>;
+  /** fdatasync. After a rejection nothing is known about what reached the medium. */
+  sync(): Promise<void>;
+  size(): Promise<number>;
+  truncate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Paths are absolute. Rejections carry a Node-style `code` (ENOENT, ENOSPC, EROFS, EIO, ...). */
+export interface Disk {
+  /** Opens for reading and writing; `create` makes a missing file. */
+  open(path: string, options: { readonly create: boolean }): Promise<DiskFile>;
+  list(directory: string): Promise<readonly string[]>;
+  /** Makes the directory and its parents. */
+  makeDirectory(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Makes renames, creations and removals in the directory durable. */
+  syncDirectory(path: string): Promise<void>;
+  freeBytes(path: string): Promise<number>;
+}
+
+/** One change of a commit; `value: undefined` removes the key. */
+export type KvWrite = { readonly key: string; readonly value: Uint8Array | undefined };
+
+/**
+ * Small, mutable, transactional state. Keys are ASCII strings of at most 200 characters, ordered by
+ * their bytes. One commit at a time; reads see the last resolved commit.
+ */
+export interface Kv {
+  /** A copy the caller owns, or undefined. */
+  get(key: string): Uint8Array | undefined;
+  /** Entries with `from <= key < to` in key order, copies the caller owns, at most `limit`. */
+  range(options: {
+    readonly from: string;
+    readonly to: string;
+    readonly limit?: number;
+  }): readonly { readonly key: string; readonly value: Uint8Array }[];
+  /**
+   * Applies all writes in one durable transaction, or none. The store may read the buffers at any
+   * time until the promise settles: the caller gives frozen copies and never touches them again.
+   */
+  commit(writes: readonly KvWrite[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface NetHandlers {
+  /** `bytes.subarray(0, length)` is valid only during the call. */
+  readonly onBytes: (bytes: Uint8Array, length: number) => void;
+  /** Everything written so far has left our buffers. */
+  readonly onDrain: () => void;
+  /** Called exactly once, last. `reason` is empty after an orderly end. */
+  readonly onClose: (reason: string) => void;
+}
+
+export interface NetSocket {
+  /** "address:port" of the peer. */
+  readonly remote: string;
+  /** Bytes accepted by `write` that the kernel has not taken yet. */
+  readonly queuedBytes: number;
+  /** Must be called once, before the first byte can arrive. */
+  start(handlers: NetHandlers): void;
+  /** Takes ownership of `bytes`: they are not changed afterwards. */
+  write(bytes: Uint8Array): void;
+  pause(): void;
+  resume(): void;
+  /** Sends what is queued, then closes. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+export interface NetListener {
+  readonly host: string;
+  readonly port: number;
+  /** Stops accepting; sockets that are open stay open. */
+  close(): Promise<void>;
+}
+
+export interface Net {
+  /** `port: 0` takes a free one. Rejects with a Fault: PORT_IN_USE, ADDRESS_UNAVAILABLE. */
+  listen(
+    address: { readonly host: string; readonly port: number },
+    accept: (socket: NetSocket) => void,
+  ): Promise<NetListener>;
+}

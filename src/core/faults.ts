@@ -1,0 +1,41 @@
+/**
+ * Environment failures: what failed, on what, and what to do. Expected outcomes are unions at the
+ * place they occur, bugs are assertions; this is the third kind.
+ */
+
+export type FaultCode =
+  | "CONFIG_INVALID"
+  | "PORT_IN_USE"
+  | "ADDRESS_UNAVAILABLE"
+  | "DIRECTORY_NOT_WRITABLE"
+  | "DIRECTORY_IN_USE"
+  | "DISK_FULL"
+  | "DISK_FAILED"
+  | "LOG_POISONED"
+  | "LOG_CORRUPT"
+  | "STORE_FAILED"
+  | "OUTBOX_FULL"
+  | "FORMAT_TOO_NEW"
+  | "LISTENER_NOT_SECURED"
+  | "INPUT_INVALID"
+  | "AGENT_UNREACHABLE";
+
+/** An environment failure. `message` is one sentence for a person; `facts` are for logs. */
+export class Fault extends Error {
+  override readonly name = "Fault";
+  readonly code: FaultCode;
+  readonly facts: Readonly<Record<string, string | number>>;
+
+  constructor(
+    code: FaultCode,
+    message: string,
+    options: {
+      readonly cause?: unknown;
+      readonly facts?: Readonly<Record<string, string | number>>;
+    } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.facts = options.facts ?? {};
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Every bound of the agent by name, with its unit, and the relations between them, asserted when
+ * the file is loaded. What a user may set is in the configuration, whose defaults come from here.
+ */
+
+import { assert } from "./assert.ts";
+
+const bounds = {
+  // receive
+  /** Rows of the open batch; when it is full, sockets wait. */
+  batchRowsMax: 32_768,
+  /** Readings one message may carry. */
+  readingsPerMessageMax: 1_024,
+  /** An MQTT packet, header included; larger ones close the connection. */
+  packetBytesMax: 262_144, // 256 KiB
+  connectionsMax: 4_096,
+  /** Bytes one connection may have waiting while the batch is full; then its socket is paused. */
+  heldBytesPerConnectionMax: 65_536, // 64 KiB
+  /** The same for all connections together. */
+  heldBytesMax: 16_777_216, // 16 MiB
+  /** QoS 1 messages of one connection that wait for their PUBACK; then its socket is paused. */
+  inFlightPerConnectionMax: 4_096,
+  /** Bytes waiting to be sent to one client that does not read; then it is closed. */
+  outboundBytesPerConnectionMax: 4_194_304, // 4 MiB
+  /** The same for all clients together; over it, whoever is owed more than an equal share is closed. */
+  outboundBytesMax: 67_108_864, // 64 MiB
+  /** QoS 1 messages of one batch over all connections; beyond, they wait for the next. */
+  inFlightMax: 262_144,
+  connectWaitMs: 10_000,
+  /** A CONNECT, its will included: what a client costs before it is known. */
+  connectBytesMax: 16_384, // 16 KiB
+  /** After the last byte is queued, a closing client has so long to read it. */
+  closeWaitMs: 2_000,
+  /** Keep alive is looked at this often; it is late by at most as much. */
+  keepAliveSweepMs: 500,
+  /** Messages on their way to local subscribers; beyond, their publishers wait. */
+  brokerBacklogBytesMax: 8_388_608, // 8 MiB
+  subscriptionsMax: 65_536,
+  /** Messages kept for one session that is away; further ones are dropped and counted. */
+  waitingPerSessionMax: 1_000,
+  /** The same for all sessions, in bytes. */
+  waitingBytesMax: 16_777_216, // 16 MiB
+  retainedMessagesMax: 65_536,
+  retainedBytesMax: 16_777_216, // 16 MiB
+  /** QoS 2 messages between PUBREC and PUBREL. */
+  qos2OpenMax: 65_536,
+  /** Topics whose parse is remembered; further ones are parsed each time. */
+  topicsMax: 131_072,
+  topicBytesMax: 1_024,
+  /** Fields of all topics that are remembered for the scanners; messages with others are parsed. */
+  slotsMax: 524_288,
+
+  // cardinality: ids are never reused, so these bound memory for good
+  sourcesMax: 64,
+  devicesMax: 100_000,
+  seriesMax: 100_000,
+  symbolsMax: 65_536,
+  symbolBytesMax: 256,
+  metricsPerDeviceMax: 1_024,
+  /** Bytes of a metric's name; a reading with a longer one is refused. */
+  metricBytesMax: 256,
+  /** Objects and arrays within one another in a payload. */
+  nestingMax: 16,
+
+  // dead letters
+  deadLetterBytesMax: 4_096, // 4 KiB
+  deadLettersPerFrameMax: 64,
+  deadLettersKeptMax: 1_000,
+
+  // append
+  segmentBytes: 16_777_216, // 16 MiB
+  /** Largest frame: a full batch in plain columns plus definitions and dead letters. */
+  frameBytesMax: 4_194_304, // 4 MiB
+  logBytesMax: 268_435_456, // 256 MiB
+  commitWaitMs: 200,
+  /** Rows that start a commit before the wait is over: their sync is then paid for. */
+  commitRowsEager: 256,
+  /** A frame's sections other than rows start a commit early beyond this. */
+  definitionsPerFrameMax: 8_192,
+
+  // apply
+  /** Readings of a series among which a resent one is recognised. */
+  duplicateRing: 64,
+  pipelinesMax: 64,
+  /** Keys of one pipeline. */
+  keysMax: 100_000,
+  /** Panes kept per key: open windows, disorder and allowed lateness together. */
+  panesPerKeyMax: 4_096,
+  sessionsPerKeyMax: 16,
+  /** Alerts of one pipeline in a second of the gateway clock; what goes beyond is counted. */
+  alertsPerSecondMax: 1_024,
+  /** The clock is looked at by operators at most this often. */
+  tickMs: 100,
+  /** Corrections of one window are gathered for this long. */
+  correctionWaitMs: 1_000,
+  /** Windows of one pipeline that wait for their correction; then the oldest goes early. */
+  correctionsMax: 16_384,
+  /** Panes a key has beyond window, disorder and lateness: how far its devices may be apart. */
+  paneSlack: 4,
+  /** Panes of all keys of one pipeline; keys beyond what they hold are refused. */
+  panesMax: 16_777_216, // 16 MiB
+
+  // commit
+  commitIntervalMs: 1_000,
+  alertCommitMs: 50,
+  checkpointIntervalMs: 300_000,
+  /** A checkpoint is taken early when the log behind it has grown by this. */
+  checkpointLogBytes: 100_663_296, // 96 MiB
+  kvBytesMax: 1_073_741_824, // 1024 MiB
+  /** Encoded outputs waiting for their commit; beyond it frames wait, and with them the senders. */
+  pendingOutputBytesMax: 16_777_216, // 16 MiB
+  /** A full disk is tried again this often. */
+  diskRetryMs: 1_000,
+  /** Longest timer until the dataflow sees the clock again. */
+  wakeMsMax: 60_000,
+  /** A gateway clock before 2025-01-01 was never set. */
+  clockFloorMs: 1_735_689_600_000,
+  /** A gateway clock this far behind what the log has seen is not believed. */
+  clockBackMs: 60_000,
+  alertsRemembered: 50,
+
+  // drain
+  /** How long closing waits for the uplinks; what they have not taken stays in the outbox. */
+  drainWaitMs: 10_000,
+  outboxBytesMax: 536_870_912, // 512 MiB
+  /** Records of one value of the outbox, before compression. */
+  outboxBlockBytesMax: 262_144, // 256 KiB
+  /** Blocks removed from a lane by one commit; the rest waits for the next. */
+  outboxPruneBlocksMax: 1_024,
+  uplinkFileBytesMax: 67_108_864, // 64 MiB
+  /** An open uplink file that holds records is closed after this, so that readers see it. */
+  uplinkFileAgeMs: 3_600_000,
+  uplinkBatchBytesMax: 4_194_304, // 4 MiB
+  /** Waits between two tries of an uplink: doubled from the first to the last, with jitter. */
+  uplinkRetryMsMin: 500,
+  uplinkRetryMsMax: 60_000,
+};
+
+/** The names of all bounds; every value is a whole number in the unit its name says. */
+export type Limits = { readonly [name in keyof typeof bounds]: number };
+
+export const limits: Limits = bounds;
+
+assert(
+  limits.packetBytesMax <= limits.frameBytesMax / 4,
+  "the readings of one packet fit into a frame",
+);
+assert(
+  limits.readingsPerMessageMax < limits.batchRowsMax,
+  "an empty batch has room for any one message",
+);
+assert(
+  limits.batchRowsMax * 29 +
+    limits.deadLettersPerFrameMax * (limits.deadLetterBytesMax + limits.topicBytesMax + 64) +
+    limits.definitionsPerFrameMax * 128 <=
+    limits.frameBytesMax,
+  "a full frame fits the largest record",
+);
+assert(
+  limits.frameBytesMax * 2 <= limits.segmentBytes,
+  "a segment holds at least two of the largest frames",
+);
+assert(
+  limits.checkpointLogBytes + 2 * limits.segmentBytes < limits.logBytesMax,
+  "a checkpoint frees the log before it is full",
+);
+assert(
+  limits.heldBytesPerConnectionMax <= limits.heldBytesMax,
+  "one connection cannot hold more than all together",
+);
+assert(limits.alertCommitMs < limits.commitIntervalMs, "alerts do not wait for summaries");
+assert(
+  limits.outboxBlockBytesMax <= limits.uplinkBatchBytesMax,
+  "a block of the outbox fits into one delivery",
+);

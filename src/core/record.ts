@@ -1,0 +1,66 @@
+/**
+ * What goes upstream. The identity of a record is pipeline / key / window start / resolution /
+ * revision (for an alert: pipeline / key / event time); lane, sequence number and digest are given
+ * later, per uplink. `pipeline` is its name, with `@2` and so on after its definition changed, so
+ * that two versions never share an identity.
+ */
+
+import type { DeadLetter, Tags } from "./frame.ts";
+import type { Millis, Position } from "./units.ts";
+
+/** A mergeable aggregate of one key in one half-open window [start, end). */
+export type Summary = {
+  readonly kind: "summary";
+  readonly pipeline: string;
+  /** The tags of the pipeline's key, `metric` among them where it is part of the key. */
+  readonly key: Tags;
+  readonly start: Millis;
+  readonly end: Millis;
+  /** 0 for the first emission; n + 1 replaces n. A count of 0 withdraws the window. */
+  readonly revision: number;
+  readonly count: number;
+  readonly fields: SummaryFields;
+  /** Readings in it whose time is our arrival time: how good the summary's time is. */
+  readonly arrivalTimed: number;
+};
+
+/** Present as the pipeline's `aggregate` says; absent where count is 0. */
+export type SummaryFields = {
+  readonly sum?: number;
+  /** Low part of the error-compensated pair: the sum is `sum + sumError`. */
+  readonly sumError?: number;
+  readonly mean?: number;
+  readonly min?: number;
+  readonly max?: number;
+  /** Population variance (divided by count). */
+  readonly variance?: number;
+  readonly first?: number;
+  readonly firstTime?: Millis;
+  readonly last?: number;
+  readonly lastTime?: Millis;
+};
+
+export type AlertReason = "ewma_high" | "ewma_low" | "heavy_symbol" | "rare_symbol";
+
+export type Alert = {
+  readonly kind: "alert";
+  readonly pipeline: string;
+  /** Tags of the series, `metric` included. */
+  readonly key: Tags;
+  readonly time: Millis;
+  readonly reason: AlertReason;
+  /** The reading: a number, or the text of a symbol. */
+  readonly value: number | string;
+  /** How far: for EWMA the distance from the centre in sigmas of the chart, for symbols the share or the count. */
+  readonly score: number;
+  /** What was expected: centre and limit of the chart, or the threshold. */
+  readonly expected: number;
+  readonly limit: number;
+};
+
+/** Where operators put what they found. Owned by the caller of `apply`; `at` is the position that caused it. */
+export interface Sink {
+  summary(at: Position, summary: Summary): void;
+  alert(at: Position, alert: Alert): void;
+  deadLetter(at: Position, letter: DeadLetter): void;
+}

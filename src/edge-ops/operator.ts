@@ -1,0 +1,49 @@
+/**
+ * An operator: a pure, synchronous step over typed arrays with encodable state. It reads rows, puts
+ * what it found into the emitter, keeps its state in StateTables, and counts every row it was given
+ * in its ledger row. It never looks at the clock, at chance, or at catalog entries that no row has
+ * named: its outputs are a function of the log alone.
+ */
+
+import type { Batch } from "../core/batch.ts";
+import type { Alert, Summary } from "../core/record.ts";
+import type { DeviceId, Millis, Position } from "../core/units.ts";
+import type { StateTable } from "./state-table.ts";
+
+/** The accepted rows of one batch, as the accept stage leaves them. Valid during `apply` only. */
+export type Step = {
+  readonly batch: Batch;
+  /** Position of row 0; row i has position `at + i`. */
+  readonly at: Position;
+  /** Indexes of the accepted rows, ascending; [0, acceptedCount) are in use. */
+  readonly accepted: Uint32Array;
+  readonly acceptedCount: number;
+  /** Of each row: DeviceId. */
+  readonly device: Uint32Array;
+  /** Of each accepted row: the watermark of its device after it, Millis; never goes back for a device. */
+  readonly watermark: Float64Array;
+};
+
+/** Takes what an operator finds; what it gets is put into the order of positions before it leaves. */
+export interface Emitter {
+  summary(at: Position, summary: Summary): void;
+  alert(at: Position, alert: Alert): void;
+}
+
+export interface Operator {
+  /** Name of the pipeline, with `@2` and so on after its definition changed. */
+  readonly pipeline: string;
+  readonly tables: readonly StateTable[];
+  /** The rows of a batch, in order. */
+  apply(step: Step, emitter: Emitter): void;
+  /** The gateway clock as the log has it; never goes back. Comes before the rows of the same frame. */
+  tick(at: Position, clock: Millis, emitter: Emitter): void;
+  /** The device has been silent for its idle timeout: it no longer holds anything open. */
+  deviceIdle(at: Position, device: DeviceId, emitter: Emitter): void;
+  /** The earliest clock at which `tick` would do something; Infinity if never. */
+  wakeAt(): number;
+  /** Emits everything that is open: the pipeline ends here. */
+  drain(at: Position, emitter: Emitter): void;
+  /** Called once after the tables were loaded from a checkpoint: rebuilds what is derived from them. */
+  restore(): void;
+}

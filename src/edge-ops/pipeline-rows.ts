@@ -1,0 +1,144 @@
+/**
+ * Which series a pipeline takes and under which key: `where` and `key` of its definition, decided
+ * once per series, at the first row the pipeline sees of it.
+ *
+ *   cells[series]   0 unknown | k + 1 key index k | -1 filtered | -2 refused
+ *
+ * Key indexes are given in the order of those first rows, which is the order of the log; a tag the
+ * device lacks is left out of the key. Only the cells are state: names come from the catalog.
+ */
+
+import type { Catalog } from "../core/catalog.ts";
+import { nameOfTags } from "../core/catalog.ts";
+import { assert } from "../core/assert.ts";
+import type { Tags } from "../core/frame.ts";
+import { type SeriesId, seriesId } from "../core/units.ts";
+import { FILTERED, type PipelineRows, REFUSED, UNKNOWN } from "./operator-options.ts";
+import type { WhereSpec } from "./spec.ts";
+import { StateTable } from "./state-table.ts";
+
+type Glob = (text: string) => boolean;
+
+export class SeriesKeys implements PipelineRows {
+  readonly table: StateTable;
+  readonly #catalog: Catalog;
+  readonly #where: WhereSpec;
+  readonly #key: readonly string[];
+  readonly #keysMax: number;
+  readonly #cells: Int32Array;
+  readonly #metricGlobs: readonly Glob[];
+  readonly #tagGlobs: readonly { readonly name: string; readonly glob: Glob }[];
+  readonly #tags: Tags[] = [];
+  readonly #indexes = new Map<string, number>();
+
+  constructor(
+    catalog: Catalog,
+    options: {
+      readonly pipeline: string;
+      readonly where: WhereSpec;
+      readonly key: readonly string[];
+      readonly seriesMax: number;
+      readonly keysMax: number;
+    },
+  ) {
+    this.#catalog = catalog;
+    this.#where = options.where;
+    this.#key = options.key;
+    this.#keysMax = options.keysMax;
+    this.#cells = new Int32Array(options.seriesMax);
+    this.#metricGlobs = options.where.metrics.map(globOf);
+    this.#tagGlobs = Object.entries(options.where.tags).map(([name, glob]) => ({
+      name,
+      glob: globOf(glob),
+    }));
+    this.table = new StateTable({
+      name: `${options.pipeline}/keys`,
+      version: 1,
+      rowsMax: options.seriesMax,
+      rowsPerChunk: 256,
+      columns: [{ cells: this.#cells, stride: 1 }],
+    });
+  }
+
+  get keyCount(): number {
+    return this.#tags.length;
+  }
+
+  keyOf(series: SeriesId | number): number {
+    const cell = this.#cells[series]!;
+    if (cell > 0) return cell - 1;
+    return cell < 0 ? cell : this.#decide(seriesId(series));
+  }
+
+  peek(series: SeriesId | number): number {
+    const cell = this.#cells[series]!;
+    if (cell > 0) return cell - 1;
+    return cell < 0 ? cell : UNKNOWN;
+  }
+
+  tagsOf(key: number): Tags {
+    const tags = this.#tags[key];
+    assert(tags !== undefined, "a key in use has its tags");
+    return tags;
+  }
+
+  /** Rebuilds the names of the keys after the table was loaded. */
+  restore(): void {
+    this.#tags.length = 0;
+    this.#indexes.clear();
+    for (let series = 0; series < this.#catalog.seriesCount; series++) {
+      const cell = this.#cells[series]!;
+      if (cell <= 0 || this.#tags[cell - 1] !== undefined) continue;
+      const tags = this.#keyTags(seriesId(series));
+      this.#tags[cell - 1] = tags;
+      this.#indexes.set(nameOfTags(tags), cell - 1);
+    }
+  }
+
+  #decide(series: SeriesId): number {
+    const key = this.#takes(series) ? this.#indexOf(this.#keyTags(series)) : FILTERED;
+    this.#cells[series] = key < 0 ? key : key + 1;
+    this.table.touch(series);
+    return key;
+  }
+
+  #takes(series: SeriesId): boolean {
+    const { device, metric } = this.#catalog.series(series);
+    const { source, tags } = this.#catalog.device(device);
+    const { sources } = this.#where;
+    if (sources.length > 0 && !sources.includes(this.#catalog.source(source))) return false;
+    if (this.#metricGlobs.length > 0 && !this.#metricGlobs.some((glob) => glob(metric))) {
+      return false;
+    }
+    return this.#tagGlobs.every(({ name, glob }) =>
+      tags.some(([tag, value]) => tag === name && glob(value)),
+    );
+  }
+
+  #keyTags(series: SeriesId): Tags {
+    const { device, metric } = this.#catalog.series(series);
+    const { tags } = this.#catalog.device(device);
+    const key: [string, string][] = [];
+    for (const name of this.#key) {
+      const value = name === "metric" ? metric : tags.find(([tag]) => tag === name)?.[1];
+      if (value !== undefined) key.push([name, value]);
+    }
+    return key;
+  }
+
+  #indexOf(tags: Tags): number {
+    const name = nameOfTags(tags);
+    const known = this.#indexes.get(name);
+    if (known !== undefined) return known;
+    if (this.#tags.length === this.#keysMax) return REFUSED;
+    this.#indexes.set(name, this.#tags.length);
+    return this.#tags.push(tags) - 1;
+  }
+}
+
+/** `*` is any run of characters, everything else itself. */
+function globOf(pattern: string): Glob {
+  const parts = pattern.split("*").map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
+  const expression = new RegExp(`^${parts.join(".*")}$`, "s");
+  return (text) => expression.test(text);
+}

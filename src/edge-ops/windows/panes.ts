@@ -1,0 +1,456 @@
+/**
+ * Tumbling and sliding windows by panes (Li et al., "No pane, no gain", SIGMOD Record 2005): time is
+ * cut into panes, a reading is added to one pane, a window is assembled from its panes when it closes.
+ * Tumbling is the case of one pane per window. All intervals align to UTC.
+ *
+ *   size 40, slide 20, pane 20        panes     | 0 | 1 | 2 | 3 |
+ *                                     windows   [ 0   1 )
+ *                                                   [ 1   2 )
+ *                                                       [ 2   3 )
+ *
+ *   per key a ring of P panes         (newest - P, newest]
+ *   closedThrough                     panes before it are closed: the key's watermark, in panes
+ *   window [first, first + n)         closed once first + n <= closedThrough
+ *                                     final  once its end + allowed lateness <= closedThrough, or
+ *                                            its first pane has left the ring
+ *
+ * A reading is late when the last window that holds its pane is final. Else it is added, and each
+ * closed window that holds it and is not final is emitted again as revision n + 1, gathered for
+ * limits.correctionWaitMs. A reading ahead of the ring closes the oldest windows before their time
+ * (`forced`): devices of a key too far apart cost earliness, never memory.
+ *
+ * In the ledger a reading is open until the last window that holds it was emitted with it.
+ */
+
+import { assert } from "../../core/assert.ts";
+import { KIND_ARRIVAL_TIME, KIND_SYMBOL } from "../../core/batch.ts";
+import { limits } from "../../core/limits.ts";
+import { type DeviceId, type Millis, millis, type Position, position } from "../../core/units.ts";
+import { KeyWatermarks } from "../key-watermark.ts";
+import type { Emitter, Operator, Step } from "../operator.ts";
+import {
+  COUNT_CLOSED,
+  COUNT_CORRECTIONS,
+  COUNT_FILTERED,
+  COUNT_FORCED,
+  COUNT_LATE,
+  COUNT_OPEN,
+  COUNT_REFUSED,
+  COUNT_WINDOWS,
+  FILTERED,
+  type OperatorOptions,
+  UNKNOWN,
+} from "../operator-options.ts";
+import type { WindowPipelineSpec, WindowSpec } from "../spec.ts";
+import { StateTable } from "../state-table.ts";
+import {
+  addReading,
+  type Aggregates,
+  columnsOf,
+  createAggregates,
+  fieldsOf,
+  mergeSlot,
+} from "./aggregate.ts";
+import { CorrectionQueue } from "./correction-queue.ts";
+
+export type PaneGeometry = {
+  readonly paneMs: number;
+  /** Panes of one window, and from one window to the next. */
+  readonly perWindow: number;
+  readonly perSlide: number;
+  /** Panes kept per key. */
+  readonly ring: number;
+};
+
+type PaneWindowSpec = Exclude<WindowSpec, { kind: "session" }>;
+
+/** How a window definition is cut into panes. `ring` is bounded by limits.panesPerKeyMax. */
+export function paneGeometryOf(
+  window: PaneWindowSpec,
+  waits: { readonly disorderMs: number; readonly allowedLatenessMs: number },
+): PaneGeometry {
+  const { sizeMs } = window;
+  const slideMs = window.kind === "sliding" ? window.slideMs : sizeMs;
+  assert(sizeMs >= slideMs && slideMs >= 1, "windows follow each other without gaps");
+  const paneMs = greatestCommonDivisor(sizeMs, slideMs);
+  const perWindow = sizeMs / paneMs;
+  assert(perWindow + 2 <= limits.panesPerKeyMax, "a window has fewer panes than a key may keep");
+  const waited = Math.ceil((waits.disorderMs + waits.allowedLatenessMs) / paneMs);
+  const wanted = perWindow + waited + limits.paneSlack;
+  return {
+    paneMs,
+    perWindow,
+    perSlide: slideMs / paneMs,
+    ring: Math.min(wanted, limits.panesPerKeyMax),
+  };
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
+/** One pipeline of tumbling or sliding windows. `panes` says how, see `paneGeometryOf`. */
+export function createPaneWindows(
+  options: OperatorOptions<WindowPipelineSpec>,
+  panes: PaneGeometry,
+): Operator {
+  return new PaneWindows(options, panes);
+}
+
+/** `place`: the reading is too late. */
+const LATE = -1;
+
+class PaneWindows implements Operator {
+  readonly pipeline: string;
+  readonly tables: readonly StateTable[];
+  readonly #options: OperatorOptions<WindowPipelineSpec>;
+  readonly #geometry: PaneGeometry;
+  readonly #latenessMs: number;
+  readonly #group: KeyWatermarks;
+  readonly #corrections: CorrectionQueue;
+  readonly #clock = new Float64Array(1);
+  readonly #clockTable: StateTable;
+  /** By key. */
+  readonly #keys: StateTable;
+  readonly #started: Uint8Array;
+  readonly #newest: Float64Array;
+  readonly #newestSlot: Uint16Array;
+  readonly #closedThrough: Float64Array;
+  /** By key and slot: a pane, and the window that begins with it. */
+  readonly #ring: StateTable;
+  readonly #panes: Aggregates;
+  /** Readings of the pane that are counted as closed. */
+  readonly #settled: Uint32Array;
+  /** Revisions emitted of the window. */
+  readonly #revisions: Uint32Array;
+  /** 1 where the window waits for its correction. */
+  readonly #marked: Uint8Array;
+  /** One slot in which a window of several panes is assembled. */
+  readonly #assembly: Aggregates;
+
+  constructor(options: OperatorOptions<WindowPipelineSpec>, geometry: PaneGeometry) {
+    const { spec, pipeline, dataflow } = options;
+    const { keysMax } = dataflow;
+    const slotsMax = keysMax * geometry.ring;
+    this.pipeline = pipeline;
+    this.#options = options;
+    this.#geometry = geometry;
+    this.#latenessMs = spec.allowedLatenessMs;
+    this.#group = new KeyWatermarks({ ...dataflow, bucketMs: geometry.paneMs });
+    this.#corrections = new CorrectionQueue(pipeline, limits.correctionsMax);
+    this.#started = new Uint8Array(keysMax);
+    this.#newest = new Float64Array(keysMax);
+    this.#newestSlot = new Uint16Array(keysMax);
+    this.#closedThrough = new Float64Array(keysMax);
+    this.#panes = createAggregates(spec.aggregate, slotsMax);
+    this.#settled = new Uint32Array(slotsMax);
+    this.#revisions = new Uint32Array(slotsMax);
+    this.#marked = new Uint8Array(slotsMax);
+    this.#assembly = createAggregates(spec.aggregate, 1);
+    this.#clockTable = new StateTable({
+      name: `${pipeline}/clock`,
+      version: 1,
+      rowsMax: 1,
+      rowsPerChunk: 1,
+      columns: [{ cells: this.#clock, stride: 1 }],
+    });
+    this.#keys = new StateTable({
+      name: `${pipeline}/ends`,
+      version: 1,
+      rowsMax: keysMax,
+      rowsPerChunk: 256,
+      columns: [
+        { cells: this.#started, stride: 1 },
+        { cells: this.#newest, stride: 1 },
+        { cells: this.#newestSlot, stride: 1 },
+        { cells: this.#closedThrough, stride: 1 },
+      ],
+    });
+    this.#ring = new StateTable({
+      name: `${pipeline}/panes-${geometry.ring}`,
+      version: 1,
+      rowsMax: keysMax,
+      rowsPerChunk: keysPerChunk(geometry.ring),
+      columns: [
+        ...columnsOf(this.#panes, geometry.ring),
+        { cells: this.#settled, stride: geometry.ring },
+        { cells: this.#revisions, stride: geometry.ring },
+        { cells: this.#marked, stride: geometry.ring },
+      ],
+    });
+    this.tables = [this.#clockTable, this.#keys, this.#ring, ...this.#corrections.tables];
+  }
+
+  apply(step: Step, emitter: Emitter): void {
+    const { rows, counts } = this.#options;
+    const { batch, accepted, acceptedCount, device, watermark } = step;
+    const { paneMs, ring } = this.#geometry;
+    const group = this.#group;
+    const panes = this.#panes;
+    let filtered = 0;
+    let refused = 0;
+    let late = 0;
+    let opened = 0;
+    for (let i = 0; i < acceptedCount; i++) {
+      const row = accepted[i]!;
+      const series = batch.series[row]!;
+      let key = rows.peek(series);
+      if (key === UNKNOWN) key = this.#introduce(series, device[row]!);
+      if (group.mustMove(device[row]!, watermark[row]!)) {
+        group.move(device[row]!, watermark[row]!);
+        this.#closeMoved(position(step.at + row), emitter);
+      }
+      const value = batch.value[row]!;
+      const kind = batch.kind[row]!;
+      if (key < 0) {
+        if (key === FILTERED) filtered++;
+        else refused++;
+        continue;
+      }
+      if ((kind & KIND_SYMBOL) !== 0 || !Number.isFinite(value)) {
+        filtered++;
+        continue;
+      }
+      const time = batch.time[row]!;
+      const pane = Math.floor(time / paneMs);
+      let slot = key * ring + this.#newestSlot[key]!;
+      if (
+        pane !== this.#newest[key]! ||
+        pane < this.#closedThrough[key]! ||
+        this.#started[key] === 0
+      ) {
+        slot = this.#place(key, pane, position(step.at + row), emitter);
+        if (slot === LATE) {
+          late++;
+          continue;
+        }
+      }
+      addReading(panes, slot, value, time, (kind & KIND_ARRIVAL_TIME) === 0 ? 0 : 1);
+      this.#ring.touch(key);
+      opened++;
+    }
+    counts[COUNT_FILTERED]! += filtered;
+    counts[COUNT_REFUSED]! += refused;
+    counts[COUNT_LATE]! += late;
+    counts[COUNT_OPEN]! += opened;
+  }
+
+  tick(at: Position, clock: Millis, emitter: Emitter): void {
+    this.#clock[0] = clock;
+    this.#clockTable.touch(0);
+    while (this.#corrections.deadline <= clock) this.#correctHead(at, emitter);
+  }
+
+  deviceIdle(at: Position, device: DeviceId, emitter: Emitter): void {
+    this.#group.leave(device);
+    this.#closeMoved(at, emitter);
+  }
+
+  wakeAt(): number {
+    return this.#corrections.deadline;
+  }
+
+  drain(at: Position, emitter: Emitter): void {
+    while (this.#corrections.length > 0) this.#correctHead(at, emitter);
+    for (let key = 0; key < this.#options.rows.keyCount; key++) {
+      if (this.#started[key] === 1) this.#close(key, Number.POSITIVE_INFINITY, at, emitter);
+    }
+  }
+
+  restore(): void {
+    this.#group.restore(this.#options.catalog, this.#options.rows, this.#options.devices);
+  }
+
+  #introduce(series: number, device: number): number {
+    const key = this.#options.rows.keyOf(series);
+    if (key >= 0) this.#group.join(device, key);
+    return key;
+  }
+
+  #closeMoved(at: Position, emitter: Emitter): void {
+    const { moved, movedCount } = this.#group;
+    for (let i = 0; i < movedCount; i++) {
+      const key = moved[i]!;
+      if (this.#started[key] === 1) this.#close(key, this.#group.bucketOf(key), at, emitter);
+    }
+  }
+
+  /** The slot of the pane for a reading of it, or LATE. The slow path: any pane but the newest. */
+  #place(key: number, pane: number, at: Position, emitter: Emitter): number {
+    const isStarted = this.#started[key] === 1;
+    const closed = isStarted ? this.#closedThrough[key]! : this.#group.bucketOf(key);
+    if (pane < closed) {
+      const first = floorTo(pane, this.#geometry.perSlide);
+      if (this.#isFinal(first, closed)) return LATE;
+      if (isStarted && first <= this.#newest[key]! - this.#geometry.ring) return LATE;
+    }
+    if (!isStarted) this.#start(key, pane, closed);
+    else if (pane > this.#newest[key]!) this.#advance(key, pane, at, emitter);
+    else if (floorTo(pane, this.#geometry.perSlide) <= this.#newest[key]! - this.#geometry.ring) {
+      return LATE;
+    }
+    if (pane < closed) this.#markClosed(key, pane, at, emitter);
+    return this.#slotOf(key, pane);
+  }
+
+  #start(key: number, pane: number, closed: number): void {
+    this.#started[key] = 1;
+    this.#newest[key] = pane;
+    this.#closedThrough[key] = closed;
+    this.#keys.touch(key);
+  }
+
+  /** Makes `pane` the newest: what leaves the ring is closed first. O(panes passed), at most the ring. */
+  #advance(key: number, pane: number, at: Position, emitter: Emitter): void {
+    const { ring, perWindow, perSlide } = this.#geometry;
+    const newest = this.#newest[key]!;
+    const leaving = Math.min(pane - ring, newest);
+    if (leaving > newest - ring) {
+      const last = floorTo(leaving, perSlide);
+      const forced = this.#close(key, last + perWindow, at, emitter);
+      this.#options.counts[COUNT_FORCED]! += forced;
+      for (let first = ceilTo(newest - ring + 1, perSlide); first <= last; first += perSlide) {
+        if (this.#marked[this.#slotOf(key, first)] === 1) this.#emit(key, first, at, emitter);
+      }
+    }
+    const passed = Math.min(pane - newest, ring);
+    let slot = this.#newestSlot[key]!;
+    for (let i = 0; i < passed; i++) {
+      slot = slot + 1 === ring ? 0 : slot + 1;
+      this.#clear(key * ring + slot);
+    }
+    this.#newestSlot[key] = slot;
+    this.#newest[key] = pane;
+    this.#keys.touch(key);
+    this.#ring.touch(key);
+  }
+
+  #clear(slot: number): void {
+    this.#panes.count[slot] = 0;
+    this.#settled[slot] = 0;
+    this.#revisions[slot] = 0;
+    this.#marked[slot] = 0;
+  }
+
+  /** Closes what ends at or before pane `through`; Infinity closes all that holds a reading. The number of windows emitted. */
+  #close(key: number, through: number, at: Position, emitter: Emitter): number {
+    const { ring, perWindow, perSlide } = this.#geometry;
+    const before = this.#closedThrough[key]!;
+    if (through <= before) return 0;
+    const newest = this.#newest[key]!;
+    const end = Math.min(through, floorTo(newest, perSlide) + perWindow);
+    let emitted = 0;
+    if (end > before) {
+      const from = Math.max(before + 1 - perWindow, newest - ring + 1);
+      for (let first = ceilTo(from, perSlide); first + perWindow <= end; first += perSlide) {
+        emitted += this.#emit(key, first, at, emitter);
+      }
+    }
+    this.#closedThrough[key] = through === Number.POSITIVE_INFINITY ? Math.max(before, end) : through;
+    this.#keys.touch(key);
+    return emitted;
+  }
+
+  #correctHead(at: Position, emitter: Emitter): void {
+    const key = this.#corrections.headKey;
+    const first = this.#corrections.headTag;
+    this.#corrections.drop();
+    // A window that left the ring was emitted then, and its slot belongs to another.
+    if (first <= this.#newest[key]! - this.#geometry.ring) return;
+    if (this.#marked[this.#slotOf(key, first)] === 1) this.#emit(key, first, at, emitter);
+  }
+
+  /** Marks the closed windows that hold the pane and are not final. O(panes per window). */
+  #markClosed(key: number, pane: number, at: Position, emitter: Emitter): void {
+    const { ring, perWindow, perSlide } = this.#geometry;
+    const closed = this.#closedThrough[key]!;
+    const from = Math.max(pane - perWindow + 1, this.#newest[key]! - ring + 1);
+    const deadline = this.#clock[0]! + limits.correctionWaitMs;
+    for (let first = ceilTo(from, perSlide); first <= pane; first += perSlide) {
+      if (first + perWindow > closed) return;
+      if (this.#isFinal(first, closed)) continue;
+      if (this.#marked[this.#slotOf(key, first)] === 1) continue;
+      if (this.#corrections.isFull) this.#correctHead(at, emitter);
+      this.#marked[this.#slotOf(key, first)] = 1;
+      this.#corrections.push(key, first, deadline);
+    }
+  }
+
+  /** Emits the window that begins with pane `first`, if it holds readings; 1 if it did, else 0. */
+  #emit(key: number, first: number, at: Position, emitter: Emitter): number {
+    const { paneMs, perWindow } = this.#geometry;
+    const { counts, rows } = this.#options;
+    const head = this.#slotOf(key, first);
+    this.#settle(key, first);
+    this.#marked[head] = 0;
+    this.#ring.touch(key);
+    const from = perWindow === 1 ? this.#panes : this.#assembly;
+    const slot = perWindow === 1 ? head : this.#assemble(key, first);
+    const count = from.count[slot]!;
+    if (count === 0) return 0;
+    const revision = this.#revisions[head]!;
+    this.#revisions[head] = revision + 1;
+    counts[revision === 0 ? COUNT_WINDOWS : COUNT_CORRECTIONS]! += 1;
+    // Adding 0 makes a start of -0 plain 0.
+    emitter.summary(at, {
+      kind: "summary",
+      pipeline: this.pipeline,
+      key: rows.tagsOf(key),
+      start: millis(first * paneMs + 0),
+      end: millis((first + perWindow) * paneMs + 0),
+      revision,
+      count,
+      fields: fieldsOf(from, slot),
+      arrivalTimed: from.arrivalTimed[slot]!,
+    });
+    return 1;
+  }
+
+  #assemble(key: number, first: number): number {
+    const last = Math.min(first + this.#geometry.perWindow - 1, this.#newest[key]!);
+    this.#assembly.count[0] = 0;
+    this.#assembly.arrivalTimed[0] = 0;
+    for (let pane = first; pane <= last; pane++) {
+      mergeSlot(this.#assembly, 0, this.#panes, this.#slotOf(key, pane));
+    }
+    return 0;
+  }
+
+  /** The panes whose last window this is: their readings are closed now. */
+  #settle(key: number, first: number): void {
+    const last = Math.min(first + this.#geometry.perSlide - 1, this.#newest[key]!);
+    let moved = 0;
+    for (let pane = first; pane <= last; pane++) {
+      const slot = this.#slotOf(key, pane);
+      moved += this.#panes.count[slot]! - this.#settled[slot]!;
+      this.#settled[slot] = this.#panes.count[slot]!;
+    }
+    this.#options.counts[COUNT_OPEN]! -= moved;
+    this.#options.counts[COUNT_CLOSED]! += moved;
+  }
+
+  #isFinal(first: number, closed: number): boolean {
+    const { paneMs, perWindow } = this.#geometry;
+    return (first + perWindow - closed) * paneMs + this.#latenessMs <= 0;
+  }
+
+  /** Only for panes in the ring. */
+  #slotOf(key: number, pane: number): number {
+    const { ring } = this.#geometry;
+    const offset = this.#newestSlot[key]! - (this.#newest[key]! - pane);
+    return key * ring + (offset < 0 ? offset + ring : offset);
+  }
+}
+
+function floorTo(pane: number, step: number): number {
+  return step === 1 ? pane : Math.floor(pane / step) * step;
+}
+
+function ceilTo(pane: number, step: number): number {
+  return step === 1 ? pane : Math.ceil(pane / step) * step;
+}
+
+/** A power of two of keys, about 256 panes together: 20 KB with every column. */
+function keysPerChunk(ring: number): number {
+  return 2 ** Math.max(0, Math.floor(Math.log2(256 / ring)));
+}

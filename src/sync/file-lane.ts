@@ -1,0 +1,317 @@
+/**
+ * One lane's files: numbered NDJSON files, the last of them open.
+ *
+ *   summaries-00000007.ndjson         closed: whole, synced, never touched again
+ *   summaries-00000008.ndjson.open    appended to; ends at the cursor, or somewhere beyond it
+ *
+ * The cursor (next record, file number, its length) is stored in the state store after the bytes are
+ * synced, so everything up to it is in the files and everything beyond it is not counted: what a
+ * crash left there is cut, and written again. A file is closed by renaming it when it holds exactly
+ * what the cursor says; the cursor then moves to the next number, which did not exist before. Where
+ * a crash fell between the two, the closed file has the cursor's number and length, and the next
+ * one is begun.
+ *
+ * A file that is gone, or shorter than the cursor says, is an incident: counted in the cursor, named
+ * with the records it held, and then the next file is begun.
+ */
+
+import { assert } from "../core/assert.ts";
+import type { Disk, DiskFile } from "../core/doors.ts";
+import { Fault } from "../core/faults.ts";
+import { uplinkKey } from "../store/kv-key.ts";
+import type { Lane } from "../store/outbox.ts";
+import { decodeJson, encodeJson, objectOf, textOf, wholeOf } from "../store/stored-json.ts";
+import type { Delivery, Incident, Incidents, Receipt } from "./uplink.ts";
+
+export type FileLaneOptions = {
+  readonly disk: Disk;
+  /** Absolute; made where it is missing. */
+  readonly directory: string;
+  readonly uplink: string;
+  readonly lane: Lane;
+  readonly fileBytesMax: number;
+  /** Reads from the state store. */
+  readonly get: (key: string) => Uint8Array | undefined;
+};
+
+type Cursor = {
+  /** Number of the next record. */
+  readonly next: number;
+  readonly file: number;
+  /** Length of the file. */
+  readonly bytes: number;
+  /** Number of the file's first record. */
+  readonly first: number;
+  readonly incidents: number;
+  readonly last: Incident | undefined;
+};
+
+export class FileLane {
+  readonly #options: FileLaneOptions;
+  /** As stored, once open. */
+  #cursor: Cursor | undefined;
+  /** What the last receipt would store. */
+  #pending: Cursor | undefined;
+  #file: DiskFile | undefined;
+  #incidents: Incidents = { count: 0, last: undefined };
+
+  constructor(options: FileLaneOptions) {
+    this.#options = options;
+  }
+
+  /** As stored; those of a receipt that is not settled yet do not count. */
+  get incidents(): Incidents {
+    return this.#incidents;
+  }
+
+  /** Number of the open file; undefined while it holds no record. */
+  get openFile(): number | undefined {
+    return this.#cursor === undefined || this.#cursor.bytes === 0 ? undefined : this.#cursor.file;
+  }
+
+  /** Brings files and cursor together; see the header. */
+  async open(start: number): Promise<Receipt> {
+    const { disk, directory, lane } = this.#options;
+    await this.close();
+    await disk.makeDirectory(directory);
+    const names = new Set(await disk.list(directory));
+    const stored = this.#readCursor();
+    return this.#receipt(
+      stored === undefined
+        ? firstCursor(lane, start, names)
+        : await this.#recover(fromStart(lane, stored, start), names),
+    );
+  }
+
+  /** Appends the records as lines and syncs them. */
+  async deliver({ first, records }: Delivery): Promise<Receipt> {
+    assert(this.#cursor !== undefined, "a lane is opened first");
+    const { fileBytesMax, lane } = this.#options;
+    const lines = linesOf(records);
+    let cursor = fromStart(lane, this.#cursor, first);
+    if (cursor.bytes > 0 && cursor.bytes + lines.length > fileBytesMax) {
+      cursor = await this.#rotate(cursor);
+    }
+    this.#file ??= await this.#begin(cursor);
+    await this.#file.write(lines, cursor.bytes);
+    await this.#file.sync();
+    const bytes = cursor.bytes + lines.length;
+    await this.#checkName(cursor.file, bytes);
+    return this.#receipt({ ...cursor, next: first + records.length, bytes });
+  }
+
+  /** Closes the open file, so that its readers see it; the next record begins another. */
+  async finish(): Promise<Receipt> {
+    assert(this.#cursor !== undefined, "a lane is opened first");
+    return this.#receipt(await this.#rotate(this.#cursor));
+  }
+
+  settled(): void {
+    assert(this.#pending !== undefined, "a receipt was given");
+    const { incidents: count, last } = this.#pending;
+    this.#cursor = this.#pending;
+    this.#pending = undefined;
+    this.#incidents = { count, last };
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    this.#cursor = this.#pending = undefined;
+    await file?.close();
+  }
+
+  // ---- recovery ----
+
+  async #recover(cursor: Cursor, names: ReadonlySet<string>): Promise<Cursor> {
+    const { disk, directory } = this.#options;
+    const closed = this.#name(cursor.file);
+    const open = `${closed}.open`;
+    if (names.has(open)) {
+      const file = await disk.open(`${directory}/${open}`, { create: false });
+      this.#file = file;
+      const size = await file.size();
+      if (size >= cursor.bytes) {
+        if (size > cursor.bytes) {
+          await file.truncate(cursor.bytes);
+          await file.sync();
+        }
+        return cursor;
+      }
+      this.#file = undefined;
+      await file.close();
+      await disk.rename(`${directory}/${open}`, `${directory}/${closed}.damaged`);
+      await disk.syncDirectory(directory);
+      return this.#broken(cursor, `${closed}.open has ${size} bytes, not ${cursor.bytes}`);
+    }
+    if (names.has(closed)) {
+      const size = await this.#sizeOf(closed);
+      return cursor.bytes === 0 || size >= cursor.bytes
+        ? nextFile(cursor)
+        : this.#broken(cursor, `${closed} has ${size} bytes, not ${cursor.bytes}`);
+    }
+    return cursor.bytes === 0 ? cursor : this.#broken(cursor, `${open} is gone`);
+  }
+
+  #broken(cursor: Cursor, found: string): Cursor {
+    const { lane, directory } = this.#options;
+    return nextFile(
+      withIncident(cursor, {
+        lane,
+        first: cursor.first,
+        next: cursor.next,
+        what: `${directory}/${found}; it held ${lane} ${cursor.first} to ${cursor.next - 1}, which cannot be written again`,
+      }),
+    );
+  }
+
+  // ---- files ----
+
+  /** Makes the cursor's file and its name durable; leftovers of a crash are cut. */
+  async #begin(cursor: Cursor): Promise<DiskFile> {
+    const { disk, directory } = this.#options;
+    const path = `${directory}/${this.#name(cursor.file)}.open`;
+    const file = await disk.open(path, { create: true });
+    try {
+      if ((await file.size()) > cursor.bytes) await file.truncate(cursor.bytes);
+      await disk.syncDirectory(directory);
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Gives the open file its final name; it holds exactly what the stored cursor says. */
+  async #rotate(cursor: Cursor): Promise<Cursor> {
+    const { disk, directory } = this.#options;
+    const file = this.#file;
+    assert(file !== undefined, "a file that holds records is open");
+    const closed = `${directory}/${this.#name(cursor.file)}`;
+    this.#file = undefined;
+    await file.close();
+    await disk.rename(`${closed}.open`, closed);
+    await disk.syncDirectory(directory);
+    return nextFile(cursor);
+  }
+
+  /** Writing to a file that somebody removed succeeds: only its name tells. */
+  async #checkName(number: number, bytes: number): Promise<void> {
+    const name = `${this.#name(number)}.open`;
+    const size = await this.#sizeOf(name);
+    if (size === bytes) return;
+    throw new Fault(
+      "DISK_FAILED",
+      `${this.#options.directory}/${name} was replaced while it was written: it has ${size} bytes, not ${bytes}`,
+      { facts: { name, size, bytes } },
+    );
+  }
+
+  async #sizeOf(name: string): Promise<number> {
+    const { disk, directory } = this.#options;
+    const file = await disk.open(`${directory}/${name}`, { create: false });
+    try {
+      return await file.size();
+    } finally {
+      await file.close();
+    }
+  }
+
+  #name(file: number): string {
+    return fileName(this.#options.lane, file);
+  }
+
+  // ---- the cursor ----
+
+  #receipt(cursor: Cursor): Receipt {
+    const { uplink, lane } = this.#options;
+    this.#pending = cursor;
+    const value = encodeJson(cursor);
+    return { lane, next: cursor.next, writes: [{ key: uplinkKey(uplink, lane), value }] };
+  }
+
+  #readCursor(): Cursor | undefined {
+    const { uplink, lane, get } = this.#options;
+    const key = uplinkKey(uplink, lane);
+    const value = get(key);
+    if (value === undefined) return undefined;
+    const stored = decodeJson(value, `the state store's ${key}`);
+    const incident = stored.fields["last"];
+    return {
+      next: wholeOf(stored, "next"),
+      file: wholeOf(stored, "file"),
+      bytes: wholeOf(stored, "bytes"),
+      first: wholeOf(stored, "first"),
+      incidents: wholeOf(stored, "incidents"),
+      last: incident === undefined ? undefined : incidentOf(lane, incident, stored.place),
+    };
+  }
+}
+
+export function fileName(lane: Lane, file: number): string {
+  return `${lane}-${String(file).padStart(8, "0")}.ndjson`;
+}
+
+function linesOf(records: readonly Uint8Array[]): Uint8Array {
+  const bytes = records.reduce((sum, record) => sum + record.length + 1, 0);
+  const lines = new Uint8Array(bytes);
+  let offset = 0;
+  for (const record of records) {
+    lines.set(record, offset);
+    offset += record.length;
+    lines[offset++] = 0x0a;
+  }
+  return lines;
+}
+
+function nextFile(cursor: Cursor): Cursor {
+  return { ...cursor, file: cursor.file + 1, bytes: 0, first: cursor.next };
+}
+
+/** A lane that has no cursor begins after the files that are there: those are never touched. */
+function firstCursor(lane: Lane, start: number, names: ReadonlySet<string>): Cursor {
+  const pattern = new RegExp(`^${lane}-(\\d{8,15})\\.ndjson`);
+  const numbers = [...names].map((name) => Number(pattern.exec(name)?.[1] ?? 0));
+  const highest = Math.max(0, ...numbers);
+  const cursor = {
+    next: start,
+    file: highest + 1,
+    bytes: 0,
+    first: start,
+    incidents: 0,
+    last: undefined,
+  };
+  if (highest === 0) return cursor;
+  return withIncident(cursor, {
+    lane,
+    first: start,
+    next: start,
+    what: `files up to ${fileName(lane, highest)} are of another state store; their records may come again in later files`,
+  });
+}
+
+/** Where the outbox begins beyond the cursor, the records between are missing. */
+function fromStart(lane: Lane, cursor: Cursor, start: number): Cursor {
+  if (start <= cursor.next) return cursor;
+  const missing = withIncident(cursor, {
+    lane,
+    first: cursor.next,
+    next: start,
+    what: `${lane} ${cursor.next} to ${start - 1} were no longer in the outbox, or not readable there`,
+  });
+  return { ...missing, next: start };
+}
+
+function withIncident(cursor: Cursor, last: Incident): Cursor {
+  return { ...cursor, incidents: cursor.incidents + 1, last };
+}
+
+function incidentOf(lane: Lane, value: unknown, place: string): Incident {
+  const stored = objectOf(value, place);
+  return {
+    lane,
+    first: wholeOf(stored, "first"),
+    next: wholeOf(stored, "next"),
+    what: textOf(stored, "what"),
+  };
+}

@@ -1,0 +1,54 @@
+/** A real agent in a process of its own, from a configuration text, to be watched and killed. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("../../src/agent/cli/main.ts", import.meta.url));
+
+export type AgentProcess = {
+  readonly child: ChildProcess;
+  /** Everything it printed so far. */
+  output(): string;
+  /** Ends it as asked and resolves when it is gone. */
+  kill(signal: "SIGKILL" | "SIGTERM" | "SIGINT"): Promise<number | undefined>;
+};
+
+/** Resolves when the agent says that it started. */
+export async function startAgentProcess(args: readonly string[]): Promise<AgentProcess> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  const { promise: started, resolve, reject } = Promise.withResolvers<void>();
+  const take = (text: string): void => {
+    output += text;
+    if (/weir: started|"event":"started"/.test(output)) resolve();
+  };
+  child.stdout.setEncoding("utf8").on("data", take);
+  child.stderr.setEncoding("utf8").on("data", take);
+  const ended = once(child, "exit").then(([code]) => {
+    reject(new Error(`the agent ended with ${String(code)} before it started:\n${output}`));
+    return typeof code === "number" ? code : undefined;
+  });
+  await started;
+  return {
+    child,
+    output: () => output,
+    async kill(signal) {
+      child.kill(signal);
+      return await ended;
+    },
+  };
+}
+
+/** A TCP port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
+  server.close();
+  await once(server, "close");
+  return address.port;
+}

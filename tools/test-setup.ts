@@ -1,0 +1,52 @@
+/**
+ * The step before the tests: are the programs here that tests start? What is missing is named, one
+ * line each; as root under `WEIR_TEST_REQUIRE_ALL=1` it is installed from Debian, without starting
+ * any service. Running it again changes nothing.
+ */
+
+import { spawnSync } from "node:child_process";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { debianPackages, everythingRequired, findTool } from "../test/support/require-tool.ts";
+
+const missing = Object.keys(debianPackages).filter((tool) => findTool(tool) === undefined);
+
+if (missing.length > 0) {
+  const canInstall = process.getuid?.() === 0 && findTool("apt-get") !== undefined;
+  if (everythingRequired() && canInstall) {
+    const packages = [...new Set(missing.map((tool) => debianPackages[tool]!))];
+    console.log(`set-up: installing ${packages.join(", ")}`);
+    withoutStartingServices(() => install(packages));
+  } else {
+    for (const tool of missing) {
+      console.log(`set-up: ${tool} is missing (Debian package ${debianPackages[tool]})`);
+    }
+  }
+}
+
+function install(packages: readonly string[]): void {
+  if (aptGet(["install", "-y", "--no-install-recommends", ...packages])) return;
+  aptGet(["update"]);
+  if (aptGet(["install", "-y", "--no-install-recommends", ...packages])) return;
+  console.log("set-up: apt-get failed; the tests that need these programs will say so");
+}
+
+function aptGet(args: readonly string[]): boolean {
+  const { status, stderr } = spawnSync("apt-get", ["-qq", ...args], {
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    encoding: "utf8",
+  });
+  if (status !== 0) console.log(`set-up: apt-get ${args[0]}: ${(stderr ?? "").trim()}`);
+  return status === 0;
+}
+
+/** Debian asks policy-rc.d before a package starts its daemon; 101 means "not allowed". */
+function withoutStartingServices(body: () => void): void {
+  const policy = "/usr/sbin/policy-rc.d";
+  if (existsSync(policy)) return body();
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    body();
+  } finally {
+    rmSync(policy, { force: true });
+  }
+}
