@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { caseNames, run, textOf, tinyOptions } from "./operators.ts";
+import { caseNames } from "./operator-cases.ts";
+import { run, textOf, tinyOptions } from "./operators.ts";
 
 test("the operators benchmark gives figures for every case and size", () => {
   const result = run(tinyOptions);

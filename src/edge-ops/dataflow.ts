@@ -60,7 +60,7 @@ export const emptySpec: DataflowSpec = {
 };
 
 /** Capacities are multiples of this, so that every chunk of a table is whole and tables can grow. */
-const CAPACITY_STEP = 4_096;
+const CAPACITY_STEP = 256;
 
 /**
  * A dataflow without history. The catalog is shared with whoever defines; `apply` defines again what

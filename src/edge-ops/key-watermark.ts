@@ -42,7 +42,7 @@ export class KeyWatermarks {
   readonly #nodeDevice: Uint32Array;
   readonly #nodeKey: Uint32Array;
   #nodeCount = 0;
-  /** Keys whose bucket rose in the last call of `move`, `leave`; [0, movedCount), ascending. */
+  /** Keys that may close further after the last `move` or `leave`; [0, movedCount), ascending. */
   readonly moved: Uint32Array;
   movedCount = 0;
 
@@ -79,7 +79,7 @@ export class KeyWatermarks {
     return this.#state[device] !== ACTIVE || watermark >= this.#crossAt[device]!;
   }
 
-  /** The device's watermark rose, or it came back. The keys that rose are in `moved`. */
+  /** The device's watermark rose, or it came back. What may close is in `moved`. */
   move(device: number, watermark: number): void {
     const bucket = Math.floor(watermark / this.#bucketMs);
     const wasActive = this.#state[device] === ACTIVE;
@@ -91,11 +91,12 @@ export class KeyWatermarks {
     for (let node = this.#ofDevice[device]!; node !== 0; node = this.#nextOfDevice[node - 1]!) {
       const key = this.#nodeKey[node - 1]!;
       if (wasActive) this.#raise(key, before, bucket);
-      else this.#enter(key, bucket);
+      // The first to come back to idle ones: the key is where the device is.
+      else if (this.#enter(key, bucket)) this.moved[this.movedCount++] = key;
     }
   }
 
-  /** The device is idle: its keys no longer wait for it. The keys that rose are in `moved`. */
+  /** The device is idle: its keys no longer wait for it. What may close is in `moved`. */
   leave(device: number): void {
     this.movedCount = 0;
     if (this.#state[device] !== ACTIVE) return;
@@ -143,12 +144,14 @@ export class KeyWatermarks {
     }
   }
 
-  #enter(key: number, bucket: number): void {
+  /** Whether the key's bucket changed. */
+  #enter(key: number, bucket: number): boolean {
     const min = this.#keyBucket[key]!;
     if (bucket === min) this.#atMin[key]! += 1;
-    if (bucket >= min) return;
+    if (bucket >= min) return false;
     this.#keyBucket[key] = bucket;
     this.#atMin[key] = 1;
+    return true;
   }
 
   #raise(key: number, before: number, after: number): void {

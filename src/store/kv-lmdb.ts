@@ -177,7 +177,10 @@ type TreeStats = {
 
 /** Pages in use: two roots, the tree with its large values, the list of free pages. */
 function usageOf(db: RootDatabase<Uint8Array, string>): { pageSize: number; usedPages: number } {
-  const stats = db.getStats() as TreeStats & { readonly pageSize: number; readonly free: TreeStats };
+  const stats = db.getStats() as TreeStats & {
+    readonly pageSize: number;
+    readonly free: TreeStats;
+  };
   return { pageSize: stats.pageSize, usedPages: 2 + pagesOf(stats) + pagesOf(stats.free) };
 }
 

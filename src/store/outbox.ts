@@ -64,11 +64,7 @@ export class OutboxWriter {
 /** New blocks of one lane with the writes that store them, and where the lane stands afterwards. */
 export type Appended = { readonly writes: readonly KvWrite[]; readonly span: LaneSpan };
 
-export function appendWrites(
-  lane: Lane,
-  span: LaneSpan,
-  records: readonly Uint8Array[],
-): Appended {
+export function appendWrites(lane: Lane, span: LaneSpan, records: readonly Uint8Array[]): Appended {
   if (records.length === 0) return { writes: [], span };
   const writes: KvWrite[] = [];
   let { next, bytesAdded } = span;

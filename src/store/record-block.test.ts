@@ -15,8 +15,14 @@ test("any records read back, in order", () => {
     fc.property(fc.array(fc.uint8Array({ maxLength: 300 })), (drawn) => {
       const decoded = decodeBlock(encodeBlock(drawn));
       assert.ok(decoded.kind === "records");
-      assert.deepEqual(decoded.records.map((record) => new Uint8Array(record)), drawn);
-      assert.equal(decoded.bytes, drawn.reduce((sum, record) => sum + record.length, 0));
+      assert.deepEqual(
+        decoded.records.map((record) => new Uint8Array(record)),
+        drawn,
+      );
+      assert.equal(
+        decoded.bytes,
+        drawn.reduce((sum, record) => sum + record.length, 0),
+      );
     }),
   );
 });

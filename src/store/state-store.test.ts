@@ -5,14 +5,7 @@ import type { Kv, KvWrite } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import type { DeadLetter, Definition } from "../core/frame.ts";
 import { limits } from "../core/limits.ts";
-import {
-  deviceId,
-  millis,
-  position,
-  seriesId,
-  sourceId,
-  symbolId,
-} from "../core/units.ts";
+import { deviceId, millis, position, seriesId, sourceId, symbolId } from "../core/units.ts";
 import type { Checkpoint } from "./checkpoint-store.ts";
 import { readDeadLetter, readDeadLetters } from "./dead-letters.ts";
 import { KvMemory } from "./kv-memory.ts";
@@ -116,7 +109,15 @@ test("a checkpoint keeps the chunks that did not change, and drops tables that a
   const write = async (checkpoint: Checkpoint, through: number): Promise<void> =>
     await store.commit(commitOf({ through: position(through), checkpoint }));
 
-  const first = checkpointOf(["a", "b/ä"], [["a", 0, 1], ["a", 1, 1], ["a", 7, 1], ["b/ä", 0, 1]]);
+  const first = checkpointOf(
+    ["a", "b/ä"],
+    [
+      ["a", 0, 1],
+      ["a", 1, 1],
+      ["a", 7, 1],
+      ["b/ä", 0, 1],
+    ],
+  );
   await write(first, 5);
   await write(checkpointOf(["a", "b/ä"], [["a", 1, 2]]), 6);
   assert.deepEqual(await chunksIn(kv), ["a 0: 1", "a 1: 2", "a 7: 1", "b/ä 0: 1"]);
@@ -136,7 +137,17 @@ test("a checkpoint keeps the chunks that did not change, and drops tables that a
 test("a checkpoint that lost a chunk is not believed", async () => {
   const kv = new KvMemory();
   const { store } = await openStateStore(kv);
-  await store.commit(commitOf({ checkpoint: checkpointOf(["a"], [["a", 0, 1], ["a", 1, 1]]) }));
+  await store.commit(
+    commitOf({
+      checkpoint: checkpointOf(
+        ["a"],
+        [
+          ["a", 0, 1],
+          ["a", 1, 1],
+        ],
+      ),
+    }),
+  );
   await kv.commit([{ key: "state/a/00000001", value: undefined }]);
   const { recovered } = await reopened(kv);
   assert.throws(() => [...recovered.checkpoint!.chunks()], /chunk 1 of a is missing/);
@@ -155,7 +166,9 @@ test("records get gapless numbers per lane, across commits, prunes and restarts"
 
   await store.advance([], { summaries: 1 });
   assert.deepEqual(store.span("summaries").first, 0, "a block goes only when all of it is below");
-  await store.advance([{ key: "uplink/files/summaries", value: Uint8Array.of(4) }], { summaries: 3 });
+  await store.advance([{ key: "uplink/files/summaries", value: Uint8Array.of(4) }], {
+    summaries: 3,
+  });
   assert.deepEqual(store.get("uplink/files/summaries"), Uint8Array.of(4));
   assert.equal(store.status.outbox.summaries.records, 0);
   assert.equal(store.status.outbox.summaries.bytes, 0);
@@ -163,7 +176,11 @@ test("records get gapless numbers per lane, across commits, prunes and restarts"
   ({ store } = await reopened(kv));
   await store.commit(commitOf({ outbox: outboxOf({ summaries: ["s3"] }) }));
   assert.deepEqual(store.read("summaries", { from: 3, bytesMax: 1 }).first, 3);
-  assert.deepEqual(store.read("summaries", { from: 0, bytesMax: 1 }).first, 3, "older ones are gone");
+  assert.deepEqual(
+    store.read("summaries", { from: 0, bytesMax: 1 }).first,
+    3,
+    "older ones are gone",
+  );
   assert.equal(store.status.outbox.summaries.next, 4);
 });
 
@@ -270,10 +287,7 @@ test("at the end a commit that waits is refused, and nothing of it is written", 
   const before = kv.image();
   const waiting = store.commit(commitOf({ outbox: outboxOf({ alerts: ["y"] }) }));
   store.stopWaiting();
-  await assert.rejects(
-    waiting,
-    (error) => error instanceof Fault && error.code === "OUTBOX_FULL",
-  );
+  await assert.rejects(waiting, (error) => error instanceof Fault && error.code === "OUTBOX_FULL");
   assert.deepEqual(kv.image(), before);
 });
 
@@ -347,7 +361,10 @@ test("dead letters are a ring: the newest stay, the others are counted", async (
   assert.deepEqual(store.status.deadLetters, { kept, total });
   assert.equal([...kv.image().keys()].filter((key) => key.startsWith("dlq/")).length, kept);
   const newest = readDeadLetters(kv, { limit: 2 });
-  assert.deepEqual(newest.map(({ number }) => number), [total - 1, total - 2]);
+  assert.deepEqual(
+    newest.map(({ number }) => number),
+    [total - 1, total - 2],
+  );
   const [older] = readDeadLetters(kv, { limit: 1, before: total - 2 });
   const { payload, ...rest } = older!;
   const { payload: given, ...expected } = letter(total - 3);

@@ -25,7 +25,7 @@ import type { Delivery, Incident, Incidents, Receipt } from "./uplink.ts";
 
 export type FileLaneOptions = {
   readonly disk: Disk;
-  /** Absolute; made where it is missing. */
+  /** Absolute; it exists. */
   readonly directory: string;
   readonly uplink: string;
   readonly lane: Lane;
@@ -73,7 +73,6 @@ export class FileLane {
   async open(start: number): Promise<Receipt> {
     const { disk, directory, lane } = this.#options;
     await this.close();
-    await disk.makeDirectory(directory);
     const names = new Set(await disk.list(directory));
     const stored = this.#readCursor();
     return this.#receipt(

@@ -34,6 +34,7 @@ type OpenFile = { readonly file: number; readonly since: number };
 
 class FileUplink implements Uplink {
   readonly name: string;
+  readonly #place: { readonly disk: Disk; readonly directory: string };
   readonly #clock: Clock;
   readonly #ageMsMax: number;
   readonly #lanes: Readonly<Record<Lane, FileLane>>;
@@ -42,6 +43,7 @@ class FileUplink implements Uplink {
 
   constructor({ disk, clock, directory, get, ...options }: FileUplinkOptions) {
     this.name = options.name ?? "files";
+    this.#place = { disk, directory };
     this.#clock = clock;
     this.#ageMsMax = options.fileAgeMs ?? limits.uplinkFileAgeMs;
     const fileBytesMax = options.fileBytesMax ?? limits.uplinkFileBytesMax;
@@ -61,6 +63,9 @@ class FileUplink implements Uplink {
   }
 
   async open(start: Readonly<Record<Lane, number>>): Promise<readonly Receipt[]> {
+    const { disk, directory } = this.#place;
+    await disk.makeDirectory(directory);
+    await disk.syncDirectory(directory.slice(0, directory.lastIndexOf("/")) || "/");
     const { alerts, summaries } = this.#lanes;
     return [await alerts.open(start.alerts), await summaries.open(start.summaries)];
   }

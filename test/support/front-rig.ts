@@ -54,6 +54,7 @@ export type Rig = {
   readonly net: SimulatedNet;
   readonly clock: ManualClock;
   readonly receiver: RecordingReceiver;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
 export async function openRig(
@@ -75,7 +76,7 @@ export async function openRig(
     users: createUsers(options.users ?? []),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  return { front, net, clock, receiver };
+  return { front, net, clock, receiver, [Symbol.asyncDispose]: () => front.close() };
 }
 
 /** Lets the broker and its streams work for so many turns of the event loop. */

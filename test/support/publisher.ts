@@ -4,7 +4,6 @@
  * more, in order, as a device does. What was acknowledged is known exactly.
  */
 
-import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { generate, type Packet, parser } from "mqtt-packet";
 
@@ -110,7 +109,7 @@ export class Publisher {
     });
     socket.on("data", (bytes: Buffer) => packets.parse(bytes));
     socket.on("error", () => {}); // a refused or reset connection ends in "close", which reconnects
-    void once(socket, "close").then(() => {
+    socket.on("close", () => {
       this.#connected = false;
       if (!this.#closed) setTimeout(() => this.#connect(), RECONNECT_MS);
     });

@@ -360,7 +360,7 @@ export const commitSchema: v.GenericSchema<unknown, CommitSection> = section(
     ),
     checkpoint: v.optional(
       duration("Operator state is saved so often; a restart replays the rest.", {
-        min: 10 * SECOND_MS,
+        min: SECOND_MS,
         max: DAY_MS,
       }),
       durationText(commitDefaults.checkpointMs),

@@ -11,7 +11,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Fault } from "../../core/faults.ts";
 import type { AgentView } from "../status.ts";
-import { problem, type Reply, type Route, routes } from "./routes.ts";
+import { problem, type Reply, routes } from "./routes.ts";
 
 export const httpBounds = {
   connectionsMax: 64,
@@ -80,11 +80,6 @@ function answer(request: IncomingMessage, view: AgentView, host: string): Reply 
   if (route === undefined) {
     return problem(404, "not_found", `nothing is here; known are ${[...routes.keys()].join(" ")}`);
   }
-  return answerOf(route, view, query);
-}
-
-/** A view that throws is a bug of ours; the client gets a number, the process goes down as for any bug. */
-function answerOf(route: Route, view: AgentView, query: string): Reply {
   return route(view, new URLSearchParams(query));
 }
 
@@ -125,7 +120,8 @@ function listen(
   address: { readonly host: string; readonly port: number },
 ): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(listenFault(error, address)));
+    // Stays: after listening there is nothing to reject, and an error must not end the process.
+    server.on("error", (error) => reject(listenFault(error, address)));
     server.listen({ ...address, exclusive: true }, () => {
       const bound = server.address();
       resolve(typeof bound === "object" && bound !== null ? bound.port : address.port);

@@ -95,7 +95,7 @@ function showStatus(status) {
   facts([
     ["readings", rate(status)],
     ["readings logged", number(status.log.rowsAppended)],
-    ["durable after (p99)", number(status.log.appendMs.p99) + " ms"],
+    ["durable after (p99)", status.log.appendMs.p99 === null ? "over 30 s" : number(status.log.appendMs.p99) + " ms"],
     ["series", number(status.cardinality.series)],
     ["windows closed", number(status.outputs.summaries)],
     ["alerts", number(status.outputs.alerts)],

@@ -15,7 +15,7 @@ import { assert } from "../../core/assert.ts";
 /** Not in the table. */
 export const NOT_FOUND = -1;
 
-const probesMax = 32;
+const probesMax = 128;
 const entriesInitial = 256;
 const averageBytesInitial = 32;
 

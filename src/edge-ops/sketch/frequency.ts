@@ -9,8 +9,9 @@
  *   both    only once the period has N >= minimum readings; one alert per reading, heavy first
  *
  * A period lasts from one multiple of periodMs of the gateway clock to the next, and everything
- * starts again with the first tick in the next one. Event time plays no part: this counts what
- * arrives, and nothing is late.
+ * starts again with the first tick in the next one. That clock never goes back: after the wall clock
+ * was set, periods are as long as before but no longer aligned with it. Event time plays no part:
+ * this counts what arrives, and nothing is late.
  *
  * Items are hashed by content, not by id, so sketches of several agents can be merged. The estimate
  * is never too low, and more than e / width * N too high for a share of e^-depth of the items: a

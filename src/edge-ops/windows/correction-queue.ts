@@ -2,7 +2,7 @@
  * Windows that wait to be emitted again because late readings changed them: a bounded queue in the
  * order in which they were marked, so that the head is the first to be due.
  *
- *   entry = key, the window's tag (its first pane, or its session slot), deadline on the gateway clock
+ *   entry = key, the window's tag (its first pane, or the index of its session), deadline on the gateway clock
  *
  * An entry says that its window may be marked; whether it still is, its owner knows. Full means that
  * the owner emits the head early.

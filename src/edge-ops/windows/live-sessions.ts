@@ -77,8 +77,15 @@ export class LiveSessions {
     this.tables = [this.#masks, ...this.#sessions];
   }
 
+  slotOf(key: number, index: number): number {
+    return index * this.#keysMax + key;
+  }
+  indexOf(slot: number): number {
+    return Math.floor(slot / this.#keysMax);
+  }
+
   isUsed(slot: number): boolean {
-    const index = Math.floor(slot / this.#keysMax);
+    const index = this.indexOf(slot);
     return ((this.#mask[slot - index * this.#keysMax]! >>> index) & 1) === 1;
   }
 
@@ -105,7 +112,7 @@ export class LiveSessions {
     if (index >= PER_KEY) return NONE;
     this.#mask[key] = this.#mask[key]! | (1 << index);
     this.#masks.touch(key);
-    const slot = index * this.#keysMax + key;
+    const slot = this.slotOf(key, index);
     this.aggregates.count[slot] = 0;
     this.settled[slot] = 0;
     this.revisions[slot] = 0;
@@ -116,14 +123,14 @@ export class LiveSessions {
   }
 
   free(slot: number): void {
-    const index = Math.floor(slot / this.#keysMax);
+    const index = this.indexOf(slot);
     const key = slot - index * this.#keysMax;
     this.#mask[key] = this.#mask[key]! & ~(1 << index);
     this.#masks.touch(key);
   }
 
   touch(slot: number): void {
-    const index = Math.floor(slot / this.#keysMax);
+    const index = this.indexOf(slot);
     this.#sessions[index]!.touch(slot - index * this.#keysMax);
   }
 }

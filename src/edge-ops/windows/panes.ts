@@ -195,7 +195,9 @@ class PaneWindows implements Operator {
       const row = accepted[i]!;
       const series = batch.series[row]!;
       let key = rows.peek(series);
-      if (key === UNKNOWN) key = this.#introduce(series, device[row]!);
+      if (key === UNKNOWN) {
+        key = this.#introduce(series, device[row]!, position(step.at + row), emitter);
+      }
       if (group.mustMove(device[row]!, watermark[row]!)) {
         group.move(device[row]!, watermark[row]!);
         this.#closeMoved(position(step.at + row), emitter);
@@ -261,9 +263,13 @@ class PaneWindows implements Operator {
     this.#group.restore(this.#options.catalog, this.#options.rows, this.#options.devices);
   }
 
-  #introduce(series: number, device: number): number {
+  /** The first row of a series: its device becomes a member of its key. */
+  #introduce(series: number, device: number, at: Position, emitter: Emitter): number {
     const key = this.#options.rows.keyOf(series);
-    if (key >= 0) this.#group.join(device, key);
+    if (key < 0) return key;
+    this.#group.join(device, key);
+    // Where all other members are idle, the key is where the device is.
+    if (this.#started[key] === 1) this.#close(key, this.#group.bucketOf(key), at, emitter);
     return key;
   }
 

@@ -68,7 +68,7 @@ class SessionWindows implements Operator {
   readonly #started: Uint8Array;
   /** How far the key has closed, in quanta. */
   readonly #closedThrough: Float64Array;
-  /** Slot of the session with the greatest start, plus one; 0 when it must be looked for. */
+  /** Slot of the session with the greatest start, plus one; 0 when it must be looked for. Derived. */
   readonly #newest: Uint32Array;
   /** 1 where a session was forced out; readings older than `floor` are late. */
   readonly #hasFloor: Uint8Array;
@@ -136,7 +136,9 @@ class SessionWindows implements Operator {
       const row = accepted[i]!;
       const series = batch.series[row]!;
       let key = rows.peek(series);
-      if (key === UNKNOWN) key = this.#introduce(series, device[row]!);
+      if (key === UNKNOWN) {
+        key = this.#introduce(series, device[row]!, position(step.at + row), emitter);
+      }
       if (group.mustMove(device[row]!, watermark[row]!)) {
         group.move(device[row]!, watermark[row]!);
         this.#closeMoved(position(step.at + row), emitter);
@@ -198,9 +200,13 @@ class SessionWindows implements Operator {
     this.#dueAt.fill(Number.NEGATIVE_INFINITY, 0, rows.keyCount);
   }
 
-  #introduce(series: number, device: number): number {
+  /** The first row of a series: its device becomes a member of its key. */
+  #introduce(series: number, device: number, at: Position, emitter: Emitter): number {
     const key = this.#options.rows.keyOf(series);
-    if (key >= 0) this.#group.join(device, key);
+    if (key < 0) return key;
+    this.#group.join(device, key);
+    // Where all other members are idle, the key is where the device is.
+    if (this.#started[key] === 1) this.#close(key, this.#group.bucketOf(key), at, emitter);
     return key;
   }
 
@@ -217,9 +223,8 @@ class SessionWindows implements Operator {
 
   /** The session for a reading, found, joined or begun; NONE when the reading is late. */
   #place(key: number, time: number, at: Position, emitter: Emitter): number {
-    const isStarted = this.#started[key] === 1;
-    if (isStarted && this.#hasFloor[key] === 1 && time < this.#floor[key]!) return NONE;
-    const listedCount = isStarted ? this.#sessions.list(key) : 0;
+    const isBelowFloor = this.#isBelowFloor(key, time);
+    const listedCount = this.#sessions.list(key);
     let slot = NONE;
     // From the newest to the oldest; what joins must fit the longest span together.
     for (let i = listedCount - 1; i >= 0; i--) {
@@ -227,14 +232,33 @@ class SessionWindows implements Operator {
       if (!this.#touches(candidate, time)) continue;
       if (slot === NONE) {
         if (!this.#fits(candidate, candidate, time)) continue;
+        if (isBelowFloor && time < this.#sessions.start[candidate]!) continue;
         slot = this.#stretch(key, candidate, time, at, emitter);
       } else if (this.#fits(candidate, slot, time)) {
         slot = this.#join(key, candidate, slot, at, emitter);
       }
     }
-    if (slot === NONE) return this.#begin(key, time, at, emitter);
-    this.#reopen(key, slot, at, emitter);
+    if (slot !== NONE) this.#reopen(key, slot, at, emitter);
+    else if (!isBelowFloor) slot = this.#begin(key, time, at, emitter);
+    this.#findNewest(key);
     return slot;
+  }
+
+  #isBelowFloor(key: number, time: number): boolean {
+    return this.#hasFloor[key] === 1 && time < this.#floor[key]!;
+  }
+
+  /** Remembers the newest session if no other reaches into it, so that `newestFor` may answer alone. */
+  #findNewest(key: number): void {
+    this.#newest[key] = 0;
+    const { listed, start } = this.#sessions;
+    const listedCount = this.#sessions.list(key);
+    if (listedCount === 0) return;
+    const newest = listed[listedCount - 1]!;
+    for (let i = 0; i < listedCount - 1; i++) {
+      if (this.#endOf(listed[i]!) > start[newest]!) return;
+    }
+    this.#newest[key] = newest + 1;
   }
 
   #touches(slot: number, time: number): boolean {
@@ -254,7 +278,6 @@ class SessionWindows implements Operator {
     if (time >= start[slot]!) return slot;
     this.#withdraw(key, slot, at, emitter);
     start[slot] = time;
-    this.#newest[key] = 0;
     return slot;
   }
 
@@ -270,7 +293,6 @@ class SessionWindows implements Operator {
     mergeSlot(sessions.aggregates, earlier, sessions.aggregates, later);
     sessions.free(later);
     sessions.touch(earlier);
-    this.#newest[key] = 0;
     return earlier;
   }
 
@@ -289,7 +311,7 @@ class SessionWindows implements Operator {
     if (sessions.marked[slot] === 1) return;
     while (this.#corrections.isFull) this.#correctHead(at, emitter);
     sessions.marked[slot] = 1;
-    this.#corrections.push(key, slot, this.#clock[0]! + limits.correctionWaitMs);
+    this.#corrections.push(key, sessions.indexOf(slot), this.#clock[0]! + limits.correctionWaitMs);
   }
 
   #begin(key: number, time: number, at: Position, emitter: Emitter): number {
@@ -305,7 +327,7 @@ class SessionWindows implements Operator {
       const oldest = sessions.listed[0]!;
       if (time < sessions.start[oldest]!) return NONE;
       this.#force(key, oldest, at, emitter);
-      if (time < this.#floor[key]!) return NONE;
+      if (this.#isBelowFloor(key, time)) return NONE;
       slot = sessions.take(key);
     }
     if (!isStarted) {
@@ -317,8 +339,6 @@ class SessionWindows implements Operator {
     sessions.start[slot] = time;
     sessions.last[slot] = time;
     this.#reopen(key, slot, at, emitter);
-    const newest = sessions.listed[sessions.list(key) - 1]!;
-    this.#newest[key] = newest + 1;
     return slot;
   }
 
@@ -397,7 +417,7 @@ class SessionWindows implements Operator {
 
   #correctHead(at: Position, emitter: Emitter): void {
     const key = this.#corrections.headKey;
-    const slot = this.#corrections.headTag;
+    const slot = this.#sessions.slotOf(key, this.#corrections.headTag);
     this.#corrections.drop();
     // The slot may have been freed or have grown open since: then the mark is gone.
     if (!this.#sessions.isUsed(slot) || this.#sessions.marked[slot] === 0) return;

@@ -33,7 +33,8 @@ test("every number is the double that JSON.parse gives, bit for bit", () => {
 test("doubles as JavaScript prints them come back the same", () => {
   fc.assert(
     fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
-      assert.ok(Object.is(scan(String(value)).value, value));
+      // JavaScript prints -0 as 0.
+      assert.ok(Object.is(scan(String(value)).value, value === 0 ? 0 : value));
     }),
     { numRuns: 5_000 },
   );

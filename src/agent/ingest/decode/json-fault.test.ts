@@ -43,15 +43,16 @@ test("what JSON.parse accepts has no fault", () => {
   );
 });
 
-test("JSON cut at a fault could go on, and what has a fault is refused by JSON.parse", () => {
+test("no JSON begins like a text up to its fault", () => {
   const alphabet = fc.constantFrom(..."{}[]:,\"\\u0e1-+. tnrf", "true", "null", '"a"', "12");
   fc.assert(
     fc.property(fc.array(alphabet, { maxLength: 12 }), (parts) => {
       const text = parts.join("");
       const offset = fault(text);
       if (isJson(text)) assert.equal(offset, text.length);
-      else if (offset < text.length) {
-        // The byte at the fault is to blame: no text that begins like this is JSON.
+      else if (offset < text.length && !/[-0-9]/.test(text.charAt(offset))) {
+        // The byte at the fault is to blame: no text that begins like this is JSON. (Of a number that
+        // is none the beginning is given, and that could have gone on otherwise.)
         for (const rest of ["", "0", '"', "}", "]", "1}", '":1}', "]]]"]) {
           assert.equal(isJson(text.slice(0, offset + 1) + rest), false, text);
         }

@@ -1,0 +1,124 @@
+/** An agent's view with something in every field, for tests of what shows it. */
+
+import type { Alert } from "../../src/core/record.ts";
+import { millis } from "../../src/core/units.ts";
+import type { LedgerView } from "../../src/edge-ops/ledger.ts";
+import { bucketBoundsMs } from "../../src/agent/histogram.ts";
+import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
+
+export const sampleStatus: Status = {
+  agent: "pumphouse-7",
+  version: "0.1.0",
+  state: "running",
+  reasons: [],
+  startedAt: 1_717_999_000_000,
+  clock: { now: 1_718_000_000_000, trusted: true },
+  dataDirectory: "/var/lib/weir",
+  mqtt: {
+    host: "127.0.0.1",
+    port: 1883,
+    counters: { connections: 3, bytesIn: 1_000, qos2Refused: 0 },
+  },
+  intake: { pendingRows: 5, refusedTopics: 2 },
+  cardinality: { sources: 1, devices: 3, series: 9, symbols: 4 },
+  log: {
+    start: 0,
+    end: 120,
+    bytes: 33_554_432,
+    framesAppended: 20,
+    rowsAppended: 100,
+    appendMs: {
+      p50: 1,
+      p99: 20,
+      count: 20,
+      sum: 45.5,
+      buckets: [...bucketBoundsMs, 0].map((_, index) => (index === 2 ? 15 : index === 16 ? 5 : 0)),
+    },
+    damage: { tornBytes: 0, lostRows: 0, places: [] },
+  },
+  apply: { applied: 120, checkpointed: 60, commits: 4, checkpoints: 1 },
+  outputs: { summaries: 6, alerts: 1, pendingBytes: 0 },
+  outbox: {
+    summaries: { records: 2, bytes: 800, next: 7 },
+    alerts: { records: 0, bytes: 0, next: 2 },
+  },
+  uplinks: [
+    { name: "file", state: "idle", trouble: undefined, delivered: { summaries: 4, alerts: 1 } },
+  ],
+  deadLetters: { kept: 1, total: 1 },
+  rawReadings: "in the log",
+  replayed: { frames: 0, rows: 0 },
+  memory: { rssBytes: 70_000_000, heapUsedBytes: 12_000_000 },
+  cpuSeconds: 1.25,
+};
+
+export const sampleLedger: LedgerView = {
+  sources: [
+    {
+      source: "plant",
+      messages: { received: 101, decoded: 100, deadLettered: 1, shed: 0 },
+      readings: {
+        decoded: 100,
+        accepted: 97,
+        duplicate: 2,
+        quarantined: 1,
+        rejected: 0,
+        conflict: 0,
+      },
+      balanced: true,
+    },
+  ],
+  pipelines: [
+    {
+      pipeline: "temperatures@2",
+      accepted: 97,
+      filtered: 7,
+      refused: 0,
+      late: 0,
+      open: 20,
+      closed: 70,
+      windows: 6,
+      corrections: 0,
+      forced: 0,
+      alerts: 0,
+      balanced: true,
+    },
+  ],
+  balanced: true,
+};
+
+const alert: Alert = {
+  kind: "alert",
+  pipeline: "outliers",
+  key: [
+    ["device", "<img src=x onerror=alert(1)>"],
+    ["metric", "temperature"],
+  ],
+  time: millis(1_717_999_999_000),
+  reason: "ewma_high",
+  value: 99.5,
+  score: 6.1,
+  expected: 20.2,
+  limit: 3.5,
+};
+
+const deadLetter: DeadLetterView = {
+  number: 1,
+  source: "plant",
+  topic: "plant/a/p1/state",
+  arrived: 1_717_999_998_000,
+  reason: "json_invalid",
+  offset: 3,
+  payloadBytes: 4,
+  payloadBase64: "e2Fi",
+};
+
+/** `status` is laid over the sample. */
+export function sampleView(status: Partial<Status> = {}): AgentView {
+  return {
+    status: () => ({ ...sampleStatus, ...status }),
+    ledger: () => sampleLedger,
+    recentAlerts: () => [alert],
+    deadLetters: ({ limit }) => [deadLetter].slice(0, limit),
+  };
+}
