@@ -15,7 +15,11 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Disk } from "../src/core/doors.ts";
 
-type WeirOptions = { readonly directory: string; readonly syncDelayMs: number; readonly series: number };
+type WeirOptions = {
+  readonly directory: string;
+  readonly syncDelayMs: number;
+  readonly series: number;
+};
 
 const [kind, json] = process.argv.slice(2);
 if (kind === "weir") await serveWeir(JSON.parse(json ?? "{}") as WeirOptions);

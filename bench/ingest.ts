@@ -38,6 +38,8 @@ const shapes = {
   dense: { connections: 100, window: 200, seriesPerConnection: 100, rate: 0 },
   sparse: { connections: 1_000, window: 1, seriesPerConnection: 1, rate: 0 },
 } as const satisfies Record<string, Shape>;
+/** As weir is started; docs/decisions/0003-memory.md says why. */
+const nodeFlags = ["--max-semi-space-size=2"];
 const SYNC_DELAYS_MS = [10, 100];
 const CLOCK_TICK_US = 10_000;
 
@@ -50,7 +52,12 @@ type ShapeResult = Sample & {
 export type IngestResult = {
   readonly dense: ShapeResult;
   readonly sparse: ShapeResult;
-  readonly memory: { readonly series: number; readonly connections: number; readonly rss_mb: number; readonly rss_anon_mb: number };
+  readonly memory: {
+    readonly series: number;
+    readonly connections: number;
+    readonly rss_mb: number;
+    readonly rss_anon_mb: number;
+  };
   readonly idle_rss_mb: number;
   readonly idle_rss_anon_mb: number;
   readonly rounds: number;
@@ -70,7 +77,12 @@ export async function runIngest(options: IngestOptions): Promise<IngestResult> {
     return {
       dense,
       sparse,
-      memory: { series: 10_000, connections: 200, rss_mb: memory.rss_mb, rss_anon_mb: memory.rss_anon_mb },
+      memory: {
+        series: 10_000,
+        connections: 200,
+        rss_mb: memory.rss_mb,
+        rss_anon_mb: memory.rss_anon_mb,
+      },
       idle_rss_mb: idle.rss,
       idle_rss_anon_mb: idle.anon,
       rounds: options.rounds,
@@ -80,7 +92,11 @@ export async function runIngest(options: IngestOptions): Promise<IngestResult> {
   }
 }
 
-async function measureShape(bundle: Bundle, shape: Shape, options: IngestOptions): Promise<ShapeResult> {
+async function measureShape(
+  bundle: Bundle,
+  shape: Shape,
+  options: IngestOptions,
+): Promise<ShapeResult> {
   const weir: Sample[] = [];
   const aedes: Sample[] = [];
   const ratios: number[] = [];
@@ -95,13 +111,22 @@ async function measureShape(bundle: Bundle, shape: Shape, options: IngestOptions
   for (const syncDelayMs of SYNC_DELAYS_MS) {
     sync_plus[`${syncDelayMs}ms`] = await round(bundle, "weir", { shape, options, syncDelayMs });
   }
-  return { ...medianSample(weir), ratio_vs_aedes: rounded(median(ratios)), aedes: medianSample(aedes), sync_plus };
+  return {
+    ...medianSample(weir),
+    ratio_vs_aedes: rounded(median(ratios)),
+    aedes: medianSample(aedes),
+    sync_plus,
+  };
 }
 
 async function round(
   bundle: Bundle,
   kind: "weir" | "aedes",
-  { shape, options, syncDelayMs }: { readonly shape: Shape; readonly options: IngestOptions; readonly syncDelayMs: number },
+  {
+    shape,
+    options,
+    syncDelayMs,
+  }: { readonly shape: Shape; readonly options: IngestOptions; readonly syncDelayMs: number },
 ): Promise<Sample> {
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
   const server = await startServer(bundle, kind, { directory, syncDelayMs });
@@ -126,7 +151,9 @@ async function round(
   }
 }
 
-async function idleMemory(bundle: Bundle): Promise<{ readonly rss: number; readonly anon: number }> {
+async function idleMemory(
+  bundle: Bundle,
+): Promise<{ readonly rss: number; readonly anon: number }> {
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
   const server = await startServer(bundle, "weir", { directory, syncDelayMs: 0 });
   await new Promise((resolve) => setTimeout(resolve, 5_000));
@@ -157,7 +184,9 @@ async function bundleServer(): Promise<Bundle> {
     splitting: true,
     minify: true,
     external: ["lmdb"],
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+    },
     logLevel: "error",
   });
   return { directory, file };
@@ -184,14 +213,16 @@ async function startServer(
 }
 
 function startLoad(options: LoadOptions): Events {
-  return events(pinned(1, [fileURLToPath(new URL("./load.ts", import.meta.url)), JSON.stringify(options)]));
+  return events(
+    pinned(1, [fileURLToPath(new URL("./load.ts", import.meta.url)), JSON.stringify(options)]),
+  );
 }
 
 /** On one processor where the machine has several and taskset. */
 function pinned(cpu: number, args: readonly string[]): ChildProcess {
   const canPin = spawnSync("taskset", ["-c", String(cpu), "true"]).status === 0;
-  const command = canPin ? ["taskset", "-c", String(cpu), process.execPath] : [process.execPath];
-  const [file, ...rest] = [...command, ...args];
+  const node = [process.execPath, ...nodeFlags];
+  const [file, ...rest] = [...(canPin ? ["taskset", "-c", String(cpu)] : []), ...node, ...args];
   return spawn(file!, rest, { stdio: ["ignore", "pipe", "inherit"] });
 }
 
@@ -210,7 +241,8 @@ function events(child: ChildProcess): Events {
     waitFor(event.event).resolve(event);
   });
   child.once("exit", (code) => {
-    for (const { reject } of waiting.values()) reject(new Error(`a bench process ended with ${code}`));
+    for (const { reject } of waiting.values())
+      reject(new Error(`a bench process ended with ${code}`));
   });
   return { event: (name) => waitFor(name).promise };
 }

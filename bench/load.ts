@@ -54,7 +54,10 @@ class Sensor {
   messages = 0;
   onAck: (latencyMs: number) => void = () => {};
 
-  constructor(socket: Socket, options: { readonly index: number; readonly window: number; readonly series: number }) {
+  constructor(
+    socket: Socket,
+    options: { readonly index: number; readonly window: number; readonly series: number },
+  ) {
     this.#socket = socket;
     this.#window = options.window;
     const packets: Buffer[] = [];
@@ -149,7 +152,9 @@ async function openSensor(index: number, options: LoadOptions): Promise<Sensor> 
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const sensors: Sensor[] = [];
   for (let index = 0; index < options.connections; index += 50) {
-    const some = Array.from({ length: Math.min(50, options.connections - index) }, (_, k) => openSensor(index + k, options));
+    const some = Array.from({ length: Math.min(50, options.connections - index) }, (_, k) =>
+      openSensor(index + k, options),
+    );
     sensors.push(...(await Promise.all(some)));
   }
   const latencies: number[] = [];

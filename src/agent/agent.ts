@@ -42,6 +42,8 @@ export type AgentOptions = {
   readonly config: Config;
   readonly doors: Doors;
   readonly logDirectory: string;
+  /** Default limits.segmentBytes; simulated disks want small ones. */
+  readonly segmentBytes?: number;
   /** Whether MQTT and HTTP listen. */
   readonly listen: boolean;
   /** The agent cannot go on: close it. Called once. */
@@ -72,6 +74,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     random,
     logDirectory,
     logBytesMax: config.logBytesMax,
+    segmentBytes: options.segmentBytes ?? limits.segmentBytes,
     outputs,
   });
   const { catalog, dataflow, store } = recovery;
@@ -125,7 +128,6 @@ export class Agent implements AgentView {
   #http: HttpServer | undefined;
   #closing: Promise<void> | undefined;
 
-  
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#startedAt = parts.options.doors.clock.now();
@@ -190,10 +192,7 @@ export class Agent implements AgentView {
     await this.#front?.stopAccepting();
     await loop.stop();
     await this.#front?.close();
-    await Promise.race([
-      drain.idle(),
-      new Promise<void>((resolve) => doors.clock.after(limits.drainWaitMs, resolve)),
-    ]);
+    await drained(drain, doors.clock);
     await drain.close();
     await this.#http?.close();
     await recovery.store.settle();
@@ -270,6 +269,14 @@ export class Agent implements AgentView {
     if (this.#closing !== undefined) return "stopping";
     return reasons.length > 0 ? "degraded" : "running";
   }
+}
+
+/** Resolves when the uplinks have everything, or after limits.drainWaitMs. */
+async function drained(drain: Drain, clock: Clock): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(limits.drainWaitMs, resolve);
+  await Promise.race([drain.idle(), promise]);
+  cancel();
 }
 
 function processMemory(): Status["memory"] {

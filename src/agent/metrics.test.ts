@@ -81,6 +81,8 @@ test("levels are gauges, everything else that is counted by name is a counter", 
   assert.equal(families.get("weir_intake_pending_rows")?.type, "gauge");
   assert.equal(families.get("weir_mqtt_bytes_in_total")?.type, "counter");
   assert.equal(families.get("weir_mqtt_qos2_refused_total")?.type, "counter");
+  const errors = families.get("weir_mqtt_protocol_error_total")?.samples;
+  assert.equal(errors?.get('weir_mqtt_protocol_error_total{kind="length_malformed"}'), 1);
 });
 
 test("buckets are cumulative and the last one is the count", () => {

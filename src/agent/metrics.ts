@@ -135,6 +135,16 @@ function uplinkFamilies({ uplinks }: Status): Family[] {
       })),
     ),
     counter(
+      "weir_uplink_incidents_total",
+      "Times records were found missing outside, or may be there twice.",
+      uplinks.map(({ name, incidents }) => ({ labels: { uplink: name }, value: incidents.count })),
+    ),
+    counter(
+      "weir_uplink_missing_total",
+      "Records that could not be read back from the outbox.",
+      uplinks.map(({ name, missing }) => ({ labels: { uplink: name }, value: missing })),
+    ),
+    counter(
       "weir_uplink_delivered_total",
       "Records delivered.",
       uplinks.flatMap(({ name, delivered }) =>
@@ -197,6 +207,7 @@ function pipelineFamilies(pipelines: readonly PipelineLedger[]): Family[] {
     total("corrections", "Windows emitted again.", (row) => row.corrections),
     total("forced", "Windows closed before their time.", (row) => row.forced),
     total("alerts", "Alerts.", (row) => row.alerts),
+    total("alerts_suppressed", "Alerts beyond what may leave.", (row) => row.suppressed),
   ];
 }
 
@@ -206,24 +217,33 @@ function pipelineFamilies(pipelines: readonly PipelineLedger[]): Family[] {
 const levels = new Set([
   "connections",
   "heldBytes",
+  "messagesHeld",
+  "messagesHeldBytes",
   "outboundBytes",
-  "pendingBytes",
   "pendingRows",
+  "slots",
   "socketsPaused",
   "splitBytes",
+  "subscriptions",
   "topics",
 ]);
 
+/** One family per count; `name:kind` counts share the family of their name, told apart by a label. */
 function namedCounts(
   prefix: string,
   about: string,
   counts: Readonly<Record<string, number>>,
 ): Family[] {
-  return Object.entries(counts).map(([name, value]) => {
-    const metric = `${prefix}_${snakeCase(name)}`;
-    const help = `${about}: ${snakeCase(name).replaceAll("_", " ")}.`;
-    if (levels.has(name)) return gauge(metric, `${help.slice(0, -1)} now.`, [{ value }]);
-    return counter(`${metric}_total`, help, [{ value }]);
+  const byName = Map.groupBy(Object.entries(counts), ([name]) => name.split(":")[0]!);
+  return [...byName].map(([name, entries]) => {
+    const words = snakeCase(name);
+    const help = `${about}: ${words.replaceAll("_", " ")}`;
+    const samples = entries.map(([full, value]): Sample => {
+      const kind = full.split(":")[1];
+      return kind === undefined ? { value } : { labels: { kind }, value };
+    });
+    if (levels.has(name)) return gauge(`${prefix}_${words}`, `${help} now.`, samples);
+    return counter(`${prefix}_${words}_total`, `${help}.`, samples);
   });
 }
 

@@ -8,9 +8,13 @@ import { assert } from "../core/assert.ts";
 import { Catalog } from "../core/catalog.ts";
 import type { Disk, Kv, Random } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
-import { limits } from "../core/limits.ts";
 import { type Millis, type Position, position } from "../core/units.ts";
-import { createDataflow, type Dataflow, type DataflowState, emptySpec } from "../edge-ops/dataflow.ts";
+import {
+  createDataflow,
+  type Dataflow,
+  type DataflowState,
+  emptySpec,
+} from "../edge-ops/dataflow.ts";
 import { type Log, type LogDamage, openLog } from "../store/log.ts";
 import { openStateStore, type Recovered, type StateStore } from "../store/state-store.ts";
 import type { Outputs } from "./outputs.ts";
@@ -33,13 +37,14 @@ export type RecoveryOptions = {
   readonly random: Random;
   readonly logDirectory: string;
   readonly logBytesMax: number;
+  readonly segmentBytes: number;
   readonly outputs: Outputs;
 };
 
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
   const { log, damage } = await openLog(options.disk, {
     directory: options.logDirectory,
-    segmentBytes: limits.segmentBytes,
+    segmentBytes: options.segmentBytes,
     bytesMax: options.logBytesMax,
     random: options.random,
   });

@@ -37,13 +37,34 @@ export type Status = {
     readonly framesAppended: number;
     readonly rowsAppended: number;
     /** From sealing a frame to releasing its acknowledgements. */
-    readonly appendMs: { readonly p50: number; readonly p99: number; readonly count: number; readonly sum: number; readonly buckets: readonly number[] };
+    readonly appendMs: {
+      readonly p50: number;
+      readonly p99: number;
+      readonly count: number;
+      readonly sum: number;
+      readonly buckets: readonly number[];
+    };
     /** Found at start: bytes of a torn tail that were cut, rows lost to damage. */
-    readonly damage: { readonly tornBytes: number; readonly lostRows: number; readonly places: readonly string[] };
+    readonly damage: {
+      readonly tornBytes: number;
+      readonly lostRows: number;
+      readonly places: readonly string[];
+    };
   };
-  readonly apply: { readonly applied: number; readonly checkpointed: number; readonly commits: number; readonly checkpoints: number };
-  readonly outputs: { readonly summaries: number; readonly alerts: number; readonly pendingBytes: number };
-  readonly outbox: Readonly<Record<string, { readonly records: number; readonly bytes: number; readonly next: number }>>;
+  readonly apply: {
+    readonly applied: number;
+    readonly checkpointed: number;
+    readonly commits: number;
+    readonly checkpoints: number;
+  };
+  readonly outputs: {
+    readonly summaries: number;
+    readonly alerts: number;
+    readonly pendingBytes: number;
+  };
+  readonly outbox: Readonly<
+    Record<string, { readonly records: number; readonly bytes: number; readonly next: number }>
+  >;
   readonly uplinks: readonly UplinkStatus[];
   readonly deadLetters: { readonly kept: number; readonly total: number };
   /** Where raw readings are: until tables exist, in the log only. */

@@ -14,6 +14,7 @@ import {
   damaged,
   decodeJson,
   encodeJson,
+  itemsOf,
   listOf,
   type StoredObject,
   textOf,
@@ -88,7 +89,7 @@ function definitionOf(stored: StoredObject): Definition {
 
 function tagsOf(stored: StoredObject): Tags {
   return listOf(stored, "tags").map((tag) => {
-    const [name, value]: readonly unknown[] = Array.isArray(tag) ? tag : [];
+    const [name, value] = itemsOf(tag, stored.place);
     if (typeof name !== "string" || typeof value !== "string") {
       throw damaged(stored.place, "a tag is no pair of texts");
     }

@@ -17,6 +17,7 @@ import {
   damaged,
   decodeJson,
   encodeJson,
+  itemsOf,
   listOf,
   objectOf,
   textOf,
@@ -144,7 +145,7 @@ function rangesOf(chunks: ReadonlySet<number>): readonly (readonly [number, numb
 function chunksOf(ranges: readonly unknown[], place: string): ReadonlySet<number> {
   const chunks = new Set<number>();
   for (const range of ranges) {
-    const [from, to]: readonly unknown[] = Array.isArray(range) ? range : [];
+    const [from, to] = itemsOf(range, place);
     const isRange = Number.isSafeInteger(from) && Number.isSafeInteger(to);
     if (!isRange || Number(to) - Number(from) > chunksMax) {
       throw damaged(place, "a range of chunks is none");

@@ -76,7 +76,7 @@ class KvLmdb implements Kv {
     assert(!this.#closed, "a closed store is not read");
     assertKvKey(key);
     const value = this.#db.getBinary(key);
-    return value === undefined ? undefined : copyOf(value);
+    return value === undefined ? undefined : plain(value);
   }
 
   range(options: {
@@ -88,7 +88,7 @@ class KvLmdb implements Kv {
     const found: { key: string; value: Uint8Array }[] = [];
     const { from: start, to: end, limit } = options;
     const entries = this.#db.getRange({ start, end, ...(limit === undefined ? {} : { limit }) });
-    for (const { key, value } of entries) found.push({ key, value: copyOf(value) });
+    for (const { key, value } of entries) found.push({ key, value: plain(value) });
     return found;
   }
 
@@ -227,9 +227,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** lmdb-js hands out Buffers, some with a `length` of their own: the caller gets plain bytes. */
-function copyOf(bytes: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(bytes.length);
-  copy.set(bytes);
-  return copy;
+/** lmdb-js gives copies, as Buffers and some with a `length` of their own: the same bytes, plainly. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -12,8 +12,11 @@ import { Fault } from "../core/faults.ts";
 import { type Position, position } from "../core/units.ts";
 import { type Log, openLog } from "./log.ts";
 
-const SEGMENT_BYTES = 16 * 1024;
-const FRAMES = 24;
+const SEGMENT_BYTES = 20 * 1024;
+const FRAMES = 36;
+
+/** Of all sizes; several segments in all, so that recycled ones are written again. */
+const rowsOf = (tag: number): number => (tag * 137) % 700;
 const seeds = Number(process.env["WEIR_SEEDS"] ?? 6);
 
 /** What the outside world knows: frames whose append resolved, and what was given up. */
@@ -71,7 +74,7 @@ async function live(disk: FaultDisk, seed: number, known: Known, plan: string): 
   await check(log, known, plan);
   while (known.next < FRAMES) {
     const tag = known.next;
-    const at = await log.append(numberedFrame(tag, (tag * 37) % 300));
+    const at = await log.append(numberedFrame(tag, rowsOf(tag)));
     known.acknowledged.set(tag, at);
     known.next = tag + 1;
     if (tag % 6 === 5) {
@@ -87,7 +90,7 @@ async function check(log: Log, known: Known, plan: string): Promise<void> {
   let lastTag = -1;
   await log.read(log.start, ({ clock, batch }, at) => {
     assert.equal(at, expected, `positions are gapless: ${plan}`);
-    assert.equal(batch.rows, (clock * 37) % 300, `a frame is whole: ${plan}`);
+    assert.equal(batch.rows, rowsOf(clock), `a frame is whole: ${plan}`);
     for (let i = 0; i < batch.rows; i++) assert.equal(batch.value[i], clock + i);
     assert(clock > lastTag, `frames are in order: ${plan}`);
     lastTag = clock;

@@ -33,7 +33,7 @@ export type DecodedBlock =
 /** The block of these records, a new buffer. */
 export function encodeBlock(records: readonly Uint8Array[]): Uint8Array {
   const body = bodyOf(records);
-  const packed = body.length >= compressBytesMin ? zstdCompressSync(body, zstdOptions) : body;
+  const packed = body.length >= compressBytesMin ? compressed(body) : body;
   const isPacked = packed.length < body.length;
   const stored = isPacked ? packed : body;
   const block = new Uint8Array(headerBytes + stored.length);
@@ -64,11 +64,25 @@ export function decodeBlock(block: Uint8Array): DecodedBlock {
   return recordsOf(body, count);
 }
 
-const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** Output is taken in pieces of about the size it will have; the default of 16 KiB is mostly waste. */
+function compressed(body: Uint8Array): Uint8Array {
+  return zstdCompressSync(body, {
+    params: { [constants.ZSTD_c_compressionLevel]: 1 },
+    chunkSize: Math.max(1_024, Math.min(body.length >>> 2, 65_536)),
+  });
+}
 
+/**
+ * Where bodies are put together: used again by the next one, since memory outside of V8's heap is
+ * not collected until much of it is waste.
+ */
+let scratch = new Uint8Array(0);
+const scratchBytesMax = 512 * 1024;
+
+/** Valid until the next call. */
 function bodyOf(records: readonly Uint8Array[]): Uint8Array {
   const bytes = records.reduce((sum, record) => sum + record.length, 4 * records.length);
-  const body = new Uint8Array(bytes);
+  const body = bytes > scratchBytesMax ? new Uint8Array(bytes) : scratchOf(bytes);
   const lengths = new DataView(body.buffer);
   let offset = 4 * records.length;
   for (let i = 0; i < records.length; i++) {
@@ -78,6 +92,11 @@ function bodyOf(records: readonly Uint8Array[]): Uint8Array {
     offset += record.length;
   }
   return body;
+}
+
+function scratchOf(bytes: number): Uint8Array {
+  if (scratch.length < bytes) scratch = new Uint8Array(Math.min(2 * bytes, scratchBytesMax));
+  return scratch.subarray(0, bytes);
 }
 
 function recordsOf(body: Uint8Array, count: number): DecodedBlock {

@@ -54,9 +54,13 @@ export function textOf({ place, fields }: StoredObject, name: string): string {
 }
 
 export function listOf({ place, fields }: StoredObject, name: string): readonly unknown[] {
-  const value = fields[name];
+  return itemsOf(fields[name], `${place}, ${name}`);
+}
+
+/** `value` as a list. */
+export function itemsOf(value: unknown, place: string): readonly unknown[] {
   if (Array.isArray(value)) return value;
-  throw damaged(place, `${name} is no list`);
+  throw damaged(place, "it is no list");
 }
 
 export function damaged(place: string, reason: string, cause?: unknown): Fault {

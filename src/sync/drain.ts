@@ -61,7 +61,7 @@ export class Drain {
   /** Resolves when every uplink has everything or waits after a failure. */
   async idle(): Promise<void> {
     while (this.#pumps.some(({ running }) => running !== undefined)) {
-      await Promise.all(this.#pumps.map(({ running }) => running));
+      for (const { running } of this.#pumps) await running;
     }
   }
 

@@ -22,7 +22,9 @@ const PUBLISHERS = 50;
 /** One full open and one sealed batch, held bytes, and what the heap needs to hold the rest. */
 const GROWTH_BYTES_MAX = 48e6;
 
-test("a disk that stalls for 30 s costs bounded memory and nothing else", { timeout: 150_000 }, async (t) => {
+test("a disk that stalls for 30 s costs bounded memory and nothing else", {
+  timeout: 150_000,
+}, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "weir-stall-"));
   t.after(() => rm(directory, { recursive: true, force: true }));
   const agent = spawn(
@@ -38,11 +40,16 @@ test("a disk that stalls for 30 s costs bounded memory and nothing else", { time
 
   let disconnects = 0;
   const quiet = await connectAsync({ host: "127.0.0.1", port, keepalive: 2, reconnectPeriod: 100 });
-  quiet.on("close", () => { disconnects += 1; });
+  quiet.on("close", () => {
+    disconnects += 1;
+  });
 
   let sending = true;
   const sent = new Map<string, number>();
-  const publishers = Array.from({ length: PUBLISHERS }, (_, n) => new Publisher({ port, clientId: `p${n}`, window: 200 }));
+  const publishers = Array.from(
+    { length: PUBLISHERS },
+    (_, n) => new Publisher({ port, clientId: `p${n}`, window: 200 }),
+  );
   const startMs = Math.floor(Date.now() / 1000) * 1000 - 3_600_000;
   const senders = publishers.map(async (publisher, index) => {
     for (let n = 0; sending; n++) {
@@ -66,13 +73,19 @@ test("a disk that stalls for 30 s costs bounded memory and nothing else", { time
     await sleep(1_000);
   }
   const acknowledgedLate = acknowledged(publishers);
-  assert.equal(acknowledgedLate, acknowledgedEarly, "nothing is acknowledged while the disk stalls");
+  assert.equal(
+    acknowledgedLate,
+    acknowledgedEarly,
+    "nothing is acknowledged while the disk stalls",
+  );
   await sleep(6_000);
   assert.ok(acknowledged(publishers) > acknowledgedLate, "publishers go on when the disk does");
   sending = false;
   await Promise.all(senders);
   assert.equal(disconnects, 0, "a client that only pings stays connected");
-  t.diagnostic(`RSS ${(before / 1e6).toFixed(1)} MB before, at most ${(most / 1e6).toFixed(1)} MB during the stall`);
+  t.diagnostic(
+    `RSS ${(before / 1e6).toFixed(1)} MB before, at most ${(most / 1e6).toFixed(1)} MB during the stall`,
+  );
   assert.ok(most - before <= GROWTH_BYTES_MAX, `RSS grew by ${most - before} bytes`);
 
   await sleep(4_000); // idle devices let their windows close

@@ -19,8 +19,12 @@ const DEVICES = 8;
 const WINDOW_MS = 1_000;
 const STEP_MS = 20;
 
-test(`nothing acknowledged is lost or counted twice over ${KILLS} kills`, { timeout: 280_000 }, async (t) => {
-  t.diagnostic(`replay with WEIR_TEST_SEED=${SEED} WEIR_TEST_KILLS=${KILLS} npm test -- test/crash`);
+test(`nothing acknowledged is lost or counted twice over ${KILLS} kills`, {
+  timeout: 280_000,
+}, async (t) => {
+  t.diagnostic(
+    `replay with WEIR_TEST_SEED=${SEED} WEIR_TEST_KILLS=${KILLS} npm test -- test/crash`,
+  );
   const directory = await mkdtemp(join(tmpdir(), "weir-kill-"));
   t.after(() => rm(directory, { recursive: true, force: true }));
   const port = await freePort();
@@ -38,7 +42,10 @@ test(`nothing acknowledged is lost or counted twice over ${KILLS} kills`, { time
     const device = devices[index]!;
     for (let n = 0; sending; n++) {
       const time = startMs + n * STEP_MS;
-      await publisher.publish(`plant/a/${device}/state`, JSON.stringify({ ts: time, seq: n, v: n % 7 }));
+      await publisher.publish(
+        `plant/a/${device}/state`,
+        JSON.stringify({ ts: time, seq: n, v: n % 7 }),
+      );
       const window = `${device}@${Math.floor(time / WINDOW_MS) * WINDOW_MS}`;
       sent.set(window, (sent.get(window) ?? 0) + 1);
       if (n % 10 === 0) await sleep(5 + random() * 10);
@@ -66,12 +73,26 @@ test(`nothing acknowledged is lost or counted twice over ${KILLS} kills`, { time
   }
   assert.deepEqual(new Map([...counted].sort()), new Map([...sent].sort()));
   const total = [...sent.values()].reduce((sum, count) => sum + count, 0);
-  assert.equal(publishers.reduce((sum, publisher) => sum + publisher.acknowledged, 0), total);
-  assert.equal(publishers.reduce((sum, publisher) => sum + publisher.strayAcks, 0), 0);
-  t.diagnostic(`${total} readings acknowledged over ${KILLS} kills, ${summaries.length} records upstream`);
+  assert.equal(
+    publishers.reduce((sum, publisher) => sum + publisher.acknowledged, 0),
+    total,
+  );
+  assert.equal(
+    publishers.reduce((sum, publisher) => sum + publisher.strayAcks, 0),
+    0,
+  );
+  t.diagnostic(
+    `${total} readings acknowledged over ${KILLS} kills, ${summaries.length} records upstream`,
+  );
 });
 
-function configuration({ directory, port }: { readonly directory: string; readonly port: number }): string {
+function configuration({
+  directory,
+  port,
+}: {
+  readonly directory: string;
+  readonly port: number;
+}): string {
   return `version: 1
 agent: killed
 data: ${directory}/data

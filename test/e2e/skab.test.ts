@@ -13,7 +13,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freePort, startAgentProcess } from "../support/agent-process.ts";
 import { Publisher } from "../support/publisher.ts";
 import { requireData } from "../support/require-tool.ts";
-import { latestRevisions, readUpstream, repeatedIds, type UpstreamRecord } from "../support/upstream.ts";
+import {
+  latestRevisions,
+  readUpstream,
+  repeatedIds,
+  type UpstreamRecord,
+} from "../support/upstream.ts";
 
 const WINDOW_MS = 10_000;
 /** Messages change places by at most so many rows (seconds): within the agent's disorder bound. */
@@ -23,7 +28,11 @@ const DUPLICATE_SHARE = 0.05;
 type Run = {
   readonly device: string;
   readonly metrics: readonly string[];
-  readonly rows: readonly { readonly time: number; readonly values: readonly number[]; readonly anomaly: boolean }[];
+  readonly rows: readonly {
+    readonly time: number;
+    readonly values: readonly number[];
+    readonly anomaly: boolean;
+  }[];
 };
 
 type Expected = {
@@ -31,7 +40,9 @@ type Expected = {
   values: { readonly time: number; readonly value: number }[];
 };
 
-test("every window of the recorded pump rig equals a batch computation", { timeout: 120_000 }, async (t) => {
+test("every window of the recorded pump rig equals a batch computation", {
+  timeout: 120_000,
+}, async (t) => {
   const data = requireData(t, "skab/data/valve1");
   if (data === undefined) return;
   const runs = await readRuns(data);
@@ -56,7 +67,9 @@ test("every window of the recorded pump rig equals a batch computation", { timeo
     assert.ok(window !== undefined, `${key} is a window of the input`);
     assertEqualWindow(summary, window, key);
   }
-  t.diagnostic(`${actual.length} windows over ${runs.length} runs are equal; ${summaries.length - actual.length} corrections`);
+  t.diagnostic(
+    `${actual.length} windows over ${runs.length} runs are equal; ${summaries.length - actual.length} corrections`,
+  );
   showAlerts(t, runs, await readUpstream(join(directory, "out"), "alerts"));
 });
 
@@ -81,7 +94,10 @@ async function readRuns(directory: string): Promise<readonly Run[]> {
 }
 
 /** Sends the rows in a bounded disorder, some of them twice. */
-async function replay(run: Run, { port, seed }: { readonly port: number; readonly seed: number }): Promise<void> {
+async function replay(
+  run: Run,
+  { port, seed }: { readonly port: number; readonly seed: number },
+): Promise<void> {
   const random = mulberry32(seed);
   const order = run.rows
     .map((row, index) => ({ row, rank: index + random() * DISORDER_ROWS }))
@@ -151,7 +167,8 @@ function exactSum(values: readonly number[]): number {
     let rest = value;
     let kept = 0;
     for (const partial of partials) {
-      const [large, small] = Math.abs(rest) >= Math.abs(partial) ? [rest, partial] : [partial, rest];
+      const [large, small] =
+        Math.abs(rest) >= Math.abs(partial) ? [rest, partial] : [partial, rest];
       const high = large + small;
       const low = small - (high - large);
       if (low !== 0) partials[kept++] = low;
@@ -173,7 +190,10 @@ function showAlerts(t: TestContext, runs: readonly Run[], alerts: readonly Upstr
       .filter((alert) => (alert["key"] as { device: string }).device === run.device)
       .map((alert) => Number(alert["time"]));
     const within = times.filter((time) => labelled.has(time));
-    const delay = onset === undefined || within.length === 0 ? "-" : `${(Math.min(...within) - onset) / 1000} s`;
+    const delay =
+      onset === undefined || within.length === 0
+        ? "-"
+        : `${(Math.min(...within) - onset) / 1000} s`;
     t.diagnostic(
       [
         run.device.padEnd(10),
@@ -186,7 +206,13 @@ function showAlerts(t: TestContext, runs: readonly Run[], alerts: readonly Upstr
   }
 }
 
-function configuration({ directory, port }: { readonly directory: string; readonly port: number }): string {
+function configuration({
+  directory,
+  port,
+}: {
+  readonly directory: string;
+  readonly port: number;
+}): string {
   return `version: 1
 agent: rig
 data: ${directory}/data

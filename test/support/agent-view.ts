@@ -17,7 +17,13 @@ export const sampleStatus: Status = {
   mqtt: {
     host: "127.0.0.1",
     port: 1883,
-    counters: { connections: 3, bytesIn: 1_000, qos2Refused: 0 },
+    counters: {
+      connections: 3,
+      bytesIn: 1_000,
+      qos2Refused: 0,
+      "protocolError:length_malformed": 1,
+      "protocolError:qos_invalid": 0,
+    },
   },
   intake: { pendingRows: 5, refusedTopics: 2 },
   cardinality: { sources: 1, devices: 3, series: 9, symbols: 4 },
@@ -43,7 +49,14 @@ export const sampleStatus: Status = {
     alerts: { records: 0, bytes: 0, next: 2 },
   },
   uplinks: [
-    { name: "file", state: "idle", trouble: undefined, delivered: { summaries: 4, alerts: 1 } },
+    {
+      name: "file",
+      state: "waiting",
+      trouble: undefined,
+      missing: 0,
+      incidents: { count: 2, last: undefined },
+      delivered: { summaries: 4, alerts: 1 },
+    },
   ],
   deadLetters: { kept: 1, total: 1 },
   rawReadings: "in the log",
@@ -81,6 +94,7 @@ export const sampleLedger: LedgerView = {
       corrections: 0,
       forced: 0,
       alerts: 0,
+      suppressed: 0,
       balanced: true,
     },
   ],

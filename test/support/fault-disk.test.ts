@@ -64,7 +64,10 @@ test("a file and a name that were not synced may be gone", async () => {
     disk.crash();
     left.add(disk.paths().length);
   }
-  assert.deepEqual([...left].toSorted((a, b) => a - b), [0, 1]);
+  assert.deepEqual(
+    [...left].toSorted((a, b) => a - b),
+    [0, 1],
+  );
 });
 
 test("a door and its files are dead after a crash", async () => {

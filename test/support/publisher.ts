@@ -14,7 +14,12 @@ export type PublisherOptions = {
   readonly window: number;
 };
 
-type Message = { readonly id: number; readonly topic: string; readonly payload: Buffer; sent: number };
+type Message = {
+  readonly id: number;
+  readonly topic: string;
+  readonly payload: Buffer;
+  sent: number;
+};
 
 const RECONNECT_MS = 50;
 

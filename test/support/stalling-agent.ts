@@ -25,7 +25,9 @@ const agent = await openAgentOnDoors(
     dataDirectory: join(options.directory, "data"),
     mqtt: { host: "127.0.0.1", port: 0, anonymous: true, users: [] },
     http: undefined,
-    sources: [{ ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"], idleMs: 2_000 }],
+    sources: [
+      { ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"], idleMs: 2_000 },
+    ],
     pipelines: [
       {
         kind: "window",
@@ -52,7 +54,12 @@ const agent = await openAgentOnDoors(
     devicesMax: 10_000,
     keysMax: 10_000,
   },
-  { disk: stallingDisk(systemDisk), onFailed: (fault) => { throw fault; } },
+  {
+    disk: stallingDisk(systemDisk),
+    onFailed: (fault) => {
+      throw fault;
+    },
+  },
 );
 console.log(JSON.stringify({ event: "started", port: agent.mqttPort }));
 process.once("SIGTERM", () => {

@@ -10,7 +10,11 @@ import { parseConfig } from "../config/parse.ts";
 export async function readConfig(file: string): Promise<Config> {
   const path = resolve(file);
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new Fault("CONFIG_INVALID", `cannot read ${path}; say where the configuration is with -c FILE`, { cause });
+    throw new Fault(
+      "CONFIG_INVALID",
+      `cannot read ${path}; say where the configuration is with -c FILE`,
+      { cause },
+    );
   });
   const outcome = await parseConfig(text, {
     file: path,

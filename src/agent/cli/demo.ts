@@ -31,7 +31,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const seconds = numberOption(values.seconds, { name: "seconds", fallback: Infinity });
   const devices = numberOption(values.devices, { name: "devices", fallback: 300 });
   const seed = numberOption(values.seed, { name: "seed", fallback: 1 });
-  const dataDirectory = resolve(values.data ?? (values.real ? "weir-demo-data-real" : "weir-demo-data"));
+  const dataDirectory = resolve(
+    values.data ?? (values.real ? "weir-demo-data-real" : "weir-demo-data"),
+  );
   const continued = await openDataDirectory(dataDirectory, { fresh: values.fresh });
 
   const signal = stopSignal({ seconds });
@@ -49,7 +51,19 @@ export async function run(args: readonly string[]): Promise<number> {
   const fleet = startFleet(
     values.real
       ? ["real", "--port", String(agent.mqttPort), "--labels", labels, "--quiet"]
-      : ["--port", String(agent.mqttPort), "--devices", String(devices), "--seed", String(seed), "--faults", "some", "--truth", join(dataDirectory, "truth.ndjson"), "--quiet"],
+      : [
+          "--port",
+          String(agent.mqttPort),
+          "--devices",
+          String(devices),
+          "--seed",
+          String(seed),
+          "--faults",
+          "some",
+          "--truth",
+          join(dataDirectory, "truth.ndjson"),
+          "--quiet",
+        ],
     { stdio: "ignore-output" },
   );
   void fleet.ended.then((code) => {
@@ -63,7 +77,8 @@ export async function run(args: readonly string[]): Promise<number> {
   await agent.close();
   const ledger = agent.ledger();
   console.log(`\n${ledgerText(ledger)}\n`);
-  if (values.real) console.log(`${await labelTable({ labels, upstream: join(dataDirectory, "upstream") })}\n`);
+  if (values.real)
+    console.log(`${await labelTable({ labels, upstream: join(dataDirectory, "upstream") })}\n`);
   console.log(`Summaries and alerts: ${join(dataDirectory, "upstream")}`);
   if (ledger.balanced) return exitCodes.ok;
   console.error("weir: the ledger does not balance: a reading is unaccounted for. This is a bug.");
@@ -80,7 +95,9 @@ function announce({
   readonly continued: boolean;
 }): void {
   console.log(`weir demo: ${continued ? "continues in" : "starts in"} ${dataDirectory}`);
-  console.log(`  MQTT    127.0.0.1:${agent.mqttPort}   try: mosquitto_pub -p ${agent.mqttPort} -q 1 -t plant/a/my-sensor/state -m '{"temperature":21.5}'`);
+  console.log(
+    `  MQTT    127.0.0.1:${agent.mqttPort}   try: mosquitto_pub -p ${agent.mqttPort} -q 1 -t plant/a/my-sensor/state -m '{"temperature":21.5}'`,
+  );
   if (agent.httpPort !== undefined) console.log(`  status  http://127.0.0.1:${agent.httpPort}/`);
   console.log("  Ctrl-C ends it.\n");
 }
@@ -91,17 +108,34 @@ async function openDataDirectory(
   { fresh }: { readonly fresh: boolean },
 ): Promise<boolean> {
   const marker = join(directory, MARKER);
-  const exists = await access(directory).then(() => true, () => false);
-  const ours = await readFile(marker, "utf8").then(() => true, () => false);
-  if (exists && !ours && (await import("node:fs/promises").then((fs) => fs.readdir(directory))).length > 0) {
-    throw new Fault("DIRECTORY_NOT_WRITABLE", `${directory} exists and was not made by weir demo; choose another with --data`);
+  const exists = await access(directory).then(
+    () => true,
+    () => false,
+  );
+  const ours = await readFile(marker, "utf8").then(
+    () => true,
+    () => false,
+  );
+  if (
+    exists &&
+    !ours &&
+    (await import("node:fs/promises").then((fs) => fs.readdir(directory))).length > 0
+  ) {
+    throw new Fault(
+      "DIRECTORY_NOT_WRITABLE",
+      `${directory} exists and was not made by weir demo; choose another with --data`,
+    );
   }
   if (fresh && ours) await rm(directory, { recursive: true });
   try {
     await mkdir(directory, { recursive: true });
     await writeFile(marker, `${JSON.stringify({ madeBy: "weir demo" })}\n`);
   } catch (cause) {
-    throw new Fault("DIRECTORY_NOT_WRITABLE", `cannot write to ${directory}; choose another folder with --data`, { cause });
+    throw new Fault(
+      "DIRECTORY_NOT_WRITABLE",
+      `cannot write to ${directory}; choose another folder with --data`,
+      { cause },
+    );
   }
   return ours && !fresh;
 }
@@ -110,12 +144,17 @@ async function openDataDirectory(
 async function freePort(first: number): Promise<number> {
   for (let port = first; port < first + PORTS_TRIED; port++) {
     try {
-      const listener = await systemNet().listen({ host: "127.0.0.1", port }, (socket) => socket.destroy());
+      const listener = await systemNet().listen({ host: "127.0.0.1", port }, (socket) =>
+        socket.destroy(),
+      );
       await listener.close();
       return port;
     } catch (error) {
       if (!(error instanceof Fault) || error.code !== "PORT_IN_USE") throw error;
     }
   }
-  throw new Fault("PORT_IN_USE", `no free port from ${first} to ${first + PORTS_TRIED - 1}; choose one with --port or --http`);
+  throw new Fault(
+    "PORT_IN_USE",
+    `no free port from ${first} to ${first + PORTS_TRIED - 1}; choose one with --port or --http`,
+  );
 }

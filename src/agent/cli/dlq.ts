@@ -25,7 +25,10 @@ export async function run(args: readonly string[]): Promise<number> {
   const directory = values.data ?? (await readConfig(values.config)).dataDirectory;
   const { state } = dataPaths(directory);
   if (!existsSync(state)) {
-    throw new Fault("INPUT_INVALID", `${directory} is not the data directory of an agent; point to one with --data or -c`);
+    throw new Fault(
+      "INPUT_INVALID",
+      `${directory} is not the data directory of an agent; point to one with --data or -c`,
+    );
   }
   const kv = openKvLmdb({ path: state, bytesMax: limits.kvBytesMax });
   const sources = readDefinitions(kv).filter((definition) => definition.kind === "source");
@@ -35,13 +38,25 @@ export async function run(args: readonly string[]): Promise<number> {
     if (action === "list") {
       const limit = numberOption(values.limit, { name: "limit", fallback: 20 });
       const letters = readDeadLetters(kv, { limit });
-      console.log(values.json ? JSON.stringify(letters.map((letter) => asJson(letter, sourceOf(letter)))) : listText(letters, sourceOf));
+      console.log(
+        values.json
+          ? JSON.stringify(letters.map((letter) => asJson(letter, sourceOf(letter))))
+          : listText(letters, sourceOf),
+      );
       return exitCodes.ok;
     }
     if (action === "show" && which !== undefined) {
       const letter = readDeadLetter(kv, numberOption(which, { name: "NUMBER", fallback: 0 }));
-      if (letter === undefined) throw new Fault("INPUT_INVALID", `no dead letter ${which} is kept; weir dlq list shows those that are`);
-      console.log(values.json ? JSON.stringify(asJson(letter, sourceOf(letter))) : letterText(letter, sourceOf(letter)));
+      if (letter === undefined)
+        throw new Fault(
+          "INPUT_INVALID",
+          `no dead letter ${which} is kept; weir dlq list shows those that are`,
+        );
+      console.log(
+        values.json
+          ? JSON.stringify(asJson(letter, sourceOf(letter)))
+          : letterText(letter, sourceOf(letter)),
+      );
       return exitCodes.ok;
     }
     throw new UsageError("say list, or show NUMBER");

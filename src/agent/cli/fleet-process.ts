@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/faults.ts";
 
 const simulator = fileURLToPath(new URL("../../../firmware-sim/main.ts", import.meta.url));
+/** Collect garbage early: the fleet shares a small machine with the agent. */
+const HEAP_MB = 96;
 const STOP_WAIT_MS = 15_000;
 
 export type FleetProcess = {
@@ -24,14 +26,22 @@ export function startFleet(
   options: { readonly stdio: "inherit" | "ignore-output" },
 ): FleetProcess {
   if (!existsSync(simulator)) {
-    throw new Fault("INPUT_INVALID", `the simulator is not part of this installation (${simulator})`);
+    throw new Fault(
+      "INPUT_INVALID",
+      `the simulator is not part of this installation (${simulator})`,
+    );
   }
-  const stdio = options.stdio === "inherit" ? "inherit" : (["ignore", "ignore", "inherit"] as const);
+  const stdio =
+    options.stdio === "inherit" ? "inherit" : (["ignore", "ignore", "inherit"] as const);
   // Its own process group on a terminal: Ctrl-C comes to us, and we end it in order.
-  const child: ChildProcess = spawn(process.execPath, [simulator, ...args], {
-    stdio: stdio === "inherit" ? "inherit" : [...stdio],
-    detached: options.stdio !== "inherit",
-  });
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [`--max-old-space-size=${HEAP_MB}`, simulator, ...args],
+    {
+      stdio: stdio === "inherit" ? "inherit" : [...stdio],
+      detached: options.stdio !== "inherit",
+    },
+  );
   const ended = once(child, "exit").then(([code]) => (typeof code === "number" ? code : 1));
   return {
     ended,

@@ -16,13 +16,24 @@ export async function labelTable(paths: {
   const alerts = (
     await Promise.all(names.map((name) => readLines<AlertLine>(join(paths.upstream, name))))
   ).flat();
-  const devices = [...new Set([...labels.map(({ device }) => device), ...alerts.map(({ key }) => key["device"] ?? "")])];
+  const devices = [
+    ...new Set([
+      ...labels.map(({ device }) => device),
+      ...alerts.map(({ key }) => key["device"] ?? ""),
+    ]),
+  ];
   const rows = devices.sort().map((device) => {
     const own = labels.filter((label) => label.device === device);
     const times = alerts.filter(({ key }) => key["device"] === device).map(({ time }) => time);
-    const within = times.filter((time) => own.some(({ start, end }) => time >= start && time <= end));
-    const found = own.filter(({ start, end }) => times.some((time) => time >= start && time <= end));
-    return [device, own.length, found.length, within.length, times.length - within.length].map(String);
+    const within = times.filter((time) =>
+      own.some(({ start, end }) => time >= start && time <= end),
+    );
+    const found = own.filter(({ start, end }) =>
+      times.some((time) => time >= start && time <= end),
+    );
+    return [device, own.length, found.length, within.length, times.length - within.length].map(
+      String,
+    );
   });
   return tableText({
     head: ["mote", "labelled episodes", "with an alert", "alerts within", "alerts outside"],

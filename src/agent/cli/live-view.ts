@@ -82,12 +82,30 @@ function pictureOf({
   return [
     `${bold("weir")} ${status.agent}  ${state}`,
     "",
-    row("receive", `${bold(whole(rate))} readings/s from ${whole(status.cardinality.devices)} devices, ${whole(status.cardinality.series)} series`),
-    row("append", `durable after ${status.log.appendMs.p50} ms (p99 ${status.log.appendMs.p99} ms), ${megabytes(status.log.bytes)} of log`),
-    row("apply", `${whole(status.outputs.summaries)} windows closed, ${whole(status.outputs.alerts)} alerts`),
-    row("commit", `${whole(status.apply.commits)} commits, ${whole(status.apply.checkpoints)} checkpoints`),
-    row("drain", `${whole(outboxDepth(status))} records in the outbox; ${status.uplinks.map((u) => `${u.name} ${u.trouble ?? u.state}`).join(", ")}`),
-    row("process", `${megabytes(status.memory.rssBytes)} resident, ${status.cpuSeconds.toFixed(1)} s of CPU`),
+    row(
+      "receive",
+      `${bold(whole(rate))} readings/s from ${whole(status.cardinality.devices)} devices, ${whole(status.cardinality.series)} series`,
+    ),
+    row(
+      "append",
+      `durable after ${status.log.appendMs.p50} ms (p99 ${status.log.appendMs.p99} ms), ${megabytes(status.log.bytes)} of log`,
+    ),
+    row(
+      "apply",
+      `${whole(status.outputs.summaries)} windows closed, ${whole(status.outputs.alerts)} alerts`,
+    ),
+    row(
+      "commit",
+      `${whole(status.apply.commits)} commits, ${whole(status.apply.checkpoints)} checkpoints`,
+    ),
+    row(
+      "drain",
+      `${whole(outboxDepth(status))} records in the outbox; ${status.uplinks.map((u) => `${u.name} ${u.trouble ?? u.state}`).join(", ")}`,
+    ),
+    row(
+      "process",
+      `${megabytes(status.memory.rssBytes)} resident, ${status.cpuSeconds.toFixed(1)} s of CPU`,
+    ),
     "",
     `  ${bold("last alerts")}`,
     ...lastAlerts(alerts),

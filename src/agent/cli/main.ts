@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=2
 /**
  * The command line: finds the command, runs it, turns its outcome into an exit code.
  * 0 ok, 1 failed, 2 usage, 78 bad configuration. A fault is a sentence, never a stack trace.

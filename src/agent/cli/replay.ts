@@ -66,7 +66,9 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values.json) console.log(JSON.stringify(ledger));
   else console.log(`${ledgerText(ledger)}\n\nSummaries and alerts: ${join(data, "upstream")}`);
   if (agent.feeder.unwanted > 0) {
-    console.error(`weir: ${agent.feeder.unwanted} rows went to topics that no source takes; compare --topic with sources[].topics`);
+    console.error(
+      `weir: ${agent.feeder.unwanted} rows went to topics that no source takes; compare --topic with sources[].topics`,
+    );
     return exitCodes.failed;
   }
   return ledger.balanced ? exitCodes.ok : exitCodes.failed;
@@ -78,7 +80,9 @@ function replayConfig(config: Config, data: string): Config {
     dataDirectory: data,
     http: undefined,
     sources: config.sources.map((source) => ({ ...source, idleMs: IDLE_MS })),
-    uplinks: config.uplinks.slice(0, 1).map((uplink) => ({ ...uplink, directory: join(data, "upstream") })),
+    uplinks: config.uplinks
+      .slice(0, 1)
+      .map((uplink) => ({ ...uplink, directory: join(data, "upstream") })),
   };
 }
 
@@ -96,16 +100,21 @@ async function* rowsOf(file: string, separatorOption: string | undefined): Async
     if (json) {
       yield parseLine(line, { file, number });
     } else if (columns === undefined) {
-      separator = separatorOption ?? ([";", "\t", ","].find((mark) => line.includes(mark)) ?? ",");
+      separator = separatorOption ?? [";", "\t", ","].find((mark) => line.includes(mark)) ?? ",";
       columns = csvRow(line, separator);
     } else {
       const cells = csvRow(line, separator);
-      yield Object.fromEntries(columns.map((column, index) => [column, valueOf(cells[index] ?? "")]));
+      yield Object.fromEntries(
+        columns.map((column, index) => [column, valueOf(cells[index] ?? "")]),
+      );
     }
   }
 }
 
-function parseLine(line: string, { file, number }: { readonly file: string; readonly number: number }): Row {
+function parseLine(
+  line: string,
+  { file, number }: { readonly file: string; readonly number: number },
+): Row {
   try {
     return JSON.parse(line) as Row;
   } catch (cause) {
@@ -124,7 +133,10 @@ function topicOf(template: string, row: Row): string {
   return template.replaceAll(/\{([^}]+)\}/g, (_, column: string) => {
     const value = row[column];
     if (value === undefined || value === null) {
-      throw new Fault("INPUT_INVALID", `--topic names the column ${JSON.stringify(column)}, which a row does not have`);
+      throw new Fault(
+        "INPUT_INVALID",
+        `--topic names the column ${JSON.stringify(column)}, which a row does not have`,
+      );
     }
     return String(value);
   });
@@ -133,7 +145,11 @@ function topicOf(template: string, row: Row): string {
 /** The row without the columns that are in the topic, its time under the name the source knows. */
 function payloadOf(
   row: Row,
-  { topic, time, config }: { readonly topic: string; readonly time: string | undefined; readonly config: Config },
+  {
+    topic,
+    time,
+    config,
+  }: { readonly topic: string; readonly time: string | undefined; readonly config: Config },
 ): Uint8Array {
   const timeField = config.sources[0]?.time[0] ?? "ts";
   const fields = Object.entries(row)

@@ -17,7 +17,9 @@ export async function run(args: readonly string[]): Promise<number> {
     console.log(
       values.json
         ? JSON.stringify({ time: new Date().toISOString(), event, ...facts })
-        : `weir: ${event} ${Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`).join(" ")}`,
+        : `weir: ${event} ${Object.entries(facts)
+            .map(([name, value]) => `${name}=${String(value)}`)
+            .join(" ")}`,
     );
   const config = await readConfig(values.config);
   const signal = stopSignal({ seconds });
@@ -29,7 +31,13 @@ export async function run(args: readonly string[]): Promise<number> {
     },
   });
   const { replayed, log } = agent.status();
-  say("started", { agent: config.agent, data: config.dataDirectory, mqtt: agent.mqttPort, http: agent.httpPort ?? "off", replayedRows: replayed.rows });
+  say("started", {
+    agent: config.agent,
+    data: config.dataDirectory,
+    mqtt: agent.mqttPort,
+    http: agent.httpPort ?? "off",
+    replayedRows: replayed.rows,
+  });
   for (const place of log.damage.places) say("damage", { place });
   say("ending", { why: await signal.stopped });
   await agent.close();

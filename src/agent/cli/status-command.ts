@@ -41,8 +41,12 @@ function statusText(status: Status): string {
     `mqtt      ${status.mqtt.host}:${status.mqtt.port}`,
     `log       positions ${status.log.start} to ${status.log.end}, ${status.log.bytes} bytes, durable after ${status.log.appendMs.p50} ms (p99 ${status.log.appendMs.p99} ms)`,
     `apply     applied ${status.apply.applied}, checkpoint ${status.apply.checkpointed}`,
-    ...Object.entries(status.outbox).map(([lane, { records, bytes }]) => `outbox    ${lane}: ${records} records, ${bytes} bytes`),
-    ...status.uplinks.map((uplink) => `uplink    ${uplink.name}: ${uplink.trouble ?? uplink.state}`),
+    ...Object.entries(status.outbox).map(
+      ([lane, { records, bytes }]) => `outbox    ${lane}: ${records} records, ${bytes} bytes`,
+    ),
+    ...status.uplinks.map(
+      (uplink) => `uplink    ${uplink.name}: ${uplink.trouble ?? uplink.state}`,
+    ),
     `dlq       ${status.deadLetters.kept} kept of ${status.deadLetters.total}`,
   ].join("\n");
 }

@@ -6,7 +6,7 @@
 
 import type { DataflowSpec, PipelineSpec, SourceSpec } from "../../edge-ops/spec.ts";
 import { limits } from "../../core/limits.ts";
-import type { SourceConfig } from "../ingest/source-config.ts";
+import { sourceDefaults as receiveDefaults, type SourceConfig } from "../ingest/source-config.ts";
 
 export type ListenConfig = { readonly host: string; readonly port: number };
 
@@ -72,17 +72,12 @@ export function dataflowSpecOf(config: Config): DataflowSpec {
 }
 
 /** Defaults of a source, beside its name and topics. */
-export const sourceDefaults = {
-  format: "auto",
-  time: ["ts", "time", "timestamp"],
-  timeRequired: false,
-  sequence: ["seq"],
-  ignore: [],
-  value: "value",
+export const sourceDefaults: typeof receiveDefaults & Omit<SourceSpec, "name"> = {
+  ...receiveDefaults,
   disorderMs: 5_000,
   idleMs: 30_000,
   futureMs: 300_000,
-} as const;
+};
 
 export const commitDefaults: CommitConfig = {
   waitMs: limits.commitWaitMs,

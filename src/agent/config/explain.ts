@@ -27,7 +27,7 @@ export function explain(config: Config): string {
 type Row = readonly [name: string, value: string];
 
 function part(title: string, rows: readonly Row[]): string {
-  return [title, ...rows.map(([name, value]) => `  ${name.padEnd(12)}${value}`)].join("\n");
+  return [title, ...rows.map(([name, value]) => `  ${name.padEnd(13)}${value}`)].join("\n");
 }
 
 function agentRows(config: Config): Row[] {

@@ -254,6 +254,11 @@ test("a secret is in no fault, no warning and no explanation", async () => {
   }
 });
 
+test("a substituted value is shown as the file writes it, default and all", async () => {
+  const [fault] = await faultsOf(`${source}mqtt:\n  port: \${PORT:-99999}\n`);
+  assert.match(fault ?? "", /mqtt\.port: .*, found the value of "\$\{PORT:-99999\}"$/);
+});
+
 test("a variable that is not set and a file that is not there are one fault each", async () => {
   const text = `${source}agent: \${AGENT}\ndata: \${file:nothing}\n`;
   assert.deepEqual(await faultsOf(text), [

@@ -83,17 +83,20 @@ function located(
 function withoutValues({ path, message }: Finding, tree: Tree): string {
   const node = nodeAt(tree, path);
   if (node?.kind !== "scalar" || node.template === undefined) return message;
-  let safe = message;
-  if (typeof node.value === "string") safe = replaced(safe, node.value, node.template);
-  for (const value of node.substitutes ?? []) safe = replaced(safe, value, "${...}");
-  return safe;
+  const { template, value, substitutes = [] } = node;
+  return message
+    .split(template)
+    .flatMap((part) => around(part, String(value)))
+    .map((part) => substitutes.reduce((left, put) => around(left, put).join("${...}"), part))
+    .join(template);
 }
 
 /** Shorter values would be found by chance in any sentence, and are no secrets. */
 const SECRET_CHARACTERS_MIN = 3;
 
-function replaced(message: string, value: string, by: string): string {
-  if (value.length < SECRET_CHARACTERS_MIN) return message;
+/** What stands before, between and after the occurrences of a value, plain or in quotes. */
+function around(text: string, value: string): string[] {
+  if (value.length < SECRET_CHARACTERS_MIN) return [text];
   const escaped = JSON.stringify(value).slice(1, -1);
-  return message.replaceAll(escaped, () => by).replaceAll(value, () => by);
+  return text.split(escaped).flatMap((part) => part.split(value));
 }

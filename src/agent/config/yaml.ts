@@ -7,6 +7,7 @@
  * the file, which may hold secrets: only its error codes are used.
  */
 
+import type * as Library from "yaml";
 import type { ErrorCode, LineCounter, ParsedNode, YAMLError } from "yaml";
 import type { Finding, Place } from "./fault.ts";
 import type { Entry, Tree } from "./tree.ts";
@@ -25,7 +26,8 @@ export async function readYaml(text: string): Promise<YamlOutcome> {
     const message = "this is too long or too deeply nested for a configuration";
     return { kind: "findings", findings: [{ path: [], place: start, message }] };
   }
-  const library = await import("yaml");
+  // The package is CommonJS: of its exports a bundle may give the default only.
+  const { default: library } = await import("yaml");
   const lines = new library.LineCounter();
   const document = library.parseDocument(text, {
     lineCounter: lines,
@@ -48,7 +50,7 @@ export async function readYaml(text: string): Promise<YamlOutcome> {
 }
 
 type Walk = {
-  readonly library: typeof import("yaml");
+  readonly library: Pick<typeof Library, "isAlias" | "isMap" | "isScalar" | "isSeq">;
   readonly lines: LineCounter;
   readonly findings: Finding[];
   readonly depth: number;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { connect } from "node:net";
+import { Script } from "node:vm";
 import { type TestContext, test } from "node:test";
 import { sampleView } from "../../../test/support/agent-view.ts";
 import { Fault } from "../../core/faults.ts";
@@ -147,6 +148,7 @@ test("the page may run its own script and style and nothing else", async (t) => 
     `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   const script = /<script>([^]*)<\/script>/.exec(body)?.[1] ?? "";
   const style = /<style>([^]*)<\/style>/.exec(body)?.[1] ?? "";
+  new Script(script); // it parses
   assert.ok(policy.startsWith("default-src 'none'; "));
   assert.ok(policy.includes(`script-src ${hashOf(script)};`));
   assert.ok(policy.includes(`style-src ${hashOf(style)};`));

@@ -15,7 +15,10 @@ test("what was added is found by its bytes, wherever they lie, and nothing else 
       for (const [value, text] of [...texts, other].entries()) {
         const bytes = Buffer.from(`<${text}>`);
         const expected = texts.includes(text) ? texts.indexOf(text) : NOT_FOUND;
-        assert.equal(table.find(bytes, 1, bytes.length - 1), value < texts.length ? value : expected);
+        assert.equal(
+          table.find(bytes, 1, bytes.length - 1),
+          value < texts.length ? value : expected,
+        );
       }
     }),
     { numRuns: 50 },

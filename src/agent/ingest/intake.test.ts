@@ -109,7 +109,12 @@ test("an array of objects is several messages, each with its time, else with tha
   give(bench, "plant/p1", '[{"ts":1700000001,"a":1},{"ts":1700000002,"a":2,"seq":5}]');
   give(bench, "plant/p1", '{"ts":1700000003,"seq":6,"log":[{"v":3},{"ts":1700000004,"v":4}]}');
   assert.deepEqual(
-    take(bench).readings.map(({ series, time, value, sequence }) => [series, time, value, sequence]),
+    take(bench).readings.map(({ series, time, value, sequence }) => [
+      series,
+      time,
+      value,
+      sequence,
+    ]),
     [
       ["a{device=p1}", 1_700_000_001_000, 1, 0],
       ["a{device=p1}", 1_700_000_002_000, 2, 5],
@@ -241,6 +246,39 @@ test("a frame takes only so many definitions, and the rest after it was sealed",
   assert.equal(give(bench, `plant/${taken}`, '{"a":1}'), true);
 });
 
+test("devices of a kind are scanned after their first message, also when one gains a field", () => {
+  const bench = openBench();
+  const few = '{"a":1,"b":2,"c":{"d":3}}';
+  const more = '{"a":1,"new":0,"b":2,"c":{"d":3}}';
+  for (const device of ["p1", "p2", "p3"]) give(bench, `plant/${device}`, few);
+  give(bench, "plant/p1", more);
+  assert.equal(bench.intake.counters.scanned, 0);
+  for (const [device, payload] of [
+    ["p1", more],
+    ["p2", few],
+    ["p1", few],
+    ["p3", few],
+  ] as const) {
+    give(bench, `plant/${device}`, payload);
+  }
+  assert.equal(bench.intake.counters.scanned, 4);
+  for (let i = 0; i < 2; i++) give(bench, "plant/p2", more);
+  assert.equal(bench.intake.counters.scanned, 5);
+  const { readings } = take(bench);
+  assert.equal(readings.length, 3 * 3 + 4 + 4 + 9 + 8);
+  assert.equal(readings.filter(({ series }) => series === "c.d{device=p3}").length, 2);
+});
+
+test("the bytes of a dead letter are its own", () => {
+  const bench = openBench();
+  const topic = Buffer.from("plant/p1");
+  const payload = Buffer.from("{broken");
+  const handle = bench.intake.topicOf(topic, 0, topic.length);
+  bench.intake.receive(handle, payload, 0, payload.length);
+  payload.fill(0);
+  assert.equal(String(Buffer.from(take(bench).deadLetters[0]!.payload)), "{broken");
+});
+
 test("a sealed frame stays as it is until it is recycled", () => {
   const bench = openBench();
   give(bench, "plant/p1", '{"a":1}');
@@ -264,7 +302,11 @@ test("past the limit of series readings are refused and counted, and the message
   const { counts, readings, definitions } = take(bench);
   assert.equal(readings.length, 4);
   assert.deepEqual(counts, [{ source: 0, decoded: 3, deadLettered: 0, shed: 0, rejected: 3 }]);
-  assert.equal(definitions.filter(({ kind }) => kind === "device").length, 1, "none without series");
+  assert.equal(
+    definitions.filter(({ kind }) => kind === "device").length,
+    1,
+    "none without series",
+  );
 });
 
 test("a device has only so many metrics, a metric and a symbol only so many bytes", () => {
@@ -273,7 +315,10 @@ test("a device has only so many metrics, a metric and a symbol only so many byte
     metricBytesMax: 8,
     symbolBytesMax: 4,
   });
-  for (const payload of ['{"a":1,"muchtoolong":2,"s":"long text","b":1,"c":1,"d":1}', '{"s":"ok"}']) {
+  for (const payload of [
+    '{"a":1,"muchtoolong":2,"s":"long text","b":1,"c":1,"d":1}',
+    '{"s":"ok"}',
+  ]) {
     give(bench, "plant/p1", payload);
     give(bench, "plant/p1", payload);
   }
@@ -286,7 +331,13 @@ test("a device has only so many metrics, a metric and a symbol only so many byte
 });
 
 test("random names end in counted refusals, not in memory", () => {
-  const limits = { seriesMax: 500, devicesMax: 400, symbolsMax: 300, topicsMax: 200, slotsMax: 600 };
+  const limits = {
+    seriesMax: 500,
+    devicesMax: 400,
+    symbolsMax: 300,
+    topicsMax: 200,
+    slotsMax: 600,
+  };
   const bench = openBench([source({})], limits);
   let readings = 0;
   let messages = 0;

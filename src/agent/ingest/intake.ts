@@ -257,7 +257,8 @@ export class Intake implements Receiver {
   #tell(): void {
     const { rows } = this.#open.batch;
     if (rows < this.#tellAtRows) return;
-    this.#tellAtRows = rows < this.#tellAgainAtRows ? this.#tellAgainAtRows : Number.POSITIVE_INFINITY;
+    this.#tellAtRows =
+      rows < this.#tellAgainAtRows ? this.#tellAgainAtRows : Number.POSITIVE_INFINITY;
     this.#onWork();
   }
 

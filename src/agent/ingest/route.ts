@@ -57,16 +57,28 @@ export type Route = {
   device: DeviceId | undefined;
   /** What becomes of a payload that is a value without a name: a SeriesId or UNSEEN or REFUSED. */
   valueTarget: number;
-  /** Of each slot: the bytes of its key, shared among the routes of a process. */
+  /** Which slots there are. */
+  layout: Layout;
+  /** Of each slot: what becomes of its value. */
+  targets: number[];
+  /** False for a topic that there was no room to remember: it gets no slots. */
+  isRemembered: boolean;
+};
+
+/** The slots of a route without their targets: the same for all devices of a kind, which share it. */
+export type Layout = {
+  /** Of each slot: the bytes of its key. */
   readonly keys: Uint8Array[];
   /** Of each slot: the slot of the object it is a member of, or NO_PARENT. */
   readonly parents: number[];
-  readonly targets: number[];
-  /** False for a topic that there was no room to remember: it gets no slots. */
-  isRemembered: boolean;
   /** Slots by parent and key, once there are too many to look at each. */
   index: Map<string, number> | undefined;
+  /** More than one route may have it: it is copied before a slot is added. */
+  readonly isShared: boolean;
 };
+
+/** The layout of a route that has had no message. */
+export const noLayout: Layout = { keys: [], parents: [], index: undefined, isShared: true };
 
 export function createRoute(options: {
   readonly source: SourceId;
@@ -78,11 +90,9 @@ export function createRoute(options: {
     ...options,
     device: undefined,
     valueTarget: TARGET_UNSEEN,
-    keys: [],
-    parents: [],
+    layout: noLayout,
     targets: [],
     isRemembered: true,
-    index: undefined,
   };
 }
 

@@ -74,6 +74,7 @@ export class RowWriter {
         if (target < 0 || !this.#addRow(open, target, message, node.content.value)) rejected++;
       }
     }
+    this.#options.slots.settle(route);
     return rejected;
   }
 

@@ -1,10 +1,10 @@
 /**
- * Makes the slots of routes. Key bytes are interned, so that ten thousand devices with the same
- * fields share them; the number of slots of the process is bounded, and a route without slots only
- * decodes more slowly.
+ * Makes the slots of routes. Keys and whole layouts are interned, so that ten thousand devices with
+ * the same fields share them and each has only its targets. The number of slots of the process is
+ * bounded, and a route without slots only decodes more slowly.
  */
 
-import { NO_PARENT, type Route, TARGET_UNSEEN } from "./route.ts";
+import { type Layout, NO_PARENT, type Route, TARGET_UNSEEN } from "./route.ts";
 
 export const NO_SLOT = -1;
 
@@ -20,10 +20,15 @@ export type SlotLimits = {
 /** Different keys kept, and the bytes of one: others are always left to the parser. */
 const keysMax = 65_536;
 const keyBytesMax = 64;
+/** Slots of all layouts that are kept for sharing. */
+const sharedSlotsMax = 65_536;
 
 export class Slots {
   readonly #limits: SlotLimits;
   readonly #keys = new Map<string, Uint8Array>();
+  readonly #layouts = new Map<string, Layout>();
+  /** Slots of the shared layouts. */
+  #sharedSlots = 0;
   #count = 0;
 
   constructor(limits: SlotLimits) {
@@ -46,33 +51,56 @@ export class Slots {
     return bytes === undefined ? NO_SLOT : this.#add(route, { parent, key, bytes });
   }
 
+  /**
+   * After the slots of a message were made: gives the route the layout that others with the same
+   * slots have, and takes back what the arrays reserved for growth.
+   */
+  settle(route: Route): void {
+    if (route.layout.isShared) return;
+    const signature = signatureOf(route.layout);
+    let layout = this.#layouts.get(signature);
+    if (layout === undefined) {
+      const { keys, parents, index } = route.layout;
+      const isShared = this.#sharedSlots + keys.length <= sharedSlotsMax;
+      layout = { keys: keys.slice(), parents: parents.slice(), index, isShared };
+      if (isShared) {
+        this.#layouts.set(signature, layout);
+        this.#sharedSlots += keys.length;
+      }
+    }
+    route.layout = layout;
+    route.targets = route.targets.slice();
+  }
+
   #add(
     route: Route,
     { parent, key, bytes }: { parent: number; key: string; bytes: Uint8Array },
   ): number {
-    const slot = route.keys.length;
-    route.keys.push(bytes);
-    route.parents.push(parent);
+    if (route.layout.isShared) route.layout = copyOf(route.layout);
+    const { layout } = route;
+    const slot = layout.keys.length;
+    layout.keys.push(bytes);
+    layout.parents.push(parent);
     route.targets.push(TARGET_UNSEEN);
     this.#count++;
-    if (route.index !== undefined) route.index.set(indexKey(parent, key), slot);
-    else if (slot >= linearMax) route.index = indexOf(route);
+    if (layout.index !== undefined) layout.index.set(indexKey(parent, key), slot);
+    else if (slot >= linearMax) layout.index = indexOf(layout);
     return slot;
   }
 
-  #find(route: Route, parent: number, key: string): number {
-    if (route.index !== undefined) return route.index.get(indexKey(parent, key)) ?? NO_SLOT;
+  #find({ layout }: Route, parent: number, key: string): number {
+    if (layout.index !== undefined) return layout.index.get(indexKey(parent, key)) ?? NO_SLOT;
     const bytes = this.#keys.get(key);
     if (bytes === undefined) return NO_SLOT;
-    for (let slot = 0; slot < route.keys.length; slot++) {
-      if (route.keys[slot] === bytes && route.parents[slot] === parent) return slot;
+    for (let slot = 0; slot < layout.keys.length; slot++) {
+      if (layout.keys[slot] === bytes && layout.parents[slot] === parent) return slot;
     }
     return NO_SLOT;
   }
 
   #room(route: Route): boolean {
     const { slotsPerRouteMax, slotsMax } = this.#limits;
-    return route.isRemembered && route.keys.length < slotsPerRouteMax && this.#count < slotsMax;
+    return route.isRemembered && route.targets.length < slotsPerRouteMax && this.#count < slotsMax;
   }
 
   /** Undefined for a key that JSON may write escaped, or that is too long to be a metric. */
@@ -97,14 +125,23 @@ function hasEscapedCharacter(key: string): boolean {
   return false;
 }
 
-function indexOf(route: Route): Map<string, number> {
-  const decoder = new TextDecoder();
+function copyOf({ keys, parents, index }: Layout): Layout {
+  const copy = index === undefined ? undefined : new Map(index);
+  return { keys: keys.slice(), parents: parents.slice(), index: copy, isShared: false };
+}
+
+function indexOf(layout: Layout): Map<string, number> {
   return new Map(
-    route.keys.map((bytes, slot) => [
-      indexKey(route.parents[slot] ?? NO_PARENT, decoder.decode(bytes)),
+    layout.keys.map((bytes, slot) => [
+      indexKey(layout.parents[slot] ?? NO_PARENT, Buffer.from(bytes).toString()),
       slot,
     ]),
   );
+}
+
+/** Equal for equal layouts only: no key holds a line break. */
+function signatureOf({ keys, parents }: Layout): string {
+  return keys.map((key, slot) => `${parents[slot]} ${Buffer.from(key).toString()}`).join("\n");
 }
 
 function indexKey(parent: number, key: string): string {

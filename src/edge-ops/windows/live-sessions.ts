@@ -125,6 +125,8 @@ export class LiveSessions {
   free(slot: number): void {
     const index = this.indexOf(slot);
     const key = slot - index * this.#keysMax;
+    // Its cells mean nothing now, but what is written must not depend on when it is written.
+    this.touch(slot);
     this.#mask[key] = this.#mask[key]! & ~(1 << index);
     this.#masks.touch(key);
   }

@@ -15,8 +15,8 @@
  * the session is emitted anew. Readings of a withdrawn revision are open again in the ledger.
  *
  * Watermarks are cut down to quanta of at most a second. When a key has limits.sessionsPerKeyMax
- * live sessions, a new one forces the oldest out, and what is older than its end is late from then
- * on. A session that left is never begun again under its start: a reading that could is late.
+ * live sessions, a new one forces the oldest out. A session that left, forced or after its lateness,
+ * is never begun again: what is older than its end is late, unless a live session holds its time.
  */
 
 import { assert } from "../../core/assert.ts";
@@ -70,7 +70,7 @@ class SessionWindows implements Operator {
   readonly #closedThrough: Float64Array;
   /** Slot of the session with the greatest start, plus one; 0 when it must be looked for. Derived. */
   readonly #newest: Uint32Array;
-  /** 1 where a session was forced out; readings older than `floor` are late. */
+  /** 1 where a session has left; before `floor`, the greatest end of those, none begins. */
   readonly #hasFloor: Uint8Array;
   readonly #floor: Float64Array;
   /** Nothing of the key closes or leaves before this watermark. Derived: -Infinity costs a look. */
@@ -223,25 +223,41 @@ class SessionWindows implements Operator {
 
   /** The session for a reading, found, joined or begun; NONE when the reading is late. */
   #place(key: number, time: number, at: Position, emitter: Emitter): number {
-    const isBelowFloor = this.#isBelowFloor(key, time);
+    const { listed, start } = this.#sessions;
     const listedCount = this.#sessions.list(key);
-    let slot = NONE;
-    // From the newest to the oldest; what joins must fit the longest span together.
-    for (let i = listedCount - 1; i >= 0; i--) {
-      const candidate = this.#sessions.listed[i]!;
-      if (!this.#touches(candidate, time)) continue;
-      if (slot === NONE) {
-        if (!this.#fits(candidate, candidate, time)) continue;
-        if (isBelowFloor && time < this.#sessions.start[candidate]!) continue;
-        slot = this.#stretch(key, candidate, time, at, emitter);
-      } else if (this.#fits(candidate, slot, time)) {
-        slot = this.#join(key, candidate, slot, at, emitter);
+    let slot = this.#home(key, time, listedCount);
+    if (slot === NONE) {
+      slot = this.#isBelowFloor(key, time) ? NONE : this.#begin(key, time, at, emitter);
+    } else {
+      this.#stretch(key, slot, time, at, emitter);
+      for (let i = listedCount - 1; i >= 0; i--) {
+        const other = listed[i]!;
+        if (other === slot || !this.#touches(other, time) || !this.#fits(other, slot, time)) continue;
+        const [earlier, later] = start[other]! < start[slot]! ? [other, slot] : [slot, other];
+        this.#join(key, earlier, later, at, emitter);
+        slot = earlier;
       }
+      this.#reopen(key, slot, at, emitter);
     }
-    if (slot !== NONE) this.#reopen(key, slot, at, emitter);
-    else if (!isBelowFloor) slot = this.#begin(key, time, at, emitter);
     this.#findNewest(key);
     return slot;
+  }
+
+  /**
+   * The listed session the reading belongs to: the newest that begins by then, else the first that
+   * begins less than a gap later and may begin earlier. So no two sessions have the same start.
+   */
+  #home(key: number, time: number, listedCount: number): number {
+    const { listed, start } = this.#sessions;
+    let home = NONE;
+    for (let i = listedCount - 1; i >= 0; i--) {
+      const slot = listed[i]!;
+      if (!this.#touches(slot, time)) continue;
+      home = slot;
+      if (start[slot]! <= time) return slot;
+    }
+    if (home === NONE || !this.#fits(home, home, time) || this.#isBelowFloor(key, time)) return NONE;
+    return home;
   }
 
   #isBelowFloor(key: number, time: number): boolean {
@@ -272,28 +288,23 @@ class SessionWindows implements Operator {
     return Math.max(last[a]!, last[b]!, time) - first < this.#maxMs;
   }
 
-  #stretch(key: number, slot: number, time: number, at: Position, emitter: Emitter): number {
+  /** The session begins or ends with the reading, if it did not hold its time yet. */
+  #stretch(key: number, slot: number, time: number, at: Position, emitter: Emitter): void {
     const { start, last } = this.#sessions;
     if (time > last[slot]!) last[slot] = time;
-    if (time >= start[slot]!) return slot;
+    if (time >= start[slot]!) return;
     this.#withdraw(key, slot, at, emitter);
     start[slot] = time;
-    return slot;
   }
 
   /** Joins `later` into `earlier`, which keeps its start and revisions. */
-  #join(key: number, earlier: number, later: number, at: Position, emitter: Emitter): number {
+  #join(key: number, earlier: number, later: number, at: Position, emitter: Emitter): void {
     const sessions = this.#sessions;
     this.#withdraw(key, later, at, emitter);
-    if (sessions.start[later]! < sessions.start[earlier]!) {
-      this.#withdraw(key, earlier, at, emitter);
-      sessions.start[earlier] = sessions.start[later]!;
-    }
     sessions.last[earlier] = Math.max(sessions.last[earlier]!, sessions.last[later]!);
     mergeSlot(sessions.aggregates, earlier, sessions.aggregates, later);
     sessions.free(later);
     sessions.touch(earlier);
-    return earlier;
   }
 
   /** Settles whether a session that has grown is open; if it is closed, it waits for its correction. */
@@ -349,10 +360,6 @@ class SessionWindows implements Operator {
     if (sessions.open[slot] === 1 || sessions.marked[slot] === 1) {
       this.#emit(key, slot, at, emitter);
     }
-    const end = this.#endOf(slot);
-    this.#floor[key] = this.#hasFloor[key] === 1 ? Math.max(this.#floor[key]!, end) : end;
-    this.#hasFloor[key] = 1;
-    this.#keys.touch(key);
     this.#leave(key, slot);
   }
 
@@ -409,7 +416,12 @@ class SessionWindows implements Operator {
     if (watermark < this.#dueAt[key]!) this.#dueAt[key] = watermark;
   }
 
+  /** The session is final: nothing begins before its end again. */
   #leave(key: number, slot: number): void {
+    const end = this.#endOf(slot);
+    this.#floor[key] = this.#hasFloor[key] === 1 ? Math.max(this.#floor[key]!, end) : end;
+    this.#hasFloor[key] = 1;
+    this.#keys.touch(key);
     this.#sessions.marked[slot] = 0;
     this.#sessions.free(slot);
     this.#newest[key] = 0;

@@ -15,7 +15,10 @@ const digits = (max: number): fc.Arbitrary<string> =>
   fc.array(fc.nat(9), { minLength: 1, maxLength: max }).map((all) => all.join(""));
 
 test("every number is the double that JSON.parse gives, bit for bit", () => {
-  const whole = fc.oneof(fc.constant("0"), digits(20).map((text) => text.replace(/^0+/, "") || "0"));
+  const whole = fc.oneof(
+    fc.constant("0"),
+    digits(20).map((text) => text.replace(/^0+/, "") || "0"),
+  );
   const part = fc.option(digits(25), { nil: undefined });
   const exponent = fc.option(fc.integer({ min: -330, max: 330 }), { nil: undefined });
   fc.assert(

@@ -58,8 +58,8 @@ export class Draft {
   #series: Uint32Array = this.#batch.series;
   #value: Float64Array = this.#batch.value;
   #kind: Uint8Array = this.#batch.kind;
-  #keys: readonly Uint8Array[] = noRoute.keys;
-  #parents: readonly number[] = noRoute.parents;
+  #keys: readonly Uint8Array[] = noRoute.layout.keys;
+  #parents: readonly number[] = noRoute.layout.parents;
   #targets: readonly number[] = noRoute.targets;
   #firstRow = 0;
   #row = 0;
@@ -104,8 +104,8 @@ export class Draft {
       this.#kind = batch.kind;
     }
     this.#route = route;
-    this.#keys = route.keys;
-    this.#parents = route.parents;
+    this.#keys = route.layout.keys;
+    this.#parents = route.layout.parents;
     this.#targets = route.targets;
     this.#firstRow = batch.rows;
     this.#row = batch.rows;

@@ -44,7 +44,13 @@ test("what JSON.parse accepts has no fault", () => {
 });
 
 test("no JSON begins like a text up to its fault", () => {
-  const alphabet = fc.constantFrom(..."{}[]:,\"\\u0e1-+. tnrf", "true", "null", '"a"', "12");
+  const alphabet = fc.constantFrom(
+    ...'{}[]:,"\\u0e1-+. tnrf'.split(""),
+    "true",
+    "null",
+    '"a"',
+    "12",
+  );
   fc.assert(
     fc.property(fc.array(alphabet, { maxLength: 12 }), (parts) => {
       const text = parts.join("");

@@ -20,6 +20,8 @@ export function createNumberDecoder(names: Names): Decoder {
       if (from === to) return false;
       if (decimal.scan(bytes, from, to) === to) return draft.takeBareNumber(decimal.value);
       if (isNumberStart(bytes[from]!) || isNull(bytes, from, to)) return false;
+      // A JSON string may hold NUL and be a symbol; bare bytes that do are no text.
+      if (hasNul(bytes, from, to)) return false;
       const symbol = names.symbolOfBytes(bytes, from, to);
       return symbol >= 0 && draft.takeBareSymbol(symbol);
     },
@@ -35,7 +37,7 @@ function parseValue(bytes: Uint8Array, start: number, end: number): Parsed {
   if (text === undefined) {
     return refused("number_invalid", offsetOfBadUtf8(bytes, from, to) - start);
   }
-  if (text === "" || text.includes("\0")) return refused("number_invalid", from - start);
+  if (text === "" || hasNul(bytes, from, to)) return refused("number_invalid", from - start);
   if (text === "null") return { kind: "parsed", value: undefined };
   if (text === "true" || text === "false") return { kind: "parsed", value: text === "true" };
   if (!isNumberStart(bytes[from]!)) return { kind: "parsed", value: text };
@@ -52,6 +54,11 @@ function isNumberStart(byte: number): boolean {
 
 function isNull(bytes: Uint8Array, from: number, to: number): boolean {
   return to - from === 4 && bytes[from] === 0x6e && textOf(bytes, from, to) === "null";
+}
+
+function hasNul(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let p = from; p < to; p++) if (bytes[p] === 0) return true;
+  return false;
 }
 
 function pastBlanks(bytes: Uint8Array, start: number, end: number): number {

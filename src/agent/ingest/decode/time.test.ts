@@ -39,18 +39,19 @@ test("what is no instant is NaN", () => {
 
 test("days are those of the calendar", () => {
   fc.assert(
-    fc.property(fc.date({ noInvalidDate: true, min: new Date(-6e13), max: new Date(2.5e14) }), (d) => {
-      const days = daysOfDate(d.getUTCFullYear(), d.getUTCMonth() + 1, d.getUTCDate());
-      assert.equal(days, Math.floor(d.getTime() / 86_400_000));
-    }),
+    fc.property(
+      fc.date({ noInvalidDate: true, min: new Date(-6e13), max: new Date(2.5e14) }),
+      (d) => {
+        const days = daysOfDate(d.getUTCFullYear(), d.getUTCMonth() + 1, d.getUTCDate());
+        assert.equal(days, Math.floor(d.getTime() / 86_400_000));
+      },
+    ),
   );
 });
 
 test("RFC 3339 times are what Date.parse says", () => {
   const date = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(2.5e14) });
-  fc.assert(
-    fc.property(date, (d) => assert.equal(text(d.toISOString()), d.getTime())),
-  );
+  fc.assert(fc.property(date, (d) => assert.equal(text(d.toISOString()), d.getTime())));
   for (const time of ["2022-11-15T19:06:38+00:00", "2024-02-29T23:59:59.999-11:30"]) {
     assert.equal(text(time), Date.parse(time));
   }

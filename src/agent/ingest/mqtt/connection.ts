@@ -95,6 +95,7 @@ export class Connection implements PacketVisitor, LinkOwner {
   #waits = false;
   #paused = false;
   #readingOver = false;
+  #slotGivenBack = false;
   #pingsDue = 0;
   /** PINGREQs among what is kept that were answered already. */
   #pingsAnswered = 0;
@@ -363,7 +364,14 @@ export class Connection implements PacketVisitor, LinkOwner {
 
   #settle(count: number): void {
     this.#inFlight -= count;
-    if (this.#state === "closed" && this.#inFlight === 0) this.#host.settled(this);
+    this.#giveBackSlot();
+  }
+
+  /** Once: the broker may still ask about messages of a closed connection (its will, say). */
+  #giveBackSlot(): void {
+    if (this.#state !== "closed" || this.#inFlight > 0 || this.#slotGivenBack) return;
+    this.#slotGivenBack = true;
+    this.#host.settled(this);
   }
 
   brokerWrote(pieces: readonly Uint8Array[]): void {
@@ -468,7 +476,7 @@ export class Connection implements PacketVisitor, LinkOwner {
     if (this.#paused) this.#host.counters.socketsPaused -= 1;
     this.#link?.finish();
     this.#host.closed(this);
-    if (this.#inFlight === 0) this.#host.settled(this);
+    this.#giveBackSlot();
   }
 
   /**

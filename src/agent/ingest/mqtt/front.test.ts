@@ -56,6 +56,27 @@ describe("acknowledgements", () => {
     assert.equal(rig.front.status["pubacksDropped"], 1);
   });
 
+  it("of one connection never reach another, though wills were asked about in between", async () => {
+    await using rig = await openRig();
+    const will = { topic: "plant/dead", payload: "gone" };
+    for (let i = 0; i < 3; i++) {
+      const dying = await connected(rig, { will });
+      dying.vanish();
+      await turns();
+      commit(rig.front);
+      await turns();
+    }
+    const peers = [await connected(rig), await connected(rig), await connected(rig)];
+    for (const [i, peer] of peers.entries()) {
+      peer.send(publishPacket("plant/a", "1", { qos: 1, id: i + 1 }));
+    }
+    commit(rig.front);
+    assert.deepEqual(
+      peers.map((peer) => namesOf(packetsIn(peer))),
+      [["puback 1"], ["puback 2"], ["puback 3"]],
+    );
+  });
+
   it("are given up, and their connections closed, when the disk failed", async () => {
     await using rig = await openRig();
     const [owed, idle] = [await connected(rig), await connected(rig)];

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { test } from "node:test";
+import type { Config } from "./config.ts";
+import { explain } from "./explain.ts";
+import { parseConfig } from "./parse.ts";
+
+async function configOf(text: string): Promise<Config> {
+  const nothing = { env: {}, readFile: () => assert.fail("no file is read"), cwd: "/" };
+  const parsed = await parseConfig(text, { ...nothing, file: "/etc/weir/weir.yaml" });
+  assert.ok(parsed.kind === "config", JSON.stringify(parsed));
+  return parsed.config;
+}
+
+const example = readFileSync(resolve(import.meta.dirname, "../../../weir.example.yaml"), "utf8");
+
+test("everything that has a name is explained", async () => {
+  const config = await configOf(example);
+  const text = explain(config);
+  for (const { name } of [...config.sources, ...config.pipelines]) assert.ok(text.includes(name));
+  for (const { topics } of config.sources)
+    for (const topic of topics) assert.ok(text.includes(topic));
+  assert.doesNotMatch(text, /undefined|NaN|\[object|Infinity/);
+});
+
+test("panes per key follow from size, disorder, lateness and slack", async () => {
+  const text = explain(await configOf(example));
+  assert.match(text, /pipeline temperatures[^]*?panes +12 of 10s per key/);
+  assert.match(text, /pipeline power[^]*?panes +11 of 10s per key/);
+});
+
+test("memory at the limits grows with the limits", async () => {
+  const estimate = async (series: number): Promise<number> => {
+    const text = explain(await configOf(example.replace("series: 10000", `series: ${series}`)));
+    return Number(/idle, (\d+) MiB at the limits/.exec(text)?.[1]);
+  };
+  assert.ok((await estimate(100_000)) > (await estimate(10_000)) + 90);
+});
+
+test("users are named, their passwords are not, and HTTP that is off is said to be off", async () => {
+  const config = await configOf(`version: 1
+mqtt: { host: 0.0.0.0, users: [{ name: pump, password: word-of-the-pump }] }
+http: off
+sources: [{ name: a, topics: [a], time: { fields: [] }, sequence: [] }]
+`);
+  const text = explain(config);
+  assert.match(text, /0\.0\.0\.0:1883; users pump; no anonymous clients/);
+  assert.match(text, /http +off/);
+  assert.match(text, /uplink +none/);
+  assert.match(text, /time +time of arrival/);
+  assert.ok(!text.includes("word-of-the-pump"));
+});

@@ -1,0 +1,50 @@
+/**
+ * An MQTT front on real sockets with a receiver that writes down what it gets, and a loop that
+ * commits every so often without a disk: for tests with real clients.
+ */
+
+import { systemClock } from "../../src/agent/doors/clock.ts";
+import { systemNet } from "../../src/agent/doors/net.ts";
+import { type Front, openFront } from "../../src/agent/ingest/mqtt/front.ts";
+import { createUsers } from "../../src/agent/ingest/mqtt/users.ts";
+import type { Net } from "../../src/core/doors.ts";
+import { RecordingReceiver } from "./front-rig.ts";
+
+export type FrontServer = {
+  readonly front: Front;
+  readonly port: number;
+  readonly receiver: RecordingReceiver;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+export async function openFrontServer(
+  options: {
+    readonly commitEveryMs?: number;
+    readonly users?: readonly { readonly name: string; readonly password: string }[];
+    readonly net?: Net;
+  } = {},
+): Promise<FrontServer> {
+  const receiver = new RecordingReceiver();
+  const front = await openFront({
+    net: options.net ?? systemNet(),
+    clock: systemClock(),
+    receiver,
+    listen: { host: "127.0.0.1", port: 0 },
+    anonymous: false,
+    users: createUsers(options.users ?? []),
+  });
+  const timer = setInterval(() => {
+    front.seal();
+    front.release();
+    front.room();
+  }, options.commitEveryMs ?? 20);
+  return {
+    front,
+    port: front.port,
+    receiver,
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await front.close();
+    },
+  };
+}
