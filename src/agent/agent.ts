@@ -79,7 +79,13 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   });
   const { catalog, dataflow, store } = recovery;
   const clockTrust = new ClockTrust(recovery.clock);
-  const intake = createIntake({ catalog, sources: config.sources, clock });
+  const { seriesMax, devicesMax } = config;
+  const intake = createIntake({
+    catalog,
+    sources: config.sources,
+    clock,
+    limits: { seriesMax, devicesMax },
+  });
   const spec = dataflowSpecOf(config);
   const { generations: _, capacity: __, ...specInForce } = dataflow.spec;
   if (!isDeepStrictEqual(spec, specInForce)) {
@@ -175,7 +181,7 @@ export class Agent implements AgentView {
       ({ payload, source, ...letter }) => ({
         ...letter,
         source: catalog.source(sourceId(source)),
-        payloadBase64: payload.toBase64(),
+        payloadBase64: Buffer.from(payload).toString("base64"),
       }),
     );
   }
@@ -190,7 +196,9 @@ export class Agent implements AgentView {
     const { options, recovery, loop, drain } = this.#parts;
     const { doors } = options;
     await this.#front?.stopAccepting();
+    const cancel = doors.clock.after(limits.drainWaitMs, () => recovery.store.stopWaiting());
     await loop.stop();
+    cancel();
     await this.#front?.close();
     await drained(drain, doors.clock);
     await drain.close();

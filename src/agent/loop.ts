@@ -23,7 +23,7 @@ import { type Position, position } from "../core/units.ts";
 import type { Dataflow } from "../edge-ops/dataflow.ts";
 import type { Checkpoint, StateChunk } from "../store/checkpoint-store.ts";
 import type { Log } from "../store/log.ts";
-import type { StateStore } from "../store/state-store.ts";
+import type { Commit, StateStore } from "../store/state-store.ts";
 import type { ClockTrust } from "./clock-trust.ts";
 import type { CommitConfig } from "./config/config.ts";
 import type { Intake } from "./ingest/intake.ts";
@@ -64,6 +64,7 @@ export class Loop {
   #cancelWait: (() => void) | undefined;
   #cancelWake: (() => void) | undefined;
   #cancelCommit: (() => void) | undefined;
+  #commitDueAt = Number.POSITIVE_INFINITY;
   #turnSoon = false;
   #turning: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
@@ -73,6 +74,8 @@ export class Loop {
   #checkpointAt: number;
   #checkpointWanted = false;
   #trouble: LoopTrouble | undefined;
+  #commitTrouble: LoopTrouble | undefined;
+  #releaseTrouble: LoopTrouble | undefined;
   #framesAppended = 0;
   #rowsAppended = 0;
   #commits = 0;
@@ -112,7 +115,7 @@ export class Loop {
       checkpoints: this.#checkpoints,
       applied: this.#applied,
       checkpointed: this.#checkpointed,
-      trouble: this.#trouble,
+      trouble: this.#trouble ?? this.#commitTrouble ?? this.#releaseTrouble,
     };
   }
 
@@ -216,7 +219,7 @@ export class Loop {
         }
         // The frame was refused whole: senders wait unacknowledged, a checkpoint may free the log.
         this.#wantCheckpoint();
-        await new Promise<void>((resolve) => this.#parts.clock.after(limits.diskRetryMs, resolve));
+        await this.#afterMs(limits.diskRetryMs);
       }
     }
   }
@@ -247,7 +250,11 @@ export class Loop {
           : outputs.empty
             ? untilCheckpoint
             : Math.min(this.#options.commit.intervalMs, untilCheckpoint);
+    // A timer that is due earlier stays: outputs wait from the first of them, not from the last.
+    const dueAt = clock.monotonic() + Math.max(0, delayMs);
+    if (this.#cancelCommit !== undefined && this.#commitDueAt <= dueAt) return;
     this.#cancelCommit?.();
+    this.#commitDueAt = dueAt;
     this.#cancelCommit = clock.after(Math.max(0, delayMs), () => this.#startCommit());
   }
 
@@ -263,7 +270,7 @@ export class Loop {
   #commit(options: { readonly checkpoint: boolean }): Promise<void> {
     assert(this.#committing === undefined, "one commit at a time");
     this.#committing = this.#commitNow(options)
-      .catch((error: unknown) => this.#options.onFailed(asFault(error)))
+      .catch((error: unknown) => this.#commitFailed(asFault(error)))
       .finally(() => {
         this.#committing = undefined;
         if (this.#stopping) return;
@@ -273,8 +280,14 @@ export class Loop {
     return this.#committing;
   }
 
+  /** Nothing is lost with it: the log has everything, and the next start applies it again. */
+  #commitFailed(fault: Fault): void {
+    this.#commitTrouble = { code: fault.code, message: fault.message };
+    if (fault.code !== "OUTBOX_FULL" || !this.#stopping) this.#options.onFailed(fault);
+  }
+
   async #commitNow(options: { readonly checkpoint: boolean }): Promise<void> {
-    const { clock, dataflow, log, outputs, store } = this.#parts;
+    const { clock, dataflow, outputs } = this.#parts;
     const through = this.#applied;
     const checkpoint = options.checkpoint && through > this.#checkpointed;
     if (options.checkpoint) {
@@ -282,7 +295,7 @@ export class Loop {
       this.#checkpointAt = clock.monotonic() + this.#options.commit.checkpointMs;
     }
     if (outputs.empty && !checkpoint) return;
-    await store.commit({
+    await this.#store({
       through,
       ledger: dataflow.ledger.encode(),
       ...outputs.take(),
@@ -293,7 +306,38 @@ export class Loop {
     if (!checkpoint) return;
     this.#checkpoints += 1;
     this.#checkpointed = through;
-    await log.release(through);
+    await this.#release(through);
+  }
+
+  /** A disk that cannot recycle a segment now is asked again at the next checkpoint. */
+  async #release(through: Position): Promise<void> {
+    try {
+      await this.#parts.log.release(through);
+      this.#releaseTrouble = undefined;
+    } catch (error) {
+      const { code, message } = asFault(error);
+      this.#releaseTrouble = { code, message };
+    }
+  }
+
+  /** A commit that finds no space is tried again as it is; everything behind it waits. */
+  async #store(commit: Commit): Promise<void> {
+    for (;;) {
+      try {
+        await this.#parts.store.commit(commit);
+        this.#commitTrouble = undefined;
+        return;
+      } catch (error) {
+        const fault = asFault(error);
+        if (fault.code !== "DISK_FULL" || this.#stopping) throw fault;
+        this.#commitTrouble = { code: fault.code, message: fault.message };
+        await this.#afterMs(limits.diskRetryMs);
+      }
+    }
+  }
+
+  #afterMs(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#parts.clock.after(delayMs, resolve));
   }
 }
 

@@ -17,6 +17,7 @@ import {
 } from "../edge-ops/dataflow.ts";
 import { type Log, type LogDamage, openLog } from "../store/log.ts";
 import { openStateStore, type Recovered, type StateStore } from "../store/state-store.ts";
+import { defineLostNames } from "./lost-names.ts";
 import type { Outputs } from "./outputs.ts";
 
 export type Recovery = {
@@ -42,18 +43,19 @@ export type RecoveryOptions = {
 };
 
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
+  const { store, recovered } = await openStateStore(options.kv);
   const { log, damage } = await openLog(options.disk, {
     directory: options.logDirectory,
     segmentBytes: options.segmentBytes,
     bytesMax: options.logBytesMax,
     random: options.random,
+    // What was emitted was in the log: where its end is gone, its positions are not given again.
+    endMin: recovered.emitted?.through ?? position(0),
   });
-  const { store, recovered } = await openStateStore(options.kv);
   const catalog = new Catalog();
   for (const definition of recovered.definitions) catalog.define(definition);
   const dataflow = restoreDataflow(catalog, recovered);
   const from = recovered.checkpoint?.at ?? position(0);
-  assertLogReaches(log, { from, emittedThrough: recovered.emitted?.through ?? position(0) });
   const replay = await replayLog({ log, catalog, dataflow, recovered, from, damage, options });
   return { catalog, dataflow, log, store, checkpointed: from, damage, ...replay };
 }
@@ -73,19 +75,6 @@ function restoreDataflow(catalog: Catalog, recovered: Recovered): Dataflow {
   }
   dataflow.restore();
   return dataflow;
-}
-
-/** The state store says how far outputs went: a log that ends before that belongs to another time. */
-function assertLogReaches(
-  log: Log,
-  { from, emittedThrough }: { readonly from: Position; readonly emittedThrough: Position },
-): void {
-  if (log.start <= from && log.end >= emittedThrough) return;
-  throw new Fault(
-    "LOG_CORRUPT",
-    `the log holds positions ${log.start} to ${log.end}, but the state store needs ${from} to ${emittedThrough}: log and state store are not of the same time; restore both from one backup`,
-    { facts: { start: log.start, end: log.end, from, emittedThrough } },
-  );
 }
 
 async function replayLog({
@@ -109,8 +98,8 @@ async function replayLog({
   let clock: Millis | undefined;
   const replayed = { frames: 0, rows: 0 };
   await log.read(from, (frame, at) => {
-    for (const definition of frame.definitions) catalog.define(definition);
     outputs.muted = at < emittedThrough;
+    if (damage.lostPositions > 0) outputs.define(defineLostNames(catalog, frame));
     outputs.define(frame.definitions);
     dataflow.apply(frame, at, outputs);
     const end = position(at + frame.batch.rows + 1);

@@ -41,16 +41,23 @@ export async function openAgentOnDoors(
   const paths = dataPaths(config.dataDirectory);
   const uplinks = config.uplinks.map((uplink) => uplink.directory);
   await makeDataDirectory([config.dataDirectory, paths.log, ...uplinks]);
+  const { disk } = options;
   const unlock = await lockDirectory(config.dataDirectory);
   try {
+    const kv = openKvLmdb({
+      path: paths.state,
+      bytesMax: limits.kvBytesMax,
+      freeBytes: () => disk.freeBytes(config.dataDirectory),
+    });
+    await disk.syncDirectory(config.dataDirectory);
     return await openAgent({
       config,
       doors: {
         clock: systemClock(),
         random: systemRandom(),
-        disk: options.disk,
+        disk,
         net: systemNet(),
-        kv: openKvLmdb({ path: paths.state, bytesMax: limits.kvBytesMax }),
+        kv,
       },
       logDirectory: paths.log,
       listen: options.listen ?? true,

@@ -10,14 +10,25 @@ import { createDataflow } from "./dataflow.ts";
 import { DuplicateRing } from "./duplicates.ts";
 import { Ledger } from "./ledger.ts";
 import { Origins } from "./origins.ts";
-import { applyAll, definitionsOf, frameOf, type Reading, RecordingSink, specOf } from "./testing.ts";
+import {
+  applyAll,
+  definitionsOf,
+  frameOf,
+  type Reading,
+  RecordingSink,
+  specOf,
+} from "./testing.ts";
 import { DeviceWatermarks } from "./watermarks.ts";
 
 /** Readings of the only source after all frames. */
 function readingsOf(frames: readonly Frame[], ring = 8, futureMs = 1_000) {
   const spec = { ...specOf([], { futureMs }), duplicateRing: ring };
   const dataflow = createDataflow(spec, new Catalog());
-  applyAll(dataflow, [frameOf(0, [], { definitions: definitionsOf(2, 2) }), ...frames], new RecordingSink());
+  applyAll(
+    dataflow,
+    [frameOf(0, [], { definitions: definitionsOf(2, 2) }), ...frames],
+    new RecordingSink(),
+  );
   const view = dataflow.ledger.view();
   assert.ok(view.balanced);
   return view.sources[0]!.readings;
@@ -133,33 +144,39 @@ test("a ring of another size keeps the newest readings of the old one", () => {
   for (let row = 0; row < 4; row++) before.take(batch, row);
   const after = new DuplicateRing({ seriesMax: 4, size: 2 });
   after.adopt(before);
-  assert.deepEqual([3, 2, 1].map((row) => after.take(batch, row)), [1, 1, 0]);
+  assert.deepEqual(
+    [3, 2, 1].map((row) => after.take(batch, row)),
+    [1, 1, 0],
+  );
 });
 
 test("a device's watermark is its newest time less the disorder, and never goes back", () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat(1), fc.integer({ min: -99, max: 99 })), { maxLength: 40 }), (rows) => {
-      const catalog = new Catalog();
-      for (const definition of definitionsOf(2, 1)) catalog.define(definition);
-      const { sources } = specOf([], { disorderMs: 10 });
-      const origins = new Origins(catalog, { sources, seriesMax: 4, devicesMax: 4 });
-      const stage = {
-        origins,
-        ring: new DuplicateRing({ seriesMax: 4, size: 1 }),
-        watermarks: new DeviceWatermarks(origins, 4),
-        ledger: new Ledger(catalog),
-        steady: 0,
-      };
-      const accepted = createAcceptedRows(createBatch(1), 64);
-      const readings = rows.map(([series, time], value) => ({ series, time, value }));
-      acceptRows(accepted, frameOf(0, readings), position(0), stage);
-      assert.equal(accepted.acceptedCount, rows.length);
-      const newest = [-Infinity, -Infinity];
-      for (const [row, [device, time]] of rows.entries()) {
-        newest[device] = Math.max(newest[device]!, time);
-        assert.equal(accepted.watermark[row], newest[device]! - 10);
-        assert.equal(accepted.device[row], device);
-      }
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.nat(1), fc.integer({ min: -99, max: 99 })), { maxLength: 40 }),
+      (rows) => {
+        const catalog = new Catalog();
+        for (const definition of definitionsOf(2, 1)) catalog.define(definition);
+        const { sources } = specOf([], { disorderMs: 10 });
+        const origins = new Origins(catalog, { sources, seriesMax: 4, devicesMax: 4 });
+        const stage = {
+          origins,
+          ring: new DuplicateRing({ seriesMax: 4, size: 1 }),
+          watermarks: new DeviceWatermarks(origins, 4),
+          ledger: new Ledger(catalog),
+          steady: 0,
+        };
+        const accepted = createAcceptedRows(createBatch(1), 64);
+        const readings = rows.map(([series, time], value) => ({ series, time, value }));
+        acceptRows(accepted, frameOf(0, readings), position(0), stage);
+        assert.equal(accepted.acceptedCount, rows.length);
+        const newest = [-Infinity, -Infinity];
+        for (const [row, [device, time]] of rows.entries()) {
+          newest[device] = Math.max(newest[device]!, time);
+          assert.equal(accepted.watermark[row], newest[device]! - 10);
+          assert.equal(accepted.device[row], device);
+        }
+      },
+    ),
   );
 });

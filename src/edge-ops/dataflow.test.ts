@@ -26,11 +26,50 @@ const METRICS = 2;
 const where = tumbling.where;
 
 const pipelines: readonly PipelineSpec[] = [
-  { ...tumbling, name: "tumbling", window: { kind: "tumbling", sizeMs: 3_000 }, allowedLatenessMs: 4_000 },
-  { ...tumbling, name: "sliding", key: ["line"], window: { kind: "sliding", sizeMs: 4_000, slideMs: 2_000 }, allowedLatenessMs: 3_000 },
-  { ...tumbling, name: "session", key: ["line"], window: { kind: "session", gapMs: 1_500, maxMs: 6_000 }, allowedLatenessMs: 5_000 },
-  { kind: "ewma", name: "chart", where: { ...where, metrics: ["m0"] }, key: [], lambda: 0.3, sigmas: 1.5, warmup: 3, baseline: 0.1, sigmaMin: 0.1, rearm: 1 },
-  { kind: "frequency", name: "words", where, key: ["line"], depth: 4, width: 64, heavyShare: 0.4, rareCount: 1, minimum: 4, periodMs: 10_000 },
+  {
+    ...tumbling,
+    name: "tumbling",
+    window: { kind: "tumbling", sizeMs: 3_000 },
+    allowedLatenessMs: 4_000,
+  },
+  {
+    ...tumbling,
+    name: "sliding",
+    key: ["line"],
+    window: { kind: "sliding", sizeMs: 4_000, slideMs: 2_000 },
+    allowedLatenessMs: 3_000,
+  },
+  {
+    ...tumbling,
+    name: "session",
+    key: ["line"],
+    window: { kind: "session", gapMs: 1_500, maxMs: 6_000 },
+    allowedLatenessMs: 5_000,
+  },
+  {
+    kind: "ewma",
+    name: "chart",
+    where: { ...where, metrics: ["m0"] },
+    key: [],
+    lambda: 0.3,
+    sigmas: 1.5,
+    warmup: 3,
+    baseline: 0.1,
+    sigmaMin: 0.1,
+    rearm: 1,
+  },
+  {
+    kind: "frequency",
+    name: "words",
+    where,
+    key: ["line"],
+    depth: 4,
+    width: 64,
+    heavyShare: 0.4,
+    rareCount: 1,
+    minimum: 4,
+    periodMs: 10_000,
+  },
 ];
 
 const sources = { disorderMs: 1_000, idleMs: 5_000, futureMs: 8_000 };
@@ -97,7 +136,11 @@ const arbFrames: fc.Arbitrary<Frame[]> = fc
       const later = laterSpecs[step.config];
       const definitions =
         i === 0
-          ? [config(baseSpec), ...definitionsOf(DEVICES, METRICS), { kind: "symbol" as const, id: symbolId(2), text: "open" }]
+          ? [
+              config(baseSpec),
+              ...definitionsOf(DEVICES, METRICS),
+              { kind: "symbol" as const, id: symbolId(2), text: "open" },
+            ]
           : later === undefined
             ? []
             : [config(later)];
@@ -154,7 +197,7 @@ test("a run resumed from a checkpoint goes on as if it had not been interrupted"
       let dataflow = createDataflow(emptySpec, new Catalog());
       let chunks = new Map<string, Uint8Array>();
       let at = 0;
-      let catalog = new Catalog();
+      const catalog = new Catalog();
       for (const [i, frame] of frames.entries()) {
         at = applyAll(dataflow, [frame], sink, at);
         for (const definition of frame.definitions) catalog.define(definition);
@@ -247,17 +290,33 @@ test("a changed pipeline emits what it has open and starts anew under @2", () =>
   const { dataflow, sink, send, spec } = flowOf([tumbling, { ...tumbling, name: "same" }]);
   send(0, [one(0, 1_000)]);
   const changed = { ...tumbling, window: { kind: "tumbling" as const, sizeMs: 5_000 } };
-  send(0, [one(0, 2_000)], [config({ ...spec, pipelines: [changed, { ...tumbling, name: "same" }] })]);
-  assert.deepEqual(sink.summaries.map(({ pipeline, count }) => [pipeline, count]), [["w", 1]]);
+  send(
+    0,
+    [one(0, 2_000)],
+    [config({ ...spec, pipelines: [changed, { ...tumbling, name: "same" }] })],
+  );
+  assert.deepEqual(
+    sink.summaries.map(({ pipeline, count }) => [pipeline, count]),
+    [["w", 1]],
+  );
   send(0, [one(0, 20_000)]);
   assert.deepEqual(
     sink.summaries.slice(1).map(({ pipeline, count }) => [pipeline, count]),
-    [["w@2", 1], ["same", 2]],
+    [
+      ["w@2", 1],
+      ["same", 2],
+    ],
   );
   send(0, [], [config({ ...spec, pipelines: [] })]);
   send(0, [], [config({ ...spec, pipelines: [tumbling] })]);
-  assert.deepEqual(dataflow.ledger.view().pipelines.map(({ pipeline }) => pipeline), ["w@3"]);
-  assert.equal(dataflow.tables.some((name) => name.startsWith("same/")), false);
+  assert.deepEqual(
+    dataflow.ledger.view().pipelines.map(({ pipeline }) => pipeline),
+    ["w@3"],
+  );
+  assert.equal(
+    dataflow.tables.some((name) => name.startsWith("same/")),
+    false,
+  );
 });
 
 test("the same configuration again changes nothing, whatever the order of its fields", () => {
@@ -272,9 +331,16 @@ test("the same configuration again changes nothing, whatever the order of its fi
 test("more room keeps all state", () => {
   const { sink, send, spec } = flowOf([tumbling]);
   send(0, [one(0, 1_000)]);
-  send(0, [one(0, 1_000)], [config({ ...spec, seriesMax: 5_000, devicesMax: 5_000, keysMax: 5_000 })]);
+  send(
+    0,
+    [one(0, 1_000)],
+    [config({ ...spec, seriesMax: 5_000, devicesMax: 5_000, keysMax: 5_000 })],
+  );
   send(0, [one(0, 20_000)]);
-  assert.deepEqual(sink.summaries.map(({ pipeline, count }) => [pipeline, count]), [["w", 1]]);
+  assert.deepEqual(
+    sink.summaries.map(({ pipeline, count }) => [pipeline, count]),
+    [["w", 1]],
+  );
 });
 
 test("keys beyond keysMax are refused and counted, with every later reading of theirs", () => {
@@ -287,7 +353,10 @@ test("keys beyond keysMax are refused and counted, with every later reading of t
 test("where takes what all its conditions take; a star is any run of characters", () => {
   const only = (condition: object): number => {
     const { dataflow, send } = flowOf([{ ...tumbling, where: { ...where, ...condition } }]);
-    send(0, [0, 1, 2, 3].map((series) => one(series, 0)));
+    send(
+      0,
+      [0, 1, 2, 3].map((series) => one(series, 0)),
+    );
     return dataflow.ledger.view().pipelines[0]!.open;
   };
   assert.equal(only({}), 4);
@@ -315,7 +384,13 @@ test("wakeAt is the clock at which a silent device lets its windows close, and I
 test("a key closes by its device's clock even when its own metric fell silent", () => {
   const { sink, send } = flowOf([tumbling]);
   send(0, [one(0, 1_000), one(1, 1_000), one(1, 30_000)]);
-  assert.deepEqual(sink.summaries.map(({ key, count }) => [key[1]?.[1], count]), [["m0", 1], ["m1", 1]]);
+  assert.deepEqual(
+    sink.summaries.map(({ key, count }) => [key[1]?.[1], count]),
+    [
+      ["m0", 1],
+      ["m1", 1],
+    ],
+  );
 });
 
 test("one device far ahead of another forces the oldest windows, which is counted", () => {

@@ -122,8 +122,10 @@ export class Dataflow {
   apply(frame: Frame, at: Position, sink: Sink): void {
     for (const definition of frame.definitions) {
       this.#catalog.define(definition);
-      // Written by this agent and checked by the log: a configuration in a frame is a DataflowSpec.
-      if (definition.kind === "config") this.#applySpec(JSON.parse(definition.json), at);
+      if (definition.kind !== "config") continue;
+      // Written by this agent and checked by the log: what is in a frame is a DataflowSpec.
+      const spec = JSON.parse(definition.json) as DataflowSpec;
+      this.#applySpec(spec, at);
     }
     this.#stage.origins.follow();
     for (const counts of frame.counts) this.ledger.countMessages(counts);
@@ -224,9 +226,7 @@ export class Dataflow {
   }
 
   #continues(pipeline: Pipeline, next: PipelineSpec, spec: DataflowSpec): boolean {
-    return (
-      isDeepStrictEqual(pipeline.spec, next) && pipeline.shape === shapeOf(next, spec.sources)
-    );
+    return isDeepStrictEqual(pipeline.spec, next) && pipeline.shape === shapeOf(next, spec.sources);
   }
 
   #create(spec: PipelineSpec): Pipeline {

@@ -28,43 +28,40 @@ export const CONFLICT = 2;
 /** A row is about 17 bytes per reading of the ring: small chunks keep a quiet series' neighbours clean. */
 const ROWS_PER_CHUNK = 16;
 
+/** Heads of a series. */
+const WRITTEN = 0; // readings written, in [0, 2 * size): the slot is the remainder, full from `size` on
+const TIME_MAX = 1;
+const SEQUENCE_MAX = 2;
+const HEADS = 3;
+
 export class DuplicateRing {
   readonly tables: readonly StateTable[];
   readonly size: number;
   readonly #seriesMax: number;
-  readonly #heads: StateTable;
+  readonly #main: StateTable;
   readonly #sequences: StateTable;
-  readonly #time: Float64Array;
-  readonly #value: Float64Array;
+  /** Time and value of each slot, side by side: a reading in order touches one cache line. */
+  readonly #pairs: Float64Array;
   readonly #kind: Uint8Array;
   readonly #sequence: Float64Array;
-  /** Readings written, counted in [0, 2 * size): the slot is the remainder, full from `size` on. */
-  readonly #written: Uint32Array;
-  readonly #timeMax: Float64Array;
-  readonly #sequenceMax: Float64Array;
+  readonly #heads: Float64Array;
 
   constructor(options: { readonly seriesMax: number; readonly size: number }) {
     const { seriesMax, size } = options;
     this.size = size;
     this.#seriesMax = seriesMax;
-    this.#time = new Float64Array(seriesMax * size);
-    this.#value = new Float64Array(seriesMax * size);
+    this.#pairs = new Float64Array(seriesMax * size * 2);
     this.#kind = new Uint8Array(seriesMax * size);
     this.#sequence = new Float64Array(seriesMax * size);
-    this.#written = new Uint32Array(seriesMax);
-    this.#timeMax = new Float64Array(seriesMax);
-    this.#sequenceMax = new Float64Array(seriesMax);
+    this.#heads = new Float64Array(seriesMax * HEADS);
     const shape = { version: 1, rowsMax: seriesMax, rowsPerChunk: ROWS_PER_CHUNK };
-    this.#heads = new StateTable({
+    this.#main = new StateTable({
       ...shape,
       name: `ring-${size}`,
       columns: [
-        { cells: this.#time, stride: size },
-        { cells: this.#value, stride: size },
+        { cells: this.#pairs, stride: size * 2 },
         { cells: this.#kind, stride: size },
-        { cells: this.#written, stride: 1 },
-        { cells: this.#timeMax, stride: 1 },
-        { cells: this.#sequenceMax, stride: 1 },
+        { cells: this.#heads, stride: HEADS },
       ],
     });
     this.#sequences = new StateTable({
@@ -72,7 +69,7 @@ export class DuplicateRing {
       name: `ring-${size}-sequence`,
       columns: [{ cells: this.#sequence, stride: size }],
     });
-    this.tables = [this.#heads, this.#sequences];
+    this.tables = [this.#main, this.#sequences];
   }
 
   /** Looks row `row` up and, unless it is a duplicate, remembers it. O(1) in order, else O(size). */
@@ -80,92 +77,82 @@ export class DuplicateRing {
     const series = batch.series[row]!;
     const kind = batch.kind[row]!;
     if ((kind & KIND_ARRIVAL_TIME) !== 0 && (kind & KIND_SEQUENCE) === 0) return FRESH;
-    const written = this.#written[series]!;
+    const heads = this.#heads;
+    const head = series * HEADS;
+    const written = heads[head + WRITTEN]!;
+    const time = batch.time[row]!;
     let verdict = FRESH;
-    if (written !== 0 && this.#maybeKnown(batch, row)) {
-      verdict = this.#search(batch, row);
+    if (written !== 0) {
+      const maybeKnown =
+        (kind & KIND_ARRIVAL_TIME) === 0
+          ? time <= heads[head + TIME_MAX]!
+          : batch.sequence[row]! <= heads[head + SEQUENCE_MAX]!;
+      if (maybeKnown) verdict = this.#search(batch, row, Math.min(written, this.size));
       if (verdict === DUPLICATE) return DUPLICATE;
     }
-    this.#remember(batch, row, written);
+    const slot = series * this.size + (written < this.size ? written : written - this.size);
+    this.#pairs[2 * slot] = time;
+    this.#pairs[2 * slot + 1] = batch.value[row]!;
+    this.#kind[slot] = kind;
+    heads[head + WRITTEN] = written + 1 === 2 * this.size ? this.size : written + 1;
+    if (written === 0 || time > heads[head + TIME_MAX]!) heads[head + TIME_MAX] = time;
+    if ((kind & KIND_SEQUENCE) !== 0) this.#rememberSequence(series, slot, batch.sequence[row]!);
+    this.#main.touch(series);
     return verdict;
   }
 
-  #maybeKnown(batch: Batch, row: number): boolean {
-    const series = batch.series[row]!;
-    return (batch.kind[row]! & KIND_ARRIVAL_TIME) === 0
-      ? batch.time[row]! <= this.#timeMax[series]!
-      : batch.sequence[row]! <= this.#sequenceMax[series]!;
-  }
-
-  #search(batch: Batch, row: number): number {
-    const series = batch.series[row]!;
+  #search(batch: Batch, row: number, filled: number): number {
     const time = batch.time[row]!;
     const value = batch.value[row]!;
     const kind = batch.kind[row]!;
     const hasTime = (kind & KIND_ARRIVAL_TIME) === 0;
     const hasSequence = (kind & KIND_SEQUENCE) !== 0;
-    const from = series * this.size;
-    const to = from + Math.min(this.#written[series]!, this.size);
+    const from = batch.series[row]! * this.size;
     let verdict = FRESH;
-    for (let slot = from; slot < to; slot++) {
-      if (hasTime && this.#time[slot] !== time) continue;
-      const sameValue = isSame(this.#value[slot]!, value) && this.#kind[slot] === kind;
-      if (hasSequence && this.#sequence[slot] !== batch.sequence[row]) {
-        if (hasTime && !sameValue) verdict = CONFLICT;
-        continue;
-      }
-      if (sameValue) return DUPLICATE;
-      if (hasTime && (this.#kind[slot]! & KIND_ARRIVAL_TIME) === 0) verdict = CONFLICT;
+    for (let slot = from; slot < from + filled; slot++) {
+      if (hasTime && this.#pairs[2 * slot] !== time) continue;
+      const isSame = isSameValue(this.#pairs[2 * slot + 1]!, value) && this.#kind[slot] === kind;
+      const isOther = hasSequence && this.#sequence[slot] !== batch.sequence[row];
+      if (isSame && !isOther) return DUPLICATE;
+      if (!isSame && hasTime && (this.#kind[slot]! & KIND_ARRIVAL_TIME) === 0) verdict = CONFLICT;
     }
     return verdict;
   }
 
-  #remember(batch: Batch, row: number, written: number): void {
-    const series = batch.series[row]!;
-    const time = batch.time[row]!;
-    const kind = batch.kind[row]!;
-    const slot = series * this.size + (written < this.size ? written : written - this.size);
-    this.#time[slot] = time;
-    this.#value[slot] = batch.value[row]!;
-    this.#kind[slot] = kind;
-    if (written === 0 || time > this.#timeMax[series]!) this.#timeMax[series] = time;
-    if ((kind & KIND_SEQUENCE) !== 0) {
-      const sequence = batch.sequence[row]!;
-      this.#sequence[slot] = sequence;
-      if (sequence > this.#sequenceMax[series]! || written === 0) {
-        this.#sequenceMax[series] = sequence;
-      }
-      this.#sequences.touch(series);
-    }
-    this.#written[series] = written + 1 === 2 * this.size ? this.size : written + 1;
-    this.#heads.touch(series);
+  #rememberSequence(series: number, slot: number, sequence: number): void {
+    const head = series * HEADS + SEQUENCE_MAX;
+    this.#sequence[slot] = sequence;
+    // It starts at 0: above the highest seen it only costs a search.
+    if (sequence > this.#heads[head]!) this.#heads[head] = sequence;
+    this.#sequences.touch(series);
   }
 
   /** Takes over the newest readings of a ring of another size or capacity. */
   adopt(other: DuplicateRing): void {
     const seriesCount = Math.min(this.#seriesMax, other.#seriesMax);
     for (let series = 0; series < seriesCount; series++) {
-      const written = other.#written[series]!;
+      const head = series * HEADS;
+      const written = other.#heads[head + WRITTEN]!;
       if (written === 0) continue;
       const kept = Math.min(written, other.size, this.size);
       for (let i = 0; i < kept; i++) {
         const from = series * other.size + ((written - kept + i) % other.size);
         const to = series * this.size + i;
-        this.#time[to] = other.#time[from]!;
-        this.#value[to] = other.#value[from]!;
+        this.#pairs[2 * to] = other.#pairs[2 * from]!;
+        this.#pairs[2 * to + 1] = other.#pairs[2 * from + 1]!;
         this.#kind[to] = other.#kind[from]!;
         this.#sequence[to] = other.#sequence[from]!;
       }
-      this.#written[series] = kept;
-      this.#timeMax[series] = other.#timeMax[series]!;
-      this.#sequenceMax[series] = other.#sequenceMax[series]!;
-      this.#heads.touch(series);
+      this.#heads[head + WRITTEN] = kept;
+      this.#heads[head + TIME_MAX] = other.#heads[head + TIME_MAX]!;
+      this.#heads[head + SEQUENCE_MAX] = other.#heads[head + SEQUENCE_MAX]!;
+      this.#main.touch(series);
       this.#sequences.touch(series);
     }
   }
 }
 
 /** Equal values; NaN is equal to itself. */
-function isSame(a: number, b: number): boolean {
+function isSameValue(a: number, b: number): boolean {
   return a === b || (Number.isNaN(a) && Number.isNaN(b));
 }

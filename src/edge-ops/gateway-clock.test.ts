@@ -45,11 +45,15 @@ test("it never goes back, and an observation said twice is one", () => {
 
 test("at `wallAt` a frame ticks, and finds the deadline past", () => {
   fc.assert(
-    fc.property(fc.array(fc.integer({ min: 0, max: 1e6 }), { minLength: 1 }), fc.nat(1e4), (list, wait) => {
-      const clock = after(...list.map((wall) => [wall, true] as const));
-      const deadline = clock.steady + wait;
-      assert.ok(clock.observe(millis(clock.wallAt(deadline)), true));
-      assert.ok(clock.steady >= deadline);
-    }),
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 1e6 }), { minLength: 1 }),
+      fc.nat(1e4),
+      (list, wait) => {
+        const clock = after(...list.map((wall) => [wall, true] as const));
+        const deadline = clock.steady + wait;
+        assert.ok(clock.observe(millis(clock.wallAt(deadline)), true));
+        assert.ok(clock.steady >= deadline);
+      },
+    ),
   );
 });

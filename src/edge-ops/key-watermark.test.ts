@@ -12,8 +12,18 @@ const METRICS = 3;
 const BUCKET_MS = 10;
 
 const arbStep = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("row" as const), series: fc.nat(DEVICES * METRICS - 1), ahead: fc.nat(25) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("idle" as const), device: fc.nat(DEVICES - 1) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("row" as const),
+      series: fc.nat(DEVICES * METRICS - 1),
+      ahead: fc.nat(25),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("idle" as const), device: fc.nat(DEVICES - 1) }),
+  },
 );
 
 /** Series to key: metrics 0 and 1 are keys across devices, metric 2 is not taken. */
@@ -25,7 +35,10 @@ test("a key is where its slowest active device is, and says so when it can close
       const group = create();
       const watermarks = new Map<number, number>();
       const idle = new Set<number>();
-      const members = new Map<number, Set<number>>([[0, new Set()], [1, new Set()]]);
+      const members = new Map<number, Set<number>>([
+        [0, new Set()],
+        [1, new Set()],
+      ]);
       const reach = (key: number): number =>
         Math.min(
           ...[...members.get(key)!]
@@ -61,7 +74,10 @@ test("a key is where its slowest active device is, and says so when it can close
           assert.equal(group.bucketOf(key), reach(key));
           if (reach(key) > before[key]!) assert.ok(moved.includes(key), "a key that rose is named");
         }
-        assert.deepEqual(moved, [...moved].sort((a, b) => a - b));
+        assert.deepEqual(
+          moved,
+          [...moved].sort((a, b) => a - b),
+        );
       }
       // What is rebuilt from watermarks and keys says the same.
       const catalog = new Catalog();

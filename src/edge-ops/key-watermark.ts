@@ -130,9 +130,9 @@ export class KeyWatermarks {
 
   /** Rebuilds everything from the watermarks and from which series have keys. */
   restore(catalog: Catalog, rows: PipelineRows, devices: DeviceTimes): void {
-    this.#state.fill(OUTSIDE);
-    this.#ofDevice.fill(0);
-    this.#ofKey.fill(0);
+    this.#state.fill(OUTSIDE, 0, catalog.deviceCount);
+    this.#ofDevice.fill(0, 0, catalog.deviceCount);
+    this.#ofKey.fill(0, 0, rows.keyCount);
     this.#nodeCount = 0;
     for (let series = 0; series < catalog.seriesCount; series++) {
       const key = rows.peek(series);

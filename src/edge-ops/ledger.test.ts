@@ -24,7 +24,10 @@ function ledgerOf(): Ledger {
 test("an encoded ledger decodes to its view, without the sources nothing was counted for", () => {
   const ledger = ledgerOf();
   const view = ledger.view();
-  assert.deepEqual(view.sources.map(({ source }) => source), ["plant", "größe"]);
+  assert.deepEqual(
+    view.sources.map(({ source }) => source),
+    ["plant", "größe"],
+  );
   assert.equal(view.sources[0]!.messages.received, 8);
   assert.ok(view.balanced);
   assert.deepEqual(decodeLedger(ledger.encode()), view);

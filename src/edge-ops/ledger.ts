@@ -123,7 +123,10 @@ export class Ledger {
   /** Fresh bytes the caller owns; equal ledgers give equal bytes. */
   encode(): Uint8Array {
     const sources = this.#sourceRows();
-    const rows = [...sources, ...this.#pipelines.map(({ name, counts }) => ({ name, cells: counts }))];
+    const rows = [
+      ...sources,
+      ...this.#pipelines.map(({ name, counts }) => ({ name, cells: counts })),
+    ];
     const names = rows.map(({ name }) => new TextEncoder().encode(name));
     let length = 12;
     for (const [i, { cells }] of rows.entries()) length += 4 + names[i]!.length + cells.length * 8;
@@ -215,8 +218,7 @@ function sourceLedger({ name, cells }: Row): SourceLedger {
     rejected: cells[SOURCE_REJECTED]!,
     conflict: cells[SOURCE_CONFLICT]!,
   };
-  const placed =
-    readings.accepted + readings.duplicate + readings.quarantined + readings.rejected;
+  const placed = readings.accepted + readings.duplicate + readings.quarantined + readings.rejected;
   return {
     source: name,
     messages: { received: decoded + deadLettered + shed, decoded, deadLettered, shed },

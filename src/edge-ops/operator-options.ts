@@ -84,7 +84,9 @@ export type OperatorOptions<Spec> = {
 /** Tags of one series with its metric, sorted by name: the key of what is said about a series. */
 export function tagsOfSeries(catalog: Catalog, series: SeriesId): Tags {
   const { device, metric } = catalog.series(series);
-  const tags: [string, string][] = catalog.device(device).tags.map(([name, value]) => [name, value]);
+  const tags: [string, string][] = catalog
+    .device(device)
+    .tags.map(([name, value]) => [name, value]);
   tags.push(["metric", metric]);
   return tags.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
 }

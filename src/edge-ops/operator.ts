@@ -18,9 +18,9 @@ export type Step = {
   /** Indexes of the accepted rows, ascending; [0, acceptedCount) are in use. */
   readonly accepted: Uint32Array;
   readonly acceptedCount: number;
-  /** Of each row: DeviceId. */
+  /** DeviceId of each accepted row, at the row's index (as in the batch's columns). */
   readonly device: Uint32Array;
-  /** Of each accepted row: the watermark of its device after it, Millis; never goes back for a device. */
+  /** Watermark of its device after each accepted row, at the row's index, Millis; never goes back for a device. */
   readonly watermark: Float64Array;
 };
 
@@ -36,7 +36,7 @@ export interface Operator {
   readonly tables: readonly StateTable[];
   /** The rows of a batch, in order. */
   apply(step: Step, emitter: Emitter): void;
-  /** The gateway clock as the log has it; never goes back. Comes before the rows of the same frame. */
+  /** Steady gateway time, see gateway-clock.ts; never goes back. Comes before the rows of the same frame. */
   tick(at: Position, clock: Millis, emitter: Emitter): void;
   /** The device has been silent for its idle timeout: it no longer holds anything open. */
   deviceIdle(at: Position, device: DeviceId, emitter: Emitter): void;

@@ -18,7 +18,8 @@ import { SeriesKeys } from "./pipeline-rows.ts";
 import { createFrequency } from "./sketch/frequency.ts";
 import type { PipelineSpec, SourceSpec } from "./spec.ts";
 import { StateTable } from "./state-table.ts";
-import { createPaneWindows, type PaneGeometry, paneGeometryOf } from "./windows/panes.ts";
+import { type PaneGeometry, paneGeometryOf } from "./windows/pane-geometry.ts";
+import { createPaneWindows } from "./windows/panes.ts";
 import { createSessionWindows } from "./windows/session.ts";
 
 /** Room of the tables; more than a table's limit where ids say so. */

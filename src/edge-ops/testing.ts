@@ -6,14 +6,7 @@
 import { createBatch, KIND_SEQUENCE, sliceOfBatch } from "../core/batch.ts";
 import type { Definition, Frame } from "../core/frame.ts";
 import type { Sink, Summary } from "../core/record.ts";
-import {
-  deviceId,
-  millis,
-  type Position,
-  position,
-  seriesId,
-  sourceId,
-} from "../core/units.ts";
+import { deviceId, millis, type Position, position, seriesId, sourceId } from "../core/units.ts";
 import type { Dataflow } from "./dataflow.ts";
 import type { DataflowSpec, SourceSpec, WindowPipelineSpec } from "./spec.ts";
 

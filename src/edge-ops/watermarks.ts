@@ -18,12 +18,15 @@ const UNSEEN = 0;
 const ACTIVE = 1;
 const IDLE = 2;
 
+const WATERMARK = 0;
+const SEEN_AT = 1;
+const TIMES = 2;
+
 export class DeviceWatermarks implements DeviceTimes {
   readonly table: StateTable;
   readonly #origins: Origins;
-  readonly #watermark: Float64Array;
-  /** Gateway time of the newest accepted reading. */
-  readonly #seenAt: Float64Array;
+  /** By device: WATERMARK, and SEEN_AT, the gateway time of the newest accepted reading. */
+  readonly #times: Float64Array;
   readonly #state: Uint8Array;
   /** No active device's deadline is before this. Derived: -Infinity only costs a scan. */
   #deadlineMin = Number.NEGATIVE_INFINITY;
@@ -32,8 +35,7 @@ export class DeviceWatermarks implements DeviceTimes {
 
   constructor(origins: Origins, devicesMax: number) {
     this.#origins = origins;
-    this.#watermark = new Float64Array(devicesMax);
-    this.#seenAt = new Float64Array(devicesMax);
+    this.#times = new Float64Array(devicesMax * TIMES);
     this.#state = new Uint8Array(devicesMax);
     this.expired = new Uint32Array(devicesMax);
     this.table = new StateTable({
@@ -42,8 +44,7 @@ export class DeviceWatermarks implements DeviceTimes {
       rowsMax: devicesMax,
       rowsPerChunk: 256,
       columns: [
-        { cells: this.#watermark, stride: 1 },
-        { cells: this.#seenAt, stride: 1 },
+        { cells: this.#times, stride: TIMES },
         { cells: this.#state, stride: 1 },
       ],
     });
@@ -56,23 +57,25 @@ export class DeviceWatermarks implements DeviceTimes {
     return this.#state[device] === IDLE;
   }
   watermarkOf(device: DeviceId | number): Millis {
-    return millis(this.#watermark[device]!);
+    return millis(this.#times[device * TIMES + WATERMARK]!);
   }
 
   /** Takes the event time of an accepted reading; gives the device's watermark after it. */
   advance(device: number, source: number, time: number, steady: number): number {
     const promised = time - this.#origins.disorderMs[source]!;
     if (this.#state[device] !== ACTIVE) this.#activate(device, source, promised, steady);
-    this.#seenAt[device] = steady;
+    const times = this.#times;
+    const cell = device * TIMES;
+    times[cell + SEEN_AT] = steady;
     this.table.touch(device);
-    const watermark = this.#watermark[device]!;
+    const watermark = times[cell + WATERMARK]!;
     if (promised <= watermark) return watermark;
-    this.#watermark[device] = promised;
+    times[cell + WATERMARK] = promised;
     return promised;
   }
 
   #activate(device: number, source: number, promised: number, steady: number): void {
-    if (this.#state[device] === UNSEEN) this.#watermark[device] = promised;
+    if (this.#state[device] === UNSEEN) this.#times[device * TIMES + WATERMARK] = promised;
     this.#state[device] = ACTIVE;
     this.#deadlineMin = Math.min(this.#deadlineMin, steady + this.#origins.idleMs[source]!);
   }
@@ -85,7 +88,7 @@ export class DeviceWatermarks implements DeviceTimes {
     let count = 0;
     for (let device = 0; device < deviceCount; device++) {
       if (this.#state[device] !== ACTIVE) continue;
-      const deadline = this.#seenAt[device]! + idleMs[sourceOfDevice[device]!]!;
+      const deadline = this.#times[device * TIMES + SEEN_AT]! + idleMs[sourceOfDevice[device]!]!;
       if (deadline <= steady) {
         this.#state[device] = IDLE;
         this.table.touch(device);

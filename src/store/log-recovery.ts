@@ -37,9 +37,11 @@ export type LogDamage = {
   readonly lostPositions: number;
   /** Rows among them; at most, where not even the header of their frame can be read. */
   readonly lostRows: number;
-  /** Path and offset of each damage. */
+  /** Path and offset of each damage, the first hundred. */
   readonly places: readonly string[];
 };
+
+const PLACES_MAX = 100;
 
 export type Recovered = {
   /** Oldest first; the last is the one to append to. */
@@ -211,7 +213,7 @@ function countFrame(damage: Damage, segment: Segment, { header, offset }: Found)
   segment.holes.push({ from: header.first, to: endOfFrame(header) });
   damage.lostPositions += header.rows + 1;
   damage.lostRows += header.rows;
-  damage.places.push(`${segment.path}: damaged body at ${offset}`);
+  note(damage, `${segment.path}: damaged body at ${offset}`);
 }
 
 /** The next segment may begin later than this one ends. */
@@ -227,7 +229,11 @@ function count(
 ): void {
   damage.lostPositions += lost.to - lost.from;
   damage.lostRows += lost.to - lost.from - 1;
-  damage.places.push(place);
+  note(damage, place);
+}
+
+function note(damage: Damage, place: string): void {
+  if (damage.places.length < PLACES_MAX) damage.places.push(place);
 }
 
 // ---- the tail ----
@@ -241,7 +247,7 @@ const ZEROS = Buffer.alloc(64 * 1024);
 async function settleTail(scan: Scan, damage: Damage): Promise<boolean> {
   const { segment, window, tail, lastAt } = scan;
   if (window.unreadableAt !== undefined && window.unreadableAt >= tail.offset) {
-    damage.places.push(`${segment.path}: unreadable at ${window.unreadableAt}`);
+    note(damage, `${segment.path}: unreadable at ${window.unreadableAt}`);
     return true;
   }
   try {

@@ -11,7 +11,10 @@ import { target as mqtt } from "./mqtt.ts";
 export type FuzzTarget = {
   readonly name: string;
   /** Throws at the first wrong answer; the result is printed. */
-  readonly run: (options: { readonly cases: number; readonly seed: number }) => object | Promise<object>;
+  readonly run: (options: {
+    readonly cases: number;
+    readonly seed: number;
+  }) => object | Promise<object>;
 };
 
 export const targets: readonly FuzzTarget[] = [mqtt, decoders];

@@ -18,8 +18,9 @@ import { latestRevisions, repeatedIds, type UpstreamRecord } from "../support/up
 const SEEDS = Number(process.env["WEIR_TEST_SEEDS"] ?? 40);
 const FIRST_SEED = Number(process.env["WEIR_TEST_SEED"] ?? 1);
 const START_MS = 1_764_000_000_000;
-const READINGS = 240;
-const CALLS_BETWEEN_CUTS = 40;
+const READINGS = 400;
+/** Some lives end while they open, some after several checkpoints. */
+const CALLS_BETWEEN_CUTS = [20, 80, 320];
 
 type Process = { readonly agent: Agent; readonly clock: SimulatedClock; readonly kv: KvMemory };
 
@@ -30,6 +31,9 @@ class World {
   #image: KvImage = new Map();
   #process: Process | undefined;
   cuts = 0;
+  /** Commits and checkpoints of lives that were cut: what later lives must not repeat. */
+  commitsBeforeCuts = 0;
+  checkpointsBeforeCuts = 0;
 
   constructor(seed: number) {
     this.random = seededRandom(seed);
@@ -38,7 +42,8 @@ class World {
 
   /** Draws when the next power cut comes, in disk calls. */
   planCut(): void {
-    const at = this.disk.calls + 1 + below(this.random, CALLS_BETWEEN_CUTS);
+    const most = CALLS_BETWEEN_CUTS[below(this.random, CALLS_BETWEEN_CUTS.length)]!;
+    const at = this.disk.calls + 1 + below(this.random, most);
     this.disk.fate = (call) => (call.index === at ? "crash" : undefined);
   }
 
@@ -55,41 +60,50 @@ class World {
         config,
         doors: { clock, random: this.random, disk: this.disk.mount(), net: plainNet(), kv },
         logDirectory: "/data/log",
-        segmentBytes: 65_536,
+        segmentBytes: 16_384,
         listen: false,
         onFailed: () => {},
         onClosed: async () => {},
       });
       const agent = await this.#until(opening, clock);
-      if (agent === undefined) this.#cut(kv);
-      else this.#process = { agent, clock, kv };
+      if (this.disk.isDown) this.#cut(kv);
+      else if (agent !== undefined) this.#process = { agent, clock, kv };
     }
     return this.#process;
   }
 
-  /** Whether `work` was done before the power went. */
+  /** Whether `work` was done before the power went. What was done was seen: an acknowledgement counts. */
   async does(work: Promise<unknown>): Promise<boolean> {
-    const process = await this.running();
-    const done = await this.#until(work.then(() => true), process.clock);
-    if (done === true) return true;
-    this.#cut(process.kv);
-    return false;
+    const { clock, kv } = await this.running();
+    const done = await this.#until(work.then(() => true), clock);
+    if (this.disk.isDown) this.#cut(kv);
+    return done === true;
   }
 
   /** The result, or undefined where the power goes first. Time passes meanwhile. */
   async #until<T>(work: Promise<T>, clock: SimulatedClock): Promise<T | undefined> {
     let result: { readonly value: T } | undefined;
-    let failed = false;
-    work.then((value) => (result = { value }), () => (failed = true));
+    let failure: { readonly error: unknown } | undefined;
+    work.then(
+      (value) => {
+        result = { value };
+      },
+      (error: unknown) => {
+        failure = { error };
+      },
+    );
     while (result === undefined && !this.disk.isDown) {
-      await clock.pass(20);
-      if (failed && !this.disk.isDown) return await work.then(() => undefined);
+      if (failure !== undefined) throw failure.error;
+      await clock.pass(10);
     }
-    return this.disk.isDown ? undefined : result?.value;
+    return result?.value;
   }
 
   #cut(kv: KvMemory): void {
     this.cuts += 1;
+    const counts = this.#process?.agent.status().apply;
+    this.commitsBeforeCuts += counts?.commits ?? 0;
+    this.checkpointsBeforeCuts += counts?.checkpoints ?? 0;
     this.#image = kv.image();
     this.#clock = this.#clock.kill();
     this.#process = undefined;
@@ -99,20 +113,27 @@ class World {
 }
 
 test(`no reading is lost or counted twice over power cuts at any disk call, ${SEEDS} seeds`, { timeout: 240_000 }, async (t) => {
-  let cuts = 0;
+  const total = { cuts: 0, commits: 0, checkpoints: 0 };
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
     try {
-      cuts += await live(seed);
+      const world = await live(seed);
+      total.cuts += world.cuts;
+      total.commits += world.commitsBeforeCuts;
+      total.checkpoints += world.checkpointsBeforeCuts;
     } catch (error) {
       t.diagnostic(`replay with WEIR_TEST_SEEDS=1 WEIR_TEST_SEED=${seed} npm test -- test/simulation`);
       throw error;
     }
   }
-  t.diagnostic(`${cuts} power cuts`);
-  assert.ok(cuts > SEEDS, "the power was cut more than once per seed");
+  t.diagnostic(
+    `${total.cuts} power cuts, after ${total.commits} commits and ${total.checkpoints} checkpoints`,
+  );
+  assert.ok(total.cuts > SEEDS, "the power was cut more than once per seed");
+  assert.ok(total.commits > total.cuts, "lives that were cut had committed");
+  assert.ok(total.checkpoints > SEEDS, "and had taken checkpoints");
 });
 
-async function live(seed: number): Promise<number> {
+async function live(seed: number): Promise<World> {
   const world = new World(seed);
   world.planCut();
   const expected = new Map<number, number>();
@@ -137,7 +158,7 @@ async function live(seed: number): Promise<number> {
   assert.deepEqual(repeatedIds(summaries), []);
   const counted = latestRevisions(summaries).map((record) => [record["start"], record["count"]]);
   assert.deepEqual(new Map(counted as [number, number][]), expected);
-  return world.cuts;
+  return world;
 }
 
 async function send({ agent }: Process, times: readonly number[]): Promise<void> {

@@ -3,6 +3,7 @@
  * it knows when everything it brought is durable.
  */
 
+import { Fault } from "../../core/faults.ts";
 import type { Gate, Receiver } from "./receiver.ts";
 import { NO_SOURCE } from "./receiver.ts";
 
@@ -10,6 +11,7 @@ export class Feeder implements Gate {
   readonly #receiver: Receiver;
   #open = 0;
   #sealed = 0;
+  #abandoned = false;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
   /** Messages no source wanted. */
   unwanted = 0;
@@ -28,14 +30,19 @@ export class Feeder implements Gate {
       this.unwanted += 1;
       return;
     }
-    while (!this.#receiver.receive(handle, payload, 0, payload.length)) await this.#changed.promise;
+    while (!this.#receiver.receive(handle, payload, 0, payload.length)) {
+      if (this.#abandoned) return await this.settled();
+      await this.#changed.promise;
+    }
     this.#open += 1;
     this.taken += 1;
   }
 
-  /** Resolves when everything taken is durable and applied. */
+  /** Resolves when everything taken is durable; rejects where that cannot be. */
   async settled(): Promise<void> {
     while (this.#open + this.#sealed > 0) await this.#changed.promise;
+    if (!this.#abandoned) return;
+    throw new Fault("LOG_POISONED", "the log takes no more: what was fed last may be lost; feed it again");
   }
 
   seal(): void {
@@ -44,11 +51,13 @@ export class Feeder implements Gate {
   }
   release(): void {
     this.#sealed = 0;
+    this.#notify();
   }
   room(): void {
     this.#notify();
   }
   abandon(): void {
+    this.#abandoned = true;
     this.#open = 0;
     this.#sealed = 0;
     this.#notify();

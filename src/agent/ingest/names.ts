@@ -82,7 +82,8 @@ export class Names {
   }
 
   /** The id of a series, defined where it is new, or REFUSED. */
-  series(device: DeviceId, metric: string): SeriesId | typeof REFUSED {
+  series(device: DeviceId, field: string): SeriesId | typeof REFUSED {
+    const metric = field.toWellFormed(); // the log is UTF-8: a lone surrogate would not come back
     const known = this.#catalog.findSeries(device, metric);
     if (known !== undefined) return known;
     const full =
@@ -105,7 +106,8 @@ export class Names {
   }
 
   /** The id of a symbol, defined where it is new, or REFUSED. */
-  symbol(text: string): number {
+  symbol(value: string): number {
+    const text = value.toWellFormed();
     const known = this.#catalog.findSymbol(text);
     if (known !== undefined) return known;
     if (this.#catalog.symbolCount >= this.#limits.symbolsMax || !this.isSymbol(text)) {

@@ -37,17 +37,21 @@ const arbValue = fc.oneof(
 
 test("the compensated sum is the exact sum where its pair can hold it, in any order of merging", () => {
   fc.assert(
-    fc.property(fc.array(arbValue, { minLength: 1, maxLength: 200 }), fc.nat(200), (values, cut) => {
-      const timed = values.map((value, time) => ({ time, value }));
-      const whole = aggregateOf(timed);
-      const merged = aggregateOf(timed.slice(0, cut));
-      mergeSlot(merged, 1, aggregateOf(timed.slice(cut)), 1);
-      const exact = values.reduce((sum, value) => sum + fixedPoint(value), 0n);
-      for (const aggregates of [whole, merged]) {
-        const { sum, sumError } = fieldsOf(aggregates, 1);
-        assert.equal(fixedPoint(sum!) + fixedPoint(sumError!), exact);
-      }
-    }),
+    fc.property(
+      fc.array(arbValue, { minLength: 1, maxLength: 200 }),
+      fc.nat(200),
+      (values, cut) => {
+        const timed = values.map((value, time) => ({ time, value }));
+        const whole = aggregateOf(timed);
+        const merged = aggregateOf(timed.slice(0, cut));
+        mergeSlot(merged, 1, aggregateOf(timed.slice(cut)), 1);
+        const exact = values.reduce((sum, value) => sum + fixedPoint(value), 0n);
+        for (const aggregates of [whole, merged]) {
+          const { sum, sumError } = fieldsOf(aggregates, 1);
+          assert.equal(fixedPoint(sum!) + fixedPoint(sumError!), exact);
+        }
+      },
+    ),
   );
 });
 

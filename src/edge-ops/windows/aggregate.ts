@@ -153,8 +153,7 @@ function startSlot(
 function addToSum(a: Aggregates, slot: number, value: number): void {
   const high = a.sumHigh[slot]!;
   const sum = high + value;
-  a.sumLow[slot]! +=
-    Math.abs(high) >= Math.abs(value) ? high - sum + value : value - sum + high;
+  a.sumLow[slot]! += Math.abs(high) >= Math.abs(value) ? high - sum + value : value - sum + high;
   a.sumHigh[slot] = sum;
 }
 

@@ -39,6 +39,8 @@ export class LiveSessions {
   readonly open: Uint8Array;
   /** 1 while it is closed and waits for its correction, by slot. */
   readonly marked: Uint8Array;
+  /** When that correction is due, gateway time, by slot; meaningful while it is marked. */
+  readonly due: Float64Array;
   /** What `list` found: slots, ascending by start. */
   readonly listed: Int32Array = new Int32Array(PER_KEY);
 
@@ -57,8 +59,20 @@ export class LiveSessions {
     this.revisions = new Uint32Array(slotsMax);
     this.open = new Uint8Array(slotsMax);
     this.marked = new Uint8Array(slotsMax);
-    const own = [this.start, this.last, this.settled, this.revisions, this.open, this.marked];
-    const columns = [...columnsOf(this.aggregates, 1), ...own.map((cells) => ({ cells, stride: 1 }))];
+    this.due = new Float64Array(slotsMax);
+    const own = [
+      this.start,
+      this.last,
+      this.settled,
+      this.revisions,
+      this.open,
+      this.marked,
+      this.due,
+    ];
+    const columns = [
+      ...columnsOf(this.aggregates, 1),
+      ...own.map((cells) => ({ cells, stride: 1 })),
+    ];
     const shape = { version: 1, rowsMax: keysMax, rowsPerChunk: 256 };
     this.#masks = new StateTable({
       ...shape,
@@ -118,6 +132,7 @@ export class LiveSessions {
     this.revisions[slot] = 0;
     this.open[slot] = 0;
     this.marked[slot] = 0;
+    this.due[slot] = 0;
     this.touch(slot);
     return slot;
   }

@@ -16,7 +16,7 @@ import {
   specOf,
   tumbling,
 } from "../testing.ts";
-import { paneGeometryOf } from "./panes.ts";
+import { paneGeometryOf } from "./pane-geometry.ts";
 
 const DEVICES = 3;
 const METRICS = 2;
@@ -187,7 +187,10 @@ const arbPlan: fc.Arbitrary<Plan> = fc
     origin: fc.constantFrom(-8_000, 0, 1_700_000_000_000),
     steps: fc.array(
       fc.record({
-        pause: fc.oneof({ weight: 5, arbitrary: fc.nat(1_500) }, { weight: 1, arbitrary: fc.nat(20_000) }),
+        pause: fc.oneof(
+          { weight: 5, arbitrary: fc.nat(1_500) },
+          { weight: 1, arbitrary: fc.nat(20_000) },
+        ),
         rows: fc.array(
           fc.record({
             series: fc.nat(DEVICES * METRICS - 1),

@@ -22,7 +22,6 @@
  * In the ledger a reading is open until the last window that holds it was emitted with it.
  */
 
-import { assert } from "../../core/assert.ts";
 import { KIND_ARRIVAL_TIME, KIND_SYMBOL } from "../../core/batch.ts";
 import { limits } from "../../core/limits.ts";
 import { type DeviceId, type Millis, millis, type Position, position } from "../../core/units.ts";
@@ -41,7 +40,7 @@ import {
   type OperatorOptions,
   UNKNOWN,
 } from "../operator-options.ts";
-import type { WindowPipelineSpec, WindowSpec } from "../spec.ts";
+import type { WindowPipelineSpec } from "../spec.ts";
 import { StateTable } from "../state-table.ts";
 import {
   addReading,
@@ -52,42 +51,9 @@ import {
   mergeSlot,
 } from "./aggregate.ts";
 import { CorrectionQueue } from "./correction-queue.ts";
+import type { PaneGeometry } from "./pane-geometry.ts";
 
-export type PaneGeometry = {
-  readonly paneMs: number;
-  /** Panes of one window, and from one window to the next. */
-  readonly perWindow: number;
-  readonly perSlide: number;
-  /** Panes kept per key. */
-  readonly ring: number;
-};
-
-type PaneWindowSpec = Exclude<WindowSpec, { kind: "session" }>;
-
-/** How a window definition is cut into panes. `ring` is bounded by limits.panesPerKeyMax. */
-export function paneGeometryOf(
-  window: PaneWindowSpec,
-  waits: { readonly disorderMs: number; readonly allowedLatenessMs: number },
-): PaneGeometry {
-  const { sizeMs } = window;
-  const slideMs = window.kind === "sliding" ? window.slideMs : sizeMs;
-  assert(sizeMs >= slideMs && slideMs >= 1, "windows follow each other without gaps");
-  const paneMs = greatestCommonDivisor(sizeMs, slideMs);
-  const perWindow = sizeMs / paneMs;
-  assert(perWindow + 2 <= limits.panesPerKeyMax, "a window has fewer panes than a key may keep");
-  const waited = Math.ceil((waits.disorderMs + waits.allowedLatenessMs) / paneMs);
-  const wanted = perWindow + waited + limits.paneSlack;
-  return {
-    paneMs,
-    perWindow,
-    perSlide: slideMs / paneMs,
-    ring: Math.min(wanted, limits.panesPerKeyMax),
-  };
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
-}
+export { type PaneGeometry, paneGeometryOf } from "./pane-geometry.ts";
 
 /** One pipeline of tumbling or sliding windows. `panes` says how, see `paneGeometryOf`. */
 export function createPaneWindows(
@@ -352,7 +318,8 @@ class PaneWindows implements Operator {
         emitted += this.#emit(key, first, at, emitter);
       }
     }
-    this.#closedThrough[key] = through === Number.POSITIVE_INFINITY ? Math.max(before, end) : through;
+    this.#closedThrough[key] =
+      through === Number.POSITIVE_INFINITY ? Math.max(before, end) : through;
     this.#keys.touch(key);
     return emitted;
   }

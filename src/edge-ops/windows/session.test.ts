@@ -110,7 +110,10 @@ test("silent devices close what is open, and time after it is still on time", ()
 const arbSteps = fc
   .array(
     fc.record({
-      pause: fc.oneof({ weight: 5, arbitrary: fc.nat(900) }, { weight: 1, arbitrary: fc.nat(9_000) }),
+      pause: fc.oneof(
+        { weight: 5, arbitrary: fc.nat(900) },
+        { weight: 1, arbitrary: fc.nat(9_000) },
+      ),
       rows: fc.array(
         fc.record({
           series: fc.nat(1),
@@ -129,7 +132,11 @@ const arbSteps = fc
     let clock = 0;
     return steps.map(({ pause, rows }) => {
       clock += pause;
-      const readings = rows.map(({ series, behind, value }) => ({ series, time: clock - behind, value }));
+      const readings = rows.map(({ series, behind, value }) => ({
+        series,
+        time: clock - behind,
+        value,
+      }));
       return { clock, readings };
     });
   });
@@ -142,7 +149,10 @@ function standing(summaries: readonly Summary[]): string[] {
   }
   return [...latest.values()]
     .filter(({ count }) => count > 0)
-    .map(({ key, start, end, count, fields }) => `${JSON.stringify(key)} ${start} ${end} ${count} ${fields.sum}`)
+    .map(
+      ({ key, start, end, count, fields }) =>
+        `${JSON.stringify(key)} ${start} ${end} ${count} ${fields.sum}`,
+    )
     .sort();
 }
 
@@ -158,7 +168,12 @@ test("with lateness to spare, the latest revisions are the sessions of the sorte
       const last = steps.at(-1)?.clock ?? 0;
       // Two more ticks: the devices fall idle, then the last corrections leave.
       const ticks = [last + IDLE_MS, last + IDLE_MS + limits.correctionWaitMs];
-      applyAll(dataflow, ticks.map((clock) => frameOf(clock, [])), sink, end);
+      applyAll(
+        dataflow,
+        ticks.map((clock) => frameOf(clock, [])),
+        sink,
+        end,
+      );
       if (dataflow.ledger.view().pipelines[0]?.late !== 0) return; // one was forced out
 
       const taken = new Map<string, Reading>();
@@ -189,10 +204,18 @@ test("with lateness to spare, the latest revisions are the sessions of the sorte
   );
 });
 
-type OracleSession = { readings: Reading[]; told: number; isOpen: boolean; due: number | undefined };
+type OracleSession = {
+  readings: Reading[];
+  told: number;
+  isOpen: boolean;
+  due: number | undefined;
+};
 
 /** One device, one key, sessions as plain lists: what leaves, in which revision, and what is late. */
-function tell(steps: readonly { clock: number; readings: readonly Reading[] }[], latenessMs: number) {
+function tell(
+  steps: readonly { clock: number; readings: readonly Reading[] }[],
+  latenessMs: number,
+) {
   const lines: string[] = [];
   const seen = new Set<string>();
   let live: OracleSession[] = [];
@@ -203,7 +226,8 @@ function tell(steps: readonly { clock: number; readings: readonly Reading[] }[],
   let seenAt = Number.POSITIVE_INFINITY;
   let floor = Number.NEGATIVE_INFINITY;
   const startOf = (s: OracleSession): number => Math.min(...s.readings.map(({ time }) => time));
-  const endOf = (s: OracleSession): number => Math.max(...s.readings.map(({ time }) => time)) + GAP_MS;
+  const endOf = (s: OracleSession): number =>
+    Math.max(...s.readings.map(({ time }) => time)) + GAP_MS;
   const say = (s: OracleSession, start: number, end: number, count: number): void => {
     lines.push(`${start} ${end} r${s.told} n${count}`);
     s.told += 1;
@@ -276,10 +300,10 @@ test("sessions of one device are what plain lists say, revision by revision", ()
         clock,
         readings: readings.map((reading) => ({ ...reading, series: 0 })),
       }));
-      const { lines, ledger } = run(
-        { ...sessions, allowedLatenessMs },
-        [[0, []], ...steps.map(({ clock, readings }) => [clock, readings] as const)],
-      );
+      const { lines, ledger } = run({ ...sessions, allowedLatenessMs }, [
+        [0, []],
+        ...steps.map(({ clock, readings }) => [clock, readings] as const),
+      ]);
       const oracle = tell([{ clock: 0, readings: [] }, ...steps], allowedLatenessMs);
       const told = oracle.lines.map((line) => line.replace(/^(\S+) (\S+) /, "[$1, $2) "));
       assert.deepEqual([...lines].sort(), [...told].sort());

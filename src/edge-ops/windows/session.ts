@@ -232,7 +232,8 @@ class SessionWindows implements Operator {
       this.#stretch(key, slot, time, at, emitter);
       for (let i = listedCount - 1; i >= 0; i--) {
         const other = listed[i]!;
-        if (other === slot || !this.#touches(other, time) || !this.#fits(other, slot, time)) continue;
+        if (other === slot || !this.#touches(other, time) || !this.#fits(other, slot, time))
+          continue;
         const [earlier, later] = start[other]! < start[slot]! ? [other, slot] : [slot, other];
         this.#join(key, earlier, later, at, emitter);
         slot = earlier;
@@ -256,7 +257,8 @@ class SessionWindows implements Operator {
       home = slot;
       if (start[slot]! <= time) return slot;
     }
-    if (home === NONE || !this.#fits(home, home, time) || this.#isBelowFloor(key, time)) return NONE;
+    if (home === NONE || !this.#fits(home, home, time) || this.#isBelowFloor(key, time))
+      return NONE;
     return home;
   }
 
@@ -322,7 +324,8 @@ class SessionWindows implements Operator {
     if (sessions.marked[slot] === 1) return;
     while (this.#corrections.isFull) this.#correctHead(at, emitter);
     sessions.marked[slot] = 1;
-    this.#corrections.push(key, sessions.indexOf(slot), this.#clock[0]! + limits.correctionWaitMs);
+    sessions.due[slot] = this.#clock[0]! + limits.correctionWaitMs;
+    this.#corrections.push(key, sessions.indexOf(slot), sessions.due[slot]!);
   }
 
   #begin(key: number, time: number, at: Position, emitter: Emitter): number {
@@ -428,12 +431,13 @@ class SessionWindows implements Operator {
   }
 
   #correctHead(at: Position, emitter: Emitter): void {
-    const key = this.#corrections.headKey;
-    const slot = this.#sessions.slotOf(key, this.#corrections.headTag);
+    const sessions = this.#sessions;
+    const { headKey, headTag, deadline } = this.#corrections;
+    const slot = sessions.slotOf(headKey, headTag);
     this.#corrections.drop();
-    // The slot may have been freed or have grown open since: then the mark is gone.
-    if (!this.#sessions.isUsed(slot) || this.#sessions.marked[slot] === 0) return;
-    this.#emit(key, slot, at, emitter);
+    // The session may have left or have grown open since, and another may have its slot.
+    if (!sessions.isUsed(slot) || sessions.marked[slot] === 0) return;
+    if (sessions.due[slot] === deadline) this.#emit(headKey, slot, at, emitter);
   }
 
   // --- emitting ---------------------------------------------------------------------------------

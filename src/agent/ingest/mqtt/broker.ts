@@ -11,6 +11,7 @@
  * their connection closes. Messages we publish ourselves are not asked about.
  */
 
+import type { EventEmitter } from "node:events";
 import type { Aedes, AuthenticateError, Client, PublishPacket } from "aedes";
 import { assert } from "../../../core/assert.ts";
 import { createDuplex } from "./duplex.ts";
@@ -64,9 +65,9 @@ export interface LinkOwner {
   brokerRead(): void;
   /** The broker closed the link: after DISCONNECT, an error, or another client of the same id. */
   brokerClosed(): void;
-  /** One of its messages waits for the disk; `messageSettled` follows. */
-  messageHeld(): void;
-  messageSettled(): void;
+  /** One of its messages, of so many bytes, waits for the disk; `messageSettled` follows. */
+  messageHeld(bytes: number): void;
+  messageSettled(bytes: number): void;
   readonly isClosed: boolean;
 }
 
@@ -126,7 +127,8 @@ export class Broker {
     aedes.authorizeSubscribe = (_client, subscription, done) =>
       done(null, this.#admits() ? subscription : null);
     // Faults of one client end that client; there is nothing more to do about them here.
-    Reflect.apply(aedes.on, aedes, ["error", () => undefined]);
+    const emitter: EventEmitter = aedes;
+    emitter.on("error", () => undefined);
     countOnline(partsOf(aedes), this.#subscriptions);
   }
 

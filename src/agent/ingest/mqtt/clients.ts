@@ -12,12 +12,12 @@ import type { Clock, NetSocket } from "../../../core/doors.ts";
 import type { Receiver } from "../receiver.ts";
 import type { Acks } from "./acks.ts";
 import type { Broker } from "./broker.ts";
-import { Connection, type ConnectionHost, type ConnectionLimits, type Hold } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionHost, ConnectionLimits, Hold } from "./connection-host.ts";
 import type { FaultCounts, FrontCounters } from "./counters.ts";
 
 export type ClientsLimits = ConnectionLimits & {
   readonly connectionsMax: number;
-  readonly heldBytesMax: number;
   readonly outboundBytesMax: number;
   readonly connectWaitMs: number;
   readonly closeWaitMs: number;

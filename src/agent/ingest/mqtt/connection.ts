@@ -18,11 +18,12 @@
 
 import type { NetSocket } from "../../../core/doors.ts";
 import { unreachable } from "../../../core/assert.ts";
-import { NO_SOURCE, type Receiver } from "../receiver.ts";
-import type { Acks } from "./acks.ts";
-import type { Broker, BrokerLink, LinkOwner } from "./broker.ts";
+import { NO_SOURCE } from "../receiver.ts";
+import type { LinkOwner } from "./broker.ts";
+import { BrokerFeed, copyOf } from "./broker-feed.ts";
 import { readConnect } from "./connect-packet.ts";
-import type { FaultCounts, FrontCounters } from "./counters.ts";
+import type { ConnectionHost, Hold } from "./connection-host.ts";
+import { Outbound } from "./outbound.ts";
 import { OutboundFramer } from "./outbound-framer.ts";
 import {
   CONNECT,
@@ -36,45 +37,7 @@ import {
   readPublish,
 } from "./parser.ts";
 
-/**
- * What a connection waits for: CONNACK; room in the batch; its acknowledgements; the broker's
- * subscribers; the broker reading what it was given.
- */
-export type Hold = "nothing" | "connack" | "room" | "acks" | "backlog" | "broker";
-
 type State = "new" | "connecting" | "ready" | "closing" | "closed";
-
-export type ConnectionLimits = {
-  readonly packetBytesMax: number;
-  readonly connectBytesMax: number;
-  readonly heldBytesPerConnectionMax: number;
-  readonly inFlightPerConnectionMax: number;
-  readonly outboundBytesPerConnectionMax: number;
-};
-
-/** What all connections share. */
-export interface ConnectionHost {
-  readonly receiver: Receiver;
-  readonly broker: Broker;
-  readonly acks: Acks;
-  readonly limits: ConnectionLimits;
-  readonly counters: FrontCounters;
-  readonly faults: FaultCounts;
-  /** Nobody is read from: the held bytes of all are at their bound. */
-  readonly flooded: boolean;
-  monotonic(): number;
-  /** The connection waits; `resume` is called when there is a chance. Once per wait. */
-  wait(connection: Connection, hold: Hold): void;
-  /** What the connection waited for may be there: `resume` follows soon. */
-  resumeSoon(connection: Connection): void;
-  /** Bytes that this connection keeps have changed by so much. False: it must go. */
-  account(kind: "held" | "split", change: number, bytes: number): boolean;
-  /** Unsent bytes changed by so much. False: this connection must go. */
-  accountOutbound(change: number, bytes: number): boolean;
-  closed(connection: Connection): void;
-  /** It is closed, and nothing of it is in flight any more. */
-  settled(connection: Connection): void;
-}
 
 const PINGRESP = Buffer.from([0xd0, 0]);
 const DOLLAR = 0x24;
@@ -89,7 +52,9 @@ export class Connection implements PacketVisitor, LinkOwner {
   readonly #socket: NetSocket;
   readonly #parser: PacketParser;
   readonly #framer = new OutboundFramer();
-  #link: BrokerLink | undefined;
+  readonly #outbound: Outbound;
+  /** Since its CONNECT. */
+  #feed: BrokerFeed | undefined;
   #state: State = "new";
   #hold: Hold = "nothing";
   #waits = false;
@@ -100,11 +65,13 @@ export class Connection implements PacketVisitor, LinkOwner {
   /** PINGREQs among what is kept that were answered already. */
   #pingsAnswered = 0;
   #inFlight = 0;
+  /** Of messages of this client that wait in the broker's hands. */
+  #messageBytes = 0;
   #counted: { readonly kind: "held" | "split"; readonly bytes: number } = {
     kind: "split",
     bytes: 0,
   };
-  #outboundCounted = 0;
+  /** Until it is ready: when it came. Then when it was last heard of; when closing: since when. */
   #heardAt: number;
   #keepAliveMs = 0;
 
@@ -113,6 +80,7 @@ export class Connection implements PacketVisitor, LinkOwner {
     this.#host = host;
     this.#socket = socket;
     this.#parser = new PacketParser({ packetBytesMax: host.limits.packetBytesMax });
+    this.#outbound = new Outbound(socket, host, () => this.destroy());
     this.#heardAt = host.monotonic();
   }
 
@@ -133,7 +101,7 @@ export class Connection implements PacketVisitor, LinkOwner {
   start(): void {
     this.#socket.start({
       onBytes: (bytes, length) => this.#onBytes(bytes, length),
-      onDrain: () => this.#accountOutbound(),
+      onDrain: () => this.#outbound.recount(),
       onClose: () => this.#onClose(),
     });
     this.#steer();
@@ -143,9 +111,10 @@ export class Connection implements PacketVisitor, LinkOwner {
 
   #onBytes(bytes: Uint8Array, length: number): void {
     this.#host.counters.bytesIn += length;
-    this.#heardAt = this.#host.monotonic();
     if (this.#state === "closing" || this.#state === "closed") return;
+    if (this.#state === "ready") this.#heardAt = this.#host.monotonic();
     this.#parser.push(bytes, length, this);
+    this.#feed?.flush();
     this.#afterParsing();
   }
 
@@ -155,6 +124,7 @@ export class Connection implements PacketVisitor, LinkOwner {
     this.#hold = "nothing";
     this.#waits = false;
     this.#parser.resume(this);
+    this.#feed?.flush();
     this.#afterParsing();
   }
 
@@ -187,7 +157,7 @@ export class Connection implements PacketVisitor, LinkOwner {
         return this.#fail("connect_invalid");
       case "unsupported":
         this.#host.faults.protocol_unsupported += 1;
-        this.#send(connect.answer);
+        this.#outbound.send(connect.answer);
         this.end();
         return false;
       case "accepted": {
@@ -196,8 +166,8 @@ export class Connection implements PacketVisitor, LinkOwner {
         packet[connect.keepAliveAt - range.start + 1] = 0;
         this.#keepAliveMs = connect.keepAliveSeconds * 1_500;
         this.#state = "connecting";
-        this.#link = this.#host.broker.connect(this);
-        this.#link.push(packet);
+        this.#feed = new BrokerFeed(this.#host.broker.connect(this));
+        this.#feed.push(packet);
         return true;
       }
       default:
@@ -211,12 +181,11 @@ export class Connection implements PacketVisitor, LinkOwner {
     const { topicStart, topicEnd, payloadStart, packetId, qos, retain } = offsets;
     const { receiver, acks, broker, limits, counters } = this.#host;
     if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.#refuse("acks");
+    if (qos === 2 && this.#holdsTooMuch()) return this.#refuse("acks");
     if (qos === 2 || bytes[topicStart] === DOLLAR) return this.#toBroker(bytes, start, end);
     const topic = receiver.topicOf(bytes, topicStart, topicEnd);
-    // An empty retained message takes one back: nothing was measured.
-    if (topic === NO_SOURCE || (retain && payloadStart === end)) {
-      return this.#toBroker(bytes, start, end);
-    }
+    if (topic === NO_SOURCE) return this.#toBroker(bytes, start, end);
+    if (retain && payloadStart === end) return this.#clearRetained(bytes);
     if (qos === 1 && !acks.hasRoom) return this.#refuse("acks");
     const forward = retain || broker.isSubscribed(topic, bytes, topicStart, topicEnd);
     if (forward && broker.backlogged) return this.#refuse("backlog");
@@ -228,11 +197,36 @@ export class Connection implements PacketVisitor, LinkOwner {
     }
     if (forward) {
       counters.packetsForwarded += 1;
-      const name = Buffer.from(bytes.buffer, bytes.byteOffset + topicStart, topicEnd - topicStart);
-      const payload = copyOf(bytes, payloadStart, end);
-      broker.publish(name.toString(), payload, { retain, qos: qos === 1 ? 1 : 0 });
+      this.#forward(bytes, copyOf(bytes, payloadStart, end));
     }
     return true;
+  }
+
+  /** Gives the message in `offsets` to subscribers. */
+  #forward(bytes: Uint8Array, payload: Uint8Array): void {
+    const { topicStart, topicEnd, qos, retain } = offsets;
+    const name = Buffer.from(bytes.buffer, bytes.byteOffset + topicStart, topicEnd - topicStart);
+    this.#host.broker.publish(name.toString(), payload, { retain, qos: qos === 1 ? 1 : 0 });
+  }
+
+  /**
+   * An empty retained message takes the kept one back. Nothing was measured, so nothing is received
+   * and the answer need not wait; it goes the same way as those that set one, to stay in order.
+   */
+  #clearRetained(bytes: Uint8Array): true {
+    const { packetId, qos } = offsets;
+    this.#forward(bytes, new Uint8Array());
+    if (qos === 1) this.#outbound.send(Buffer.from([0x40, 2, packetId >> 8, packetId & 0xff]));
+    return true;
+  }
+
+  /** Its, or all, messages that the broker holds for the disk weigh too much for another one. */
+  #holdsTooMuch(): boolean {
+    const { limits, counters } = this.#host;
+    return (
+      this.#messageBytes >= limits.heldBytesPerConnectionMax ||
+      counters.messageBytes >= limits.heldBytesMax
+    );
   }
 
   #ping(bytes: Uint8Array, start: number, end: number): boolean {
@@ -243,12 +237,11 @@ export class Connection implements PacketVisitor, LinkOwner {
   }
 
   #toBroker(bytes: Uint8Array, start: number, end: number): boolean {
-    const link = this.#link!;
-    if (link.unreadBytes >= this.#host.limits.heldBytesPerConnectionMax) {
+    if (this.#feed!.unreadBytes >= this.#host.limits.heldBytesPerConnectionMax) {
       return this.#refuse("broker");
     }
     this.#host.counters.packetsBroker += 1;
-    link.push(copyOf(bytes, start, end));
+    this.#feed!.add(bytes, start, end);
     return true;
   }
 
@@ -293,7 +286,7 @@ export class Connection implements PacketVisitor, LinkOwner {
     if (count === 0) return;
     this.#pingsDue = 0;
     this.#host.counters.pings += count;
-    this.#send(count === 1 ? PINGRESP : Buffer.alloc(2 * count, PINGRESP));
+    this.#outbound.send(count === 1 ? PINGRESP : Buffer.alloc(2 * count, PINGRESP));
   }
 
   #accountKept(): void {
@@ -343,8 +336,7 @@ export class Connection implements PacketVisitor, LinkOwner {
       return;
     }
     this.#host.counters.pubacks += count;
-    // A client that does not read would keep the memory of everyone's acknowledgements alive.
-    this.#send(this.#socket.queuedBytes > 0 ? Buffer.from(pubacks) : pubacks);
+    this.#outbound.sendShared(pubacks);
   }
 
   /** Its acknowledgements were given up: the messages are lost, the client sends them again. */
@@ -353,11 +345,15 @@ export class Connection implements PacketVisitor, LinkOwner {
     this.#host.counters.pubacksDropped += count;
   }
 
-  messageHeld(): void {
+  messageHeld(bytes: number): void {
     this.#inFlight += 1;
+    this.#messageBytes += bytes;
+    this.#host.counters.messageBytes += bytes;
   }
 
-  messageSettled(): void {
+  messageSettled(bytes: number): void {
+    this.#messageBytes -= bytes;
+    this.#host.counters.messageBytes -= bytes;
     this.#settle(1);
     if (this.#hold === "acks") this.#host.resumeSoon(this);
   }
@@ -377,13 +373,14 @@ export class Connection implements PacketVisitor, LinkOwner {
   brokerWrote(pieces: readonly Uint8Array[]): void {
     if (this.#state === "closed" || this.#state === "closing") return;
     const { bytes, connack } = this.#framer.push(pieces);
-    if (bytes !== undefined) this.#send(bytes);
+    if (bytes !== undefined) this.#outbound.send(bytes);
     if (connack === undefined || this.#state !== "connecting") return;
     if (connack !== 0) {
       this.#host.counters.loginsRefused += 1;
       return;
     }
     this.#state = "ready";
+    this.#heardAt = this.#host.monotonic();
     this.resume();
   }
 
@@ -393,24 +390,6 @@ export class Connection implements PacketVisitor, LinkOwner {
 
   brokerClosed(): void {
     this.end();
-  }
-
-  #send(bytes: Uint8Array): void {
-    this.#host.counters.bytesOut += bytes.length;
-    this.#socket.write(bytes);
-    this.#accountOutbound();
-  }
-
-  #accountOutbound(): void {
-    if (this.#state === "closed") return;
-    const queued = this.#socket.queuedBytes;
-    if (queued === this.#outboundCounted) return;
-    const change = queued - this.#outboundCounted;
-    this.#outboundCounted = queued;
-    const fits = this.#host.accountOutbound(change, queued);
-    if (fits && queued <= this.#host.limits.outboundBytesPerConnectionMax) return;
-    this.#host.counters.slowReaderCloses += 1;
-    this.destroy();
   }
 
   // --- time and end -------------------------------------------------------------------------------
@@ -472,9 +451,9 @@ export class Connection implements PacketVisitor, LinkOwner {
     this.#hold = "nothing";
     this.#parser.close();
     this.#host.account(this.#counted.kind, -this.#counted.bytes, 0);
-    this.#host.accountOutbound(-this.#outboundCounted, 0);
+    this.#outbound.close();
     if (this.#paused) this.#host.counters.socketsPaused -= 1;
-    this.#link?.finish();
+    this.#feed?.finish();
     this.#host.closed(this);
     this.#giveBackSlot();
   }
@@ -489,7 +468,7 @@ export class Connection implements PacketVisitor, LinkOwner {
     this.#parser.resume({
       packet: (bytes, start, body, end) => {
         const type = bytes[start]! >> 4;
-        if (type === DISCONNECT) this.#link?.push(copyOf(bytes, start, end));
+        if (type === DISCONNECT) this.#feed?.push(copyOf(bytes, start, end));
         if (type !== PUBLISH || readPublish(bytes, start, body, end, offsets) !== undefined) {
           return true;
         }
@@ -500,11 +479,4 @@ export class Connection implements PacketVisitor, LinkOwner {
       },
     });
   }
-}
-
-/** Memory of its own, not of a pool: the broker may keep a retained payload for months. */
-function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
-  const copy = Buffer.allocUnsafeSlow(end - start);
-  copy.set(bytes.subarray(start, end));
-  return copy;
 }

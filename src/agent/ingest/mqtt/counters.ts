@@ -29,6 +29,8 @@ export type FrontCounters = {
   pubacksDropped: number;
   /** Now: bytes that wait because the batch, or a bound, is full. */
   heldBytes: number;
+  /** Now: bytes of QoS 2 messages and wills that wait for the disk. */
+  messageBytes: number;
   /** Now: bytes of split packets. */
   splitBytes: number;
   /** Now: bytes that clients have not read yet. */
@@ -83,6 +85,7 @@ export function createFrontCounters(): FrontCounters {
     pubacks: 0,
     pubacksDropped: 0,
     heldBytes: 0,
+    messageBytes: 0,
     splitBytes: 0,
     outboundBytes: 0,
     socketsPaused: 0,

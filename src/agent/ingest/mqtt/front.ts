@@ -138,15 +138,13 @@ export class Front implements Gate, BrokerOwner {
 
   /** A copy of the counters; protocol errors as `protocolError:<reason>`. */
   get status(): Readonly<Record<string, number>> {
-    const faults = Object.entries(this.#faults).map(([fault, count]) => [
-      `protocolError:${fault}`,
-      count,
-    ]);
+    const faults = Object.entries(this.#faults).map(
+      ([fault, count]): readonly [string, number] => [`protocolError:${fault}`, count],
+    );
     return {
       ...this.#counters,
       subscriptions: this.#broker.subscriptionCount,
       messagesHeld: this.#held.count,
-      messagesHeldBytes: this.#held.waitingBytes,
       ...Object.fromEntries(faults),
     };
   }
@@ -206,13 +204,13 @@ export class Front implements Gate, BrokerOwner {
     const topic = Buffer.from(message.topic);
     const wanted = topic[0] !== DOLLAR && receiver.topicOf(topic, 0, topic.length) !== NO_SOURCE;
     if (!wanted) return message.done();
-    client.messageHeld();
+    client.messageHeld(message.payload.length);
     this.#held.offer({
       topic,
       payload: message.payload,
       key: packetId === 0 ? undefined : `${packetId} ${message.session}`,
       done: (refusal) => {
-        client.messageSettled();
+        client.messageSettled(message.payload.length);
         // Nobody will ask for the packet id of a session that ended: the broker must not keep it.
         const over = packetId !== 0 && client.isClosed && !message.persistent;
         message.done(refusal ?? (over ? new Error("the session is over") : undefined));

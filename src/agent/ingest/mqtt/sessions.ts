@@ -86,7 +86,7 @@ function countedSubscriptions(
   const remove = (id: string, filters: Iterable<string>): void => {
     const known = filtersOf.get(id);
     if (known === undefined) return;
-    for (const filter of [...filters]) if (known.delete(filter)) subscriptions.remove(filter);
+    for (const filter of filters) if (known.delete(filter)) subscriptions.remove(filter);
     if (known.size === 0) filtersOf.delete(id);
   };
   return {

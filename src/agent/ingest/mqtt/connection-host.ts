@@ -1,0 +1,49 @@
+/**
+ * What all connections share, as one connection sees it: where its messages go, the bounds it keeps
+ * within, and who calls it back when it may go on.
+ */
+
+import type { Receiver } from "../receiver.ts";
+import type { Acks } from "./acks.ts";
+import type { Broker } from "./broker.ts";
+import type { Connection } from "./connection.ts";
+import type { FaultCounts, FrontCounters } from "./counters.ts";
+import type { OutboundHost } from "./outbound.ts";
+
+/**
+ * What a connection waits for: CONNACK; room in the batch; its acknowledgements; the broker's
+ * subscribers; the broker reading what it was given.
+ */
+export type Hold = "nothing" | "connack" | "room" | "acks" | "backlog" | "broker";
+
+export type ConnectionLimits = {
+  readonly packetBytesMax: number;
+  readonly connectBytesMax: number;
+  readonly heldBytesPerConnectionMax: number;
+  /** Of all connections together. */
+  readonly heldBytesMax: number;
+  readonly inFlightPerConnectionMax: number;
+  readonly outboundBytesPerConnectionMax: number;
+};
+
+/** What all connections share. */
+export interface ConnectionHost extends OutboundHost {
+  readonly receiver: Receiver;
+  readonly broker: Broker;
+  readonly acks: Acks;
+  readonly limits: ConnectionLimits;
+  readonly counters: FrontCounters;
+  readonly faults: FaultCounts;
+  /** Nobody is read from: the held bytes of all are at their bound. */
+  readonly flooded: boolean;
+  monotonic(): number;
+  /** The connection waits; `resume` is called when there is a chance. Once per wait. */
+  wait(connection: Connection, hold: Hold): void;
+  /** What the connection waited for may be there: `resume` follows soon. */
+  resumeSoon(connection: Connection): void;
+  /** Bytes that this connection keeps have changed by so much. False: it must go. */
+  account(kind: "held" | "split", change: number, bytes: number): boolean;
+  closed(connection: Connection): void;
+  /** It is closed, and nothing of it is in flight any more. */
+  settled(connection: Connection): void;
+}
