@@ -22,7 +22,8 @@ import type {
   WindowPipelineSpec,
   WindowSpec,
 } from "../src/edge-ops/spec.ts";
-import { createPaneWindows, paneGeometryOf } from "../src/edge-ops/windows/panes.ts";
+import { paneGeometryOf } from "../src/edge-ops/windows/pane-geometry.ts";
+import { createPaneWindows } from "../src/edge-ops/windows/panes.ts";
 import { createSessionWindows } from "../src/edge-ops/windows/session.ts";
 import { NaiveWindows } from "./naive-windows.ts";
 import { clockOf, type Stream } from "./stream.ts";

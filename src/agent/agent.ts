@@ -274,6 +274,7 @@ export class Agent implements AgentView {
   }
 
   #state(reasons: readonly string[]): AgentState {
+    if (this.#parts.loop.failed) return "failed";
     if (this.#closing !== undefined) return "stopping";
     return reasons.length > 0 ? "degraded" : "running";
   }

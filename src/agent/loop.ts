@@ -69,6 +69,7 @@ export class Loop {
   #turning: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
   #stopping = false;
+  #failed = false;
   #applied: Position;
   #checkpointed: Position;
   #checkpointAt: number;
@@ -97,6 +98,11 @@ export class Loop {
   /** Whoever acknowledges registers here before the first message. */
   register(gate: Gate): void {
     this.#gates.push(gate);
+  }
+
+  /** It cannot go on; its agent is to be closed and started again. */
+  get failed(): boolean {
+    return this.#failed;
   }
 
   get counters(): {
@@ -214,7 +220,7 @@ export class Loop {
         this.#trouble = { code: fault.code, message: fault.message };
         if (fault.code !== "DISK_FULL" || this.#stopping) {
           for (const gate of this.#gates) gate.abandon();
-          this.#options.onFailed(fault);
+          this.#fail(fault);
           return undefined;
         }
         // The frame was refused whole: senders wait unacknowledged, a checkpoint may free the log.
@@ -283,7 +289,13 @@ export class Loop {
   /** Nothing is lost with it: the log has everything, and the next start applies it again. */
   #commitFailed(fault: Fault): void {
     this.#commitTrouble = { code: fault.code, message: fault.message };
-    if (fault.code !== "OUTBOX_FULL" || !this.#stopping) this.#options.onFailed(fault);
+    if (fault.code !== "OUTBOX_FULL" || !this.#stopping) this.#fail(fault);
+  }
+
+  #fail(fault: Fault): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#options.onFailed(fault);
   }
 
   async #commitNow(options: { readonly checkpoint: boolean }): Promise<void> {

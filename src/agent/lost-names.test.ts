@@ -6,7 +6,10 @@ import type { Definition, Frame } from "../core/frame.ts";
 import { deviceId, millis, seriesId, sourceId } from "../core/units.ts";
 import { defineLostNames } from "./lost-names.ts";
 
-function frameOf(definitions: readonly Definition[], rows: readonly [number, number, number][]): Frame {
+function frameOf(
+  definitions: readonly Definition[],
+  rows: readonly [number, number, number][],
+): Frame {
   const batch = createBatch(Math.max(1, rows.length));
   for (const [series, value, kind] of rows) {
     batch.series[batch.rows] = series;
@@ -34,7 +37,10 @@ test("readings of a series whose definition was lost get a series that says so",
   assert.equal(catalog.seriesCount, 3);
   assert.equal(catalog.symbolCount, 8);
   assert.equal(catalog.series(seriesId(2)).metric, "lost-2");
-  assert.deepEqual(new Set(lost.map(({ kind }) => kind)), new Set(["source", "device", "series", "symbol"]));
+  assert.deepEqual(
+    new Set(lost.map(({ kind }) => kind)),
+    new Set(["source", "device", "series", "symbol"]),
+  );
 });
 
 test("later definitions keep their ids behind lost ones", () => {

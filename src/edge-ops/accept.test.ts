@@ -17,7 +17,7 @@ import {
   type Reading,
   RecordingSink,
   specOf,
-} from "./testing.ts";
+} from "../../test/support/dataflow.ts";
 import { DeviceWatermarks } from "./watermarks.ts";
 
 /** Readings of the only source after all frames. */

@@ -19,7 +19,7 @@ import {
   RecordingSink,
   specOf,
   tumbling,
-} from "./testing.ts";
+} from "../../test/support/dataflow.ts";
 
 const DEVICES = 3;
 const METRICS = 2;

@@ -5,7 +5,7 @@ import { Catalog } from "../core/catalog.ts";
 import { millis } from "../core/units.ts";
 import { KeyWatermarks } from "./key-watermark.ts";
 import { UNKNOWN } from "./operator-options.ts";
-import { definitionsOf } from "./testing.ts";
+import { definitionsOf } from "../../test/support/dataflow.ts";
 
 const DEVICES = 4;
 const METRICS = 3;

@@ -75,7 +75,10 @@ class World {
   /** Whether `work` was done before the power went. What was done was seen: an acknowledgement counts. */
   async does(work: Promise<unknown>): Promise<boolean> {
     const { clock, kv } = await this.running();
-    const done = await this.#until(work.then(() => true), clock);
+    const done = await this.#until(
+      work.then(() => true),
+      clock,
+    );
     if (this.disk.isDown) this.#cut(kv);
     return done === true;
   }
@@ -112,7 +115,9 @@ class World {
   }
 }
 
-test(`no reading is lost or counted twice over power cuts at any disk call, ${SEEDS} seeds`, { timeout: 240_000 }, async (t) => {
+test(`no reading is lost or counted twice over power cuts at any disk call, ${SEEDS} seeds`, {
+  timeout: 240_000,
+}, async (t) => {
   const total = { cuts: 0, commits: 0, checkpoints: 0 };
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
     try {
@@ -121,7 +126,9 @@ test(`no reading is lost or counted twice over power cuts at any disk call, ${SE
       total.commits += world.commitsBeforeCuts;
       total.checkpoints += world.checkpointsBeforeCuts;
     } catch (error) {
-      t.diagnostic(`replay with WEIR_TEST_SEEDS=1 WEIR_TEST_SEED=${seed} npm test -- test/simulation`);
+      t.diagnostic(
+        `replay with WEIR_TEST_SEEDS=1 WEIR_TEST_SEED=${seed} npm test -- test/simulation`,
+      );
       throw error;
     }
   }
@@ -184,7 +191,13 @@ const config: Config = {
   mqtt: { host: "127.0.0.1", port: 0, anonymous: true, users: [] },
   http: undefined,
   sources: [
-    { ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"], disorderMs: 500, idleMs: 2_000 },
+    {
+      ...sourceDefaults,
+      name: "plant",
+      topics: ["plant/{line}/{device}/state"],
+      disorderMs: 500,
+      idleMs: 2_000,
+    },
   ],
   pipelines: [
     {

@@ -12,7 +12,7 @@ import type {
   WindowPipelineSpec,
 } from "../../edge-ops/spec.ts";
 import { columnsOf, createAggregates } from "../../edge-ops/windows/aggregate.ts";
-import { type PaneGeometry, paneGeometryOf } from "../../edge-ops/windows/panes.ts";
+import { type PaneGeometry, paneGeometryOf } from "../../edge-ops/windows/pane-geometry.ts";
 import type { Config } from "./config.ts";
 
 export type PipelineEstimate = {

@@ -3,14 +3,8 @@
 import { limits } from "../../core/limits.ts";
 import { EXPOSITION_TYPE, metricsText } from "../metrics.ts";
 import type { AgentView } from "../status.ts";
+import { json, problem, type Reply, text } from "./reply.ts";
 import { statusPage } from "./status-page.ts";
-
-export type Reply = {
-  readonly code: number;
-  readonly type: string;
-  readonly body: string;
-  readonly headers?: Readonly<Record<string, string>>;
-};
 
 export type Route = (view: AgentView, query: URLSearchParams) => Reply;
 
@@ -24,19 +18,6 @@ export const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ["/v1/alerts", (view) => json(200, { alerts: view.recentAlerts() })],
   ["/v1/dead-letters", deadLetters],
 ]);
-
-export function json(code: number, value: unknown): Reply {
-  return { code, type: "application/json; charset=utf-8", body: `${JSON.stringify(value)}\n` };
-}
-
-/** An error as every path gives it: a word for programs, a sentence for people. */
-export function problem(code: number, error: string, message: string): Reply {
-  return json(code, { error, message });
-}
-
-function text(type: string, body: string): Reply {
-  return { code: 200, type, body };
-}
 
 /** Alive: a process that answers turns its loop, unless the loop gave up. */
 function health(view: AgentView): Reply {

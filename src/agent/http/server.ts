@@ -11,7 +11,8 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Fault } from "../../core/faults.ts";
 import type { AgentView } from "../status.ts";
-import { problem, type Reply, routes } from "./routes.ts";
+import { problem, type Reply } from "./reply.ts";
+import { routes } from "./routes.ts";
 
 export const httpBounds = {
   connectionsMax: 64,

@@ -5,7 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
-import type { Reply } from "./routes.ts";
+import type { Reply } from "./reply.ts";
 
 const style = `
 :root { color-scheme: light dark; --line: #8884; --dim: #777; --good: #18794e; --bad: #c62a2f; }

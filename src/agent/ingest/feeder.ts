@@ -42,7 +42,10 @@ export class Feeder implements Gate {
   async settled(): Promise<void> {
     while (this.#open + this.#sealed > 0) await this.#changed.promise;
     if (!this.#abandoned) return;
-    throw new Fault("LOG_POISONED", "the log takes no more: what was fed last may be lost; feed it again");
+    throw new Fault(
+      "LOG_POISONED",
+      "the log takes no more: what was fed last may be lost; feed it again",
+    );
   }
 
   seal(): void {

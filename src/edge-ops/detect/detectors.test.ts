@@ -17,7 +17,7 @@ import {
   loadChunks,
   RecordingSink,
   specOf,
-} from "../testing.ts";
+} from "../../../test/support/dataflow.ts";
 
 const where = { sources: [], metrics: [], tags: {} };
 

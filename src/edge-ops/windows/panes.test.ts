@@ -15,7 +15,7 @@ import {
   RecordingSink,
   specOf,
   tumbling,
-} from "../testing.ts";
+} from "../../../test/support/dataflow.ts";
 import { paneGeometryOf } from "./pane-geometry.ts";
 
 const DEVICES = 3;

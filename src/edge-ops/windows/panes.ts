@@ -53,8 +53,6 @@ import {
 import { CorrectionQueue } from "./correction-queue.ts";
 import type { PaneGeometry } from "./pane-geometry.ts";
 
-export { type PaneGeometry, paneGeometryOf } from "./pane-geometry.ts";
-
 /** One pipeline of tumbling or sliding windows. `panes` says how, see `paneGeometryOf`. */
 export function createPaneWindows(
   options: OperatorOptions<WindowPipelineSpec>,

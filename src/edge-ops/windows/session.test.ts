@@ -14,7 +14,7 @@ import {
   RecordingSink,
   specOf,
   tumbling,
-} from "../testing.ts";
+} from "../../../test/support/dataflow.ts";
 
 const GAP_MS = 1_000;
 const DISORDER_MS = 500;

@@ -138,9 +138,10 @@ export class Front implements Gate, BrokerOwner {
 
   /** A copy of the counters; protocol errors as `protocolError:<reason>`. */
   get status(): Readonly<Record<string, number>> {
-    const faults = Object.entries(this.#faults).map(
-      ([fault, count]): readonly [string, number] => [`protocolError:${fault}`, count],
-    );
+    const faults = Object.entries(this.#faults).map(([fault, count]): readonly [string, number] => [
+      `protocolError:${fault}`,
+      count,
+    ]);
     return {
       ...this.#counters,
       subscriptions: this.#broker.subscriptionCount,

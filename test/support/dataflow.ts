@@ -3,12 +3,19 @@
  * remembers. The catalog is defined by the frames themselves.
  */
 
-import { createBatch, KIND_SEQUENCE, sliceOfBatch } from "../core/batch.ts";
-import type { Definition, Frame } from "../core/frame.ts";
-import type { Sink, Summary } from "../core/record.ts";
-import { deviceId, millis, type Position, position, seriesId, sourceId } from "../core/units.ts";
-import type { Dataflow } from "./dataflow.ts";
-import type { DataflowSpec, SourceSpec, WindowPipelineSpec } from "./spec.ts";
+import { createBatch, KIND_SEQUENCE, sliceOfBatch } from "../../src/core/batch.ts";
+import type { Definition, Frame } from "../../src/core/frame.ts";
+import type { Sink, Summary } from "../../src/core/record.ts";
+import {
+  deviceId,
+  millis,
+  type Position,
+  position,
+  seriesId,
+  sourceId,
+} from "../../src/core/units.ts";
+import type { Dataflow } from "../../src/edge-ops/dataflow.ts";
+import type { DataflowSpec, SourceSpec, WindowPipelineSpec } from "../../src/edge-ops/spec.ts";
 
 export type Reading = {
   readonly series: number;

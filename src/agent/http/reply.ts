@@ -1,0 +1,21 @@
+/** One answer of the HTTP API, before it is sent. */
+
+export type Reply = {
+  readonly code: number;
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+export function json(code: number, value: unknown): Reply {
+  return { code, type: "application/json; charset=utf-8", body: `${JSON.stringify(value)}\n` };
+}
+
+/** An error as every path gives it: a word for programs, a sentence for people. */
+export function problem(code: number, error: string, message: string): Reply {
+  return json(code, { error, message });
+}
+
+export function text(type: string, body: string): Reply {
+  return { code: 200, type, body };
+}
