@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freePort, startAgentProcess } from "../support/agent-process.ts";
 import { Publisher } from "../support/publisher.ts";
 import { requireData } from "../support/require-tool.ts";
+import { fractions } from "../support/seeded-random.ts";
 import {
   latestRevisions,
   readUpstream,
@@ -98,7 +99,7 @@ async function replay(
   run: Run,
   { port, seed }: { readonly port: number; readonly seed: number },
 ): Promise<void> {
-  const random = mulberry32(seed);
+  const random = fractions(seed);
   const order = run.rows
     .map((row, index) => ({ row, rank: index + random() * DISORDER_ROWS }))
     .sort((a, b) => a.rank - b.rank);
@@ -235,15 +236,4 @@ uplinks:
   - file: { directory: ${directory}/out, rotateBytes: 16MiB, rotateAge: 1h }
 commit: { wait: 20ms, interval: 200ms, checkpoint: 5m }
 `;
-}
-
-/** A small seeded generator (Tommy Ettinger's mulberry32), in [0, 1). */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -18,3 +18,9 @@ export function seededRandom(seed: number): Random {
 export function below(random: Random, bound: number): number {
   return random.uint32() % bound;
 }
+
+/** Fractions in [0, 1) from a seed. */
+export function fractions(seed: number): () => number {
+  const random = seededRandom(seed);
+  return () => random.uint32() / 2 ** 32;
+}

@@ -7,7 +7,7 @@
 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { commitDefaults, sourceDefaults } from "../../src/agent/config/config.ts";
+import { boundDefaults, commitDefaults, sourceDefaults } from "../../src/agent/config/config.ts";
 import { systemDisk } from "../../src/agent/doors/disk.ts";
 import { openAgentOnDoors } from "../../src/agent/start.ts";
 import { limits } from "../../src/core/limits.ts";
@@ -48,11 +48,7 @@ const agent = await openAgentOnDoors(
       },
     ],
     commit: commitDefaults,
-    logBytesMax: limits.logBytesMax,
-    duplicateRing: limits.duplicateRing,
-    seriesMax: 10_000,
-    devicesMax: 10_000,
-    keysMax: 10_000,
+    ...boundDefaults,
   },
   {
     disk: stallingDisk(systemDisk),

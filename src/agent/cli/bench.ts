@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/faults.ts";
+import { exitCodes } from "./command.ts";
 
 const bench = fileURLToPath(new URL("../../../bench/main.ts", import.meta.url));
 
@@ -12,9 +13,7 @@ export async function run(args: readonly string[]): Promise<number> {
   if (!existsSync(bench)) {
     throw new Fault("INPUT_INVALID", `the benchmarks are not part of this installation (${bench})`);
   }
-  const [code] = await once(
-    spawn(process.execPath, [bench, ...args], { stdio: "inherit" }),
-    "exit",
-  );
-  return typeof code === "number" ? code : 1;
+  const child = spawn(process.execPath, [bench, ...args], { stdio: "inherit" });
+  await once(child, "exit");
+  return child.exitCode ?? exitCodes.failed;
 }

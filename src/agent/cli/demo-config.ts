@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { limits } from "../../core/limits.ts";
 import type { PipelineSpec, WhereSpec } from "../../edge-ops/spec.ts";
-import { commitDefaults, type Config, sourceDefaults } from "../config/config.ts";
+import { boundDefaults, commitDefaults, type Config, sourceDefaults } from "../config/config.ts";
 
 const everything: WhereSpec = { sources: [], metrics: [], tags: {} };
 
@@ -88,11 +88,7 @@ export function demoConfig(options: DemoOptions): Config {
       },
     ],
     commit: commitDefaults,
-    logBytesMax: limits.logBytesMax,
-    duplicateRing: limits.duplicateRing,
-    seriesMax: 10_000,
-    devicesMax: 10_000,
-    keysMax: 10_000,
+    ...boundDefaults,
   };
 }
 

@@ -138,7 +138,7 @@ function topicOf(template: string, row: Row): string {
         `--topic names the column ${JSON.stringify(column)}, which a row does not have`,
       );
     }
-    return String(value);
+    return typeof value === "string" ? value : JSON.stringify(value);
   });
 }
 

@@ -79,6 +79,18 @@ export const sourceDefaults: typeof receiveDefaults & Omit<SourceSpec, "name"> =
   futureMs: 300_000,
 };
 
+/** Default bounds of memory and disk. */
+export const boundDefaults: Pick<
+  Config,
+  "logBytesMax" | "duplicateRing" | "seriesMax" | "devicesMax" | "keysMax"
+> = {
+  logBytesMax: limits.logBytesMax,
+  duplicateRing: limits.duplicateRing,
+  seriesMax: 10_000,
+  devicesMax: 10_000,
+  keysMax: 10_000,
+};
+
 export const commitDefaults: CommitConfig = {
   waitMs: limits.commitWaitMs,
   rowsEager: limits.commitRowsEager,

@@ -9,7 +9,7 @@
 
 import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
-import { commitDefaults, sourceDefaults } from "./config.ts";
+import { boundDefaults, commitDefaults, sourceDefaults } from "./config.ts";
 import type {
   CommitSection,
   ConfigFile,
@@ -372,16 +372,25 @@ export const commitSchema: v.GenericSchema<unknown, CommitSection> = section(
 const logBytesMin = limits.checkpointLogBytes + 3 * limits.segmentBytes;
 
 const bounds = section("Bounds of memory and disk; what is beyond them is refused and counted.", {
-  series: v.optional(integer("Series.", { min: 1, max: limits.seriesMax }), 10_000),
-  devices: v.optional(integer("Devices.", { min: 1, max: limits.devicesMax }), 10_000),
-  keys: v.optional(integer("Keys of each pipeline.", { min: 1, max: limits.keysMax }), 10_000),
+  series: v.optional(
+    integer("Series.", { min: 1, max: limits.seriesMax }),
+    boundDefaults.seriesMax,
+  ),
+  devices: v.optional(
+    integer("Devices.", { min: 1, max: limits.devicesMax }),
+    boundDefaults.devicesMax,
+  ),
+  keys: v.optional(
+    integer("Keys of each pipeline.", { min: 1, max: limits.keysMax }),
+    boundDefaults.keysMax,
+  ),
   log: v.optional(
     byteSize("The log on disk.", { min: logBytesMin, max: 1_099_511_627_776 }),
-    bytesText(limits.logBytesMax),
+    bytesText(boundDefaults.logBytesMax),
   ),
   duplicateRing: v.optional(
     integer("A resent reading is recognised among so many of its series.", { min: 1, max: 1_024 }),
-    limits.duplicateRing,
+    boundDefaults.duplicateRing,
   ),
 });
 
