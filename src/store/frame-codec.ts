@@ -85,7 +85,9 @@ export function decodeFrame(
 function compress(body: Uint8Array): Uint8Array | undefined {
   if (body.length < COMPRESS_BYTES_MIN || body.length > COMPRESS_BYTES_MAX) return undefined;
   const params = { [zlib.ZSTD_c_compressionLevel]: ZSTD_LEVEL };
-  const compressed = zstdCompressSync(body, { params });
+  // Output comes in one piece; the default piece of 16 KiB would be mostly waste, frame after frame.
+  const chunkSize = Math.max(1_024, body.length >>> 1);
+  const compressed = zstdCompressSync(body, { params, chunkSize });
   return compressed.length <= body.length * (7 / 8) ? compressed : undefined;
 }
 

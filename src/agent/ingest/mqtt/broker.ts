@@ -93,6 +93,9 @@ export async function openBroker(options: {
   readonly topicsMax: number;
 }): Promise<Broker> {
   const { Aedes: Constructor } = await import("aedes");
+  // aedes writes with mqtt-packet, which keeps a Buffer for each of 65,536 packet ids unless told not to.
+  const { default: mqttPacket } = await import("mqtt-packet");
+  mqttPacket.writeToStream.cacheNumbers = false;
   const aedes = new Constructor();
   const broker = new Broker(aedes, options);
   await aedes.listen();
