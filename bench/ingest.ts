@@ -41,6 +41,7 @@ const shapes = {
 /** As weir is started; docs/decisions/0003-memory.md says why. */
 const nodeFlags = ["--max-semi-space-size=2"];
 const SYNC_DELAYS_MS = [10, 100];
+const SEGMENT_STEPS = 25;
 const CLOCK_TICK_US = 10_000;
 
 type ShapeResult = Sample & {
@@ -131,7 +132,9 @@ async function round(
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
   const server = await startServer(bundle, kind, { directory, syncDelayMs });
   try {
-    const load = startLoad({ ...shape, ...options, port: server.port });
+    // The first segment of the log is filled in steps, each of them synced: not what is measured.
+    const warmupMs = options.warmupMs + SEGMENT_STEPS * syncDelayMs;
+    const load = startLoad({ ...shape, ...options, warmupMs, port: server.port });
     await load.event("measuring");
     const before = cpuMicros(server.child);
     const result = (await load.event("done")) as LoadResult;

@@ -31,6 +31,10 @@ import type { Gate } from "./ingest/receiver.ts";
 import type { Outputs } from "./outputs.ts";
 import { Histogram } from "./histogram.ts";
 
+/** A due frame still gathers for this share of what its sync will take, if that is worth a timer. */
+const GATHER_SHARE = 8;
+const GATHER_MS_MIN = 1;
+
 export type LoopParts = {
   readonly clock: Clock;
   readonly intake: Intake;
@@ -66,6 +70,7 @@ export class Loop {
   #cancelCommit: (() => void) | undefined;
   #commitDueAt = Number.POSITIVE_INFINITY;
   #turnSoon = false;
+  #lastAppendMs = 0;
   #turning: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
   #stopping = false;
@@ -144,14 +149,25 @@ export class Loop {
     if (outputs.bytes > limits.pendingOutputBytesMax) return; // the commit will call again
     if (!intake.pendingWork) return this.#scheduleWake();
     const { rowsEager, waitMs } = this.#options.commit;
-    if (intake.pendingRows >= rowsEager || intake.isFull || waitMs === 0) {
-      this.#cancelWait?.();
-      this.#cancelWait = undefined;
-      this.#turnSoon = true;
-      clock.soon(() => this.#startTurn());
-      return;
-    }
-    this.#cancelWait ??= clock.after(waitMs, () => this.#startTurn());
+    const isDue = intake.pendingRows >= rowsEager || waitMs === 0;
+    // Senders that were just acknowledged send again: on a slow disk they are worth a short wait,
+    // or every other sync would be spent on the first few of them.
+    const gatherMs = Math.min(waitMs, this.#lastAppendMs / GATHER_SHARE);
+    if (intake.isFull || (isDue && gatherMs < GATHER_MS_MIN)) this.#startSoon();
+    else if (isDue) this.#startAfter(gatherMs);
+    else if (this.#cancelWait === undefined) this.#startAfter(waitMs);
+  }
+
+  #startSoon(): void {
+    this.#cancelWait?.();
+    this.#cancelWait = undefined;
+    this.#turnSoon = true;
+    this.#parts.clock.soon(() => this.#startTurn());
+  }
+
+  #startAfter(delayMs: number): void {
+    this.#cancelWait?.();
+    this.#cancelWait = this.#parts.clock.after(delayMs, () => this.#startTurn());
   }
 
   /** Nothing is waiting: look at the clock again when an operator would do something with it. */
@@ -197,7 +213,8 @@ export class Loop {
     const at = await this.#append(frame);
     if (at === undefined) return;
     assert(at === this.#applied, "the log continues where the dataflow stands");
-    this.appendMs.record(clock.monotonic() - startedAt);
+    this.#lastAppendMs = clock.monotonic() - startedAt;
+    this.appendMs.record(this.#lastAppendMs);
     for (const gate of this.#gates) gate.release();
     this.#apply(frame, at);
     intake.recycle();
