@@ -13,7 +13,7 @@
 
 import { createServer } from "node:net";
 import { join } from "node:path";
-import type { Disk } from "../src/core/doors.ts";
+import { delayedSync } from "../test/support/delayed-sync.ts";
 
 type WeirOptions = {
   readonly directory: string;
@@ -27,15 +27,15 @@ else await serveAedes();
 
 async function serveWeir(options: WeirOptions): Promise<void> {
   const { openAgentOnDoors } = await import("../src/agent/start.ts");
-  const { commitDefaults, sourceDefaults } = await import("../src/agent/config/config.ts");
+  const { configOf, fileUplinkDefaults, sourceDefaults } = await import(
+    "../src/agent/config/config.ts"
+  );
   const { systemDisk } = await import("../src/agent/doors/disk.ts");
   const { limits } = await import("../src/core/limits.ts");
   const agent = await openAgentOnDoors(
-    {
+    configOf({
       agent: "bench",
       dataDirectory: options.directory,
-      mqtt: { host: "127.0.0.1", port: 0, anonymous: true, users: [] },
-      http: undefined,
       sources: [
         {
           ...sourceDefaults,
@@ -56,23 +56,13 @@ async function serveWeir(options: WeirOptions): Promise<void> {
           allowedLatenessMs: 0,
         },
       ],
-      uplinks: [
-        {
-          kind: "file",
-          directory: join(options.directory, "out"),
-          rotateBytes: limits.uplinkFileBytesMax,
-          rotateMs: 3_600_000,
-        },
-      ],
-      commit: commitDefaults,
-      logBytesMax: limits.logBytesMax,
-      duplicateRing: limits.duplicateRing,
+      uplinks: [{ ...fileUplinkDefaults, directory: join(options.directory, "out") }],
       seriesMax: limits.seriesMax,
       devicesMax: limits.devicesMax,
       keysMax: limits.keysMax,
-    },
+    }),
     {
-      disk: options.syncDelayMs === 0 ? systemDisk : slowDisk(systemDisk, options.syncDelayMs),
+      disk: delayedSync(systemDisk, () => options.syncDelayMs),
       onFailed: (fault) => {
         console.error(fault.message);
         process.exit(1);
@@ -103,25 +93,4 @@ async function serveAedes(): Promise<void> {
 
 function listening(port: number): void {
   process.stdout.write(`${JSON.stringify({ event: "listening", port })}\n`);
-}
-
-/** A disk whose syncs take longer, as a memory card's do. */
-function slowDisk(disk: Disk, delayMs: number): Disk {
-  return {
-    ...disk,
-    async open(path, options) {
-      const file = await disk.open(path, options);
-      return {
-        read: (target, offset) => file.read(target, offset),
-        write: (source, offset) => file.write(source, offset),
-        async sync() {
-          await new Promise((resolve) => setTimeout(resolve, delayMs));
-          await file.sync();
-        },
-        size: () => file.size(),
-        truncate: (size) => file.truncate(size),
-        close: () => file.close(),
-      };
-    },
-  };
 }

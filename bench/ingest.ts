@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { nodeFlags } from "../src/agent/node-flags.ts";
 import type { LoadOptions, LoadResult } from "./load.ts";
 
 export type IngestOptions = {
@@ -38,8 +39,6 @@ const shapes = {
   dense: { connections: 100, window: 200, seriesPerConnection: 100, rate: 0 },
   sparse: { connections: 1_000, window: 1, seriesPerConnection: 1, rate: 0 },
 } as const satisfies Record<string, Shape>;
-/** As weir is started; docs/decisions/0003-memory.md says why. */
-const nodeFlags = ["--max-semi-space-size=2"];
 const SYNC_DELAYS_MS = [10, 100];
 const SEGMENT_STEPS = 25;
 const CLOCK_TICK_US = 10_000;

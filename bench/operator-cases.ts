@@ -11,8 +11,9 @@ import { millis, position, seriesId, sourceId } from "../src/core/units.ts";
 import { createDataflow } from "../src/edge-ops/dataflow.ts";
 import { createEwma } from "../src/edge-ops/detect/ewma.ts";
 import type { Emitter, Operator } from "../src/edge-ops/operator.ts";
-import { type OperatorOptions, PIPELINE_CELLS } from "../src/edge-ops/operator-options.ts";
-import { SeriesKeys } from "../src/edge-ops/pipeline-rows.ts";
+import type { OperatorOptions } from "../src/edge-ops/operator-options.ts";
+import { PIPELINE_CELLS } from "../src/edge-ops/pipeline-counts.ts";
+import { SeriesKeys } from "../src/edge-ops/series-keys.ts";
 import { createFrequency } from "../src/edge-ops/sketch/frequency.ts";
 import type {
   DataflowSpec,
@@ -159,34 +160,35 @@ function subjectOf<Spec extends PipelineSpec>(
 ): Subject {
   const { seriesCount, deviceCount } = catalog;
   const { name: pipeline, where, key } = spec;
-  const dataflow = { seriesMax: seriesCount, devicesMax: deviceCount, keysMax: seriesCount };
-  const rows = new SeriesKeys(catalog, { pipeline, where, key, ...dataflow });
+  const capacity = { seriesMax: seriesCount, devicesMax: deviceCount, keysMax: seriesCount };
+  const keys = new SeriesKeys(catalog, { pipeline, where, key, ...capacity });
   const operator = create({
     spec,
     pipeline,
     catalog,
     counts: new Float64Array(PIPELINE_CELLS),
-    rows,
+    keys,
     devices: { isSeen: () => true, isIdle: () => false, watermarkOf: () => millis(0) },
     disorderMs: 0,
-    dataflow,
+    capacity,
   });
   const sum = new Checksum();
   const emitter: Emitter = {
-    summary: (_at, summary) => sum.addSummary(summary),
-    alert: (_at, alert) => sum.addAlert(alert),
+    at: position(0),
+    summary: (summary) => sum.addSummary(summary),
+    alert: (alert) => sum.addAlert(alert),
   };
   return {
     kind: spec.kind === "frequency" ? "symbol" : "number",
     run() {
       for (const step of steps) {
-        operator.tick(step.at, clockOf(step), emitter);
+        operator.tick(clockOf(step), emitter);
         operator.apply(step, emitter);
       }
     },
     bytes() {
       let total = 0;
-      for (const table of [rows.table, ...operator.tables]) {
+      for (const table of [keys.table, ...operator.tables]) {
         table.encodeDirty((_chunk, bytes) => {
           total += bytes.length;
         });
@@ -194,7 +196,7 @@ function subjectOf<Spec extends PipelineSpec>(
       return total / seriesCount;
     },
     finish() {
-      operator.drain(position(0), emitter);
+      operator.drain(emitter);
       return sum.value;
     },
   };

@@ -1,13 +1,16 @@
 /**
  * The agent: opens what it is made of, in order, and closes it in the opposite order.
  *
- *   state store -> log -> replay -> loop -> drain -> HTTP -> MQTT
+ *   log -> replay -> loop -> drain -> HTTP -> MQTT
  *
  * Listeners open last, so that nobody is acknowledged before recovery is complete; they close first,
- * so that everything received is appended, applied and committed before the stores close.
+ * so that everything received is appended, applied and committed before the log closes. The doors,
+ * the state store among them, are closed by whoever opened them, once `onClosed` is called.
  */
 
+import { relative } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { checksumOf } from "../core/checksum.ts";
 import type { Clock, Disk, Kv, Net, Random } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
@@ -30,6 +33,9 @@ import { type Recovery, recover } from "./recovery.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
 import { version } from "./version.ts";
 
+/** Characters of a folder in a name; it is part of a key of the state store. */
+const FOLDER_NAME_MAX = 120;
+
 export type Doors = {
   readonly clock: Clock;
   readonly random: Random;
@@ -48,7 +54,7 @@ export type AgentOptions = {
   readonly listen: boolean;
   /** The agent cannot go on: close it. Called once. */
   readonly onFailed: (fault: Fault) => void;
-  /** Everything is closed. */
+  /** Everything but the doors is closed. */
   readonly onClosed: () => Promise<void>;
 };
 
@@ -63,7 +69,7 @@ type Parts = {
   readonly clockTrust: ClockTrust;
 };
 
-/** Rejects with a Fault of any of its parts; what was open is closed again. */
+/** Rejects with a Fault of any of its parts; what it opened is closed again. */
 export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { config, doors, logDirectory } = options;
   const { clock, random, disk, kv } = doors;
@@ -74,9 +80,12 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     random,
     logDirectory,
     logBytesMax: config.logBytesMax,
+    configInForce: JSON.stringify(dataflowSpecOf(config)),
     segmentBytes: options.segmentBytes ?? limits.segmentBytes,
     outputs,
   });
+  await using opened = new AsyncDisposableStack();
+  opened.use(recovery.log);
   const { catalog, dataflow, store } = recovery;
   const clockTrust = new ClockTrust(recovery.clock);
   const { seriesMax, devicesMax } = config;
@@ -84,7 +93,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     catalog,
     sources: config.sources,
     clock,
-    limits: { seriesMax, devicesMax },
+    limits: { seriesMax, devicesMax, topicsMax: topicsMaxOf(config) },
   });
   const spec = dataflowSpecOf(config);
   const { generations: _, capacity: __, ...specInForce } = dataflow.spec;
@@ -95,12 +104,12 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     store,
     clock,
     random,
-    uplinks: config.uplinks.map((uplink, index) =>
+    uplinks: config.uplinks.map((uplink) =>
       openFileUplink({
         disk,
         clock,
         directory: uplink.directory,
-        name: index === 0 ? "files" : `files-${index + 1}`,
+        name: fileUplinkName(config, uplink.directory),
         fileBytesMax: uplink.rotateBytes,
         fileAgeMs: uplink.rotateMs,
         get: (key) => store.get(key),
@@ -118,6 +127,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const feeder = new Feeder(intake);
   loop.register(feeder);
   const agent = new Agent({ options, recovery, intake, outputs, loop, drain, feeder, clockTrust });
+  opened.move();
   try {
     if (options.listen) await agent.listen();
   } catch (error) {
@@ -151,6 +161,7 @@ export class Agent implements AgentView {
       listen: { host, port },
       anonymous,
       users: createUsers(users),
+      limits: { topicsMax: topicsMaxOf(config) },
     });
     loop.register(this.#front);
   }
@@ -205,7 +216,6 @@ export class Agent implements AgentView {
     await this.#http?.close();
     await recovery.store.settle();
     await recovery.log.close();
-    await doors.kv.close();
     await options.onClosed();
   }
 
@@ -232,9 +242,9 @@ export class Agent implements AgentView {
       mqtt: {
         host: config.mqtt.host,
         port: this.mqttPort,
-        counters: this.#front === undefined ? {} : { ...this.#front.status },
+        counters: this.#front?.status,
       },
-      intake: { ...intake.counters },
+      intake: intake.counters,
       cardinality: {
         sources: catalog.sourceCount,
         devices: catalog.deviceCount,
@@ -286,6 +296,21 @@ async function drained(drain: Drain, clock: Clock): Promise<void> {
   const cancel = clock.after(limits.drainWaitMs, resolve);
   await Promise.race([drain.idle(), promise]);
   cancel();
+}
+
+/**
+ * Where an uplink stands is kept under its name: another folder is another uplink, but one that
+ * moved with the data directory is the same.
+ */
+function fileUplinkName({ dataDirectory }: Config, directory: string): string {
+  const path = relative(dataDirectory, directory);
+  const isShort = encodeURIComponent(path).length <= FOLDER_NAME_MAX;
+  return `files:${isShort ? path : checksumOf(new TextEncoder().encode(path)).toString(16)}`;
+}
+
+/** A topic is a device's or a series' own: more of them are made up, and not worth remembering. */
+function topicsMaxOf({ seriesMax, devicesMax }: Config): number {
+  return Math.min(limits.topicsMax, seriesMax + devicesMax);
 }
 
 function processMemory(): Status["memory"] {

@@ -13,7 +13,7 @@
  * writer of the log and, with the drain, of the state store.
  */
 
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import type { Catalog } from "../core/catalog.ts";
 import type { Clock } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
@@ -75,6 +75,7 @@ export class Loop {
   #committing: Promise<void> | undefined;
   #stopping = false;
   #failed = false;
+  #commitLost = false;
   #applied: Position;
   #checkpointed: Position;
   #checkpointAt: number;
@@ -96,6 +97,7 @@ export class Loop {
     this.#checkpointed = parts.checkpointed;
     this.#checkpointAt = parts.clock.monotonic() + options.commit.checkpointMs;
     parts.intake.onWork(() => this.#schedule(), { rows: options.commit.rowsEager });
+    void this.#release(this.#checkpointed); // the last life may have ended before it did
     this.#schedule();
     this.#scheduleCommit();
   }
@@ -137,7 +139,7 @@ export class Loop {
     await this.#turning;
     if (this.#trouble === undefined && this.#parts.intake.pendingWork) await this.#turn();
     await this.#committing;
-    if (this.#trouble === undefined) await this.#commit({ checkpoint: true });
+    if (this.#trouble === undefined && !this.#commitLost) await this.#commit({ checkpoint: true });
   }
 
   // --- when -------------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ export class Loop {
   /** Called when the open frame got its first entry, when it is due early, and after every turn. */
   #schedule(): void {
     if (this.#turning !== undefined || this.#turnSoon || this.#stopping) return;
-    const { clock, intake, outputs } = this.#parts;
+    const { intake, outputs } = this.#parts;
     if (outputs.bytes > limits.pendingOutputBytesMax) return; // the commit will call again
     if (!intake.pendingWork) return this.#scheduleWake();
     const { rowsEager, waitMs } = this.#options.commit;
@@ -283,7 +285,7 @@ export class Loop {
 
   #startCommit(): void {
     this.#cancelCommit = undefined;
-    if (this.#committing !== undefined) return;
+    if (this.#committing !== undefined || this.#commitLost) return;
     const checkpoint =
       this.#checkpointWanted || this.#parts.clock.monotonic() >= this.#checkpointAt;
     void this.#commit({ checkpoint });
@@ -292,6 +294,7 @@ export class Loop {
   /** One transaction; afterwards the uplinks know, and a checkpoint has freed the log behind it. */
   #commit(options: { readonly checkpoint: boolean }): Promise<void> {
     assert(this.#committing === undefined, "one commit at a time");
+    assert(!this.#commitLost, "nothing is committed behind outputs that were not");
     this.#committing = this.#commitNow(options)
       .catch((error: unknown) => this.#commitFailed(asFault(error)))
       .finally(() => {
@@ -303,8 +306,12 @@ export class Loop {
     return this.#committing;
   }
 
-  /** Nothing is lost with it: the log has everything, and the next start applies it again. */
+  /**
+   * Nothing is lost with it: the log has everything, and the next start applies it again. But this
+   * process must not commit any more, or emittedThrough would pass outputs that nobody has.
+   */
   #commitFailed(fault: Fault): void {
+    this.#commitLost = true;
     this.#commitTrouble = { code: fault.code, message: fault.message };
     if (fault.code !== "OUTBOX_FULL" || !this.#stopping) this.#fail(fault);
   }
@@ -323,7 +330,10 @@ export class Loop {
       this.#checkpointWanted = false;
       this.#checkpointAt = clock.monotonic() + this.#options.commit.checkpointMs;
     }
-    if (outputs.empty && !checkpoint) return;
+    if (outputs.empty && !checkpoint) {
+      if (options.checkpoint) await this.#release(this.#checkpointed);
+      return;
+    }
     await this.#store({
       through,
       ledger: dataflow.ledger.encode(),
@@ -376,7 +386,13 @@ function checkpointOf(dataflow: Dataflow): Checkpoint {
   return { chunks, tables: dataflow.tables, spec: JSON.stringify(dataflow.spec) };
 }
 
+/** An environment failure as a Fault; a bug goes on as what it is, and ends the process. */
 function asFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
-  throw error;
+  if (error instanceof InvariantError || !(error instanceof Error)) throw error;
+  return new Fault(
+    "DISK_FAILED",
+    `the data directory cannot be written (${error.message}); check the disk, then start weir again`,
+    { cause: error },
+  );
 }

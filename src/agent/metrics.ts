@@ -7,16 +7,16 @@
 import type { LedgerView, PipelineLedger, SourceLedger } from "../edge-ops/ledger.ts";
 import { expositionOf, type Family, histogramSamples, type Sample } from "./exposition.ts";
 import { bucketBoundsMs } from "./histogram.ts";
+import { intakeLevels } from "./ingest/intake.ts";
+import { frontLevels } from "./ingest/mqtt/counters.ts";
 import type { AgentState, Status } from "./status.ts";
-
-export { EXPOSITION_TYPE } from "./exposition.ts";
 
 /** The whole body of an answer. */
 export function metricsText(status: Status, ledger: LedgerView): string {
   return expositionOf([
     ...processFamilies(status),
-    ...namedCounts("weir_mqtt", "MQTT front", status.mqtt.counters),
-    ...namedCounts("weir_intake", "Intake", status.intake),
+    ...frontFamilies(status.mqtt),
+    ...namedCounts({ prefix: "weir_intake", about: "Intake" }, status.intake, intakeLevels),
     ...logFamilies(status),
     ...outputFamilies(status),
     ...uplinkFamilies(status),
@@ -28,7 +28,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
   ]);
 }
 
-const states: readonly AgentState[] = ["starting", "running", "degraded", "stopping", "failed"];
+const states: readonly AgentState[] = ["running", "degraded", "stopping", "failed"];
 
 function processFamilies(status: Status): Family[] {
   const { agent, version, clock, cardinality, memory, startedAt, cpuSeconds } = status;
@@ -53,6 +53,19 @@ function processFamilies(status: Status): Family[] {
     gauge("weir_process_resident_memory_bytes", "Resident memory.", [{ value: memory.rssBytes }]),
     gauge("weir_process_heap_bytes", "JavaScript heap in use.", [{ value: memory.heapUsedBytes }]),
     counter("weir_process_cpu_seconds_total", "CPU time.", [{ value: cpuSeconds }]),
+  ];
+}
+
+function frontFamilies({ counters }: Status["mqtt"]): Family[] {
+  if (counters === undefined) return [];
+  const { protocolErrors, ...counts } = counters;
+  return [
+    ...namedCounts({ prefix: "weir_mqtt", about: "MQTT front" }, counts, frontLevels),
+    counter(
+      "weir_mqtt_protocol_error_total",
+      "Connections closed for what they sent.",
+      Object.entries(protocolErrors).map(([kind, value]) => ({ labels: { kind }, value })),
+    ),
   ];
 }
 
@@ -211,39 +224,20 @@ function pipelineFamilies(pipelines: readonly PipelineLedger[]): Family[] {
   ];
 }
 
-// ---- plain counts by name ----
+// ---- counts by name ----
 
-/** Counts that can fall: they are what there is now. Everything else only grows. */
-const levels = new Set([
-  "connections",
-  "heldBytes",
-  "messagesHeld",
-  "messagesHeldBytes",
-  "outboundBytes",
-  "pendingRows",
-  "slots",
-  "socketsPaused",
-  "splitBytes",
-  "subscriptions",
-  "topics",
-]);
-
-/** One family per count; `name:kind` counts share the family of their name, told apart by a label. */
-function namedCounts(
-  prefix: string,
-  about: string,
-  counts: Readonly<Record<string, number>>,
+/** One family per count: those of `levels` are what there is now, the others only grow. */
+function namedCounts<Name extends string>(
+  { prefix, about }: { readonly prefix: string; readonly about: string },
+  counts: Readonly<Record<Name, number>>,
+  levels: readonly Name[],
 ): Family[] {
-  const byName = Map.groupBy(Object.entries(counts), ([name]) => name.split(":")[0]!);
-  return [...byName].map(([name, entries]) => {
+  const names = new Set<string>(levels);
+  return Object.entries<number>(counts).map(([name, value]) => {
     const words = snakeCase(name);
     const help = `${about}: ${words.replaceAll("_", " ")}`;
-    const samples = entries.map(([full, value]): Sample => {
-      const kind = full.split(":")[1];
-      return kind === undefined ? { value } : { labels: { kind }, value };
-    });
-    if (levels.has(name)) return gauge(`${prefix}_${words}`, `${help} now.`, samples);
-    return counter(`${prefix}_${words}_total`, `${help}.`, samples);
+    if (names.has(name)) return gauge(`${prefix}_${words}`, `${help} now.`, [{ value }]);
+    return counter(`${prefix}_${words}_total`, `${help}.`, [{ value }]);
   });
 }
 

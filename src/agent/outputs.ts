@@ -77,6 +77,8 @@ export class Outputs implements Sink {
   deadLetter(_at: Position, letter: DeadLetter): void {
     if (this.muted) return;
     this.#deadLetters.push(letter);
+    // Only so many are ever kept, the newest: while no commit is possible, no more wait for one.
+    if (this.#deadLetters.length > limits.deadLettersKeptMax) this.#deadLetters.shift();
   }
 
   /** Hands over everything gathered; the receiver owns it. */

@@ -1,20 +1,19 @@
 /**
  * Recovery is the loop's own code: read the newest checkpoint, replay the log after it. Outputs up
  * to emittedThrough are durable already, so they are muted; when the replay passes that position
- * the ledger must equal the committed one, or the state does not come from this log.
+ * the ledger must equal the committed one, or the state does not come from this log. What another
+ * weir wrote, or another log led to, is refused with what to do: a start by itself would only fail
+ * in the same way again.
  */
 
-import { assert } from "../core/assert.ts";
 import { Catalog } from "../core/catalog.ts";
 import type { Disk, Kv, Random } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
+import type { Definition, Frame } from "../core/frame.ts";
 import { type Millis, type Position, position } from "../core/units.ts";
-import {
-  createDataflow,
-  type Dataflow,
-  type DataflowState,
-  emptySpec,
-} from "../edge-ops/dataflow.ts";
+import { createDataflow, type Dataflow, emptySpec } from "../edge-ops/dataflow.ts";
+import { decodeLedger, differingRow, type Ledger } from "../edge-ops/ledger.ts";
+import { decodeSpec } from "../edge-ops/spec.ts";
 import { type Log, type LogDamage, openLog } from "../store/log.ts";
 import { openStateStore, type Recovered, type StateStore } from "../store/state-store.ts";
 import { defineLostNames } from "./lost-names.ts";
@@ -38,12 +37,19 @@ export type RecoveryOptions = {
   readonly random: Random;
   readonly logDirectory: string;
   readonly logBytesMax: number;
+  /** JSON of the DataflowSpec of today's configuration, for a log that lost its own. */
+  readonly configInForce: string;
   readonly segmentBytes: number;
   readonly outputs: Outputs;
 };
 
+/**
+ * The log is the caller's to close. Faults: STATE_MISMATCH, FORMAT_TOO_NEW, FORMAT_UNKNOWN, those of
+ * the log and of the state store; the log is then closed again.
+ */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
   const { store, recovered } = await openStateStore(options.kv);
+  await using opened = new AsyncDisposableStack();
   const { log, damage } = await openLog(options.disk, {
     directory: options.logDirectory,
     segmentBytes: options.segmentBytes,
@@ -52,23 +58,25 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     // What was emitted was in the log: where its end is gone, its positions are not given again.
     endMin: recovered.emitted?.through ?? position(0),
   });
+  opened.use(log);
   const catalog = new Catalog();
   for (const definition of recovered.definitions) catalog.define(definition);
   const dataflow = restoreDataflow(catalog, recovered);
   const from = recovered.checkpoint?.at ?? position(0);
   const replay = await replayLog({ log, catalog, dataflow, recovered, from, damage, options });
+  opened.move();
   return { catalog, dataflow, log, store, checkpointed: from, damage, ...replay };
 }
 
 function restoreDataflow(catalog: Catalog, recovered: Recovered): Dataflow {
   const { checkpoint } = recovered;
   if (checkpoint === undefined) return createDataflow(emptySpec, catalog);
-  const dataflow = createDataflow(JSON.parse(checkpoint.spec) as DataflowState, catalog);
+  const dataflow = createDataflow(decodeSpec(checkpoint.spec), catalog);
   for (const { table, chunk, bytes } of checkpoint.chunks()) {
     if (!dataflow.load(table, chunk, bytes)) {
       throw new Fault(
-        "FORMAT_TOO_NEW",
-        `the saved state of ${table} was written by another version of weir; start that version, or start with a fresh data directory`,
+        "FORMAT_UNKNOWN",
+        `the saved state of ${table} has a layout that this weir does not know; start the version that wrote it, or start with a fresh data directory`,
         { facts: { table, chunk } },
       );
     }
@@ -84,7 +92,7 @@ async function replayLog({
   recovered,
   from,
   damage,
-  options: { outputs },
+  options: { outputs, configInForce },
 }: {
   readonly log: Log;
   readonly catalog: Catalog;
@@ -95,24 +103,60 @@ async function replayLog({
   readonly options: RecoveryOptions;
 }): Promise<Pick<Recovery, "applied" | "clock" | "replayed">> {
   const emittedThrough = recovered.emitted?.through ?? position(0);
+  const config: Definition = recovered.definitions.findLast(({ kind }) => kind === "config") ?? {
+    kind: "config",
+    json: configInForce,
+  };
   let clock: Millis | undefined;
   const replayed = { frames: 0, rows: 0 };
-  await log.read(from, (frame, at) => {
+  await log.read(log.start, (found, at) => {
+    if (found.clockTrusted) clock = found.clock;
+    if (at < from) return; // behind the checkpoint only its clock is of use
+    const frame = damage.lostPositions > 0 ? mended(found, { catalog, dataflow, config }) : found;
     outputs.muted = at < emittedThrough;
-    if (damage.lostPositions > 0) outputs.define(defineLostNames(catalog, frame));
     outputs.define(frame.definitions);
     dataflow.apply(frame, at, outputs);
     const end = position(at + frame.batch.rows + 1);
     if (end === emittedThrough && recovered.emitted !== undefined && damage.lostPositions === 0) {
-      assert(
-        dataflow.ledger.equals(recovered.emitted.ledger),
-        "the ledger after replay equals the committed one",
-      );
+      checkLedger(dataflow.ledger, recovered.emitted.ledger);
     }
-    if (frame.clockTrusted) clock = frame.clock;
     replayed.frames += 1;
     replayed.rows += frame.batch.rows;
   });
   outputs.muted = false;
   return { applied: log.end, clock, replayed };
+}
+
+/**
+ * The frame with what a damaged one before it may have said: names for ids that nobody defined, and
+ * a configuration where there is none, the last one known to have been in force.
+ */
+function mended(
+  frame: Frame,
+  {
+    catalog,
+    dataflow,
+    config,
+  }: {
+    readonly catalog: Catalog;
+    readonly dataflow: Dataflow;
+    readonly config: Definition;
+  },
+): Frame {
+  const names = defineLostNames(catalog, frame);
+  const isConfigured =
+    dataflow.spec.sources.length > 0 || frame.definitions.some(({ kind }) => kind === "config");
+  const definitions = [...(isConfigured ? [] : [config]), ...names, ...frame.definitions];
+  return { ...frame, definitions };
+}
+
+function checkLedger(ledger: Ledger, committed: Uint8Array): void {
+  if (ledger.equals(committed)) return;
+  const view = decodeLedger(committed);
+  const row = (view && differingRow(ledger.view(), view)) ?? "the format of the committed one";
+  throw new Fault(
+    "STATE_MISMATCH",
+    `the ledger after replay is not the one that was committed: it differs in ${row}; start the version of weir that ran last, restore log and state store together from one backup, or start with a fresh data directory`,
+    { facts: { row } },
+  );
 }

@@ -21,7 +21,10 @@ export function dataPaths(dataDirectory: string): { readonly log: string; readon
   return { log: join(dataDirectory, "log"), state: join(dataDirectory, "state.mdb") };
 }
 
-/** Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE, PORT_IN_USE, LISTENER_NOT_SECURED, LOG_*, STORE_FAILED. */
+/**
+ * Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE, PORT_IN_USE, ADDRESS_UNAVAILABLE,
+ * LISTENER_NOT_SECURED, and those of `recover`; what was opened is closed again.
+ */
 export async function startAgent(config: Config, options: StartOptions): Promise<Agent> {
   return await openAgentOnDoors(config, { ...options, disk: systemDisk });
 }
@@ -42,13 +45,15 @@ export async function openAgentOnDoors(
   const uplinks = config.uplinks.map((uplink) => uplink.directory);
   await makeDataDirectory([config.dataDirectory, paths.log, ...uplinks]);
   const { disk } = options;
-  const unlock = await lockDirectory(config.dataDirectory);
+  const opened = new AsyncDisposableStack();
   try {
+    opened.defer(await lockDirectory(config.dataDirectory));
     const kv = openKvLmdb({
       path: paths.state,
       bytesMax: limits.kvBytesMax,
       freeBytes: () => disk.freeBytes(config.dataDirectory),
     });
+    opened.defer(() => kv.close());
     await disk.syncDirectory(config.dataDirectory);
     return await openAgent({
       config,
@@ -62,10 +67,10 @@ export async function openAgentOnDoors(
       logDirectory: paths.log,
       listen: options.listen ?? true,
       onFailed: options.onFailed,
-      onClosed: unlock,
+      onClosed: () => opened.disposeAsync(),
     });
   } catch (error) {
-    await unlock();
+    await opened.disposeAsync();
     throw error;
   }
 }

@@ -6,8 +6,10 @@
 import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
+import type { IntakeCounters } from "./ingest/intake.ts";
+import type { FrontStatus } from "./ingest/mqtt/counters.ts";
 
-export type AgentState = "starting" | "running" | "degraded" | "stopping" | "failed";
+export type AgentState = "running" | "degraded" | "stopping" | "failed";
 
 export type Status = {
   readonly agent: string;
@@ -21,9 +23,10 @@ export type Status = {
   readonly mqtt: {
     readonly host: string;
     readonly port: number;
-    readonly counters: Readonly<Record<string, number>>;
+    /** undefined while it does not listen. */
+    readonly counters: FrontStatus | undefined;
   };
-  readonly intake: Readonly<Record<string, number>>;
+  readonly intake: IntakeCounters;
   readonly cardinality: {
     readonly sources: number;
     readonly devices: number;

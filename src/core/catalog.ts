@@ -26,6 +26,11 @@ export function nameOfTags(tags: Tags): string {
   return tags.map(([name, value]) => `${name}=${plainOrQuoted(value)}`).join(",");
 }
 
+/** A copy in the order of the names, by UTF-16 code units: the one order tags are kept in. */
+export function sortedTags(tags: Tags): Tags {
+  return tags.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
 /** `temperature{device=p1,line=a}`: measurement and tags. */
 export function nameOfSeries(metric: string, tags: Tags): string {
   return `${plainOrQuoted(metric)}{${nameOfTags(tags)}}`;

@@ -102,6 +102,8 @@ export interface NetSocket {
 export interface NetListener {
   readonly host: string;
   readonly port: number;
+  /** Peers that could not be accepted so far (no file descriptor left); they try again. */
+  readonly acceptErrors: number;
   /** Stops accepting; sockets that are open stay open. */
   close(): Promise<void>;
 }

@@ -16,6 +16,8 @@ export type FaultCode =
   | "STORE_FAILED"
   | "OUTBOX_FULL"
   | "FORMAT_TOO_NEW"
+  | "FORMAT_UNKNOWN"
+  | "STATE_MISMATCH"
   | "LISTENER_NOT_SECURED"
   | "INPUT_INVALID"
   | "AGENT_UNREACHABLE";
@@ -38,4 +40,13 @@ export class Fault extends Error {
     this.code = code;
     this.facts = options.facts ?? {};
   }
+}
+
+/**
+ * Whether the environment failed: a Fault, or the code of a system call (ENOSPC, EIO, ...). Anything
+ * else, Node's own ERR_* among it, is a bug: whoever caught it throws it on.
+ */
+export function isEnvironmental(error: unknown): error is Error & { readonly code: string } {
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  return typeof error.code === "string" && !error.code.startsWith("ERR_");
 }

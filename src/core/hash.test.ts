@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { HASH_SEED_HIGH, HASH_SEED_LOW, hash32, hashOfPair, hashOfText } from "./hash.ts";
+import { hashOfPair, hashOfText, murmur32 } from "./hash.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
+const hash32 = (bytes: Uint8Array, seed: number) => murmur32(bytes, 0, bytes.length, seed);
 
 test("the published MurmurHash3 x86_32 vectors of bytes hold", () => {
   const vectors: [bytes: number[], seed: number, expected: number][] = [
@@ -54,13 +55,23 @@ test("SMHasher's verification value of the function is met", () => {
   assert.equal(hash32(new Uint8Array(hashes.buffer), 0), 0xb0f57ee3);
 });
 
+test("a hash sees only its part of the bytes", () => {
+  fc.assert(
+    fc.property(fc.uint8Array(), fc.nat(), fc.nat(), (bytes, a, b) => {
+      const start = a % (bytes.length + 1);
+      const end = start + (b % (bytes.length - start + 1));
+      assert.equal(murmur32(bytes, start, end, 7), hash32(bytes.slice(start, end), 7));
+    }),
+  );
+});
+
 test("a text hashes as its UTF-8 bytes under the two seeds", () => {
   fc.assert(
     fc.property(fc.string({ unit: "grapheme" }), (text) => {
       const bytes = bytesOf(text);
       assert.deepEqual(hashOfText(text), {
-        low: hash32(bytes, HASH_SEED_LOW),
-        high: hash32(bytes, HASH_SEED_HIGH),
+        low: hash32(bytes, 0x9747b28c),
+        high: hash32(bytes, 0x5082edee),
       });
     }),
   );

@@ -8,10 +8,8 @@
  * must stay harmless when they do.
  */
 
-/** Seed of the low half. */
-export const HASH_SEED_LOW = 0x9747b28c;
-/** Seed of the high half. */
-export const HASH_SEED_HIGH = 0x5082edee;
+const SEED_LOW = 0x9747b28c;
+const SEED_HIGH = 0x5082edee;
 
 /** Both halves of a hash, unsigned 32 bits each. */
 export type Hash = { readonly low: number; readonly high: number };
@@ -19,19 +17,23 @@ export type Hash = { readonly low: number; readonly high: number };
 /** The hash of a text's UTF-8 bytes; lone surrogates count as U+FFFD. */
 export function hashOfText(text: string): Hash {
   const bytes = utf8.encode(text);
-  return { low: hash32(bytes, HASH_SEED_LOW), high: hash32(bytes, HASH_SEED_HIGH) };
+  return {
+    low: murmur32(bytes, 0, bytes.length, SEED_LOW),
+    high: murmur32(bytes, 0, bytes.length, SEED_HIGH),
+  };
 }
 
-/** MurmurHash3 x86_32 of all of `bytes`; unsigned 32 bits. */
-export function hash32(bytes: Uint8Array, seed: number): number {
-  const blocksEnd = bytes.length & ~3;
+/** MurmurHash3 x86_32 of `bytes[start, end)`; unsigned 32 bits. Allocates nothing. */
+export function murmur32(bytes: Uint8Array, start: number, end: number, seed: number): number {
   let h = seed;
-  for (let i = 0; i < blocksEnd; i += 4) {
+  let i = start;
+  for (; i + 4 <= end; i += 4) {
     const block = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
     h = withBlock(h, block);
   }
-  if (blocksEnd < bytes.length) h ^= scramble(tailOf(bytes, blocksEnd));
-  return finish(h ^ bytes.length);
+  let tail = 0;
+  for (let shift = 0; i < end; i++, shift += 8) tail |= bytes[i]! << shift;
+  return finish(h ^ scramble(tail) ^ (end - start));
 }
 
 /**
@@ -52,13 +54,6 @@ function withBlock(h: number, block: number): number {
 function scramble(block: number): number {
   const k = Math.imul(block, 0xcc9e2d51);
   return Math.imul((k << 15) | (k >>> 17), 0x1b873593);
-}
-
-/** The last one to three bytes, little-endian. */
-function tailOf(bytes: Uint8Array, from: number): number {
-  let tail = 0;
-  for (let i = bytes.length - 1; i >= from; i--) tail = (tail << 8) | bytes[i]!;
-  return tail;
 }
 
 function finish(h: number): number {

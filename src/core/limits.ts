@@ -26,6 +26,8 @@ const bounds = {
   outboundBytesMax: 67_108_864, // 64 MiB
   /** QoS 1 messages of one batch over all connections; beyond, they wait for the next. */
   inFlightMax: 262_144,
+  /** A split packet up to here is kept whatever all connections together keep. */
+  splitBytesFree: 4_096, // 4 KiB
   connectWaitMs: 10_000,
   /** A CONNECT, its will included: what a client costs before it is known. */
   connectBytesMax: 16_384, // 16 KiB
@@ -47,8 +49,17 @@ const bounds = {
   /** Topics whose parse is remembered; further ones are parsed each time. */
   topicsMax: 131_072,
   topicBytesMax: 1_024,
+  /** Room for remembered topics is reserved for this length; longer ones fill it sooner. */
+  topicBytesAverage: 128,
+  /** Parses lent when no more are remembered: far more than callers hold at a time. */
+  topicsLentMax: 4_096,
   /** Fields of all topics that are remembered for the scanners; messages with others are parsed. */
   slotsMax: 524_288,
+  /** Slots of all layouts that topics share; topics with others have their own. */
+  slotsSharedMax: 65_536,
+  /** Different fields of slots, and the bytes of one; others are always parsed. */
+  slotKeysMax: 65_536,
+  slotKeyBytesMax: 64,
 
   // cardinality: ids are never reused, so these bound memory for good
   sourcesMax: 64,
@@ -89,6 +100,13 @@ const bounds = {
   sessionsPerKeyMax: 16,
   /** Alerts of one pipeline in a second of the gateway clock; what goes beyond is counted. */
   alertsPerSecondMax: 1_024,
+  /** A chart that is out of control for so many readings learns its baseline anew. */
+  outOfControlReadingsMax: 600,
+  /** Rows of a Count-Min sketch, and counters per row; the latter a power of two. */
+  sketchDepthMax: 16,
+  sketchWidthMax: 1_048_576, // 4 MiB a row
+  /** Symbols one pipeline reports as heavy per period; further ones are counted as suppressed. */
+  heavyItemsMax: 16_384,
   /** The clock is looked at by operators at most this often. */
   tickMs: 100,
   /** Corrections of one window are gathered for this long. */
@@ -98,7 +116,7 @@ const bounds = {
   /** Panes a key has beyond window, disorder and lateness: how far its devices may be apart. */
   paneSlack: 4,
   /** Panes of all keys of one pipeline; keys beyond what they hold are refused. */
-  panesMax: 16_777_216, // 16 MiB
+  panesMax: 16_777_216,
 
   // commit
   commitIntervalMs: 1_000,
@@ -134,6 +152,26 @@ const bounds = {
   /** Waits between two tries of an uplink: doubled from the first to the last, with jitter. */
   uplinkRetryMsMin: 500,
   uplinkRetryMsMax: 60_000,
+
+  // configuration
+  configCharactersMax: 1_048_576,
+  configDepthMax: 32,
+  /** A file whose content is put in for `${file:...}`. */
+  secretCharactersMax: 65_536,
+
+  // HTTP
+  httpConnectionsMax: 64,
+  httpRequestsPerConnectionMax: 10_000,
+  httpTargetCharactersMax: 1_024,
+  httpHeadersMax: 64,
+  httpHeaderBytesMax: 8_192, // 8 KiB
+  /** A request must have come whole by then. */
+  httpRequestWaitMs: 10_000,
+  httpHeadersWaitMs: 5_000,
+  /** An idle connection is kept so long for the next request. */
+  httpKeepAliveMs: 5_000,
+  /** A client that takes nothing for so long is closed. */
+  httpSilenceMs: 15_000,
 };
 
 /** The names of all bounds; every value is a whole number in the unit its name says. */
@@ -173,3 +211,6 @@ assert(
   limits.outboxBlockBytesMax <= limits.uplinkBatchBytesMax,
   "a block of the outbox fits into one delivery",
 );
+assert(limits.slotKeyBytesMax <= limits.metricBytesMax, "a field of a slot can be a metric's name");
+assert(limits.splitBytesFree < limits.heldBytesMax, "what is always kept is less than all that is");
+assert(limits.httpHeadersWaitMs <= limits.httpRequestWaitMs, "headers come before the whole");

@@ -10,8 +10,8 @@
 
 import { limits } from "../core/limits.ts";
 import type { Millis } from "../core/units.ts";
-import { COUNT_ALERTS, COUNT_SUPPRESSED, type PipelineCounts } from "./operator-options.ts";
-import { StateTable } from "./state-table.ts";
+import { COUNT_ALERTS, COUNT_SUPPRESSED, type PipelineCounts } from "./pipeline-counts.ts";
+import { cellTable, type StateTable } from "./state-table.ts";
 
 export type AlertBudget = {
   readonly table: StateTable;
@@ -26,14 +26,7 @@ const SECOND_MS = 1_000;
 /** `pipeline` names the state table: `<pipeline>/alerts`. */
 export function createAlertBudget(pipeline: string): AlertBudget {
   const cells = new Float64Array(2);
-  const table = new StateTable({
-    name: `${pipeline}/alerts`,
-    version: 1,
-    rowsMax: 1,
-    rowsPerChunk: 1,
-    columns: [{ cells, stride: 2 }],
-  });
-  return { table, cells };
+  return { table: cellTable(`${pipeline}/alerts`, cells), cells };
 }
 
 /** Whether one more alert may leave; counts it as an alert or as suppressed. */

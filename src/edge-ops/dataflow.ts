@@ -14,7 +14,6 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
-import { assert } from "../core/assert.ts";
 import { createBatch } from "../core/batch.ts";
 import type { Catalog } from "../core/catalog.ts";
 import type { Frame } from "../core/frame.ts";
@@ -26,27 +25,19 @@ import { DuplicateRing } from "./duplicates.ts";
 import { Emissions } from "./emissions.ts";
 import { GatewayClock } from "./gateway-clock.ts";
 import { Ledger } from "./ledger.ts";
-import { COUNT_ACCEPTED } from "./operator-options.ts";
+import type { Capacity } from "./operator-options.ts";
 import { Origins } from "./origins.ts";
 import {
   adoptPipeline,
-  type Capacity,
   createPipeline,
   type Pipeline,
   restorePipeline,
   shapeOf,
 } from "./pipeline.ts";
-import type { DataflowSpec, PipelineSpec } from "./spec.ts";
+import { COUNT_ACCEPTED } from "./pipeline-counts.ts";
+import { type DataflowSpec, type DataflowState, decodeSpec, type PipelineSpec } from "./spec.ts";
 import type { StateTable } from "./state-table.ts";
 import { DeviceWatermarks } from "./watermarks.ts";
-
-/** A specification with what must be kept beside the chunks of a checkpoint, as JSON. */
-export type DataflowState = DataflowSpec & {
-  /** How many definitions each pipeline name has had. */
-  readonly generations?: Readonly<Record<string, number>>;
-  /** Room of the tables: it never shrinks. */
-  readonly capacity?: Capacity;
-};
 
 /** Before the first configuration of a log. */
 export const emptySpec: DataflowSpec = {
@@ -118,14 +109,14 @@ export class Dataflow {
     return this.#tables().map(({ name }) => name);
   }
 
-  /** Applies the frame at its position; row i is at `at + 1 + i`. Outputs reach the sink in order. */
+  /**
+   * Applies the frame at its position; row i is at `at + 1 + i`. Outputs reach the sink in order.
+   * Faults, on replay: FORMAT_TOO_NEW, FORMAT_UNKNOWN for a specification of another weir.
+   */
   apply(frame: Frame, at: Position, sink: Sink): void {
     for (const definition of frame.definitions) {
       this.#catalog.define(definition);
-      if (definition.kind !== "config") continue;
-      // Written by this agent and checked by the log: what is in a frame is a DataflowSpec.
-      const spec = JSON.parse(definition.json) as DataflowSpec;
-      this.#applySpec(spec, at);
+      if (definition.kind === "config") this.#applySpec(decodeSpec(definition.json), at);
     }
     this.#stage.origins.follow();
     for (const counts of frame.counts) this.ledger.countMessages(counts);
@@ -165,11 +156,12 @@ export class Dataflow {
     const { watermarks } = this.#stage;
     const { steady } = this.#clock;
     const expiredCount = watermarks.expire(steady);
+    this.#emissions.at = at;
     for (const [rank, { operator, countsTable }] of this.#pipelines.entries()) {
       this.#emissions.from(rank);
-      operator.tick(at, millis(steady), this.#emissions);
+      operator.tick(millis(steady), this.#emissions);
       for (let i = 0; i < expiredCount; i++) {
-        operator.deviceIdle(at, deviceId(watermarks.expired[i]!), this.#emissions);
+        operator.deviceIdle(deviceId(watermarks.expired[i]!), this.#emissions);
       }
       countsTable.touch(0);
     }
@@ -187,7 +179,6 @@ export class Dataflow {
   }
 
   #applySpec(spec: DataflowSpec, at: Position): void {
-    assert(spec.version === 1, "the configuration in the log is of a version this build knows");
     if (isDeepStrictEqual(spec, this.#spec)) return;
     const before = {
       capacity: this.#capacity,
@@ -213,10 +204,11 @@ export class Dataflow {
 
   /** Ends the pipelines that do not go on, and gives the changed names their next generation. */
   #drainChanged(spec: DataflowSpec, at: Position): void {
+    this.#emissions.at = at;
     for (const [rank, pipeline] of this.#pipelines.entries()) {
       if (spec.pipelines.some((next) => this.#continues(pipeline, next, spec))) continue;
       this.#emissions.from(rank);
-      pipeline.operator.drain(at, this.#emissions);
+      pipeline.operator.drain(this.#emissions);
     }
     for (const definition of spec.pipelines) {
       if (this.#pipelines.some((pipeline) => this.#continues(pipeline, definition, spec))) continue;

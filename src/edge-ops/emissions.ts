@@ -5,7 +5,7 @@
  */
 
 import type { Alert, Sink, Summary } from "../core/record.ts";
-import type { Position } from "../core/units.ts";
+import { type Position, position } from "../core/units.ts";
 import type { Emitter } from "./operator.ts";
 
 type Emission = {
@@ -15,6 +15,7 @@ type Emission = {
 };
 
 export class Emissions implements Emitter {
+  at: Position = position(0);
   readonly #gathered: Emission[] = [];
   #rank = 0;
 
@@ -23,12 +24,12 @@ export class Emissions implements Emitter {
     this.#rank = rank;
   }
 
-  summary(at: Position, summary: Summary): void {
-    this.#gathered.push({ at, rank: this.#rank, record: summary });
+  summary(summary: Summary): void {
+    this.#gathered.push({ at: this.at, rank: this.#rank, record: summary });
   }
 
-  alert(at: Position, alert: Alert): void {
-    this.#gathered.push({ at, rank: this.#rank, record: alert });
+  alert(alert: Alert): void {
+    this.#gathered.push({ at: this.at, rank: this.#rank, record: alert });
   }
 
   /** Hands everything over, in order, and is empty again. */

@@ -12,7 +12,7 @@
 
 import { limits } from "../core/limits.ts";
 import type { Millis } from "../core/units.ts";
-import { StateTable } from "./state-table.ts";
+import { cellTable, type StateTable } from "./state-table.ts";
 
 const STEADY = 0;
 const WALL = 1;
@@ -24,13 +24,7 @@ const TRUSTED = 2;
 
 export class GatewayClock {
   readonly #cells = new Float64Array(CELLS);
-  readonly table: StateTable = new StateTable({
-    name: "clock",
-    version: 1,
-    rowsMax: 1,
-    rowsPerChunk: 1,
-    columns: [{ cells: this.#cells, stride: CELLS }],
-  });
+  readonly table: StateTable = cellTable("clock", this.#cells);
 
   /** Milliseconds; starts at the first clock observed. */
   get steady(): number {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Catalog } from "../core/catalog.ts";
 import { millis } from "../core/units.ts";
 import { KeyWatermarks } from "./key-watermark.ts";
-import { UNKNOWN } from "./operator-options.ts";
+import { UNKNOWN } from "./series-keys.ts";
 import { definitionsOf } from "../../test/support/dataflow.ts";
 
 const DEVICES = 4;
@@ -85,13 +85,13 @@ test("a key is where its slowest active device is, and says so when it can close
       const rebuilt = create();
       const isMember = (series: number): boolean =>
         members.get(keyOf(series))?.has(Math.floor(series / METRICS)) ?? false;
-      const rows = {
+      const keys = {
         keyCount: 2,
         keyOf,
         peek: (series: number): number => (isMember(series) ? keyOf(series) : UNKNOWN),
         tagsOf: () => [],
       };
-      rebuilt.restore(catalog, rows, {
+      rebuilt.restore(catalog, keys, {
         isSeen: (device) => watermarks.has(device),
         isIdle: (device) => idle.has(device),
         watermarkOf: (device) => millis(watermarks.get(device)!),
@@ -105,10 +105,6 @@ test("a key is where its slowest active device is, and says so when it can close
 });
 
 function create(): KeyWatermarks {
-  return new KeyWatermarks({
-    bucketMs: BUCKET_MS,
-    seriesMax: DEVICES * METRICS,
-    devicesMax: DEVICES,
-    keysMax: 2,
-  });
+  const capacity = { seriesMax: DEVICES * METRICS, devicesMax: DEVICES, keysMax: 2 };
+  return new KeyWatermarks(capacity, BUCKET_MS);
 }

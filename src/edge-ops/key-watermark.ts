@@ -19,7 +19,9 @@
 
 import type { Catalog } from "../core/catalog.ts";
 import { deviceId, seriesId } from "../core/units.ts";
-import type { DeviceTimes, PipelineRows } from "./operator-options.ts";
+import type { DeviceTimes } from "./device-times.ts";
+import type { Capacity } from "./operator-options.ts";
+import type { KeyIndex } from "./series-keys.ts";
 
 const OUTSIDE = 0;
 const ACTIVE = 1;
@@ -46,14 +48,9 @@ export class KeyWatermarks {
   readonly moved: Uint32Array;
   movedCount = 0;
 
-  constructor(options: {
-    readonly bucketMs: number;
-    readonly seriesMax: number;
-    readonly devicesMax: number;
-    readonly keysMax: number;
-  }) {
-    const { seriesMax, devicesMax, keysMax } = options;
-    this.#bucketMs = options.bucketMs;
+  constructor(capacity: Capacity, bucketMs: number) {
+    const { seriesMax, devicesMax, keysMax } = capacity;
+    this.#bucketMs = bucketMs;
     this.#state = new Uint8Array(devicesMax);
     this.#deviceBucket = new Float64Array(devicesMax);
     this.#crossAt = new Float64Array(devicesMax);
@@ -129,13 +126,13 @@ export class KeyWatermarks {
   }
 
   /** Rebuilds everything from the watermarks and from which series have keys. */
-  restore(catalog: Catalog, rows: PipelineRows, devices: DeviceTimes): void {
+  restore(catalog: Catalog, keys: KeyIndex, devices: DeviceTimes): void {
     this.#state.fill(OUTSIDE, 0, catalog.deviceCount);
     this.#ofDevice.fill(0, 0, catalog.deviceCount);
-    this.#ofKey.fill(0, 0, rows.keyCount);
+    this.#ofKey.fill(0, 0, keys.keyCount);
     this.#nodeCount = 0;
     for (let series = 0; series < catalog.seriesCount; series++) {
-      const key = rows.peek(series);
+      const key = keys.peek(series);
       if (key >= 0) this.join(catalog.series(seriesId(series)).device, key);
     }
     for (let device = 0; device < catalog.deviceCount; device++) {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Catalog } from "../core/catalog.ts";
 import { sourceId } from "../core/units.ts";
 import { decodeLedger, Ledger } from "./ledger.ts";
-import { COUNT_ACCEPTED, COUNT_CLOSED, PIPELINE_CELLS } from "./operator-options.ts";
+import { COUNT_ACCEPTED, COUNT_CLOSED, PIPELINE_CELLS } from "./pipeline-counts.ts";
 
 function ledgerOf(): Ledger {
   const catalog = new Catalog();

@@ -11,12 +11,13 @@
  * that the bytes depend on what was applied and not on what the catalog knows.
  */
 
+import { isDeepStrictEqual } from "node:util";
 import type { Catalog } from "../core/catalog.ts";
 import type { MessageCounts } from "../core/frame.ts";
 import { limits } from "../core/limits.ts";
 import { sourceId } from "../core/units.ts";
-import * as count from "./operator-options.ts";
-import type { PipelineCounts } from "./operator-options.ts";
+import * as count from "./pipeline-counts.ts";
+import type { PipelineCounts } from "./pipeline-counts.ts";
 import { StateTable } from "./state-table.ts";
 
 export const SOURCE_DECODED = 0;
@@ -197,6 +198,22 @@ export function decodeLedger(bytes: Uint8Array): LedgerView | undefined {
   }
   if (offset !== bytes.length) return undefined;
   return viewOf(rows.slice(0, sourceCount), rows.slice(sourceCount));
+}
+
+/** Name of the first row that is not the same in both; undefined where all are. */
+export function differingRow(a: LedgerView, b: LedgerView): string | undefined {
+  const rows = rowsByName(a);
+  const others = rowsByName(b);
+  return [...rows.keys(), ...others.keys()].find(
+    (name) => !isDeepStrictEqual(rows.get(name), others.get(name)),
+  );
+}
+
+function rowsByName(view: LedgerView): ReadonlyMap<string, SourceLedger | PipelineLedger> {
+  return new Map<string, SourceLedger | PipelineLedger>([
+    ...view.sources.map((row) => [`source ${row.source}`, row] as const),
+    ...view.pipelines.map((row) => [`pipeline ${row.pipeline}`, row] as const),
+  ]);
 }
 
 function viewOf(sourceRows: readonly Row[], pipelineRows: readonly Row[]): LedgerView {

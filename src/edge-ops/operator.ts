@@ -26,8 +26,10 @@ export type Step = {
 
 /** Takes what an operator finds; what it gets is put into the order of positions before it leaves. */
 export interface Emitter {
-  summary(at: Position, summary: Summary): void;
-  alert(at: Position, alert: Alert): void;
+  /** Where in the log what follows comes from: set by an operator for each row, else by its caller. */
+  at: Position;
+  summary(summary: Summary): void;
+  alert(alert: Alert): void;
 }
 
 export interface Operator {
@@ -37,13 +39,13 @@ export interface Operator {
   /** The rows of a batch, in order. */
   apply(step: Step, emitter: Emitter): void;
   /** Steady gateway time, see gateway-clock.ts; never goes back. Comes before the rows of the same frame. */
-  tick(at: Position, clock: Millis, emitter: Emitter): void;
+  tick(clock: Millis, emitter: Emitter): void;
   /** The device has been silent for its idle timeout: it no longer holds anything open. */
-  deviceIdle(at: Position, device: DeviceId, emitter: Emitter): void;
+  deviceIdle(device: DeviceId, emitter: Emitter): void;
   /** The earliest clock at which `tick` would do something; Infinity if never. */
   wakeAt(): number;
   /** Emits everything that is open: the pipeline ends here. */
-  drain(at: Position, emitter: Emitter): void;
+  drain(emitter: Emitter): void;
   /** Called once after the tables were loaded from a checkpoint: rebuilds what is derived from them. */
   restore(): void;
 }

@@ -3,31 +3,21 @@
  * the ledger. `createOperator` is the registry of operators: a new one is a file and a case here.
  */
 
-import type { Catalog } from "../core/catalog.ts";
 import { unreachable } from "../core/assert.ts";
+import type { Catalog } from "../core/catalog.ts";
 import { limits } from "../core/limits.ts";
 import { createEwma } from "./detect/ewma.ts";
+import type { DeviceTimes } from "./device-times.ts";
 import type { Operator } from "./operator.ts";
-import {
-  type DeviceTimes,
-  type OperatorOptions,
-  PIPELINE_CELLS,
-  type PipelineCounts,
-} from "./operator-options.ts";
-import { SeriesKeys } from "./pipeline-rows.ts";
+import type { Capacity, OperatorOptions } from "./operator-options.ts";
+import { PIPELINE_CELLS, type PipelineCounts } from "./pipeline-counts.ts";
+import { SeriesKeys } from "./series-keys.ts";
 import { createFrequency } from "./sketch/frequency.ts";
-import type { PipelineSpec, SourceSpec } from "./spec.ts";
-import { StateTable } from "./state-table.ts";
+import { disorderOf, type PipelineSpec, type SourceSpec } from "./spec.ts";
+import { cellTable, type StateTable } from "./state-table.ts";
 import { type PaneGeometry, paneGeometryOf } from "./windows/pane-geometry.ts";
 import { createPaneWindows } from "./windows/panes.ts";
 import { createSessionWindows } from "./windows/session.ts";
-
-/** Room of the tables; more than a table's limit where ids say so. */
-export type Capacity = {
-  readonly seriesMax: number;
-  readonly devicesMax: number;
-  readonly keysMax: number;
-};
 
 export type Pipeline = {
   /** Name in outputs: of the definition, with `@2` and so on after it changed. */
@@ -66,15 +56,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     keysMax: Math.min(options.keysMax, capacity.keysMax),
   });
   const counts = new Float64Array(PIPELINE_CELLS);
-  const countsTable = new StateTable({
-    name: `${name}/counts`,
-    version: 1,
-    rowsMax: 1,
-    rowsPerChunk: 1,
-    columns: [{ cells: counts, stride: PIPELINE_CELLS }],
-  });
+  const countsTable = cellTable(`${name}/counts`, counts);
   const operator = createOperator(
-    { pipeline: name, catalog, counts, rows: keys, devices, disorderMs, dataflow: capacity },
+    { pipeline: name, catalog, counts, keys, devices, disorderMs, capacity },
     spec,
     panes,
   );
@@ -126,22 +110,15 @@ function createOperator(
   }
 }
 
-/** The largest disorder among the sources the pipeline takes. */
-function disorderOf(spec: PipelineSpec, sources: readonly SourceSpec[]): number {
-  const names = spec.where.sources;
-  return sources
-    .filter(({ name }) => names.length === 0 || names.includes(name))
-    .reduce((most, { disorderMs }) => Math.max(most, disorderMs), 0);
-}
-
-function panesOf(spec: PipelineSpec, disorderMs: number): PaneGeometry | undefined {
+/** The panes of the windows that have some. */
+export function panesOf(spec: PipelineSpec, disorderMs: number): PaneGeometry | undefined {
   if (spec.kind !== "window" || spec.window.kind === "session") return undefined;
   const { allowedLatenessMs } = spec;
   return paneGeometryOf(spec.window, { disorderMs, allowedLatenessMs });
 }
 
 /** Many panes per key leave room for fewer keys; what is beyond is refused and counted. */
-function fitPanes(capacity: Capacity, panes: PaneGeometry): Capacity {
+export function fitPanes(capacity: Capacity, panes: PaneGeometry): Capacity {
   const keysMax = Math.min(capacity.keysMax, Math.floor(limits.panesMax / panes.ring));
   return { ...capacity, keysMax };
 }

@@ -3,6 +3,8 @@
  * secrets and no defaults left open. The configuration file is translated into this by the agent.
  */
 
+import { Fault } from "../core/faults.ts";
+
 export type SourceSpec = {
   readonly name: string;
   /** How far behind its newest reading a device may still deliver in order, ms. */
@@ -87,6 +89,14 @@ export type FrequencyPipelineSpec = PipelineBase & {
 
 export type PipelineSpec = WindowPipelineSpec | EwmaPipelineSpec | FrequencyPipelineSpec;
 
+/** The largest disorder among the sources that the pipeline takes, ms. */
+export function disorderOf({ where }: PipelineSpec, sources: readonly SourceSpec[]): number {
+  const taken = sources.filter(
+    ({ name }) => where.sources.length === 0 || where.sources.includes(name),
+  );
+  return Math.max(0, ...taken.map(({ disorderMs }) => disorderMs));
+}
+
 export type DataflowSpec = {
   readonly version: 1;
   readonly sources: readonly SourceSpec[];
@@ -97,3 +107,48 @@ export type DataflowSpec = {
   readonly devicesMax: number;
   readonly keysMax: number;
 };
+
+/** A specification with what must be kept beside the chunks of a checkpoint, as JSON. */
+export type DataflowState = DataflowSpec & {
+  /** How many definitions each pipeline name has had. */
+  readonly generations?: Readonly<Record<string, number>>;
+  /** Room of the tables: it never shrinks. */
+  readonly capacity?: Pick<DataflowSpec, "seriesMax" | "devicesMax" | "keysMax">;
+};
+
+const VERSION = 1;
+
+/**
+ * A specification as a log record or a checkpoint holds it. An agent checked it before it wrote it,
+ * so only its version is to be told. Faults: FORMAT_TOO_NEW, FORMAT_UNKNOWN.
+ */
+export function decodeSpec(json: string): DataflowState {
+  const value = parsed(json);
+  if (isSpec(value)) return value;
+  if (hasVersion(value) && Number(value.version) > VERSION) {
+    throw new Fault(
+      "FORMAT_TOO_NEW",
+      `the configuration in force has version ${String(value.version)}, this weir knows up to ${VERSION}; start the newer weir again`,
+    );
+  }
+  throw new Fault(
+    "FORMAT_UNKNOWN",
+    "the configuration in force is of a version that this weir does not know; start the version that wrote it, or start with a fresh data directory",
+  );
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+function isSpec(value: unknown): value is DataflowState {
+  return hasVersion(value) && value.version === VERSION;
+}
+
+function hasVersion(value: unknown): value is { readonly version: unknown } {
+  return typeof value === "object" && value !== null && "version" in value;
+}

@@ -32,6 +32,17 @@ export type StateTableOptions = {
   readonly columns: readonly Column[];
 };
 
+/** A table of one row, whose columns are these cells. */
+export function cellTable(name: string, ...columns: readonly Cells[]): StateTable {
+  return new StateTable({
+    name,
+    version: 1,
+    rowsMax: 1,
+    rowsPerChunk: 1,
+    columns: columns.map((cells) => ({ cells, stride: cells.length })),
+  });
+}
+
 const HEADER_BYTES = 8;
 assert(new Uint8Array(new Uint16Array([1]).buffer)[0] === 1, "the machine is little-endian");
 
@@ -51,6 +62,13 @@ export class StateTable {
     this.name = options.name;
     this.#options = options;
     this.#dirty = new Uint8Array(Math.ceil(rowsMax / rowsPerChunk));
+  }
+
+  /** What all its rows come to, bytes. */
+  get bytesMax(): number {
+    const { rowsMax, columns } = this.#options;
+    const rowBytes = columns.map(({ cells, stride }) => cells.BYTES_PER_ELEMENT * stride);
+    return rowsMax * rowBytes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** Marks the chunk of `row` as changed since the last checkpoint. */

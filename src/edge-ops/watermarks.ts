@@ -10,7 +10,7 @@
 
 import type { DeviceId, Millis } from "../core/units.ts";
 import { millis } from "../core/units.ts";
-import type { DeviceTimes } from "./operator-options.ts";
+import type { DeviceTimes } from "./device-times.ts";
 import type { Origins } from "./origins.ts";
 import { StateTable } from "./state-table.ts";
 

@@ -91,7 +91,7 @@ function tagsOf(stored: StoredObject): Tags {
   return listOf(stored, "tags").map((tag) => {
     const [name, value] = itemsOf(tag, stored.place);
     if (typeof name !== "string" || typeof value !== "string") {
-      throw damaged(stored.place, "a tag is no pair of texts");
+      throw damaged(stored.place, "a tag must be two strings");
     }
     return [name, value] as const;
   });

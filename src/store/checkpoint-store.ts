@@ -2,7 +2,7 @@
  * The checkpoint in the state store: operator state in chunks, and the record that says which chunks
  * belong to it.
  *
- *   checkpoint             {"at":..,"generation":..,"spec":"..","tables":{"<name>":[[0,7],[9,9]]}}
+ *   checkpoint             {"at":..,"spec":"..","tables":{"<name>":[[0,7],[9,9]]}}
  *   state/<table>/<chunk>  bytes of the chunk
  *
  * `tables` lists the chunks of each table as inclusive ranges, so nothing has to be searched: stale
@@ -39,26 +39,20 @@ export type Checkpoint = {
   readonly tables: readonly string[];
   /** JSON of the DataflowSpec in force. */
   readonly spec: string;
-  /** Another number than the last checkpoint's removes all state that this one does not write. */
-  readonly generation?: number;
 };
 
 export type RecoveredCheckpoint = {
   readonly at: Position;
   readonly spec: string;
-  readonly generation: number;
   readonly tables: readonly string[];
   /** All chunks, each read when it is asked for. Faults: STORE_FAILED where one is missing. */
   chunks(): Iterable<StateChunk>;
 };
 
-/** What the store holds: generation and the chunk numbers of each table. */
-export type CheckpointIndex = {
-  readonly generation: number;
-  readonly tables: ReadonlyMap<string, ReadonlySet<number>>;
-};
+/** What the store holds: the chunk numbers of each table. */
+export type CheckpointIndex = ReadonlyMap<string, ReadonlySet<number>>;
 
-export const emptyIndex: CheckpointIndex = { generation: 0, tables: new Map() };
+export const emptyIndex: CheckpointIndex = new Map();
 
 /** The writes of a checkpoint at `at`, and what the store holds after them. */
 export function checkpointWrites(
@@ -66,29 +60,26 @@ export function checkpointWrites(
   at: Position,
   checkpoint: Checkpoint,
 ): { readonly writes: readonly KvWrite[]; readonly index: CheckpointIndex } {
-  const { chunks, spec, generation = index.generation } = checkpoint;
-  const isKept = generation === index.generation;
+  const { chunks, spec } = checkpoint;
   const tables = new Map<string, Set<number>>();
-  for (const name of checkpoint.tables) {
-    tables.set(name, new Set(isKept ? index.tables.get(name) : []));
-  }
+  for (const name of checkpoint.tables) tables.set(name, new Set(index.get(name)));
   const puts = chunks.map(({ table, chunk, bytes }) => {
     const held = tables.get(table) ?? new Set<number>();
     tables.set(table, held.add(chunk));
     return { key: stateKey(table, chunk), value: bytes };
   });
   const removals: KvWrite[] = [];
-  for (const [table, held] of index.tables) {
+  for (const [table, held] of index) {
     for (const chunk of held) {
       if (tables.get(table)?.has(chunk) === true) continue;
       removals.push({ key: stateKey(table, chunk), value: undefined });
     }
   }
   const ranges = Object.fromEntries([...tables].map(([name, held]) => [name, rangesOf(held)]));
-  const record = encodeJson({ at, generation, spec, tables: ranges });
+  const record = encodeJson({ at, spec, tables: ranges });
   return {
     writes: [...removals, ...puts, { key: checkpointKey, value: record }],
-    index: { generation, tables },
+    index: tables,
   };
 }
 
@@ -99,17 +90,15 @@ export function readCheckpoint(
   const value = kv.get(checkpointKey);
   if (value === undefined) return undefined;
   const stored = decodeJson(value, "the state store's checkpoint");
-  const generation = wholeOf(stored, "generation");
   const listed = objectOf(stored.fields["tables"], `${stored.place}, tables`);
   const tables = new Map(
     Object.keys(listed.fields).map((name) => [name, chunksOf(listOf(listed, name), listed.place)]),
   );
   return {
-    index: { generation, tables },
+    index: tables,
     checkpoint: {
       at: position(wholeOf(stored, "at")),
       spec: textOf(stored, "spec"),
-      generation,
       tables: [...tables.keys()],
       chunks: () => readChunks(kv, tables),
     },
@@ -148,7 +137,7 @@ function chunksOf(ranges: readonly unknown[], place: string): ReadonlySet<number
     const [from, to] = itemsOf(range, place);
     const isRange = Number.isSafeInteger(from) && Number.isSafeInteger(to);
     if (!isRange || Number(to) - Number(from) > chunksMax) {
-      throw damaged(place, "a range of chunks is none");
+      throw damaged(place, "invalid chunk range");
     }
     for (let chunk = Number(from); chunk <= Number(to); chunk++) chunks.add(chunk);
   }

@@ -7,7 +7,7 @@ import { assert } from "../core/assert.ts";
 
 export const kvKeyCharsMax = 200;
 
-/** Format version of everything under these keys, as decimal text. */
+/** Format version of everything under these keys. */
 export const formatKey = "format";
 export const emittedKey = "emitted";
 export const ledgerKey = "ledger";

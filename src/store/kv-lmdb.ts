@@ -130,7 +130,7 @@ class KvLmdb implements Kv {
     if (usedBytes + neededBytes <= bytesMax || makesRoom(writes)) return neededBytes;
     throw new Fault(
       "STORE_FAILED",
-      `the state store ${path} is full: ${usedBytes} of ${bytesMax} bytes are in use; deliver what waits in the outbox, or allow it more`,
+      `the state store ${path} is full: ${usedBytes} of ${bytesMax} bytes are in use; let an uplink take what waits in the outbox, then start weir again`,
       { facts: { path, usedBytes, neededBytes, bytesMax } },
     );
   }
@@ -143,14 +143,18 @@ class KvLmdb implements Kv {
     const { path, freeBytes } = this.#options;
     const free = (await freeBytes?.()) ?? Infinity;
     if (errorNumberOf(cause) === noSpace || free < neededBytes) {
-      return new Fault("DISK_FULL", `no space on the disk of ${path}: free some`, {
-        cause,
-        facts: { path, neededBytes },
-      });
+      return new Fault(
+        "DISK_FULL",
+        `there is no space left on the disk of ${path}; free some space there and the commit is tried again by itself`,
+        {
+          cause,
+          facts: { path, neededBytes },
+        },
+      );
     }
     this.#failure = new Fault(
       "STORE_FAILED",
-      `the state store ${path} could not be written (${messageOf(cause)}); it takes no more until it is reopened`,
+      `the state store ${path} could not be written (${messageOf(cause)}); check the disk, then start weir again`,
       { cause, facts: { path } },
     );
     return this.#failure;

@@ -12,7 +12,7 @@
  */
 
 import type { Disk } from "../core/doors.ts";
-import { Fault } from "../core/faults.ts";
+import { Fault, isEnvironmental } from "../core/faults.ts";
 import { type Position, position } from "../core/units.ts";
 import { endOfFrame, FRAME_HEADER_BYTES, FRAME_MAGIC, frameBytes } from "./frame-header.ts";
 import {
@@ -261,6 +261,7 @@ async function settleTail(scan: Scan, damage: Damage): Promise<boolean> {
     damage.tornBytes += await cutTail(scan);
     await segment.file.sync();
   } catch (cause) {
+    if (!isEnvironmental(cause)) throw cause;
     throw new Fault(
       "DISK_FAILED",
       `could not write to the log segment ${segment.path}; check its disk and that it is writable`,

@@ -8,6 +8,7 @@ import {
   fill,
   newDisk,
   open,
+  optionsOf,
   readAll,
   rejectsWith,
   reopen,
@@ -17,6 +18,7 @@ import {
 } from "../../test/support/log-rig.ts";
 import { Fault } from "../core/faults.ts";
 import { position } from "../core/units.ts";
+import { openLog } from "./log.ts";
 import { SEGMENT_HEADER_BYTES } from "./log-segment.ts";
 
 test("frames of every shape are read back after reopening, at gapless positions", async () => {
@@ -101,6 +103,17 @@ test("a failed sync poisons the log until it is opened again", async () => {
     tags.filter((tag) => tag !== 2),
     [1, 4],
   );
+});
+
+test("a bug in opening or writing is no failed disk: it comes out as it is", async () => {
+  const bug = new TypeError("a bug");
+  const failing = { ...newDisk().mount(), list: () => Promise.reject(bug) };
+  await assert.rejects(openLog(failing, optionsOf(2)), bug);
+  const disk = newDisk();
+  const { log } = await open(disk);
+  await appendNumbered(log, [1]);
+  disk.fate = ({ name }) => (name === "write" ? Promise.reject(bug) : undefined);
+  await assert.rejects(log.append(numberedFrame(2, 10)), bug);
 });
 
 test("a full disk refuses the frame whole, and the log goes on when there is space", async () => {

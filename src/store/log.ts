@@ -16,7 +16,7 @@
 import { assert } from "../core/assert.ts";
 import { ByteWriter } from "../core/bytes.ts";
 import type { Disk, DiskFile, Random } from "../core/doors.ts";
-import { Fault } from "../core/faults.ts";
+import { Fault, isEnvironmental } from "../core/faults.ts";
 import type { Frame } from "../core/frame.ts";
 import { limits } from "../core/limits.ts";
 import { type Position, position } from "../core/units.ts";
@@ -37,7 +37,7 @@ import {
   SEGMENT_HEADER_BYTES,
   type Segment,
 } from "./log-segment.ts";
-import { diskCodeOf, SegmentPool, type Spare } from "./segment-pool.ts";
+import { SegmentPool, type Spare } from "./segment-pool.ts";
 
 export type { LogDamage } from "./log-recovery.ts";
 
@@ -85,10 +85,10 @@ export async function openLog(
     pool.prepareAhead();
     return { log, damage: damageUpTo(end, found, directory) };
   } catch (cause) {
-    if (cause instanceof Fault) throw cause;
+    if (cause instanceof Fault || !isEnvironmental(cause)) throw cause;
     throw new Fault(
       "DISK_FAILED",
-      `could not open the log in ${directory} (${diskCodeOf(cause)}); check that the directory is writable and its disk sound`,
+      `could not open the log in ${directory} (${cause.code}); check that the directory is writable and its disk sound`,
       { cause, facts: { directory } },
     );
   }
@@ -312,6 +312,7 @@ export class Log {
     } catch (cause) {
       this.#failure = cause;
       if (isNew) await closeQuietly(segment.file);
+      if (!isEnvironmental(cause)) throw cause;
       throw new Fault(
         "DISK_FAILED",
         `could not write to the log segment ${segment.path}; check its disk, then start again`,

@@ -25,6 +25,11 @@ const blocksPerRead = 16;
 /** In the order in which an uplink serves them. */
 export const lanes: readonly Lane[] = ["alerts", "summaries"];
 
+/** What `valueOf` gives for each lane, as an object the caller owns. */
+export function byLane<Value>(valueOf: (lane: Lane) => Value): Record<Lane, Value> {
+  return { alerts: valueOf("alerts"), summaries: valueOf("summaries") };
+}
+
 /** Where a lane stands. Bytes are those of blocks as stored, since the beginning. */
 export type LaneSpan = {
   /** Number of the next record. */

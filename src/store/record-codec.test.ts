@@ -167,7 +167,7 @@ test("a key that is used by two pipelines keeps their ids apart", () => {
 
 test("bytes that are no record yield a fault that names place and field", () => {
   const decode = (json: string) => () => decodeRecord(new TextEncoder().encode(json), "file 3");
-  assert.throws(decode("{"), { code: "STORE_FAILED", message: /file 3.*no JSON/ });
+  assert.throws(decode("{"), { code: "STORE_FAILED", message: /file 3.*not valid JSON; restore/ });
   assert.throws(decode('{"v":2}'), { message: /later version/ });
   assert.throws(decode('{"v":1,"kind":"rumour"}'), { message: /kind is rumour/ });
   assert.throws(decode('{"v":1,"kind":"alert","id":"a","agent":"a"}'), { message: /reason/ });

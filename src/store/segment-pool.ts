@@ -14,7 +14,7 @@
 
 import { assert } from "../core/assert.ts";
 import type { Disk, DiskFile } from "../core/doors.ts";
-import { Fault } from "../core/faults.ts";
+import { Fault, isEnvironmental } from "../core/faults.ts";
 import { segmentPath } from "./log-segment.ts";
 
 export type Spare = {
@@ -73,7 +73,8 @@ export class SegmentPool {
     if (this.#spares.length > 0 || this.#preparing || this.#failed || full) return;
     this.#preparing = true;
     void this.#inTurn(async () => this.#spares.push(await this.#prepare()))
-      .catch(() => {
+      .catch((error: unknown) => {
+        if (!isEnvironmental(error)) throw error;
         this.#failed = true;
       })
       .finally(() => {
@@ -206,17 +207,13 @@ async function fillWithZeros(file: DiskFile, bytes: number): Promise<void> {
   assert((await file.size()) >= bytes, "a prepared segment has its size");
 }
 
-/** The Node-style code of a door's rejection. */
-export function diskCodeOf(cause: unknown): string {
-  if (typeof cause !== "object" || cause === null || !("code" in cause)) return "";
-  return String(cause.code);
-}
-
+/** A failed call of the disk as a fault; a bug is thrown on. */
 function faultOf(
   cause: unknown,
   { doing, path }: { readonly doing: string; readonly path: string },
 ): Fault {
-  const code = diskCodeOf(cause);
+  if (!isEnvironmental(cause)) throw cause;
+  const { code } = cause;
   const full = code === "ENOSPC" || code === "EDQUOT";
   return full
     ? new Fault(

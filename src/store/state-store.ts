@@ -31,6 +31,7 @@ import { type DeadLetterSpan, deadLetterWrites, readDeadLetterSpan } from "./dea
 import { emittedKey, formatKey, ledgerKey } from "./kv-key.ts";
 import {
   appendWrites,
+  byLane,
   type Lane,
   lanes,
   type LaneSpan,
@@ -131,14 +132,14 @@ export class StateStore {
     this.#outboxBytesMax = options.outboxBytesMax;
     this.#definitionCount = options.definitionCount;
     this.#checkpoint = options.checkpoint;
-    this.#spans = { alerts: readSpan(kv, "alerts"), summaries: readSpan(kv, "summaries") };
+    this.#spans = byLane((lane) => readSpan(kv, lane));
     this.#deadLetters = readDeadLetterSpan(kv);
   }
 
   get status(): StoreStatus {
     const { first, next } = this.#deadLetters;
     return {
-      outbox: { alerts: this.#laneStatus("alerts"), summaries: this.#laneStatus("summaries") },
+      outbox: byLane((lane) => this.#laneStatus(lane)),
       outboxFull: this.#waiting !== undefined,
       deadLetters: { kept: next - first, total: next },
     };

@@ -21,14 +21,14 @@ export function decodeJson(bytes: Uint8Array, place: string): StoredObject {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw damaged(place, "it is no JSON", cause);
+    throw damaged(place, "it is not valid JSON", cause);
   }
   return objectOf(value, place);
 }
 
 /** `value` as an object with fields. */
 export function objectOf(value: unknown, place: string): StoredObject {
-  if (typeof value !== "object" || value === null) throw damaged(place, "it is no object");
+  if (typeof value !== "object" || value === null) throw damaged(place, "it is not an object");
   return { place, fields: Object.fromEntries(Object.entries(value)) };
 }
 
@@ -36,7 +36,7 @@ export function objectOf(value: unknown, place: string): StoredObject {
 export function wholeOf({ place, fields }: StoredObject, name: string): number {
   const value = fields[name];
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw damaged(place, `${name} is no whole number`);
+  throw damaged(place, `${name} is not a whole number`);
 }
 
 /** A number, or "NaN", "Infinity", "-Infinity", which JSON has no numbers for. */
@@ -44,13 +44,13 @@ export function numberOf({ place, fields }: StoredObject, name: string): number 
   const value = fields[name];
   if (typeof value === "number") return value;
   if (value === "NaN" || value === "Infinity" || value === "-Infinity") return Number(value);
-  throw damaged(place, `${name} is no number`);
+  throw damaged(place, `${name} is not a number`);
 }
 
 export function textOf({ place, fields }: StoredObject, name: string): string {
   const value = fields[name];
   if (typeof value === "string") return value;
-  throw damaged(place, `${name} is no text`);
+  throw damaged(place, `${name} is not a string`);
 }
 
 export function listOf({ place, fields }: StoredObject, name: string): readonly unknown[] {
@@ -60,9 +60,13 @@ export function listOf({ place, fields }: StoredObject, name: string): readonly 
 /** `value` as a list. */
 export function itemsOf(value: unknown, place: string): readonly unknown[] {
   if (Array.isArray(value)) return value;
-  throw damaged(place, "it is no list");
+  throw damaged(place, "it is not a list");
 }
 
 export function damaged(place: string, reason: string, cause?: unknown): Fault {
-  return new Fault("STORE_FAILED", `${place} is damaged: ${reason}`, { cause, facts: { place } });
+  return new Fault(
+    "STORE_FAILED",
+    `${place} is damaged: ${reason}; restore the data directory from a backup, or start with a fresh one`,
+    { cause, facts: { place } },
+  );
 }

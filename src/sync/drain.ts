@@ -11,9 +11,9 @@
  */
 
 import type { Clock, Random } from "../core/doors.ts";
-import { Fault } from "../core/faults.ts";
+import { isEnvironmental } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
-import { type Lane, lanes } from "../store/outbox.ts";
+import { byLane, type Lane, lanes } from "../store/outbox.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Incidents, Receipt, Uplink } from "./uplink.ts";
 
@@ -160,7 +160,7 @@ class Pump {
 
   async #open(): Promise<void> {
     const { store } = this.#parts;
-    const start = { alerts: store.span("alerts").first, summaries: store.span("summaries").first };
+    const start = byLane((lane) => store.span(lane).first);
     await this.#store(await this.#uplink.open(start));
     if (this.#state === "opening") this.#state = "running";
   }
@@ -189,7 +189,7 @@ class Pump {
     if (receipts.length === 0) return;
     const before = { ...this.#next };
     for (const { lane, next } of receipts) this.#next[lane] = next;
-    const below = { alerts: this.#floor("alerts"), summaries: this.#floor("summaries") };
+    const below = byLane(this.#floor);
     try {
       await this.#parts.store.advance(
         receipts.flatMap(({ writes }) => writes),
@@ -224,9 +224,4 @@ class Pump {
       this.wake();
     });
   }
-}
-
-function isEnvironmental(error: unknown): error is Error {
-  if (error instanceof Fault) return true;
-  return error instanceof Error && "code" in error && typeof error.code === "string";
 }

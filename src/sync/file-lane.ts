@@ -201,7 +201,7 @@ export class FileLane {
     if (size === bytes) return;
     throw new Fault(
       "DISK_FAILED",
-      `${this.#options.directory}/${name} was replaced while it was written: it has ${size} bytes, not ${bytes}`,
+      `${this.#options.directory}/${name} was replaced while it was written: it has ${size} bytes, not ${bytes}; let readers move closed files only`,
       { facts: { name, size, bytes } },
     );
   }

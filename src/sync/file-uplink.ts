@@ -6,7 +6,7 @@
 
 import type { Clock, Disk } from "../core/doors.ts";
 import { limits } from "../core/limits.ts";
-import { type Lane, lanes } from "../store/outbox.ts";
+import { byLane, type Lane, lanes } from "../store/outbox.ts";
 import { FileLane } from "./file-lane.ts";
 import type { Delivery, Incidents, Receipt, Uplink } from "./uplink.ts";
 
@@ -48,10 +48,7 @@ class FileUplink implements Uplink {
     this.#ageMsMax = options.fileAgeMs ?? limits.uplinkFileAgeMs;
     const fileBytesMax = options.fileBytesMax ?? limits.uplinkFileBytesMax;
     const parts = { disk, directory, get, uplink: this.name, fileBytesMax };
-    this.#lanes = {
-      alerts: new FileLane({ ...parts, lane: "alerts" }),
-      summaries: new FileLane({ ...parts, lane: "summaries" }),
-    };
+    this.#lanes = byLane((lane) => new FileLane({ ...parts, lane }));
   }
 
   get incidents(): Incidents {

@@ -43,10 +43,10 @@ async function subscribe(
   count: number,
   ...args: readonly string[]
 ): Promise<{ readonly child: ChildProcess; readonly done: Promise<Ran> }> {
-  const before = server.front.status["subscriptions"] ?? 0;
+  const before = server.front.status.subscriptions;
   const all = ["-t", filter, "-C", String(count), "-W", "20", "-F", "> %t %p %r", ...args];
   const started = start("mosquitto_sub", server, all);
-  while (server.front.status["subscriptions"] === before) await wait(5);
+  while (server.front.status.subscriptions === before) await wait(5);
   return started;
 }
 
@@ -176,7 +176,7 @@ describe("MQTT.js", () => {
     }
     assert.equal(closed, false);
     assert.equal(server.receiver.received.length, 25);
-    assert.equal(server.front.status["packetsFast"], 25);
+    assert.equal(server.front.status.packetsFast, 25);
     await client.endAsync();
   });
 

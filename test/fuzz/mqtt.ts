@@ -88,7 +88,7 @@ async function run(options: {
   await turns();
   total.pubacks += checkSubject(subject, true);
   const status = rig.front.status;
-  return { cases: options.cases, received: status["packetsFast"] ?? 0, ...total };
+  return { cases: options.cases, received: status.packetsFast, ...total };
 }
 
 async function newSubject(rig: Rig, random: Random): Promise<Subject> {
@@ -129,7 +129,7 @@ function checkSubject(subject: Subject, final: boolean): number {
 }
 
 function checkBounds(rig: Rig): void {
-  const { heldBytes = 0, splitBytes = 0 } = rig.front.status;
+  const { heldBytes, splitBytes } = rig.front.status;
   assert.ok(heldBytes >= 0 && splitBytes >= 0, "what is counted is given back once");
   assert.ok(heldBytes + splitBytes <= keptBytesMax, `${heldBytes} + ${splitBytes} bytes are kept`);
 }

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { nodeFlags } from "../../src/agent/node-flags.ts";
 
 const main = fileURLToPath(new URL("../../src/agent/cli/main.ts", import.meta.url));
 
@@ -17,7 +18,9 @@ export type AgentProcess = {
 
 /** Resolves when the agent says that it started. */
 export async function startAgentProcess(args: readonly string[]): Promise<AgentProcess> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [...nodeFlags, main, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   const { promise: started, resolve, reject } = Promise.withResolvers<void>();
   const take = (text: string): void => {

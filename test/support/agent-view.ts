@@ -4,6 +4,7 @@ import type { Alert } from "../../src/core/record.ts";
 import { millis } from "../../src/core/units.ts";
 import type { LedgerView } from "../../src/edge-ops/ledger.ts";
 import { bucketBoundsMs } from "../../src/agent/histogram.ts";
+import { createFaultCounts, createFrontCounters } from "../../src/agent/ingest/mqtt/counters.ts";
 import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
 
 export const sampleStatus: Status = {
@@ -18,14 +19,27 @@ export const sampleStatus: Status = {
     host: "127.0.0.1",
     port: 1883,
     counters: {
+      ...createFrontCounters(),
+      acceptErrors: 0,
       connections: 3,
       bytesIn: 1_000,
-      qos2Refused: 0,
-      "protocolError:length_malformed": 1,
-      "protocolError:qos_invalid": 0,
+      subscriptions: 2,
+      messagesHeld: 1,
+      protocolErrors: { ...createFaultCounts(), length_malformed: 1 },
     },
   },
-  intake: { pendingRows: 5, refusedTopics: 2 },
+  intake: {
+    decoded: 100,
+    deadLettered: 1,
+    shed: 0,
+    rejected: 0,
+    scanned: 97,
+    lettersWithoutBytes: 0,
+    full: 2,
+    topics: 3,
+    topicLoans: 0,
+    slots: 9,
+  },
   cardinality: { sources: 1, devices: 3, series: 9, symbols: 4 },
   log: {
     start: 0,

@@ -70,6 +70,7 @@ export class FaultDisk {
   #calls = 0;
   /** Open files belong to one power cycle. */
   #cycle = 0;
+  #openFiles = 0;
   #isDown = false;
 
   constructor(random: Random) {
@@ -81,6 +82,11 @@ export class FaultDisk {
     return this.#calls;
   }
 
+  /** Files that are open now, of the running process. */
+  get openFiles(): number {
+    return this.#openFiles;
+  }
+
   /** Whether the power is out: every call fails until `crash` has brought it back. */
   get isDown(): boolean {
     return this.#isDown;
@@ -88,8 +94,7 @@ export class FaultDisk {
 
   /** A power cut and a new start: what was not synced is kept or lost, by the seed. */
   crash(): void {
-    this.#isDown = false;
-    this.#cycle += 1;
+    this.kill();
     const kept = below(this.#random, this.#changes.length + 1);
     for (const change of this.#changes.slice(0, kept)) applyChange(this.#durableFiles, change);
     this.#changes = [];
@@ -105,6 +110,7 @@ export class FaultDisk {
   kill(): void {
     this.#isDown = false;
     this.#cycle += 1;
+    this.#openFiles = 0;
   }
 
   /** The live bytes of a file, to look at or to damage; what is damaged is durable. */
@@ -185,6 +191,7 @@ export class FaultDisk {
   #fileOf(path: string, image: Image): DiskFile {
     const cycle = this.#cycle;
     let isOpen = true;
+    this.#openFiles += 1;
     const enter = async (name: DiskCall["name"], during?: () => void): Promise<void> => {
       if (!isOpen || cycle !== this.#cycle) throw new DiskError("EBADF", path);
       await this.#enter(name, path, during);
@@ -230,6 +237,7 @@ export class FaultDisk {
         resize(image, size);
       },
       close: async () => {
+        if (isOpen && cycle === this.#cycle) this.#openFiles -= 1;
         isOpen = false;
       },
     };

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Fault } from "../../src/core/faults.ts";
 import type { Position } from "../../src/core/units.ts";
 import { FRAME_HEADER_BYTES } from "../../src/store/frame-header.ts";
-import { type Log, type LogDamage, openLog } from "../../src/store/log.ts";
+import { type Log, type LogDamage, type LogOptions, openLog } from "../../src/store/log.ts";
 import { SEGMENT_HEADER_BYTES } from "../../src/store/log-segment.ts";
 import { FaultDisk } from "./fault-disk.ts";
 import { numberedFrame } from "./frames.ts";
@@ -24,13 +24,16 @@ export function open(
   seed = 2,
   more: { readonly endMin?: Position } = {},
 ): Promise<Opened> {
-  return openLog(disk.mount(), {
+  return openLog(disk.mount(), { ...optionsOf(seed), ...more });
+}
+
+export function optionsOf(seed: number): LogOptions {
+  return {
     directory: "/log",
     segmentBytes: SEGMENT_BYTES,
     bytesMax: 8 * SEGMENT_BYTES,
     random: seededRandom(seed),
-    ...more,
-  });
+  };
 }
 
 /** A process that ends without closing, and its successor. */

@@ -17,8 +17,9 @@ import {
   symbolId,
 } from "../../src/core/units.ts";
 import type { Emitter, Operator, Step } from "../../src/edge-ops/operator.ts";
-import { type OperatorOptions, PIPELINE_CELLS } from "../../src/edge-ops/operator-options.ts";
-import { SeriesKeys } from "../../src/edge-ops/pipeline-rows.ts";
+import type { OperatorOptions } from "../../src/edge-ops/operator-options.ts";
+import { PIPELINE_CELLS } from "../../src/edge-ops/pipeline-counts.ts";
+import { SeriesKeys } from "../../src/edge-ops/series-keys.ts";
 import type { PipelineSpec } from "../../src/edge-ops/spec.ts";
 import type { StateTable } from "../../src/edge-ops/state-table.ts";
 
@@ -68,24 +69,25 @@ export function createRig<Spec extends PipelineSpec>(
   const counts = new Float64Array(PIPELINE_CELLS);
   const seriesMax = Math.max(catalog.seriesCount, 1);
   const keysMax = options.keysMax ?? seriesMax;
-  const dataflow = { seriesMax, devicesMax: Math.max(catalog.deviceCount, 1), keysMax };
+  const capacity = { seriesMax, devicesMax: Math.max(catalog.deviceCount, 1), keysMax };
   const { name: pipeline, where, key } = spec;
-  const rows = new SeriesKeys(catalog, { pipeline, where, key, seriesMax, keysMax });
+  const keys = new SeriesKeys(catalog, { pipeline, where, key, ...capacity });
   const operator = create({
     spec,
     pipeline,
     catalog,
     counts,
-    rows,
+    keys,
     devices: { isSeen: () => false, isIdle: () => false, watermarkOf: () => millis(0) },
     disorderMs: 0,
-    dataflow,
+    capacity,
   });
-  const tables = [rows.table, ...operator.tables];
+  const tables = [keys.table, ...operator.tables];
   const emitted: Emitted[] = [];
   const emitter: Emitter = {
-    summary: (at, record) => void emitted.push({ at, record }),
-    alert: (at, record) => void emitted.push({ at, record }),
+    at: position(0),
+    summary: (record) => void emitted.push({ at: emitter.at, record }),
+    alert: (record) => void emitted.push({ at: emitter.at, record }),
   };
   const chunks = new Map<string, Uint8Array>();
   let at = 0;
@@ -94,7 +96,7 @@ export function createRig<Spec extends PipelineSpec>(
     counts.set(saved.counts);
     for (const [name, bytes] of saved.chunks) chunks.set(name, bytes);
     loadChunks(tables, chunks);
-    rows.restore();
+    keys.restore();
     operator.restore();
   }
 
@@ -117,7 +119,10 @@ export function createRig<Spec extends PipelineSpec>(
       }
     },
     applyBatch,
-    tick: (clock) => operator.tick(position(at++), millis(clock), emitter),
+    tick(clock) {
+      emitter.at = position(at++);
+      operator.tick(millis(clock), emitter);
+    },
     save() {
       for (const table of tables) {
         table.encodeDirty((chunk, bytes) => chunks.set(`${table.name}#${chunk}`, bytes));

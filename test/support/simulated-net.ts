@@ -24,6 +24,7 @@ export class SimulatedNet implements Net {
     return Promise.resolve({
       host: address.host,
       port: address.port,
+      acceptErrors: 0,
       close: () => {
         this.#accept = undefined;
         return Promise.resolve();

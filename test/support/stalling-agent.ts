@@ -6,12 +6,10 @@
  */
 
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { boundDefaults, commitDefaults, sourceDefaults } from "../../src/agent/config/config.ts";
+import { configOf, fileUplinkDefaults, sourceDefaults } from "../../src/agent/config/config.ts";
 import { systemDisk } from "../../src/agent/doors/disk.ts";
 import { openAgentOnDoors } from "../../src/agent/start.ts";
-import { limits } from "../../src/core/limits.ts";
-import type { Disk } from "../../src/core/doors.ts";
+import { delayedSync } from "./delayed-sync.ts";
 
 const options = JSON.parse(process.argv[2] ?? "{}") as { directory: string; stallMs: number };
 let stalledUntil = 0;
@@ -20,11 +18,9 @@ process.on("SIGUSR2", () => {
 });
 
 const agent = await openAgentOnDoors(
-  {
+  configOf({
     agent: "stalling",
     dataDirectory: join(options.directory, "data"),
-    mqtt: { host: "127.0.0.1", port: 0, anonymous: true, users: [] },
-    http: undefined,
     sources: [
       { ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"], idleMs: 2_000 },
     ],
@@ -39,19 +35,10 @@ const agent = await openAgentOnDoors(
         allowedLatenessMs: 10_000,
       },
     ],
-    uplinks: [
-      {
-        kind: "file",
-        directory: join(options.directory, "out"),
-        rotateBytes: limits.uplinkFileBytesMax,
-        rotateMs: 3_600_000,
-      },
-    ],
-    commit: commitDefaults,
-    ...boundDefaults,
-  },
+    uplinks: [{ ...fileUplinkDefaults, directory: join(options.directory, "out") }],
+  }),
   {
-    disk: stallingDisk(systemDisk),
+    disk: delayedSync(systemDisk, () => stalledUntil - performance.now()),
     onFailed: (fault) => {
       throw fault;
     },
@@ -63,24 +50,3 @@ process.once("SIGTERM", () => {
     console.log(JSON.stringify({ event: "ended", ledger: agent.ledger() }));
   });
 });
-
-function stallingDisk(disk: Disk): Disk {
-  return {
-    ...disk,
-    async open(path, openOptions) {
-      const file = await disk.open(path, openOptions);
-      return {
-        read: (target, offset) => file.read(target, offset),
-        write: (source, offset) => file.write(source, offset),
-        async sync() {
-          const leftMs = stalledUntil - performance.now();
-          if (leftMs > 0) await sleep(leftMs);
-          await file.sync();
-        },
-        size: () => file.size(),
-        truncate: (size) => file.truncate(size),
-        close: () => file.close(),
-      };
-    },
-  };
-}

@@ -31,15 +31,24 @@ export function parseOptions<T extends ParseArgsOptionsConfig>(
   }
 }
 
-/** A positive number from an option, or `fallback` where the option is absent. */
-export function numberOption(
+/** A whole number from an option, or `fallback` where the option is absent. */
+export function wholeOption(
   text: string | undefined,
-  { name, fallback }: { readonly name: string; readonly fallback: number },
+  {
+    name,
+    fallback,
+    min,
+    max = Number.MAX_SAFE_INTEGER,
+  }: {
+    readonly name: string;
+    readonly fallback: number;
+    readonly min: number;
+    readonly max?: number;
+  },
 ): number {
   if (text === undefined) return fallback;
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value) || value < 0) {
-    throw new UsageError(`--${name} needs a number, not ${JSON.stringify(text)}`);
-  }
-  return value;
+  if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
+  const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
+  throw new UsageError(`${name} must be a whole number ${range}, not ${JSON.stringify(text)}`);
 }

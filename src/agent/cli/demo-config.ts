@@ -4,9 +4,8 @@
  */
 
 import { join } from "node:path";
-import { limits } from "../../core/limits.ts";
 import type { PipelineSpec, WhereSpec } from "../../edge-ops/spec.ts";
-import { boundDefaults, commitDefaults, type Config, sourceDefaults } from "../config/config.ts";
+import { type Config, configOf, fileUplinkDefaults, sourceDefaults } from "../config/config.ts";
 
 const everything: WhereSpec = { sources: [], metrics: [], tags: {} };
 
@@ -72,24 +71,15 @@ export function demoConfig(options: DemoOptions): Config {
     topics: ["mote/{site}/{device}/state"],
     idleMs: 5_000,
   };
-  return {
+  return configOf({
     agent: "demo",
     dataDirectory: options.dataDirectory,
     mqtt: { host: "127.0.0.1", port: options.mqttPort, anonymous: true, users: [] },
     http: { host: "127.0.0.1", port: options.httpPort },
     sources: options.real ? [motes] : [plant, meter],
     pipelines: options.real ? [realWindows, realOutliers] : [windows, outliers, modes],
-    uplinks: [
-      {
-        kind: "file",
-        directory: join(options.dataDirectory, "upstream"),
-        rotateBytes: limits.uplinkFileBytesMax,
-        rotateMs: 3_600_000,
-      },
-    ],
-    commit: commitDefaults,
-    ...boundDefaults,
-  };
+    uplinks: [{ ...fileUplinkDefaults, directory: join(options.dataDirectory, "upstream") }],
+  });
 }
 
 const realWindows: PipelineSpec = {

@@ -1,22 +1,68 @@
 /** `weir demo`: an agent with an embedded broker, and a simulated plant that publishes to it. */
 
-import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Fault } from "../../core/faults.ts";
 import { systemNet } from "../doors/net.ts";
-import { startAgent, type Agent } from "../start.ts";
-import { exitCodes, numberOption, parseOptions } from "./command.ts";
+import { type Agent, startAgent } from "../start.ts";
+import { exitCodes, parseOptions, wholeOption } from "./command.ts";
 import { demoConfig } from "./demo-config.ts";
 import { startFleet } from "./fleet-process.ts";
 import { labelTable } from "./label-table.ts";
 import { ledgerText } from "./ledger-text.ts";
 import { startLiveView } from "./live-view.ts";
+import { scratchDirectory } from "./scratch-directory.ts";
 import { stopSignal } from "./stop-signal.ts";
 
-const MARKER = "weir-demo.json";
 const PORTS_TRIED = 50;
+const PORT_MAX = 65_535;
+const DEVICES_MAX = 5_000;
+
+type DemoOptions = {
+  readonly seconds: number;
+  readonly devices: number;
+  readonly seed: number;
+  readonly real: boolean;
+  readonly dataDirectory: string;
+  readonly fresh: boolean;
+  readonly port: number;
+  readonly httpPort: number;
+  readonly plain: boolean;
+};
 
 export async function run(args: readonly string[]): Promise<number> {
+  const options = readOptions(args);
+  const { dataDirectory, real, fresh } = options;
+  const continued = await scratchDirectory(dataDirectory, { madeBy: "weir demo", fresh });
+  const signal = stopSignal({ seconds: options.seconds });
+  const agent = await startAgent(
+    demoConfig({
+      dataDirectory,
+      mqttPort: await freePort(options.port, "--port"),
+      httpPort: await freePort(options.httpPort, "--http"),
+      real,
+    }),
+    { onFailed: ({ message }) => signal.stop({ why: message, failed: true }) },
+  );
+  announce(agent, { ...options, continued });
+  const fleet = startFleet(simulatorArguments(agent.mqttPort, options), {
+    stdio: "ignore-output",
+  });
+  void fleet.ended.then((code) =>
+    code === 0
+      ? signal.stop({ why: "the recorded data has ended", failed: false })
+      : signal.stop({ why: "the simulator failed", failed: true }),
+  );
+  const stopView = startLiveView({ view: agent, out: process.stdout, plain: options.plain });
+  const { why, failed } = await signal.stopped;
+  stopView();
+  console.log(`\nending (${why}): the fleet first, then the agent`);
+  await fleet.stop();
+  await agent.close();
+  await showResult(agent, options);
+  return failed || !agent.ledger().balanced ? exitCodes.failed : exitCodes.ok;
+}
+
+function readOptions(args: readonly string[]): DemoOptions {
   const { values } = parseOptions(args, {
     seconds: { type: "string" },
     devices: { type: "string" },
@@ -28,121 +74,69 @@ export async function run(args: readonly string[]): Promise<number> {
     http: { type: "string" },
     plain: { type: "boolean", default: false },
   });
-  const seconds = numberOption(values.seconds, { name: "seconds", fallback: Infinity });
-  const devices = numberOption(values.devices, { name: "devices", fallback: 300 });
-  const seed = numberOption(values.seed, { name: "seed", fallback: 1 });
-  const dataDirectory = resolve(
-    values.data ?? (values.real ? "weir-demo-data-real" : "weir-demo-data"),
-  );
-  const continued = await openDataDirectory(dataDirectory, { fresh: values.fresh });
-
-  const signal = stopSignal({ seconds });
-  const agent = await startAgent(
-    demoConfig({
-      dataDirectory,
-      mqttPort: await freePort(numberOption(values.port, { name: "port", fallback: 1883 })),
-      httpPort: await freePort(numberOption(values.http, { name: "http", fallback: 8080 })),
-      real: values.real,
+  const { real, fresh, plain } = values;
+  const port = { min: 1, max: PORT_MAX };
+  return {
+    seconds: wholeOption(values.seconds, { name: "--seconds", fallback: Infinity, min: 1 }),
+    devices: wholeOption(values.devices, {
+      name: "--devices",
+      fallback: 300,
+      min: 1,
+      max: DEVICES_MAX,
     }),
-    { onFailed: (fault) => signal.stop(fault.message) },
-  );
-  announce({ agent, dataDirectory, continued });
-  const labels = join(dataDirectory, "labels.ndjson");
-  const fleet = startFleet(
-    values.real
-      ? ["real", "--port", String(agent.mqttPort), "--labels", labels, "--quiet"]
-      : [
-          "--port",
-          String(agent.mqttPort),
-          "--devices",
-          String(devices),
-          "--seed",
-          String(seed),
-          "--faults",
-          "some",
-          "--truth",
-          join(dataDirectory, "truth.ndjson"),
-          "--quiet",
-        ],
-    { stdio: "ignore-output" },
-  );
-  void fleet.ended.then((code) => {
-    if (code !== 0) signal.stop("the simulator ended");
-  });
-  const stopView = startLiveView({ view: agent, out: process.stdout, plain: values.plain });
-  const why = await signal.stopped;
-  stopView();
-  console.log(`\nending (${why}): the fleet first, then the agent`);
-  await fleet.stop();
-  await agent.close();
-  const ledger = agent.ledger();
-  console.log(`\n${ledgerText(ledger)}\n`);
-  if (values.real)
-    console.log(`${await labelTable({ labels, upstream: join(dataDirectory, "upstream") })}\n`);
-  console.log(`Summaries and alerts: ${join(dataDirectory, "upstream")}`);
-  if (ledger.balanced) return exitCodes.ok;
-  console.error("weir: the ledger does not balance: a reading is unaccounted for. This is a bug.");
-  return exitCodes.failed;
+    seed: wholeOption(values.seed, { name: "--seed", fallback: 1, min: 0 }),
+    real,
+    dataDirectory: resolve(values.data ?? (real ? "weir-demo-data-real" : "weir-demo-data")),
+    fresh,
+    port: wholeOption(values.port, { name: "--port", fallback: 1883, ...port }),
+    httpPort: wholeOption(values.http, { name: "--http", fallback: 8080, ...port }),
+    plain,
+  };
 }
 
-function announce({
-  agent,
-  dataDirectory,
-  continued,
-}: {
-  readonly agent: Agent;
-  readonly dataDirectory: string;
-  readonly continued: boolean;
-}): void {
+function simulatorArguments(port: number, options: DemoOptions): readonly string[] {
+  const { dataDirectory, devices, seed, real } = options;
+  if (real) return ["real", `--port=${port}`, `--labels=${labelsOf(dataDirectory)}`, "--quiet"];
+  return [
+    `--port=${port}`,
+    `--devices=${devices}`,
+    `--seed=${seed}`,
+    "--faults=some",
+    `--truth=${join(dataDirectory, "truth.ndjson")}`,
+    "--quiet",
+  ];
+}
+
+function announce(agent: Agent, options: DemoOptions & { readonly continued: boolean }): void {
+  const { real, continued, dataDirectory } = options;
+  const topic = real ? "mote/indoor/my-sensor/state" : "plant/a/my-sensor/state";
   console.log(`weir demo: ${continued ? "continues in" : "starts in"} ${dataDirectory}`);
   console.log(
-    `  MQTT    127.0.0.1:${agent.mqttPort}   try: mosquitto_pub -p ${agent.mqttPort} -q 1 -t plant/a/my-sensor/state -m '{"temperature":21.5}'`,
+    `  MQTT    127.0.0.1:${agent.mqttPort}   try: mosquitto_pub -p ${agent.mqttPort} -q 1 -t ${topic} -m '{"temperature":21.5}'`,
   );
   if (agent.httpPort !== undefined) console.log(`  status  http://127.0.0.1:${agent.httpPort}/`);
   console.log("  Ctrl-C ends it.\n");
 }
 
-/** True where an earlier demo is continued. Only a folder that a demo made is ever emptied. */
-async function openDataDirectory(
-  directory: string,
-  { fresh }: { readonly fresh: boolean },
-): Promise<boolean> {
-  const marker = join(directory, MARKER);
-  const exists = await access(directory).then(
-    () => true,
-    () => false,
-  );
-  const ours = await readFile(marker, "utf8").then(
-    () => true,
-    () => false,
-  );
-  if (
-    exists &&
-    !ours &&
-    (await import("node:fs/promises").then((fs) => fs.readdir(directory))).length > 0
-  ) {
-    throw new Fault(
-      "DIRECTORY_NOT_WRITABLE",
-      `${directory} exists and was not made by weir demo; choose another with --data`,
-    );
+async function showResult(agent: Agent, { dataDirectory, real }: DemoOptions): Promise<void> {
+  const upstream = join(dataDirectory, "upstream");
+  console.log(`\n${ledgerText(agent.ledger())}\n`);
+  if (real) {
+    console.log(`${await labelTable({ labels: labelsOf(dataDirectory), upstream })}\n`);
   }
-  if (fresh && ours) await rm(directory, { recursive: true });
-  try {
-    await mkdir(directory, { recursive: true });
-    await writeFile(marker, `${JSON.stringify({ madeBy: "weir demo" })}\n`);
-  } catch (cause) {
-    throw new Fault(
-      "DIRECTORY_NOT_WRITABLE",
-      `cannot write to ${directory}; choose another folder with --data`,
-      { cause },
-    );
-  }
-  return ours && !fresh;
+  console.log(`Summaries and alerts: ${upstream}`);
+  if (agent.ledger().balanced) return;
+  console.error("weir: the ledger does not balance: a reading is unaccounted for. This is a bug.");
+}
+
+function labelsOf(dataDirectory: string): string {
+  return join(dataDirectory, "labels.ndjson");
 }
 
 /** The port, or the next free one after it. */
-async function freePort(first: number): Promise<number> {
-  for (let port = first; port < first + PORTS_TRIED; port++) {
+async function freePort(first: number, option: string): Promise<number> {
+  const last = Math.min(first + PORTS_TRIED - 1, PORT_MAX);
+  for (let port = first; port <= last; port++) {
     try {
       const listener = await systemNet().listen({ host: "127.0.0.1", port }, (socket) =>
         socket.destroy(),
@@ -155,6 +149,6 @@ async function freePort(first: number): Promise<number> {
   }
   throw new Fault(
     "PORT_IN_USE",
-    `no free port from ${first} to ${first + PORTS_TRIED - 1}; choose one with --port or --http`,
+    `no free port from ${first} to ${last}; choose one with ${option}`,
   );
 }

@@ -10,7 +10,7 @@ import { type KeptDeadLetter, readDeadLetter, readDeadLetters } from "../../stor
 import { readDefinitions } from "../../store/catalog-store.ts";
 import { openKvLmdb } from "../../store/kv-lmdb.ts";
 import { dataPaths } from "../start.ts";
-import { exitCodes, numberOption, parseOptions, UsageError } from "./command.ts";
+import { exitCodes, wholeOption, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { tableText } from "./ledger-text.ts";
 
@@ -36,7 +36,12 @@ export async function run(args: readonly string[]): Promise<number> {
     sources.find(({ id }) => id === letter.source)?.name ?? `source ${letter.source}`;
   try {
     if (action === "list") {
-      const limit = numberOption(values.limit, { name: "limit", fallback: 20 });
+      const limit = wholeOption(values.limit, {
+        name: "--limit",
+        fallback: 20,
+        min: 1,
+        max: limits.deadLettersKeptMax,
+      });
       const letters = readDeadLetters(kv, { limit });
       console.log(
         values.json
@@ -46,7 +51,10 @@ export async function run(args: readonly string[]): Promise<number> {
       return exitCodes.ok;
     }
     if (action === "show" && which !== undefined) {
-      const letter = readDeadLetter(kv, numberOption(which, { name: "NUMBER", fallback: 0 }));
+      const letter = readDeadLetter(
+        kv,
+        wholeOption(which, { name: "NUMBER", fallback: 0, min: 0 }),
+      );
       if (letter === undefined)
         throw new Fault(
           "INPUT_INVALID",

@@ -118,7 +118,7 @@ function lastAlerts(alerts: readonly Alert[]): string[] {
   return shown;
 }
 
-export function alertText(alert: Alert): string {
+function alertText(alert: Alert): string {
   const time = new Date(alert.time).toISOString().slice(11, 19);
   const key = alert.key.map(([name, value]) => `${name}=${value}`).join(" ");
   const value = typeof alert.value === "number" ? short(alert.value) : alert.value;

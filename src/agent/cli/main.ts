@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2
+#!/usr/bin/env -S node --max-semi-space-size=2 --max-old-space-size=256
 /**
  * The command line: finds the command, runs it, turns its outcome into an exit code.
  * 0 ok, 1 failed, 2 usage, 78 bad configuration. A fault is a sentence, never a stack trace.
@@ -8,6 +8,11 @@ import { Fault } from "../../core/faults.ts";
 import { exitCodes, UsageError } from "./command.ts";
 import { commands } from "./commands.ts";
 import { version } from "../version.ts";
+
+// A reader that has seen enough (`weir ... | head`) is no failure: what is left to say is not said.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
 
 const [name, ...args] = process.argv.slice(2);
 process.exitCode = await main();
@@ -26,7 +31,9 @@ async function main(): Promise<number> {
     console.error(`weir: unknown command ${JSON.stringify(name)}; weir --help lists the commands`);
     return exitCodes.usage;
   }
-  if (args.includes("--help") || args.includes("-h")) {
+  // What stands behind `--` is for the program that the command starts.
+  const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
+  if (own.includes("--help") || own.includes("-h")) {
     console.log(command.help);
     return exitCodes.ok;
   }

@@ -5,7 +5,7 @@
  */
 
 import { createReadStream } from "node:fs";
-import { access, rm } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,6 +16,7 @@ import { exitCodes, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { csvRow } from "./csv.ts";
 import { ledgerText } from "./ledger-text.ts";
+import { scratchDirectory } from "./scratch-directory.ts";
 
 /** A file has no silence: a device without further rows for so long has none. */
 const IDLE_MS = 1_000;
@@ -37,13 +38,17 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values.topic === undefined) throw new UsageError("say the topic of each row with --topic");
   const { topic, time } = values;
   await access(file).catch((cause: unknown) => {
-    throw new Fault("INPUT_INVALID", `cannot read ${file}`, { cause });
+    throw new Fault(
+      "INPUT_INVALID",
+      `cannot read ${file}; check the path and your right to read it`,
+      {
+        cause,
+      },
+    );
   });
   const data = resolve(values.data);
-  await rm(join(data, "log"), { recursive: true, force: true });
-  await rm(join(data, "state.mdb"), { force: true });
-  await rm(join(data, "upstream"), { recursive: true, force: true });
   const config = replayConfig(await readConfig(values.config), data);
+  await scratchDirectory(data, { madeBy: "weir replay", fresh: true });
 
   let failure: Fault | undefined;
   const agent = await startAgent(config, { listen: false, onFailed: (fault) => (failure = fault) });
@@ -115,11 +120,18 @@ function parseLine(
   line: string,
   { file, number }: { readonly file: string; readonly number: number },
 ): Row {
+  const isNot = (cause?: unknown): Fault =>
+    new Fault("INPUT_INVALID", `${file}:${number} is not a JSON object; mend or remove the line`, {
+      cause,
+    });
+  let value: unknown;
   try {
-    return JSON.parse(line) as Row;
+    value = JSON.parse(line);
   } catch (cause) {
-    throw new Fault("INPUT_INVALID", `${file}:${number} is not a JSON object`, { cause });
+    throw isNot(cause);
   }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw isNot();
+  return { ...value };
 }
 
 function valueOf(cell: string): unknown {

@@ -1,7 +1,7 @@
 /** `weir run`: the agent that a configuration file describes, until a signal ends it. */
 
 import { startAgent } from "../start.ts";
-import { exitCodes, numberOption, parseOptions } from "./command.ts";
+import { exitCodes, wholeOption, parseOptions } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { ledgerText } from "./ledger-text.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -12,7 +12,11 @@ export async function run(args: readonly string[]): Promise<number> {
     seconds: { type: "string" },
     json: { type: "boolean", default: false },
   });
-  const seconds = numberOption(values.seconds, { name: "seconds", fallback: Infinity });
+  const seconds = wholeOption(values.seconds, {
+    name: "--seconds",
+    fallback: Infinity,
+    min: 1,
+  });
   const say = (event: string, facts: Readonly<Record<string, unknown>>): void =>
     console.log(
       values.json
@@ -23,12 +27,8 @@ export async function run(args: readonly string[]): Promise<number> {
     );
   const config = await readConfig(values.config);
   const signal = stopSignal({ seconds });
-  let failed = false;
   const agent = await startAgent(config, {
-    onFailed: (fault) => {
-      failed = true;
-      signal.stop(fault.message);
-    },
+    onFailed: ({ message }) => signal.stop({ why: message, failed: true }),
   });
   const { replayed, log } = agent.status();
   say("started", {
@@ -39,7 +39,8 @@ export async function run(args: readonly string[]): Promise<number> {
     replayedRows: replayed.rows,
   });
   for (const place of log.damage.places) say("damage", { place });
-  say("ending", { why: await signal.stopped });
+  const { why, failed } = await signal.stopped;
+  say("ending", { why });
   await agent.close();
   const ledger = agent.ledger();
   if (values.json) say("ended", { ledger });

@@ -1,24 +1,29 @@
-/** When to end: Ctrl-C, SIGTERM, or after a number of seconds. A second signal ends at once. */
+/** When to end: Ctrl-C, SIGTERM, after a number of seconds, or a failure. A second signal ends at once. */
 
 import { exitCodes } from "./command.ts";
 
+export type Ending = { readonly why: string; readonly failed: boolean };
+
 export type StopSignal = {
   /** Resolves at the first reason to end. */
-  readonly stopped: Promise<string>;
+  readonly stopped: Promise<Ending>;
   /** Makes it a reason to end. */
-  readonly stop: (why: string) => void;
+  readonly stop: (ending: Ending) => void;
 };
 
 export function stopSignal(options: { readonly seconds: number }): StopSignal {
-  const { promise, resolve } = Promise.withResolvers<string>();
+  const { promise, resolve } = Promise.withResolvers<Ending>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
-      resolve(signal);
+      resolve({ why: signal, failed: false });
       process.once(signal, () => process.exit(exitCodes.failed));
     });
   }
   if (Number.isFinite(options.seconds)) {
-    const timer = setTimeout(() => resolve("time is over"), options.seconds * 1000);
+    const timer = setTimeout(
+      () => resolve({ why: "time is over", failed: false }),
+      options.seconds * 1000,
+    );
     void promise.then(() => clearTimeout(timer));
   }
   return { stopped: promise, stop: resolve };

@@ -5,6 +5,7 @@
  */
 
 import { limits } from "../../core/limits.ts";
+import { isLoopback } from "../../core/loopback.ts";
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
 import type { ListenConfig } from "./config.ts";
 import type {
@@ -48,11 +49,6 @@ export function check(shape: Shape): Checked {
   if (commit !== undefined) findings.push(...commitFindings(commit));
   if (file !== undefined) warnings.push(...emptiness(file));
   return { findings, warnings };
-}
-
-/** Addresses that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 // ---- names ----

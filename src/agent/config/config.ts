@@ -91,9 +91,31 @@ export const boundDefaults: Pick<
   keysMax: 10_000,
 };
 
+/** Defaults of an uplink to files, beside its folder. */
+export const fileUplinkDefaults: Omit<FileUplinkConfig, "directory"> = {
+  kind: "file",
+  rotateBytes: limits.uplinkFileBytesMax,
+  rotateMs: limits.uplinkFileAgeMs,
+};
+
 export const commitDefaults: CommitConfig = {
   waitMs: limits.commitWaitMs,
   rowsEager: limits.commitRowsEager,
   intervalMs: limits.commitIntervalMs,
   checkpointMs: limits.checkpointIntervalMs,
 };
+
+/** A configuration made in code: defaults, MQTT for anyone on a free port of loopback, no HTTP. */
+export function configOf(
+  changes: Pick<Config, "agent" | "dataDirectory" | "sources"> & Partial<Config>,
+): Config {
+  return {
+    mqtt: { host: "127.0.0.1", port: 0, anonymous: true, users: [] },
+    http: undefined,
+    pipelines: [],
+    uplinks: [],
+    commit: commitDefaults,
+    ...boundDefaults,
+    ...changes,
+  };
+}

@@ -3,7 +3,8 @@
 import { resolve } from "node:path";
 import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
 import { assert } from "../../core/assert.ts";
-import { isLoopback } from "./checks.ts";
+import { sortedTags } from "../../core/catalog.ts";
+import { isLoopback } from "../../core/loopback.ts";
 import { type CommitConfig, type Config, commitDefaults, type MqttConfig } from "./config.ts";
 import type {
   CommitSection,
@@ -100,8 +101,7 @@ function pipelineOf(pipeline: PipelineSection): PipelineSpec {
 
 /** Tags in the order of their names, so that the order in the file means nothing. */
 function whereOf({ where: { sources, metrics, tags } }: PipelineSection): WhereSpec {
-  const sorted = Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return { sources, metrics, tags: Object.fromEntries(sorted) };
+  return { sources, metrics, tags: Object.fromEntries(sortedTags(Object.entries(tags))) };
 }
 
 function windowOf({ tumbling, sliding, every, session, max }: WindowSection): WindowSpec {

@@ -190,6 +190,8 @@ test("a listener beyond loopback needs users, or says that it does not", async (
   const [fault] = await faultsOf(listen(""));
   assert.match(fault ?? "", /^6:15: mqtt\.host: 0\.0\.0\.0 can be reached from other machines/);
   assert.equal((await configOf(listen(", anonymous: true"))).mqtt.anonymous, true);
+  const local = await configOf(`${source}mqtt: { host: LocalHost }\n`);
+  assert.equal(local.mqtt.anonymous, true);
   const withUsers = await configOf(listen(", users: [{ name: a, password: b }]"));
   assert.equal(withUsers.mqtt.anonymous, false);
 });

@@ -9,7 +9,7 @@
 
 import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
-import { boundDefaults, commitDefaults, sourceDefaults } from "./config.ts";
+import { boundDefaults, commitDefaults, fileUplinkDefaults, sourceDefaults } from "./config.ts";
 import type {
   CommitSection,
   ConfigFile,
@@ -34,7 +34,7 @@ const DAY_MS = 86_400_000;
 type Bounds = { readonly min: number; readonly max: number };
 
 const anyText = (about: string) =>
-  v.pipe(v.string("a text"), v.nonEmpty("a text that is not empty"), v.description(about));
+  v.pipe(v.string("a string"), v.nonEmpty("a string that is not empty"), v.description(about));
 
 const name = (about: string) => {
   const expected = "a name of a-z, 0-9, _ and - (at most 64)";
@@ -297,9 +297,12 @@ const frequency = section("How often each symbol occurs: alerts for heavy and fo
     duration("Counting starts again so often.", { min: SECOND_MS, max: 366 * DAY_MS }),
     "1h",
   ),
-  depth: v.optional(integer("Rows of the Count-Min sketch.", { min: 1, max: 16 }), 4),
+  depth: v.optional(
+    integer("Rows of the Count-Min sketch.", { min: 1, max: limits.sketchDepthMax }),
+    4,
+  ),
   width: v.optional(
-    integer("Counters per row, a power of two.", { min: 2, max: 1_048_576 }),
+    integer("Counters per row, a power of two.", { min: 2, max: limits.sketchWidthMax }),
     2_048,
   ),
 });
@@ -329,11 +332,11 @@ const uplink = section("Where summaries and alerts go.", {
     directory: anyText("Folder of the files, relative to the configuration."),
     rotateBytes: v.optional(
       byteSize("A file is complete at this size.", { min: 4_096, max: 1_073_741_824 }),
-      bytesText(limits.uplinkFileBytesMax),
+      bytesText(fileUplinkDefaults.rotateBytes),
     ),
     rotateAge: v.optional(
       duration("A file is complete at this age.", { min: SECOND_MS, max: 31 * DAY_MS }),
-      "1h",
+      durationText(fileUplinkDefaults.rotateMs),
     ),
   }),
 });

@@ -1,87 +1,70 @@
 /**
- * How much operator state a configuration can come to, for `weir check`: bytes of one series, device
- * or key, and of all that the limits allow. Tables are reserved whole but the system gives memory
- * only to what is used, so these are what the resident memory may grow by, not what it starts with.
+ * How much operator state a configuration can come to, for `weir check`: bytes of one series or key,
+ * and of all that the limits allow. Counted in the tables that the operators themselves make, for one
+ * key or series and for two. Tables are reserved whole but the system gives memory only to what is
+ * used, so these are what the resident memory may grow by, not what it starts with. Indexes that are
+ * derived from the tables are not counted: some twenty bytes of each key and of each series.
  */
 
-import { limits } from "../../core/limits.ts";
-import type {
-  AggregateName,
-  PipelineSpec,
-  SourceSpec,
-  WindowPipelineSpec,
-} from "../../edge-ops/spec.ts";
-import { columnsOf, createAggregates } from "../../edge-ops/windows/aggregate.ts";
-import { type PaneGeometry, paneGeometryOf } from "../../edge-ops/windows/pane-geometry.ts";
+import { Catalog } from "../../core/catalog.ts";
+import { millis } from "../../core/units.ts";
+import type { DeviceTimes } from "../../edge-ops/device-times.ts";
+import { DuplicateRing } from "../../edge-ops/duplicates.ts";
+import type { Capacity } from "../../edge-ops/operator-options.ts";
+import { createPipeline, fitPanes, panesOf } from "../../edge-ops/pipeline.ts";
+import { disorderOf, type PipelineSpec } from "../../edge-ops/spec.ts";
+import type { StateTable } from "../../edge-ops/state-table.ts";
+import type { PaneGeometry } from "../../edge-ops/windows/pane-geometry.ts";
 import type { Config } from "./config.ts";
 
 export type PipelineEstimate = {
   /** undefined for what has no panes. */
   readonly panes: PaneGeometry | undefined;
-  /** What one more key (window) or series (EWMA) takes; 0 where state does not grow. */
+  /** What one more key takes, or in an EWMA pipeline one more series; 0 where state does not grow. */
   readonly bytesPerKey: number;
   readonly keysMax: number;
   /** At the limits. */
   readonly bytesMax: number;
 };
 
-/** Ring of resent readings: time, value and kind of each, and the heads. */
-export function duplicateBytesPerSeries(config: Pick<Config, "duplicateRing">): number {
-  return config.duplicateRing * 17 + 20;
+/** Readings among which resent ones are recognised. */
+export function duplicateBytesPerSeries({ duplicateRing }: Pick<Config, "duplicateRing">): number {
+  return bytesOf(new DuplicateRing({ seriesMax: 1, size: duplicateRing }).tables);
 }
 
 export function estimatePipeline(spec: PipelineSpec, config: Config): PipelineEstimate {
-  const series = config.seriesMax;
-  switch (spec.kind) {
-    case "ewma": {
-      const bytesPerKey = EWMA_BYTES_PER_SERIES + KEY_INDEX_BYTES;
-      return { panes: undefined, bytesPerKey, keysMax: series, bytesMax: bytesPerKey * series };
-    }
-    case "frequency": {
-      const bytesMax = spec.depth * spec.width * 4 + KEY_INDEX_BYTES * series;
-      return { panes: undefined, bytesPerKey: 0, keysMax: config.keysMax, bytesMax };
-    }
-    case "window":
-      return estimateWindow(spec, config);
-  }
+  const panes = panesOf(spec, disorderOf(spec, config.sources));
+  const { keysMax, seriesMax } = panes === undefined ? config : fitPanes(config, panes);
+  const bytesFor = (room: Pick<Capacity, "keysMax" | "seriesMax">): number =>
+    tableBytes(spec, { config, capacity: { ...room, devicesMax: 1 } });
+  const least = bytesFor({ keysMax: 1, seriesMax: 1 });
+  const perKey = bytesFor({ keysMax: 2, seriesMax: 1 }) - least;
+  const perSeries = bytesFor({ keysMax: 1, seriesMax: 2 }) - least;
+  const bytesMax = least + perKey * (keysMax - 1) + perSeries * (seriesMax - 1);
+  return spec.kind === "ewma"
+    ? { panes, bytesPerKey: perSeries, keysMax: seriesMax, bytesMax }
+    : { panes, bytesPerKey: perKey, keysMax, bytesMax };
 }
 
-/** The largest disorder among the sources that the pipeline takes, ms. */
-export function disorderOf(spec: PipelineSpec, sources: readonly SourceSpec[]): number {
-  const names = spec.where.sources;
-  const taken = sources.filter(({ name }) => names.length === 0 || names.includes(name));
-  return Math.max(0, ...taken.map(({ disorderMs }) => disorderMs));
+function tableBytes(
+  spec: PipelineSpec,
+  { config, capacity }: { readonly config: Config; readonly capacity: Capacity },
+): number {
+  const { keysMax } = capacity;
+  const { sources } = config;
+  const name = spec.name;
+  const catalog = new Catalog();
+  return bytesOf(
+    createPipeline({ spec, name, catalog, devices: noDevices, sources, keysMax, capacity }).tables,
+  );
 }
 
-const EWMA_BYTES_PER_SERIES = 5 * 8 + 3 * 4;
-/** Of each series: its key index. */
-const KEY_INDEX_BYTES = 4;
-/** Of each key besides its panes: when it began, its newest and its closed pane, its watermark. */
-const KEY_HEAD_BYTES = 48;
-/** Of each pane besides its aggregates: settled readings, revisions, mark. */
-const PANE_HEAD_BYTES = 9;
-/** Of each session besides its aggregates: start, end, settled readings, revision, state. */
-const SESSION_HEAD_BYTES = 32;
-
-function estimateWindow(spec: WindowPipelineSpec, config: Config): PipelineEstimate {
-  const { window, allowedLatenessMs } = spec;
-  const disorderMs = disorderOf(spec, config.sources);
-  const slotBytes = aggregateBytes(spec.aggregate);
-  const panes =
-    window.kind === "session"
-      ? undefined
-      : paneGeometryOf(window, { disorderMs, allowedLatenessMs });
-  const slots =
-    panes === undefined
-      ? limits.sessionsPerKeyMax * (slotBytes + SESSION_HEAD_BYTES)
-      : panes.ring * (slotBytes + PANE_HEAD_BYTES);
-  const bytesPerKey = slots + KEY_HEAD_BYTES;
-  const fitting = panes === undefined ? Infinity : Math.floor(limits.panesMax / panes.ring);
-  const keysMax = Math.min(config.keysMax, fitting);
-  return { panes, bytesPerKey, keysMax, bytesMax: bytesPerKey * keysMax };
+function bytesOf(tables: readonly StateTable[]): number {
+  return tables.reduce((bytes, table) => bytes + table.bytesMax, 0);
 }
 
-function aggregateBytes(names: readonly AggregateName[]): number {
-  const columns = columnsOf(createAggregates(names, 1), 1);
-  return columns.reduce((bytes, { cells }) => bytes + cells.BYTES_PER_ELEMENT, 0);
-}
+const noDevices: DeviceTimes = {
+  isSeen: () => false,
+  isIdle: () => false,
+  watermarkOf: () => millis(0),
+};

@@ -11,11 +11,9 @@
  */
 
 import { resolve } from "node:path";
+import { limits } from "../../core/limits.ts";
 import type { Finding, Path } from "./fault.ts";
 import { mapScalars, type Scalar, type Tree } from "./tree.ts";
-
-/** A file whose content is put in may be so long. */
-export const SECRET_CHARACTERS_MAX = 65_536;
 
 export type Surroundings = {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -86,8 +84,10 @@ function contentOf(name: string, { readFile, directory }: Surroundings): Found {
   if (name === "") return { problem: "${file:} needs a path" };
   try {
     const content = readFile(path);
-    if (content.length > SECRET_CHARACTERS_MAX) {
-      return { problem: `the file ${path} is longer than ${SECRET_CHARACTERS_MAX} characters` };
+    if (content.length > limits.secretCharactersMax) {
+      return {
+        problem: `the file ${path} is longer than ${limits.secretCharactersMax} characters`,
+      };
     }
     return { value: content.replace(/\r?\n$/, "") };
   } catch (error) {

@@ -105,7 +105,7 @@ export function describe(node: Tree | undefined, path: Path): string {
 }
 
 /** Whether what stands at the path must never be printed. */
-export function isSecret(path: Path): boolean {
+function isSecret(path: Path): boolean {
   return path.includes("password");
 }
 

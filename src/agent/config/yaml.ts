@@ -9,12 +9,9 @@
 
 import type * as Library from "yaml";
 import type { ErrorCode, LineCounter, ParsedNode, YAMLError } from "yaml";
+import { limits } from "../../core/limits.ts";
 import type { Finding, Place } from "./fault.ts";
 import type { Entry, Tree } from "./tree.ts";
-
-/** A file with more characters is no configuration. */
-export const CONFIG_CHARACTERS_MAX = 1_048_576;
-const DEPTH_MAX = 32;
 
 export type YamlOutcome =
   | { readonly kind: "tree"; readonly tree: Tree }
@@ -22,7 +19,7 @@ export type YamlOutcome =
 
 export async function readYaml(text: string): Promise<YamlOutcome> {
   const start = { line: 1, column: 1 };
-  if (text.length > CONFIG_CHARACTERS_MAX || flowDepthOf(text) > DEPTH_MAX) {
+  if (text.length > limits.configCharactersMax || flowDepthOf(text) > limits.configDepthMax) {
     const message = "this is too long or too deeply nested for a configuration";
     return { kind: "findings", findings: [{ path: [], place: start, message }] };
   }
@@ -62,11 +59,11 @@ function treeOf(node: ParsedNode | null, around: Place, walk: Walk): Tree {
   if (node === null) return { kind: "scalar", place: around, value: undefined };
   const place = placeOf(lines, node.range[0]);
   const deeper = { ...walk, depth: walk.depth + 1 };
-  if (walk.depth < DEPTH_MAX && library.isMap(node)) {
+  if (walk.depth < limits.configDepthMax && library.isMap(node)) {
     const entries = node.items.flatMap((pair) => entryOf(pair, place, deeper));
     return { kind: "section", place, entries };
   }
-  if (walk.depth < DEPTH_MAX && library.isSeq(node)) {
+  if (walk.depth < limits.configDepthMax && library.isSeq(node)) {
     return { kind: "list", place, items: node.items.map((item) => treeOf(item, place, deeper)) };
   }
   if (library.isScalar(node) && isPlainValue(node.value)) {
@@ -144,7 +141,7 @@ const sentences: Partial<Record<ErrorCode, string>> = {
   MISSING_CHAR: "a quote, bracket, comma or colon is missing",
   MULTILINE_IMPLICIT_KEY: "a key must end on its line; is a colon or a quote missing?",
   MULTIPLE_DOCS: "a configuration is one document; remove the `---`",
-  NON_STRING_KEY: "a key must be a text",
+  NON_STRING_KEY: "a key must be a string",
   TAB_AS_INDENT: "indent with spaces, not with tabs",
   TAG_RESOLVE_FAILED: "tags (!name) are not supported here",
   UNEXPECTED_TOKEN: "this cannot stand here",

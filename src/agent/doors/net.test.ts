@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { connect, Server, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import type { Net, NetSocket } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
@@ -111,6 +111,16 @@ for (const [name, net] of [
     });
   });
 }
+
+it("a peer that cannot be accepted is counted", async (t) => {
+  const listening = t.mock.method(Server.prototype, "listen");
+  const listener = await systemNet().listen({ host: "127.0.0.1", port: 0 }, () => undefined);
+  t.after(() => listener.close());
+  const server: unknown = listening.mock.calls[0]?.this;
+  assert.ok(server instanceof Server);
+  server.emit("error", new Error("accept EMFILE"));
+  assert.equal(listener.acceptErrors, 1);
+});
 
 it("a port in use is a fault that says what to do", async () => {
   const net = systemNet();

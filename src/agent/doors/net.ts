@@ -41,8 +41,6 @@ function listen(
     server.once("error", (error) => reject(faultOf(error, address)));
     server.listen({ host: address.host, port: address.port }, () => {
       server.removeAllListeners("error");
-      // Later errors are failed accepts (no file descriptor left): the peer tries again.
-      server.on("error", () => undefined);
       resolve(listenerOf(server));
     });
   });
@@ -51,9 +49,16 @@ function listen(
 function listenerOf(server: Server): NetListener {
   const bound = server.address();
   assert(bound !== null && typeof bound === "object", "a TCP listener has an address and a port");
+  let acceptErrors = 0;
+  server.on("error", () => {
+    acceptErrors += 1;
+  });
   return {
     host: bound.address,
     port: bound.port,
+    get acceptErrors() {
+      return acceptErrors;
+    },
     // The server's own `close` event waits for connections, which stay open here on purpose.
     close: () =>
       new Promise((resolve) => {

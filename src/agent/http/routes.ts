@@ -1,7 +1,8 @@
 /** What the HTTP API answers: one row per path, each a pure function of the agent's view. */
 
 import { limits } from "../../core/limits.ts";
-import { EXPOSITION_TYPE, metricsText } from "../metrics.ts";
+import { EXPOSITION_TYPE } from "../exposition.ts";
+import { metricsText } from "../metrics.ts";
 import type { AgentView } from "../status.ts";
 import { json, problem, type Reply, text } from "./reply.ts";
 import { statusPage } from "./status-page.ts";

@@ -5,8 +5,9 @@ import { Script } from "node:vm";
 import { type TestContext, test } from "node:test";
 import { sampleView } from "../../../test/support/agent-view.ts";
 import { Fault } from "../../core/faults.ts";
+import { limits } from "../../core/limits.ts";
 import type { AgentState, AgentView } from "../status.ts";
-import { httpBounds, openHttp } from "./server.ts";
+import { openHttp } from "./server.ts";
 
 async function serve(t: TestContext, view: AgentView = sampleView()): Promise<number> {
   const server = await openHttp({ view, host: "127.0.0.1", port: 0 });
@@ -70,7 +71,6 @@ test("status, ledger, alerts, dead letters and metrics are what the agent says",
 
 test("ready is only who runs, healthy is who has not failed", async (t) => {
   const expected: Record<AgentState, [healthy: number, ready: number]> = {
-    starting: [200, 503],
     running: [200, 200],
     degraded: [200, 503],
     stopping: [200, 503],
@@ -94,6 +94,18 @@ test("only GET and HEAD are answered, and HEAD has no body", async (t) => {
   const { code, headers, body } = await get(port, "/v1/status", { method: "HEAD" });
   assert.deepEqual([code, body], [200, ""]);
   assert.ok(Number(headers.get("content-length")) > 100);
+});
+
+test("a store that fails is an answer, and the next request is answered too", async (t) => {
+  const message = "the state store could not be read: check the disk";
+  const deadLetters = (): never => {
+    throw new Fault("STORE_FAILED", message);
+  };
+  const port = await serve(t, { ...sampleView(), deadLetters });
+  const { code, body } = await get(port, "/v1/dead-letters");
+  assert.equal(code, 500);
+  assert.deepEqual(JSON.parse(body), { error: "STORE_FAILED", message });
+  assert.equal((await get(port, "/healthz")).code, 200);
 });
 
 test("an unknown path is a JSON error that names the known ones", async (t) => {
@@ -124,7 +136,14 @@ test("a request by another name is refused, as DNS rebinding makes them", async 
   ]) {
     assert.equal((await get(port, "/v1/status", { host })).code, 421, host);
   }
-  for (const host of ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080"]) {
+  for (const host of [
+    "localhost",
+    "LOCALHOST:1",
+    "127.0.0.1:8080",
+    "127.1.2.3",
+    "[::1]:8080",
+    "[::ffff:127.0.0.1]",
+  ]) {
     assert.equal((await get(port, "/v1/status", { host })).code, 200, host);
   }
   assert.equal((await exchange(port, "GET /v1/status HTTP/1.0\r\n\r\n")).code, 421);
@@ -132,7 +151,7 @@ test("a request by another name is refused, as DNS rebinding makes them", async 
 
 test("headers beyond their bound and what is no HTTP are refused without harm", async (t) => {
   const port = await serve(t);
-  const long = `X: ${"a".repeat(httpBounds.headerBytesMax)}`;
+  const long = `X: ${"a".repeat(limits.httpHeaderBytesMax)}`;
   assert.equal(
     (await exchange(port, `GET / HTTP/1.1\r\nHost: localhost\r\n${long}\r\n\r\n`)).code,
     431,

@@ -10,24 +10,11 @@
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Fault } from "../../core/faults.ts";
+import { limits } from "../../core/limits.ts";
+import { isLoopback } from "../../core/loopback.ts";
 import type { AgentView } from "../status.ts";
 import { problem, type Reply } from "./reply.ts";
 import { routes } from "./routes.ts";
-
-export const httpBounds = {
-  connectionsMax: 64,
-  headerBytesMax: 8_192, // 8 KiB
-  headersMax: 64,
-  targetCharactersMax: 1_024,
-  /** A request must have come whole by then. */
-  requestWaitMs: 10_000,
-  headersWaitMs: 5_000,
-  /** An idle connection is kept so long for the next request. */
-  keepAliveMs: 5_000,
-  /** A client that takes nothing for so long is closed. */
-  silenceMs: 15_000,
-  requestsPerConnectionMax: 10_000,
-} as const;
 
 export type HttpServer = {
   readonly host: string;
@@ -49,21 +36,31 @@ export async function openHttp({ view, host, port }: HttpOptions): Promise<HttpS
   const { createServer } = process.getBuiltinModule("node:http");
   const server = createServer(
     {
-      maxHeaderSize: httpBounds.headerBytesMax,
-      requestTimeout: httpBounds.requestWaitMs,
-      headersTimeout: httpBounds.headersWaitMs,
-      keepAliveTimeout: httpBounds.keepAliveMs,
+      maxHeaderSize: limits.httpHeaderBytesMax,
+      requestTimeout: limits.httpRequestWaitMs,
+      headersTimeout: limits.httpHeadersWaitMs,
+      keepAliveTimeout: limits.httpKeepAliveMs,
       connectionsCheckingInterval: 1_000,
       requireHostHeader: false,
     },
-    (request, response) => send(request, response, answer(request, view, host)),
+    (request, response) => send(request, response, answerOrProblem(request, view, host)),
   );
-  server.maxHeadersCount = httpBounds.headersMax;
-  server.maxConnections = httpBounds.connectionsMax;
-  server.maxRequestsPerSocket = httpBounds.requestsPerConnectionMax;
-  server.timeout = httpBounds.silenceMs;
+  server.maxHeadersCount = limits.httpHeadersMax;
+  server.maxConnections = limits.httpConnectionsMax;
+  server.maxRequestsPerSocket = limits.httpRequestsPerConnectionMax;
+  server.timeout = limits.httpSilenceMs;
   const bound = await listen(server, { host, port });
   return { host, port: bound, close: () => close(server) };
+}
+
+/** A view whose environment fails is an answer; a bug is not. */
+function answerOrProblem(request: IncomingMessage, view: AgentView, host: string): Reply {
+  try {
+    return answer(request, view, host);
+  } catch (error) {
+    if (error instanceof Fault) return problem(500, error.code, error.message);
+    throw error;
+  }
 }
 
 function answer(request: IncomingMessage, view: AgentView, host: string): Reply {
@@ -77,7 +74,7 @@ function answer(request: IncomingMessage, view: AgentView, host: string): Reply 
     return problem(421, "misdirected_request", message);
   }
   const [path = "", query = ""] = url.split("?", 2);
-  const route = url.length <= httpBounds.targetCharactersMax ? routes.get(path) : undefined;
+  const route = url.length <= limits.httpTargetCharactersMax ? routes.get(path) : undefined;
   if (route === undefined) {
     return problem(404, "not_found", `nothing is here; known are ${[...routes.keys()].join(" ")}`);
   }
@@ -88,13 +85,7 @@ function answer(request: IncomingMessage, view: AgentView, host: string): Reply 
 function isOurName(header: string | undefined, host: string): boolean {
   if (header === undefined) return false;
   const name = header.toLowerCase().replace(/:\d{1,5}$/, "");
-  const bare = name.replace(/^\[(.*)\]$/, "$1");
-  return (
-    name === "localhost" ||
-    bare === "::1" ||
-    /^127(\.\d{1,3}){3}$/.test(name) ||
-    bare === host.toLowerCase()
-  );
+  return isLoopback(name) || name.replace(/^\[(.*)\]$/, "$1") === host.toLowerCase();
 }
 
 function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {

@@ -5,12 +5,13 @@
  *   buckets  [ 0 | entry+1 | ... ]      a power of two, at most half full
  *   entry e  hashes[e], starts[e] .. starts[e+1] in the arena, values[e]
  *
- * Hash: MurmurHash3 x86_32 (Austin Appleby, public domain), four bytes a step. A probe run is
- * bounded: a string that would lie further from its bucket is not kept, so chosen collisions cost
- * the sender's own topics their shortcut and nobody anything else. Nothing is ever removed.
+ * A probe run is bounded: a string that would lie further from its bucket is not kept, so chosen
+ * collisions cost the sender's own topics their shortcut and nobody anything else. Nothing is ever
+ * removed.
  */
 
 import { assert } from "../../core/assert.ts";
+import { murmur32 } from "../../core/hash.ts";
 
 /** Not in the table. */
 export const NOT_FOUND = -1;
@@ -127,23 +128,7 @@ function grown<Cells extends Int32Array | Uint32Array | Uint8Array>(
   return wide;
 }
 
+/** Signed, as `#hashes` holds it. */
 function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0;
-  let i = start;
-  for (; i + 4 <= end; i += 4) {
-    const word = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
-    hash ^= scrambled(word);
-    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
-  }
-  let tail = 0;
-  for (let shift = 0; i < end; i++, shift += 8) tail |= bytes[i]! << shift;
-  hash ^= scrambled(tail) ^ (end - start);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
-}
-
-function scrambled(word: number): number {
-  const mixed = Math.imul(word, 0xcc9e2d51);
-  return Math.imul((mixed << 15) | (mixed >>> 17), 0x1b873593);
+  return murmur32(bytes, start, end, 0) | 0;
 }

@@ -81,6 +81,9 @@ export type IntakeCounters = {
   readonly slots: number;
 };
 
+/** What of the counters is what there is now. */
+export const intakeLevels: readonly (keyof IntakeCounters)[] = ["slots", "topics"];
+
 /** Throws a Fault CONFIG_INVALID for a topic template that is none. Sources that are new are defined. */
 export function createIntake(options: IntakeOptions): Intake {
   return new Intake(options);
@@ -148,10 +151,6 @@ export class Intake implements Receiver {
   /** Rows in the open batch. */
   get pendingRows(): number {
     return this.#open.batch.rows;
-  }
-  /** Definitions in the open frame. */
-  get pendingDefinitions(): number {
-    return this.#open.definitionCount;
   }
   /** Whether the open frame holds anything: rows, definitions, counts or dead letters. */
   get pendingWork(): boolean {

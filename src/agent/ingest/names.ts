@@ -6,7 +6,9 @@
  */
 
 import type { Catalog } from "../../core/catalog.ts";
+import { Fault } from "../../core/faults.ts";
 import type { Definition, Tags } from "../../core/frame.ts";
+import { limits } from "../../core/limits.ts";
 import {
   type DeviceId,
   deviceId,
@@ -57,6 +59,13 @@ export class Names {
   source(name: string): SourceId {
     const known = this.#catalog.findSource(name);
     if (known !== undefined) return known;
+    if (this.#catalog.sourceCount >= limits.sourcesMax) {
+      throw new Fault(
+        "CONFIG_INVALID",
+        `the data directory knows ${limits.sourcesMax} sources already, and there is no room for ${JSON.stringify(name)}: give a source its former name, or use another data directory`,
+        { facts: { name } },
+      );
+    }
     const id = sourceId(this.#catalog.sourceCount);
     this.#new({ kind: "source", id, name });
     return id;

@@ -78,7 +78,7 @@ export type Layout = {
 };
 
 /** The layout of a route that has had no message. */
-export const noLayout: Layout = { keys: [], parents: [], index: undefined, isShared: true };
+const noLayout: Layout = { keys: [], parents: [], index: undefined, isShared: true };
 
 export function createRoute(options: {
   readonly source: SourceId;

@@ -4,6 +4,7 @@
  * bounded, and a route without slots only decodes more slowly.
  */
 
+import { limits } from "../../core/limits.ts";
 import { type Layout, NO_PARENT, type Route, TARGET_UNSEEN } from "./route.ts";
 
 export const NO_SLOT = -1;
@@ -16,12 +17,6 @@ export type SlotLimits = {
   readonly slotsPerRouteMax: number;
   readonly slotsMax: number;
 };
-
-/** Different keys kept, and the bytes of one: others are always left to the parser. */
-const keysMax = 65_536;
-const keyBytesMax = 64;
-/** Slots of all layouts that are kept for sharing. */
-const sharedSlotsMax = 65_536;
 
 export class Slots {
   readonly #limits: SlotLimits;
@@ -61,7 +56,7 @@ export class Slots {
     let layout = this.#layouts.get(signature);
     if (layout === undefined) {
       const { keys, parents, index } = route.layout;
-      const isShared = this.#sharedSlots + keys.length <= sharedSlotsMax;
+      const isShared = this.#sharedSlots + keys.length <= limits.slotsSharedMax;
       layout = { keys: keys.slice(), parents: parents.slice(), index, isShared };
       if (isShared) {
         this.#layouts.set(signature, layout);
@@ -107,11 +102,11 @@ export class Slots {
   #keyBytes(key: string): Uint8Array | undefined {
     const known = this.#keys.get(key);
     if (known !== undefined) return known;
-    if (this.#keys.size >= keysMax || hasEscapedCharacter(key) || !key.isWellFormed()) {
+    if (this.#keys.size >= limits.slotKeysMax || hasEscapedCharacter(key) || !key.isWellFormed()) {
       return undefined;
     }
     const bytes = new TextEncoder().encode(key);
-    if (bytes.length > keyBytesMax) return undefined;
+    if (bytes.length > limits.slotKeyBytesMax) return undefined;
     this.#keys.set(key, bytes);
     return bytes;
   }

@@ -4,19 +4,15 @@
  * handle from the ring is good until the ring has come round.
  *
  *   handle < topicsMax    remembered for good
- *   handle >= topicsMax   topicsMax + number of the loan; its route is at loan % lentMax
+ *   handle >= topicsMax   topicsMax + number of the loan; its route is at loan % topicsLentMax
  */
 
 import { assert } from "../../core/assert.ts";
+import { limits } from "../../core/limits.ts";
 import { ByteTable, NOT_FOUND } from "./byte-table.ts";
 import { textOf } from "./decode/text.ts";
 import { NO_SOURCE } from "./receiver.ts";
 import type { Route } from "./route.ts";
-
-/** Routes lent at a time: far more than callers hold between `topicOf` and `receive`. */
-const lentMax = 4_096;
-/** The arena is bounded for topics of usual length; longer ones fill it sooner. */
-const averageBytes = 128;
 
 export type TopicTableOptions = {
   readonly topicsMax: number;
@@ -35,7 +31,7 @@ export class TopicTable {
 
   constructor(options: TopicTableOptions) {
     this.#options = options;
-    const bytesMax = options.topicsMax * averageBytes + options.topicBytesMax;
+    const bytesMax = options.topicsMax * limits.topicBytesAverage + options.topicBytesMax;
     this.#handles = new ByteTable({ entriesMax: options.topicsMax, bytesMax });
   }
 
@@ -76,13 +72,13 @@ export class TopicTable {
     }
     route.isRemembered = false;
     const loan = this.#loans++;
-    this.#lent[loan % lentMax] = { loan, route, topic };
+    this.#lent[loan % limits.topicsLentMax] = { loan, route, topic };
     return this.#options.topicsMax + loan;
   }
 
   #loan(handle: number): { readonly route: Route; readonly topic: string } {
     const loan = handle - this.#options.topicsMax;
-    const lent = this.#lent[loan % lentMax];
+    const lent = this.#lent[loan % limits.topicsLentMax];
     assert(lent?.loan === loan, "a lent topic handle is used before the ring comes round");
     return lent;
   }

@@ -9,6 +9,7 @@
  * first level is that very word.
  */
 
+import { sortedTags } from "../../core/catalog.ts";
 import type { Tags } from "../../core/frame.ts";
 
 type Level =
@@ -57,7 +58,7 @@ export function matchTopic(template: TopicTemplate, topic: string): TopicMatch |
   let metric: string | undefined;
   let index = 0;
   for (const level of levels) {
-    if (level.kind === "rest") return { tags: sorted(tags), metric };
+    if (level.kind === "rest") return { tags: sortedTags(tags), metric };
     const part = parts[index++];
     if (part === undefined) return undefined;
     if (level.kind === "literal" && level.text !== part) return undefined;
@@ -66,7 +67,7 @@ export function matchTopic(template: TopicTemplate, topic: string): TopicMatch |
     if (level.kind === "tag") tags.push([level.name, part]);
     if (level.kind === "metric") metric = part;
   }
-  return index === parts.length ? { tags: sorted(tags), metric } : undefined;
+  return index === parts.length ? { tags: sortedTags(tags), metric } : undefined;
 }
 
 function levelOf(part: string): Level | undefined {
@@ -76,10 +77,6 @@ function levelOf(part: string): Level | undefined {
   const name = /^\{([A-Za-z_][A-Za-z0-9_-]*)\}$/.exec(part)?.[1];
   if (name !== undefined) return { kind: "tag", name };
   return /[{}+#\0]/.test(part) ? undefined : { kind: "literal", text: part };
-}
-
-function sorted(tags: [string, string][]): Tags {
-  return tags.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
 function invalid(text: string, why: string): TemplateParse {

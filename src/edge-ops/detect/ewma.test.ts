@@ -16,9 +16,9 @@ import {
   COUNT_FILTERED,
   COUNT_LATE,
   COUNT_SUPPRESSED,
-} from "../operator-options.ts";
+} from "../pipeline-counts.ts";
 import type { EwmaPipelineSpec } from "../spec.ts";
-import { createEwma, OUT_OF_CONTROL_MAX } from "./ewma.ts";
+import { createEwma } from "./ewma.ts";
 
 const spec: EwmaPipelineSpec = {
   kind: "ewma",
@@ -137,14 +137,14 @@ test("after an alert a series is quiet until `rearm` readings in a row were insi
 test("many short excursions do not add up to a new normal", () => {
   const rig = rigOf({ lambda: 1, warmup: 2, sigmaMin: 1, baseline: 1e-9, rearm: 3 });
   const excursion = [50, 50, 0, 0, 0, 0];
-  const times = Math.ceil(OUT_OF_CONTROL_MAX / 4);
+  const times = Math.ceil(limits.outOfControlReadingsMax / 4);
   rig.apply(rowsOf([0, 0, ...Array.from({ length: times }, () => excursion).flat()]));
   assert.equal(rig.alerts().length, times);
 });
 
 test("a step is found once, learned as the new normal, and its end is found again", () => {
   const rig = rigOf();
-  const step = OUT_OF_CONTROL_MAX + 500;
+  const step = limits.outOfControlReadingsMax + 500;
   rig.apply(rowsOf([...noisy(500, 20, 1), ...noisy(step, 26, 2), ...noisy(500, 20, 3)]));
   const alerts = rig.alerts();
   assert.deepEqual(

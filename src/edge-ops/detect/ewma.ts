@@ -7,7 +7,7 @@
  *   learning --warmup readings--> in control --z leaves the limits: alert--> out of control
  *       ^                             ^                                         |     |
  *       |                             +---- rearm readings inside in a row -----+     |
- *       +-------------------- out of control for OUT_OF_CONTROL_MAX readings ---------+
+ *       +------------ out of control for limits.outOfControlReadingsMax --------------+
  *
  *   z = z + lambda (x - z), beginning at the centre
  *   limits = centre +- sigmas * sigma * sqrt(lambda / (2 - lambda) * (1 - (1 - lambda)^(2t)))
@@ -24,24 +24,17 @@
 
 import { assert } from "../../core/assert.ts";
 import { KIND_SYMBOL } from "../../core/batch.ts";
-import { millis, position, seriesId } from "../../core/units.ts";
-import { createAlertBudget, renewAlerts, spendAlert } from "../alert-budget.ts";
+import { type Catalog, sortedTags } from "../../core/catalog.ts";
+import type { Tags } from "../../core/frame.ts";
+import { limits } from "../../core/limits.ts";
+import { millis, position, type SeriesId, seriesId } from "../../core/units.ts";
+import { type AlertBudget, createAlertBudget, renewAlerts, spendAlert } from "../alert-budget.ts";
 import type { Emitter, Operator, Step } from "../operator.ts";
-import {
-  COUNT_CLOSED,
-  COUNT_FILTERED,
-  COUNT_LATE,
-  COUNT_REFUSED,
-  FILTERED,
-  type OperatorOptions,
-  REFUSED,
-  tagsOfSeries,
-} from "../operator-options.ts";
+import type { OperatorOptions } from "../operator-options.ts";
+import { COUNT_CLOSED, COUNT_FILTERED, COUNT_LATE, COUNT_REFUSED } from "../pipeline-counts.ts";
+import { FILTERED, REFUSED } from "../series-keys.ts";
 import type { EwmaPipelineSpec } from "../spec.ts";
 import { StateTable } from "../state-table.ts";
-
-/** A chart that is out of control for so many readings learns its baseline anew. */
-export const OUT_OF_CONTROL_MAX = 600;
 
 /** Readings beyond this are filtered: the sum of their squares must stay finite. */
 export const EWMA_VALUE_MAX = 1e150;
@@ -85,42 +78,45 @@ type Rule = EwmaPipelineSpec & {
 
 type Verdict = "fine" | "high" | "low";
 
+type Ewma = {
+  readonly options: OperatorOptions<EwmaPipelineSpec>;
+  readonly rule: Rule;
+  readonly charts: Charts;
+  readonly budget: AlertBudget;
+};
+
 /** The operator of an EWMA pipeline. Its specification was checked where it was read. */
 export function createEwma(options: OperatorOptions<EwmaPipelineSpec>): Operator {
-  const { pipeline, counts, rows, catalog } = options;
-  const rule = ruleOf(options.spec);
-  const charts = createCharts(pipeline, options.dataflow.seriesMax);
+  const { pipeline, spec, capacity } = options;
+  const charts = createCharts(pipeline, capacity.seriesMax);
   const budget = createAlertBudget(pipeline);
+  const ewma: Ewma = { options, rule: ruleOf(spec), charts, budget };
+  return {
+    pipeline,
+    tables: [charts.table, budget.table],
+    apply: loopOf(ewma),
+    tick: (clock) => renewAlerts(budget, clock),
+    deviceIdle: () => {},
+    wakeAt: () => Number.POSITIVE_INFINITY,
+    drain: () => {},
+    restore: () => {},
+  };
+}
 
-  function alert(step: Step, row: number, verdict: Verdict, emitter: Emitter): void {
-    if (!spendAlert(budget, counts)) return;
-    const chart = step.batch.series[row]!;
-    const high = verdict === "high";
-    const centre = charts.mean[chart]!;
-    const sigma = sigmaOfStatistic(charts, chart, rule);
-    emitter.alert(position(step.at + row), {
-      kind: "alert",
-      pipeline,
-      key: tagsOfSeries(catalog, seriesId(chart)),
-      time: millis(step.batch.time[row]!),
-      reason: high ? "ewma_high" : "ewma_low",
-      value: step.batch.value[row]!,
-      score: Math.abs(charts.statistic[chart]! - centre) / sigma,
-      expected: centre,
-      limit: centre + (high ? rule.sigmas : -rule.sigmas) * sigma,
-    });
-  }
-
-  function apply(step: Step, emitter: Emitter): void {
+/** The loop as a closure: while it is the only one, V8 takes what it holds for constants. */
+function loopOf(ewma: Ewma): Operator["apply"] {
+  const { options, rule, charts } = ewma;
+  const { counts, keys } = options;
+  const { newest, learned, table } = charts;
+  return (step, emitter) => {
     const { accepted, acceptedCount } = step;
     const { series, time, value, kind } = step.batch;
-    const { newest, learned, table } = charts;
     for (let i = 0; i < acceptedCount; i++) {
       const row = accepted[i]!;
       const chart = series[row]!;
       const x = value[row]!;
       const isNumber = (kind[row]! & KIND_SYMBOL) === 0 && Math.abs(x) <= EWMA_VALUE_MAX;
-      const place = isNumber ? rows.keyOf(chart) : FILTERED;
+      const place = isNumber ? keys.keyOf(chart) : FILTERED;
       if (place < 0) {
         counts[place === REFUSED ? COUNT_REFUSED : COUNT_FILTERED]! += 1;
         continue;
@@ -133,26 +129,46 @@ export function createEwma(options: OperatorOptions<EwmaPipelineSpec>): Operator
       table.touch(chart);
       counts[COUNT_CLOSED]! += 1;
       const verdict = judge(charts, chart, x, rule);
-      if (verdict !== "fine") alert(step, row, verdict, emitter);
+      if (verdict !== "fine") alert(ewma, { verdict, row }, step, emitter);
     }
-  }
-
-  return {
-    pipeline,
-    tables: [charts.table, budget.table],
-    apply,
-    tick: (_at, clock) => renewAlerts(budget, clock),
-    deviceIdle: () => {},
-    wakeAt: () => Number.POSITIVE_INFINITY,
-    drain: () => {},
-    restore: () => {},
   };
+}
+
+function alert(
+  { options, rule, charts, budget }: Ewma,
+  { verdict, row }: { readonly verdict: "high" | "low"; readonly row: number },
+  step: Step,
+  emitter: Emitter,
+): void {
+  const { pipeline, counts, catalog } = options;
+  if (!spendAlert(budget, counts)) return;
+  const chart = step.batch.series[row]!;
+  const centre = charts.mean[chart]!;
+  const sigma = sigmaOfStatistic(charts, chart, rule);
+  emitter.at = position(step.at + row);
+  emitter.alert({
+    kind: "alert",
+    pipeline,
+    key: tagsOfSeries(catalog, seriesId(chart)),
+    time: millis(step.batch.time[row]!),
+    reason: `ewma_${verdict}`,
+    value: step.batch.value[row]!,
+    score: Math.abs(charts.statistic[chart]! - centre) / sigma,
+    expected: centre,
+    limit: centre + (verdict === "high" ? rule.sigmas : -rule.sigmas) * sigma,
+  });
+}
+
+/** Tags of the series with its metric: the key of what is said about it. */
+function tagsOfSeries(catalog: Catalog, series: SeriesId): Tags {
+  const { device, metric } = catalog.series(series);
+  return sortedTags([...catalog.device(device).tags, ["metric", metric]]);
 }
 
 /** Takes one reading into its chart; whether an alert is due. */
 function judge(charts: Charts, chart: number, x: number, rule: Rule): Verdict {
   const { mean, spread, statistic, fade, learned, quiet, outside } = charts;
-  if (outside[chart]! >= OUT_OF_CONTROL_MAX) restart(charts, chart);
+  if (outside[chart]! >= limits.outOfControlReadingsMax) restart(charts, chart);
   if (learned[chart]! <= rule.warmup) {
     learn(charts, chart, x, rule);
     return "fine";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { hashOfText } from "../../core/hash.ts";
+import { limits } from "../../core/limits.ts";
 import {
   type CountMin,
   type CountMinShape,
@@ -149,14 +150,16 @@ test("a cleared sketch is a new one", () => {
 });
 
 test("shapes out of bounds are refused", () => {
+  const { sketchDepthMax: depthMax, sketchWidthMax: widthMax } = limits;
   assert.ok(isCountMinShape({ depth: 4, width: 1024 }));
+  assert.ok(isCountMinShape({ depth: depthMax, width: widthMax }));
   for (const [depth, width] of [
     [0, 8],
-    [17, 8],
+    [depthMax + 1, 8],
     [1.5, 8],
     [4, 1],
     [4, 1000],
-    [4, 2 ** 25],
+    [4, widthMax * 2],
     [4, Number.NaN],
   ] as const) {
     assert.ok(!isCountMinShape({ depth, width }), `${depth} x ${width}`);

@@ -22,11 +22,12 @@
 
 import { assert } from "../../core/assert.ts";
 import type { Hash } from "../../core/hash.ts";
+import { limits } from "../../core/limits.ts";
 
 export type CountMinShape = {
-  /** Rows, 1..16. */
+  /** Rows, 1 to limits.sketchDepthMax. */
   readonly depth: number;
-  /** Columns, a power of two in 2..2^24. */
+  /** Columns, a power of two from 2 to limits.sketchWidthMax. */
   readonly width: number;
 };
 
@@ -38,8 +39,6 @@ export type CountMin = CountMinShape & {
   readonly total: Float64Array;
 };
 
-export const COUNT_MIN_DEPTH_MAX = 16;
-export const COUNT_MIN_WIDTH_MAX = 16_777_216;
 const COUNTER_MAX = 0xffff_ffff;
 
 /** Whether a sketch of this shape can be made. */
@@ -47,10 +46,10 @@ export function isCountMinShape({ depth, width }: CountMinShape): boolean {
   return (
     Number.isInteger(depth) &&
     depth >= 1 &&
-    depth <= COUNT_MIN_DEPTH_MAX &&
+    depth <= limits.sketchDepthMax &&
     Number.isInteger(width) &&
     width >= 2 &&
-    width <= COUNT_MIN_WIDTH_MAX &&
+    width <= limits.sketchWidthMax &&
     (width & (width - 1)) === 0
   );
 }

@@ -14,7 +14,7 @@ import {
   COUNT_FILTERED,
   COUNT_REFUSED,
   COUNT_SUPPRESSED,
-} from "../operator-options.ts";
+} from "../pipeline-counts.ts";
 import type { FrequencyPipelineSpec } from "../spec.ts";
 import { createFrequency } from "./frequency.ts";
 

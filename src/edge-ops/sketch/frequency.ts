@@ -23,107 +23,53 @@
 
 import { assert } from "../../core/assert.ts";
 import { KIND_SYMBOL } from "../../core/batch.ts";
-import { nameOfTags } from "../../core/catalog.ts";
+import { nameOfTags, sortedTags } from "../../core/catalog.ts";
 import type { Tags } from "../../core/frame.ts";
 import { hashOfPair, hashOfText } from "../../core/hash.ts";
 import { limits } from "../../core/limits.ts";
 import { type Millis, millis, position, seriesId, symbolId } from "../../core/units.ts";
-import { createAlertBudget, renewAlerts, spendAlert } from "../alert-budget.ts";
+import { type AlertBudget, createAlertBudget, renewAlerts, spendAlert } from "../alert-budget.ts";
 import type { Emitter, Operator, Step } from "../operator.ts";
+import type { OperatorOptions } from "../operator-options.ts";
 import {
   COUNT_CLOSED,
   COUNT_FILTERED,
   COUNT_REFUSED,
   COUNT_SUPPRESSED,
-  FILTERED,
-  type OperatorOptions,
-  REFUSED,
-} from "../operator-options.ts";
+} from "../pipeline-counts.ts";
+import { FILTERED, REFUSED } from "../series-keys.ts";
 import type { FrequencyPipelineSpec } from "../spec.ts";
-import { StateTable } from "../state-table.ts";
+import { cellTable, StateTable } from "../state-table.ts";
 import { type CountMin, clearCountMin, countOne, createCountMin } from "./count-min.ts";
 import { addItem, clearItems, createItemSet, type ItemSet } from "./item-set.ts";
 
-/** Items reported as heavy per period, at most; fewer where heavyShare allows only fewer. */
-const HEAVY_ITEMS_MAX = 16_384;
-/** So many times more than can be heavy at one moment. */
+/** Items remembered as heavy: so many times more than can be heavy at one moment. */
 const HEAVY_SLACK = 4;
 /** Counters in a chunk of state. */
 const CHUNK_COUNTERS_MAX = 4_096;
 
+type Frequency = {
+  readonly options: OperatorOptions<FrequencyPipelineSpec>;
+  readonly period: Period;
+  readonly budget: AlertBudget;
+  readonly keyHashes: Hashes;
+  readonly symbolHashes: Hashes;
+};
+
 /** The operator of a frequency pipeline. Its specification was checked where it was read. */
 export function createFrequency(options: OperatorOptions<FrequencyPipelineSpec>): Operator {
-  const { pipeline, counts, rows, catalog } = options;
-  const { heavyShare, rareCount, minimum } = options.spec;
-  assert(heavyShare >= 0 && heavyShare <= 1, "a share is in [0, 1]");
-  const period = createPeriod(pipeline, options.spec);
-  const { sketch, heavy } = period;
+  const { pipeline, spec, capacity } = options;
+  assert(spec.heavyShare >= 0 && spec.heavyShare <= 1, "a share is in [0, 1]");
+  const period = createPeriod(pipeline, spec);
   const budget = createAlertBudget(pipeline);
-  const keyHashes = createHashes(options.dataflow.keysMax);
+  const keyHashes = createHashes(capacity.keysMax);
   const symbolHashes = createHashes(limits.symbolsMax);
-
-  function apply(step: Step, emitter: Emitter): void {
-    const { accepted, acceptedCount } = step;
-    const { series, value, kind } = step.batch;
-    let counted = 0;
-    for (let i = 0; i < acceptedCount; i++) {
-      const row = accepted[i]!;
-      const key = (kind[row]! & KIND_SYMBOL) === 0 ? FILTERED : rows.keyOf(series[row]!);
-      if (key < 0) {
-        counts[key === REFUSED ? COUNT_REFUSED : COUNT_FILTERED]! += 1;
-        continue;
-      }
-      const symbol = value[row]!;
-      if (!isHashed(keyHashes, key)) keepHash(keyHashes, key, nameOfTags(rows.tagsOf(key)));
-      if (!isHashed(symbolHashes, symbol)) {
-        keepHash(symbolHashes, symbol, catalog.symbol(symbolId(symbol)));
-      }
-      const low = hashOfPair(keyHashes.low[key]!, symbolHashes.low[symbol]!);
-      const high = hashOfPair(keyHashes.high[key]!, symbolHashes.high[symbol]!);
-      const estimate = countOne(sketch, low, high);
-      counted += 1;
-      const total = sketch.total[0]!;
-      if (total < minimum) continue;
-      if (heavyShare > 0 && estimate >= heavyShare * total) {
-        const added = addItem(heavy, low, high);
-        if (added === "new") alert("heavy_symbol", estimate / total, step, row, emitter);
-        else if (added === "full") counts[COUNT_SUPPRESSED]! += 1;
-      } else if (estimate <= rareCount) {
-        alert("rare_symbol", estimate, step, row, emitter);
-      }
-    }
-    counts[COUNT_CLOSED]! += counted;
-    if (counted > 0) touchPeriod(period);
-  }
-
-  function alert(
-    reason: "heavy_symbol" | "rare_symbol",
-    score: number,
-    step: Step,
-    row: number,
-    emitter: Emitter,
-  ): void {
-    if (!spendAlert(budget, counts)) return;
-    const series = seriesId(step.batch.series[row]!);
-    const threshold = reason === "heavy_symbol" ? heavyShare : rareCount;
-    emitter.alert(position(step.at + row), {
-      kind: "alert",
-      pipeline,
-      key: withMetric(rows.tagsOf(rows.keyOf(series)), catalog.series(series).metric),
-      time: millis(step.batch.time[row]!),
-      reason,
-      value: catalog.symbol(symbolId(step.batch.value[row]!)),
-      score,
-      expected: threshold,
-      limit: threshold,
-    });
-  }
-
+  const frequency: Frequency = { options, period, budget, keyHashes, symbolHashes };
   return {
     pipeline,
-    tables: [...period.tables, heavy.table, budget.table],
-    apply,
-    tick: (_at, clock) => {
+    tables: [...period.tables, period.heavy.table, budget.table],
+    apply: loopOf(frequency),
+    tick: (clock) => {
       renewAlerts(budget, clock);
       if (clock >= period.endsAt[0]!) beginPeriod(period, clock);
     },
@@ -133,6 +79,83 @@ export function createFrequency(options: OperatorOptions<FrequencyPipelineSpec>)
     drain: () => {},
     restore: () => {},
   };
+}
+
+/** The loop as a closure: while it is the only one, V8 takes what it holds for constants. */
+function loopOf(frequency: Frequency): Operator["apply"] {
+  const { options, period, keyHashes, symbolHashes } = frequency;
+  const { counts, keys, spec } = options;
+  const { sketch } = period;
+  return (step, emitter) => {
+    const { accepted, acceptedCount } = step;
+    const { series, value, kind } = step.batch;
+    let counted = 0;
+    for (let i = 0; i < acceptedCount; i++) {
+      const row = accepted[i]!;
+      const key = (kind[row]! & KIND_SYMBOL) === 0 ? FILTERED : keys.keyOf(series[row]!);
+      if (key < 0) {
+        counts[key === REFUSED ? COUNT_REFUSED : COUNT_FILTERED]! += 1;
+        continue;
+      }
+      const symbol = value[row]!;
+      if (!isHashed(keyHashes, key) || !isHashed(symbolHashes, symbol)) {
+        keepHashes(frequency, key, symbol);
+      }
+      const low = hashOfPair(keyHashes.low[key]!, symbolHashes.low[symbol]!);
+      const high = hashOfPair(keyHashes.high[key]!, symbolHashes.high[symbol]!);
+      const estimate = countOne(sketch, low, high);
+      counted += 1;
+      if (sketch.total[0]! < spec.minimum) continue;
+      const reason = reasonOf(frequency, estimate, low, high);
+      if (reason !== undefined) alert(frequency, { reason, estimate, row }, step, emitter);
+    }
+    counts[COUNT_CLOSED]! += counted;
+    if (counted > 0) touchPeriod(period);
+  };
+}
+
+type Reason = "heavy_symbol" | "rare_symbol";
+
+/** Whether an alert is due for an item, given by its hash halves; remembers the heavy ones. */
+function reasonOf(
+  { options, period }: Frequency,
+  estimate: number,
+  low: number,
+  high: number,
+): Reason | undefined {
+  const { heavyShare, rareCount } = options.spec;
+  if (heavyShare === 0 || estimate < heavyShare * period.sketch.total[0]!) {
+    return estimate <= rareCount ? "rare_symbol" : undefined;
+  }
+  const added = addItem(period.heavy, low, high);
+  if (added === "full") options.counts[COUNT_SUPPRESSED]! += 1;
+  return added === "new" ? "heavy_symbol" : undefined;
+}
+
+function alert(
+  { options, period, budget }: Frequency,
+  found: { readonly reason: Reason; readonly estimate: number; readonly row: number },
+  step: Step,
+  emitter: Emitter,
+): void {
+  const { pipeline, counts, keys, catalog, spec } = options;
+  if (!spendAlert(budget, counts)) return;
+  const { reason, estimate, row } = found;
+  const isHeavy = reason === "heavy_symbol";
+  const series = seriesId(step.batch.series[row]!);
+  const threshold = isHeavy ? spec.heavyShare : spec.rareCount;
+  emitter.at = position(step.at + row);
+  emitter.alert({
+    kind: "alert",
+    pipeline,
+    key: withMetric(keys.tagsOf(keys.keyOf(series)), catalog.series(series).metric),
+    time: millis(step.batch.time[row]!),
+    reason,
+    value: catalog.symbol(symbolId(step.batch.value[row]!)),
+    score: isHeavy ? estimate / period.sketch.total[0]! : estimate,
+    expected: threshold,
+    limit: threshold,
+  });
 }
 
 /** What is forgotten when a period ends. */
@@ -157,16 +180,7 @@ function createPeriod(pipeline: string, spec: FrequencyPipelineSpec): Period {
     rowsPerChunk: Math.min(spec.width, CHUNK_COUNTERS_MAX),
     columns: [{ cells: sketch.counters, stride: 1 }],
   });
-  const clock = new StateTable({
-    name: `${pipeline}/period`,
-    version: 1,
-    rowsMax: 1,
-    rowsPerChunk: 1,
-    columns: [
-      { cells: endsAt, stride: 1 },
-      { cells: sketch.total, stride: 1 },
-    ],
-  });
+  const clock = cellTable(`${pipeline}/period`, endsAt, sketch.total);
   const heavy = createItemSet(`${pipeline}/heavy`, heavyItemsMaxOf(spec.heavyShare));
   return { tables: [counters, clock], periodMs: spec.periodMs, sketch, heavy, endsAt };
 }
@@ -185,7 +199,7 @@ function touchPeriod({ tables, sketch }: Period): void {
 }
 
 function heavyItemsMaxOf(share: number): number {
-  return share === 0 ? 1 : Math.min(Math.ceil(1 / share) * HEAVY_SLACK, HEAVY_ITEMS_MAX);
+  return share === 0 ? 1 : Math.min(Math.ceil(1 / share) * HEAVY_SLACK, limits.heavyItemsMax);
 }
 
 /** Hashes of texts by dense index. Derived, so not checkpointed; both halves 0: not known yet. */
@@ -199,6 +213,15 @@ function isHashed({ low, high }: Hashes, index: number): boolean {
   return low[index] !== 0 || high[index] !== 0;
 }
 
+function keepHashes(
+  { options, keyHashes, symbolHashes }: Frequency,
+  key: number,
+  symbol: number,
+): void {
+  keepHash(keyHashes, key, nameOfTags(options.keys.tagsOf(key)));
+  keepHash(symbolHashes, symbol, options.catalog.symbol(symbolId(symbol)));
+}
+
 function keepHash(hashes: Hashes, index: number, text: string): void {
   assert(index < hashes.low.length, "keys and symbols are within their limits");
   const { low, high } = hashOfText(text);
@@ -208,6 +231,5 @@ function keepHash(hashes: Hashes, index: number, text: string): void {
 
 function withMetric(key: Tags, metric: string): Tags {
   if (key.some(([name]) => name === "metric")) return key;
-  const after = key.findIndex(([name]) => name > "metric");
-  return key.toSpliced(after < 0 ? key.length : after, 0, ["metric", metric]);
+  return sortedTags([...key, ["metric", metric]]);
 }

@@ -8,7 +8,7 @@
  */
 
 import { assert } from "../../core/assert.ts";
-import { StateTable } from "../state-table.ts";
+import { cellTable, type StateTable } from "../state-table.ts";
 
 export type ItemSet = {
   readonly table: StateTable;
@@ -26,17 +26,7 @@ export function createItemSet(name: string, itemsMax: number): ItemSet {
   while (slotCount < itemsMax * 2) slotCount *= 2;
   const slots = new Uint32Array(slotCount * 2);
   const count = new Uint32Array(1);
-  const table = new StateTable({
-    name,
-    version: 1,
-    rowsMax: 1,
-    rowsPerChunk: 1,
-    columns: [
-      { cells: slots, stride: slots.length },
-      { cells: count, stride: 1 },
-    ],
-  });
-  return { table, slots, count, itemsMax };
+  return { table: cellTable(name, slots, count), slots, count, itemsMax };
 }
 
 export type Added = "new" | "known" | "full";

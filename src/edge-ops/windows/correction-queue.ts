@@ -9,7 +9,7 @@
  */
 
 import { assert } from "../../core/assert.ts";
-import { StateTable } from "../state-table.ts";
+import { cellTable, StateTable } from "../state-table.ts";
 
 const HEAD = 0;
 const LENGTH = 1;
@@ -41,13 +41,7 @@ export class CorrectionQueue {
         { cells: this.#deadline, stride: 1 },
       ],
     });
-    this.#ends = new StateTable({
-      name: `${pipeline}/correction-ends`,
-      version: 1,
-      rowsMax: 1,
-      rowsPerChunk: 1,
-      columns: [{ cells: this.#cells, stride: CELLS }],
-    });
+    this.#ends = cellTable(`${pipeline}/correction-ends`, this.#cells);
     this.tables = [this.#entries, this.#ends];
   }
 

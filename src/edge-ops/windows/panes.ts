@@ -23,10 +23,9 @@
  */
 
 import { KIND_ARRIVAL_TIME, KIND_SYMBOL } from "../../core/batch.ts";
-import { limits } from "../../core/limits.ts";
-import { type DeviceId, type Millis, millis, type Position, position } from "../../core/units.ts";
-import { KeyWatermarks } from "../key-watermark.ts";
+import { type DeviceId, type Millis, millis, position } from "../../core/units.ts";
 import type { Emitter, Operator, Step } from "../operator.ts";
+import type { OperatorOptions } from "../operator-options.ts";
 import {
   COUNT_CLOSED,
   COUNT_CORRECTIONS,
@@ -36,10 +35,8 @@ import {
   COUNT_OPEN,
   COUNT_REFUSED,
   COUNT_WINDOWS,
-  FILTERED,
-  type OperatorOptions,
-  UNKNOWN,
-} from "../operator-options.ts";
+} from "../pipeline-counts.ts";
+import { FILTERED, UNKNOWN } from "../series-keys.ts";
 import type { WindowPipelineSpec } from "../spec.ts";
 import { StateTable } from "../state-table.ts";
 import {
@@ -50,8 +47,8 @@ import {
   fieldsOf,
   mergeSlot,
 } from "./aggregate.ts";
-import { CorrectionQueue } from "./correction-queue.ts";
 import type { PaneGeometry } from "./pane-geometry.ts";
+import { WindowKeys } from "./window-keys.ts";
 
 /** One pipeline of tumbling or sliding windows. `panes` says how, see `paneGeometryOf`. */
 export function createPaneWindows(
@@ -70,16 +67,11 @@ class PaneWindows implements Operator {
   readonly #options: OperatorOptions<WindowPipelineSpec>;
   readonly #geometry: PaneGeometry;
   readonly #latenessMs: number;
-  readonly #group: KeyWatermarks;
-  readonly #corrections: CorrectionQueue;
-  readonly #clock = new Float64Array(1);
-  readonly #clockTable: StateTable;
+  readonly #windowKeys: WindowKeys;
   /** By key. */
-  readonly #keys: StateTable;
-  readonly #started: Uint8Array;
+  readonly #ends: StateTable;
   readonly #newest: Float64Array;
   readonly #newestSlot: Uint16Array;
-  readonly #closedThrough: Float64Array;
   /** By key and slot: a pane, and the window that begins with it. */
   readonly #ring: StateTable;
   readonly #panes: Aggregates;
@@ -93,41 +85,36 @@ class PaneWindows implements Operator {
   readonly #assembly: Aggregates;
 
   constructor(options: OperatorOptions<WindowPipelineSpec>, geometry: PaneGeometry) {
-    const { spec, pipeline, dataflow } = options;
-    const { keysMax } = dataflow;
+    const { spec, pipeline, capacity } = options;
+    const { keysMax } = capacity;
     const slotsMax = keysMax * geometry.ring;
     this.pipeline = pipeline;
     this.#options = options;
     this.#geometry = geometry;
     this.#latenessMs = spec.allowedLatenessMs;
-    this.#group = new KeyWatermarks({ ...dataflow, bucketMs: geometry.paneMs });
-    this.#corrections = new CorrectionQueue(pipeline, limits.correctionsMax);
-    this.#started = new Uint8Array(keysMax);
+    this.#windowKeys = new WindowKeys(options, {
+      bucketMs: geometry.paneMs,
+      close: (key, through, emitter) => this.#close(key, through, emitter),
+      correct: ({ key, tag }, emitter) => this.#correct(key, tag, emitter),
+    });
+    const { started, closedThrough, clockTable, correctionTables } = this.#windowKeys;
     this.#newest = new Float64Array(keysMax);
     this.#newestSlot = new Uint16Array(keysMax);
-    this.#closedThrough = new Float64Array(keysMax);
     this.#panes = createAggregates(spec.aggregate, slotsMax);
     this.#settled = new Uint32Array(slotsMax);
     this.#revisions = new Uint32Array(slotsMax);
     this.#marked = new Uint8Array(slotsMax);
     this.#assembly = createAggregates(spec.aggregate, 1);
-    this.#clockTable = new StateTable({
-      name: `${pipeline}/clock`,
-      version: 1,
-      rowsMax: 1,
-      rowsPerChunk: 1,
-      columns: [{ cells: this.#clock, stride: 1 }],
-    });
-    this.#keys = new StateTable({
+    this.#ends = new StateTable({
       name: `${pipeline}/ends`,
       version: 1,
       rowsMax: keysMax,
       rowsPerChunk: 256,
       columns: [
-        { cells: this.#started, stride: 1 },
+        { cells: started, stride: 1 },
         { cells: this.#newest, stride: 1 },
         { cells: this.#newestSlot, stride: 1 },
-        { cells: this.#closedThrough, stride: 1 },
+        { cells: closedThrough, stride: 1 },
       ],
     });
     this.#ring = new StateTable({
@@ -142,14 +129,15 @@ class PaneWindows implements Operator {
         { cells: this.#marked, stride: geometry.ring },
       ],
     });
-    this.tables = [this.#clockTable, this.#keys, this.#ring, ...this.#corrections.tables];
+    this.tables = [clockTable, this.#ends, this.#ring, ...correctionTables];
   }
 
   apply(step: Step, emitter: Emitter): void {
-    const { rows, counts } = this.#options;
+    const { keys, counts } = this.#options;
     const { batch, accepted, acceptedCount, device, watermark } = step;
     const { paneMs, ring } = this.#geometry;
-    const group = this.#group;
+    const windowKeys = this.#windowKeys;
+    const { watermarks, started, closedThrough } = windowKeys;
     const panes = this.#panes;
     let filtered = 0;
     let refused = 0;
@@ -157,14 +145,15 @@ class PaneWindows implements Operator {
     let opened = 0;
     for (let i = 0; i < acceptedCount; i++) {
       const row = accepted[i]!;
+      emitter.at = position(step.at + row);
       const series = batch.series[row]!;
-      let key = rows.peek(series);
+      let key = keys.peek(series);
       if (key === UNKNOWN) {
-        key = this.#introduce(series, device[row]!, position(step.at + row), emitter);
+        key = windowKeys.introduce(series, device[row]!, emitter);
       }
-      if (group.mustMove(device[row]!, watermark[row]!)) {
-        group.move(device[row]!, watermark[row]!);
-        this.#closeMoved(position(step.at + row), emitter);
+      if (watermarks.mustMove(device[row]!, watermark[row]!)) {
+        watermarks.move(device[row]!, watermark[row]!);
+        windowKeys.closeMoved(emitter);
       }
       const value = batch.value[row]!;
       const kind = batch.kind[row]!;
@@ -180,12 +169,8 @@ class PaneWindows implements Operator {
       const time = batch.time[row]!;
       const pane = Math.floor(time / paneMs);
       let slot = key * ring + this.#newestSlot[key]!;
-      if (
-        pane !== this.#newest[key]! ||
-        pane < this.#closedThrough[key]! ||
-        this.#started[key] === 0
-      ) {
-        slot = this.#place(key, pane, position(step.at + row), emitter);
+      if (pane !== this.#newest[key]! || pane < closedThrough[key]! || started[key] === 0) {
+        slot = this.#place(key, pane, emitter);
         if (slot === LATE) {
           late++;
           continue;
@@ -201,86 +186,62 @@ class PaneWindows implements Operator {
     counts[COUNT_OPEN]! += opened;
   }
 
-  tick(at: Position, clock: Millis, emitter: Emitter): void {
-    this.#clock[0] = clock;
-    this.#clockTable.touch(0);
-    while (this.#corrections.deadline <= clock) this.#correctHead(at, emitter);
+  tick(clock: Millis, emitter: Emitter): void {
+    this.#windowKeys.tick(clock, emitter);
   }
 
-  deviceIdle(at: Position, device: DeviceId, emitter: Emitter): void {
-    this.#group.leave(device);
-    this.#closeMoved(at, emitter);
+  deviceIdle(device: DeviceId, emitter: Emitter): void {
+    this.#windowKeys.deviceIdle(device, emitter);
   }
 
   wakeAt(): number {
-    return this.#corrections.deadline;
+    return this.#windowKeys.wakeAt();
   }
 
-  drain(at: Position, emitter: Emitter): void {
-    while (this.#corrections.length > 0) this.#correctHead(at, emitter);
-    for (let key = 0; key < this.#options.rows.keyCount; key++) {
-      if (this.#started[key] === 1) this.#close(key, Number.POSITIVE_INFINITY, at, emitter);
-    }
+  drain(emitter: Emitter): void {
+    this.#windowKeys.drain(emitter);
   }
 
   restore(): void {
-    this.#group.restore(this.#options.catalog, this.#options.rows, this.#options.devices);
-  }
-
-  /** The first row of a series: its device becomes a member of its key. */
-  #introduce(series: number, device: number, at: Position, emitter: Emitter): number {
-    const key = this.#options.rows.keyOf(series);
-    if (key < 0) return key;
-    this.#group.join(device, key);
-    // Where all other members are idle, the key is where the device is.
-    if (this.#started[key] === 1) this.#close(key, this.#group.bucketOf(key), at, emitter);
-    return key;
-  }
-
-  #closeMoved(at: Position, emitter: Emitter): void {
-    const { moved, movedCount } = this.#group;
-    for (let i = 0; i < movedCount; i++) {
-      const key = moved[i]!;
-      if (this.#started[key] === 1) this.#close(key, this.#group.bucketOf(key), at, emitter);
-    }
+    this.#windowKeys.restore();
   }
 
   /** The slot of the pane for a reading of it, or LATE. The slow path: any pane but the newest. */
-  #place(key: number, pane: number, at: Position, emitter: Emitter): number {
-    const isStarted = this.#started[key] === 1;
-    const closed = isStarted ? this.#closedThrough[key]! : this.#group.bucketOf(key);
+  #place(key: number, pane: number, emitter: Emitter): number {
+    const isStarted = this.#windowKeys.started[key] === 1;
+    const closed = this.#windowKeys.closedOf(key);
     if (pane < closed) {
       const first = floorTo(pane, this.#geometry.perSlide);
       if (this.#isFinal(first, closed)) return LATE;
       if (isStarted && first <= this.#newest[key]! - this.#geometry.ring) return LATE;
     }
     if (!isStarted) this.#start(key, pane, closed);
-    else if (pane > this.#newest[key]!) this.#advance(key, pane, at, emitter);
+    else if (pane > this.#newest[key]!) this.#advance(key, pane, emitter);
     else if (floorTo(pane, this.#geometry.perSlide) <= this.#newest[key]! - this.#geometry.ring) {
       return LATE;
     }
-    if (pane < closed) this.#markClosed(key, pane, at, emitter);
+    if (pane < closed) this.#markClosed(key, pane, emitter);
     return this.#slotOf(key, pane);
   }
 
   #start(key: number, pane: number, closed: number): void {
-    this.#started[key] = 1;
+    this.#windowKeys.started[key] = 1;
+    this.#windowKeys.closedThrough[key] = closed;
     this.#newest[key] = pane;
-    this.#closedThrough[key] = closed;
-    this.#keys.touch(key);
+    this.#ends.touch(key);
   }
 
   /** Makes `pane` the newest: what leaves the ring is closed first. O(panes passed), at most the ring. */
-  #advance(key: number, pane: number, at: Position, emitter: Emitter): void {
+  #advance(key: number, pane: number, emitter: Emitter): void {
     const { ring, perWindow, perSlide } = this.#geometry;
     const newest = this.#newest[key]!;
     const leaving = Math.min(pane - ring, newest);
     if (leaving > newest - ring) {
       const last = floorTo(leaving, perSlide);
-      const forced = this.#close(key, last + perWindow, at, emitter);
+      const forced = this.#close(key, last + perWindow, emitter);
       this.#options.counts[COUNT_FORCED]! += forced;
       for (let first = ceilTo(newest - ring + 1, perSlide); first <= last; first += perSlide) {
-        if (this.#marked[this.#slotOf(key, first)] === 1) this.#emit(key, first, at, emitter);
+        if (this.#marked[this.#slotOf(key, first)] === 1) this.#emit(key, first, emitter);
       }
     }
     const passed = Math.min(pane - newest, ring);
@@ -291,7 +252,7 @@ class PaneWindows implements Operator {
     }
     this.#newestSlot[key] = slot;
     this.#newest[key] = pane;
-    this.#keys.touch(key);
+    this.#ends.touch(key);
     this.#ring.touch(key);
   }
 
@@ -303,9 +264,10 @@ class PaneWindows implements Operator {
   }
 
   /** Closes what ends at or before pane `through`; Infinity closes all that holds a reading. The number of windows emitted. */
-  #close(key: number, through: number, at: Position, emitter: Emitter): number {
+  #close(key: number, through: number, emitter: Emitter): number {
     const { ring, perWindow, perSlide } = this.#geometry;
-    const before = this.#closedThrough[key]!;
+    const { closedThrough } = this.#windowKeys;
+    const before = closedThrough[key]!;
     if (through <= before) return 0;
     const newest = this.#newest[key]!;
     const end = Math.min(through, floorTo(newest, perSlide) + perWindow);
@@ -313,44 +275,38 @@ class PaneWindows implements Operator {
     if (end > before) {
       const from = Math.max(before + 1 - perWindow, newest - ring + 1);
       for (let first = ceilTo(from, perSlide); first + perWindow <= end; first += perSlide) {
-        emitted += this.#emit(key, first, at, emitter);
+        emitted += this.#emit(key, first, emitter);
       }
     }
-    this.#closedThrough[key] =
-      through === Number.POSITIVE_INFINITY ? Math.max(before, end) : through;
-    this.#keys.touch(key);
+    closedThrough[key] = through === Number.POSITIVE_INFINITY ? Math.max(before, end) : through;
+    this.#ends.touch(key);
     return emitted;
   }
 
-  #correctHead(at: Position, emitter: Emitter): void {
-    const key = this.#corrections.headKey;
-    const first = this.#corrections.headTag;
-    this.#corrections.drop();
+  #correct(key: number, first: number, emitter: Emitter): void {
     // A window that left the ring was emitted then, and its slot belongs to another.
     if (first <= this.#newest[key]! - this.#geometry.ring) return;
-    if (this.#marked[this.#slotOf(key, first)] === 1) this.#emit(key, first, at, emitter);
+    if (this.#marked[this.#slotOf(key, first)] === 1) this.#emit(key, first, emitter);
   }
 
   /** Marks the closed windows that hold the pane and are not final. O(panes per window). */
-  #markClosed(key: number, pane: number, at: Position, emitter: Emitter): void {
+  #markClosed(key: number, pane: number, emitter: Emitter): void {
     const { ring, perWindow, perSlide } = this.#geometry;
-    const closed = this.#closedThrough[key]!;
+    const closed = this.#windowKeys.closedThrough[key]!;
     const from = Math.max(pane - perWindow + 1, this.#newest[key]! - ring + 1);
-    const deadline = this.#clock[0]! + limits.correctionWaitMs;
     for (let first = ceilTo(from, perSlide); first <= pane; first += perSlide) {
       if (first + perWindow > closed) return;
       if (this.#isFinal(first, closed)) continue;
       if (this.#marked[this.#slotOf(key, first)] === 1) continue;
-      if (this.#corrections.isFull) this.#correctHead(at, emitter);
+      this.#windowKeys.gather(key, first, emitter);
       this.#marked[this.#slotOf(key, first)] = 1;
-      this.#corrections.push(key, first, deadline);
     }
   }
 
   /** Emits the window that begins with pane `first`, if it holds readings; 1 if it did, else 0. */
-  #emit(key: number, first: number, at: Position, emitter: Emitter): number {
+  #emit(key: number, first: number, emitter: Emitter): number {
     const { paneMs, perWindow } = this.#geometry;
-    const { counts, rows } = this.#options;
+    const { counts, keys } = this.#options;
     const head = this.#slotOf(key, first);
     this.#settle(key, first);
     this.#marked[head] = 0;
@@ -363,10 +319,10 @@ class PaneWindows implements Operator {
     this.#revisions[head] = revision + 1;
     counts[revision === 0 ? COUNT_WINDOWS : COUNT_CORRECTIONS]! += 1;
     // Adding 0 makes a start of -0 plain 0.
-    emitter.summary(at, {
+    emitter.summary({
       kind: "summary",
       pipeline: this.pipeline,
-      key: rows.tagsOf(key),
+      key: keys.tagsOf(key),
       start: millis(first * paneMs + 0),
       end: millis((first + perWindow) * paneMs + 0),
       revision,

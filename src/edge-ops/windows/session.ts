@@ -21,10 +21,9 @@
 
 import { assert } from "../../core/assert.ts";
 import { KIND_ARRIVAL_TIME, KIND_SYMBOL } from "../../core/batch.ts";
-import { limits } from "../../core/limits.ts";
-import { type DeviceId, type Millis, millis, type Position, position } from "../../core/units.ts";
-import { KeyWatermarks } from "../key-watermark.ts";
+import { type DeviceId, type Millis, millis, position } from "../../core/units.ts";
 import type { Emitter, Operator, Step } from "../operator.ts";
+import type { OperatorOptions } from "../operator-options.ts";
 import {
   COUNT_CLOSED,
   COUNT_CORRECTIONS,
@@ -34,15 +33,13 @@ import {
   COUNT_OPEN,
   COUNT_REFUSED,
   COUNT_WINDOWS,
-  FILTERED,
-  type OperatorOptions,
-  UNKNOWN,
-} from "../operator-options.ts";
+} from "../pipeline-counts.ts";
+import { FILTERED, UNKNOWN } from "../series-keys.ts";
 import type { WindowPipelineSpec } from "../spec.ts";
 import { StateTable } from "../state-table.ts";
 import { addReading, fieldsOf, mergeSlot } from "./aggregate.ts";
-import { CorrectionQueue } from "./correction-queue.ts";
 import { LiveSessions, NONE } from "./live-sessions.ts";
+import { type Correction, WindowKeys } from "./window-keys.ts";
 
 const QUANTUM_MS_MAX = 1_000;
 
@@ -58,16 +55,10 @@ class SessionWindows implements Operator {
   readonly #gapMs: number;
   readonly #maxMs: number;
   readonly #quantumMs: number;
-  readonly #group: KeyWatermarks;
+  readonly #windowKeys: WindowKeys;
   readonly #sessions: LiveSessions;
-  readonly #corrections: CorrectionQueue;
-  readonly #clock = new Float64Array(1);
-  readonly #clockTable: StateTable;
   /** By key. */
-  readonly #keys: StateTable;
-  readonly #started: Uint8Array;
-  /** How far the key has closed, in quanta. */
-  readonly #closedThrough: Float64Array;
+  readonly #ends: StateTable;
   /** Slot of the session with the greatest start, plus one; 0 when it must be looked for. Derived. */
   readonly #newest: Uint32Array;
   /** 1 where a session has left; before `floor`, the greatest end of those, none begins. */
@@ -77,8 +68,8 @@ class SessionWindows implements Operator {
   readonly #dueAt: Float64Array;
 
   constructor(options: OperatorOptions<WindowPipelineSpec>) {
-    const { spec, pipeline, dataflow } = options;
-    const { keysMax } = dataflow;
+    const { spec, pipeline, capacity } = options;
+    const { keysMax } = capacity;
     assert(spec.window.kind === "session", "a session operator has a session window");
     const { gapMs, maxMs } = spec.window;
     assert(gapMs > 0 && maxMs >= gapMs, "a session may last at least its gap");
@@ -87,46 +78,37 @@ class SessionWindows implements Operator {
     this.#gapMs = gapMs;
     this.#maxMs = maxMs;
     this.#quantumMs = Math.min(gapMs, QUANTUM_MS_MAX);
-    this.#group = new KeyWatermarks({ ...dataflow, bucketMs: this.#quantumMs });
+    this.#windowKeys = new WindowKeys(options, {
+      bucketMs: this.#quantumMs,
+      close: (key, through, emitter) => this.#close(key, through, emitter),
+      correct: (correction, emitter) => this.#correct(correction, emitter),
+    });
+    const { started, closedThrough, clockTable, correctionTables } = this.#windowKeys;
     this.#sessions = new LiveSessions(pipeline, { keysMax, aggregate: spec.aggregate });
-    this.#corrections = new CorrectionQueue(pipeline, limits.correctionsMax);
-    this.#started = new Uint8Array(keysMax);
-    this.#closedThrough = new Float64Array(keysMax);
     this.#newest = new Uint32Array(keysMax);
     this.#hasFloor = new Uint8Array(keysMax);
     this.#floor = new Float64Array(keysMax);
     this.#dueAt = new Float64Array(keysMax);
-    this.#clockTable = new StateTable({
-      name: `${pipeline}/clock`,
-      version: 1,
-      rowsMax: 1,
-      rowsPerChunk: 1,
-      columns: [{ cells: this.#clock, stride: 1 }],
-    });
-    this.#keys = new StateTable({
+    this.#ends = new StateTable({
       name: `${pipeline}/ends`,
       version: 1,
       rowsMax: keysMax,
       rowsPerChunk: 256,
       columns: [
-        { cells: this.#started, stride: 1 },
-        { cells: this.#closedThrough, stride: 1 },
+        { cells: started, stride: 1 },
+        { cells: closedThrough, stride: 1 },
         { cells: this.#hasFloor, stride: 1 },
         { cells: this.#floor, stride: 1 },
       ],
     });
-    this.tables = [
-      this.#clockTable,
-      this.#keys,
-      ...this.#sessions.tables,
-      ...this.#corrections.tables,
-    ];
+    this.tables = [clockTable, this.#ends, ...this.#sessions.tables, ...correctionTables];
   }
 
   apply(step: Step, emitter: Emitter): void {
-    const { rows, counts } = this.#options;
+    const { keys, counts } = this.#options;
     const { batch, accepted, acceptedCount, device, watermark } = step;
-    const group = this.#group;
+    const windowKeys = this.#windowKeys;
+    const { watermarks } = windowKeys;
     const { aggregates } = this.#sessions;
     let filtered = 0;
     let refused = 0;
@@ -134,14 +116,15 @@ class SessionWindows implements Operator {
     let opened = 0;
     for (let i = 0; i < acceptedCount; i++) {
       const row = accepted[i]!;
+      emitter.at = position(step.at + row);
       const series = batch.series[row]!;
-      let key = rows.peek(series);
+      let key = keys.peek(series);
       if (key === UNKNOWN) {
-        key = this.#introduce(series, device[row]!, position(step.at + row), emitter);
+        key = windowKeys.introduce(series, device[row]!, emitter);
       }
-      if (group.mustMove(device[row]!, watermark[row]!)) {
-        group.move(device[row]!, watermark[row]!);
-        this.#closeMoved(position(step.at + row), emitter);
+      if (watermarks.mustMove(device[row]!, watermark[row]!)) {
+        watermarks.move(device[row]!, watermark[row]!);
+        windowKeys.closeMoved(emitter);
       }
       const value = batch.value[row]!;
       const kind = batch.kind[row]!;
@@ -156,7 +139,7 @@ class SessionWindows implements Operator {
       }
       const time = batch.time[row]!;
       let slot = this.#newestFor(key, time);
-      if (slot === NONE) slot = this.#place(key, time, position(step.at + row), emitter);
+      if (slot === NONE) slot = this.#place(key, time, emitter);
       if (slot === NONE) {
         late++;
         continue;
@@ -171,43 +154,27 @@ class SessionWindows implements Operator {
     counts[COUNT_OPEN]! += opened;
   }
 
-  tick(at: Position, clock: Millis, emitter: Emitter): void {
-    this.#clock[0] = clock;
-    this.#clockTable.touch(0);
-    while (this.#corrections.deadline <= clock) this.#correctHead(at, emitter);
+  tick(clock: Millis, emitter: Emitter): void {
+    this.#windowKeys.tick(clock, emitter);
   }
 
-  deviceIdle(at: Position, device: DeviceId, emitter: Emitter): void {
-    this.#group.leave(device);
-    this.#closeMoved(at, emitter);
+  deviceIdle(device: DeviceId, emitter: Emitter): void {
+    this.#windowKeys.deviceIdle(device, emitter);
   }
 
   wakeAt(): number {
-    return this.#corrections.deadline;
+    return this.#windowKeys.wakeAt();
   }
 
-  drain(at: Position, emitter: Emitter): void {
-    while (this.#corrections.length > 0) this.#correctHead(at, emitter);
-    for (let key = 0; key < this.#options.rows.keyCount; key++) {
-      if (this.#started[key] === 1) this.#close(key, Number.POSITIVE_INFINITY, at, emitter);
-    }
+  drain(emitter: Emitter): void {
+    this.#windowKeys.drain(emitter);
   }
 
   restore(): void {
-    const { catalog, rows, devices } = this.#options;
-    this.#group.restore(catalog, rows, devices);
-    this.#newest.fill(0, 0, rows.keyCount);
-    this.#dueAt.fill(Number.NEGATIVE_INFINITY, 0, rows.keyCount);
-  }
-
-  /** The first row of a series: its device becomes a member of its key. */
-  #introduce(series: number, device: number, at: Position, emitter: Emitter): number {
-    const key = this.#options.rows.keyOf(series);
-    if (key < 0) return key;
-    this.#group.join(device, key);
-    // Where all other members are idle, the key is where the device is.
-    if (this.#started[key] === 1) this.#close(key, this.#group.bucketOf(key), at, emitter);
-    return key;
+    this.#windowKeys.restore();
+    const { keyCount } = this.#options.keys;
+    this.#newest.fill(0, 0, keyCount);
+    this.#dueAt.fill(Number.NEGATIVE_INFINITY, 0, keyCount);
   }
 
   // --- placing a reading ------------------------------------------------------------------------
@@ -222,23 +189,23 @@ class SessionWindows implements Operator {
   }
 
   /** The session for a reading, found, joined or begun; NONE when the reading is late. */
-  #place(key: number, time: number, at: Position, emitter: Emitter): number {
+  #place(key: number, time: number, emitter: Emitter): number {
     const { listed, start } = this.#sessions;
     const listedCount = this.#sessions.list(key);
     let slot = this.#home(key, time, listedCount);
     if (slot === NONE) {
-      slot = this.#isBelowFloor(key, time) ? NONE : this.#begin(key, time, at, emitter);
+      slot = this.#isBelowFloor(key, time) ? NONE : this.#begin(key, time, emitter);
     } else {
-      this.#stretch(key, slot, time, at, emitter);
+      this.#stretch(key, slot, time, emitter);
       for (let i = listedCount - 1; i >= 0; i--) {
         const other = listed[i]!;
         if (other === slot || !this.#touches(other, time) || !this.#fits(other, slot, time))
           continue;
         const [earlier, later] = start[other]! < start[slot]! ? [other, slot] : [slot, other];
-        this.#join(key, earlier, later, at, emitter);
+        this.#join(key, earlier, later, emitter);
         slot = earlier;
       }
-      this.#reopen(key, slot, at, emitter);
+      this.#reopen(key, slot, emitter);
     }
     this.#findNewest(key);
     return slot;
@@ -291,18 +258,18 @@ class SessionWindows implements Operator {
   }
 
   /** The session begins or ends with the reading, if it did not hold its time yet. */
-  #stretch(key: number, slot: number, time: number, at: Position, emitter: Emitter): void {
+  #stretch(key: number, slot: number, time: number, emitter: Emitter): void {
     const { start, last } = this.#sessions;
     if (time > last[slot]!) last[slot] = time;
     if (time >= start[slot]!) return;
-    this.#withdraw(key, slot, at, emitter);
+    this.#withdraw(key, slot, emitter);
     start[slot] = time;
   }
 
   /** Joins `later` into `earlier`, which keeps its start and revisions. */
-  #join(key: number, earlier: number, later: number, at: Position, emitter: Emitter): void {
+  #join(key: number, earlier: number, later: number, emitter: Emitter): void {
     const sessions = this.#sessions;
-    this.#withdraw(key, later, at, emitter);
+    this.#withdraw(key, later, emitter);
     sessions.last[earlier] = Math.max(sessions.last[earlier]!, sessions.last[later]!);
     mergeSlot(sessions.aggregates, earlier, sessions.aggregates, later);
     sessions.free(later);
@@ -310,9 +277,9 @@ class SessionWindows implements Operator {
   }
 
   /** Settles whether a session that has grown is open; if it is closed, it waits for its correction. */
-  #reopen(key: number, slot: number, at: Position, emitter: Emitter): void {
+  #reopen(key: number, slot: number, emitter: Emitter): void {
     const sessions = this.#sessions;
-    const watermark = this.#closedThrough[key]! * this.#quantumMs;
+    const watermark = this.#windowKeys.closedThrough[key]! * this.#quantumMs;
     sessions.touch(slot);
     this.#lookAt(key, this.#endOf(slot));
     if (this.#endOf(slot) > watermark) {
@@ -322,16 +289,14 @@ class SessionWindows implements Operator {
     }
     sessions.open[slot] = 0;
     if (sessions.marked[slot] === 1) return;
-    while (this.#corrections.isFull) this.#correctHead(at, emitter);
+    sessions.due[slot] = this.#windowKeys.gather(key, sessions.indexOf(slot), emitter);
     sessions.marked[slot] = 1;
-    sessions.due[slot] = this.#clock[0]! + limits.correctionWaitMs;
-    this.#corrections.push(key, sessions.indexOf(slot), sessions.due[slot]!);
   }
 
-  #begin(key: number, time: number, at: Position, emitter: Emitter): number {
+  #begin(key: number, time: number, emitter: Emitter): number {
     const sessions = this.#sessions;
-    const isStarted = this.#started[key] === 1;
-    const closed = isStarted ? this.#closedThrough[key]! : this.#group.bucketOf(key);
+    const { started, closedThrough } = this.#windowKeys;
+    const closed = this.#windowKeys.closedOf(key);
     if (time + this.#gapMs + this.#options.spec.allowedLatenessMs <= closed * this.#quantumMs) {
       return NONE;
     }
@@ -340,48 +305,41 @@ class SessionWindows implements Operator {
       sessions.list(key);
       const oldest = sessions.listed[0]!;
       if (time < sessions.start[oldest]!) return NONE;
-      this.#force(key, oldest, at, emitter);
+      this.#force(key, oldest, emitter);
       if (this.#isBelowFloor(key, time)) return NONE;
       slot = sessions.take(key);
     }
-    if (!isStarted) {
-      this.#started[key] = 1;
-      this.#closedThrough[key] = closed;
+    if (started[key] === 0) {
+      started[key] = 1;
+      closedThrough[key] = closed;
       this.#dueAt[key] = Number.POSITIVE_INFINITY;
-      this.#keys.touch(key);
+      this.#ends.touch(key);
     }
     sessions.start[slot] = time;
     sessions.last[slot] = time;
-    this.#reopen(key, slot, at, emitter);
+    this.#reopen(key, slot, emitter);
     return slot;
   }
 
   /** Emits and frees a session before its time. */
-  #force(key: number, slot: number, at: Position, emitter: Emitter): void {
+  #force(key: number, slot: number, emitter: Emitter): void {
     const sessions = this.#sessions;
     if (sessions.open[slot] === 1) this.#options.counts[COUNT_FORCED]! += 1;
     if (sessions.open[slot] === 1 || sessions.marked[slot] === 1) {
-      this.#emit(key, slot, at, emitter);
+      this.#emit(key, slot, emitter);
     }
     this.#leave(key, slot);
   }
 
   // --- closing ----------------------------------------------------------------------------------
 
-  #closeMoved(at: Position, emitter: Emitter): void {
-    const { moved, movedCount } = this.#group;
-    for (let i = 0; i < movedCount; i++) {
-      const key = moved[i]!;
-      if (this.#started[key] === 1) this.#close(key, this.#group.bucketOf(key), at, emitter);
-    }
-  }
-
   /** Closes what ends by quantum `through`; Infinity closes every session, but no further. */
-  #close(key: number, through: number, at: Position, emitter: Emitter): void {
+  #close(key: number, through: number, emitter: Emitter): void {
     const bucket = through === Number.POSITIVE_INFINITY ? this.#endBucketOf(key) : through;
-    if (bucket <= this.#closedThrough[key]!) return;
-    this.#closedThrough[key] = bucket;
-    this.#keys.touch(key);
+    const { closedThrough } = this.#windowKeys;
+    if (bucket <= closedThrough[key]!) return;
+    closedThrough[key] = bucket;
+    this.#ends.touch(key);
     const watermark = bucket * this.#quantumMs;
     if (watermark < this.#dueAt[key]!) return;
     const sessions = this.#sessions;
@@ -397,7 +355,7 @@ class SessionWindows implements Operator {
       }
       const isFinal = end + allowedLatenessMs <= watermark;
       if (sessions.open[slot] === 1 || (isFinal && sessions.marked[slot] === 1)) {
-        this.#emit(key, slot, at, emitter);
+        this.#emit(key, slot, emitter);
       }
       if (isFinal) this.#leave(key, slot);
       else this.#lookAt(key, end + allowedLatenessMs);
@@ -406,7 +364,7 @@ class SessionWindows implements Operator {
 
   /** The first quantum at which every session of the key has ended. */
   #endBucketOf(key: number): number {
-    let bucket = this.#closedThrough[key]!;
+    let bucket = this.#windowKeys.closedThrough[key]!;
     const listedCount = this.#sessions.list(key);
     for (let i = 0; i < listedCount; i++) {
       const end = this.#endOf(this.#sessions.listed[i]!);
@@ -424,25 +382,23 @@ class SessionWindows implements Operator {
     const end = this.#endOf(slot);
     this.#floor[key] = this.#hasFloor[key] === 1 ? Math.max(this.#floor[key]!, end) : end;
     this.#hasFloor[key] = 1;
-    this.#keys.touch(key);
+    this.#ends.touch(key);
     this.#sessions.marked[slot] = 0;
     this.#sessions.free(slot);
     this.#newest[key] = 0;
   }
 
-  #correctHead(at: Position, emitter: Emitter): void {
+  #correct({ key, tag, deadline }: Correction, emitter: Emitter): void {
     const sessions = this.#sessions;
-    const { headKey, headTag, deadline } = this.#corrections;
-    const slot = sessions.slotOf(headKey, headTag);
-    this.#corrections.drop();
+    const slot = sessions.slotOf(key, tag);
     // The session may have left or have grown open since, and another may have its slot.
     if (!sessions.isUsed(slot) || sessions.marked[slot] === 0) return;
-    if (sessions.due[slot] === deadline) this.#emit(headKey, slot, at, emitter);
+    if (sessions.due[slot] === deadline) this.#emit(key, slot, emitter);
   }
 
   // --- emitting ---------------------------------------------------------------------------------
 
-  #emit(key: number, slot: number, at: Position, emitter: Emitter): void {
+  #emit(key: number, slot: number, emitter: Emitter): void {
     const sessions = this.#sessions;
     const { counts } = this.#options;
     const count = sessions.aggregates.count[slot]!;
@@ -452,11 +408,11 @@ class SessionWindows implements Operator {
     sessions.settled[slot] = count;
     sessions.open[slot] = 0;
     sessions.marked[slot] = 0;
-    this.#summary(key, slot, count, at, emitter);
+    this.#summary(key, slot, count, emitter);
   }
 
   /** What was emitted under the session's start no longer holds; its readings are open again. */
-  #withdraw(key: number, slot: number, at: Position, emitter: Emitter): void {
+  #withdraw(key: number, slot: number, emitter: Emitter): void {
     const sessions = this.#sessions;
     const { counts } = this.#options;
     if (sessions.revisions[slot] === 0) return;
@@ -464,20 +420,20 @@ class SessionWindows implements Operator {
     counts[COUNT_OPEN]! += settled;
     counts[COUNT_CLOSED]! -= settled;
     sessions.settled[slot] = 0;
-    this.#summary(key, slot, 0, at, emitter);
+    this.#summary(key, slot, 0, emitter);
     sessions.revisions[slot] = 0;
   }
 
-  #summary(key: number, slot: number, count: number, at: Position, emitter: Emitter): void {
+  #summary(key: number, slot: number, count: number, emitter: Emitter): void {
     const sessions = this.#sessions;
     const revision = sessions.revisions[slot]!;
     sessions.revisions[slot] = revision + 1;
     sessions.touch(slot);
     this.#options.counts[revision === 0 ? COUNT_WINDOWS : COUNT_CORRECTIONS]! += 1;
-    emitter.summary(at, {
+    emitter.summary({
       kind: "summary",
       pipeline: this.pipeline,
-      key: this.#options.rows.tagsOf(key),
+      key: this.#options.keys.tagsOf(key),
       start: millis(sessions.start[slot]!),
       end: millis(this.#endOf(slot)),
       revision,

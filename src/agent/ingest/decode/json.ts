@@ -19,7 +19,7 @@ export function createJsonDecoder(): Decoder {
 }
 
 /** Reasons: json_invalid. */
-export function parseJson(bytes: Uint8Array, start: number, end: number): Parsed {
+function parseJson(bytes: Uint8Array, start: number, end: number): Parsed {
   const text = textOf(bytes, start, end);
   if (text === undefined) {
     return refused("json_invalid", offsetOfBadUtf8(bytes, start, end) - start);

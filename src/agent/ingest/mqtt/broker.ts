@@ -56,6 +56,8 @@ export interface BrokerOwner {
   /** The backlog fell below half of its bound. */
   eased(): void;
   dropped(what: "waiting" | "retained" | "qos2" | "subscription"): void;
+  /** Something failed inside the broker that no client is told of. */
+  erred(): void;
 }
 
 /** One connection as the broker's link sees it. */
@@ -129,9 +131,8 @@ export class Broker {
       this.#ask(client ?? undefined, packet, (refusal) => done(refusal ?? null));
     aedes.authorizeSubscribe = (_client, subscription, done) =>
       done(null, this.#admits() ? subscription : null);
-    // Faults of one client end that client; there is nothing more to do about them here.
     const emitter: EventEmitter = aedes;
-    emitter.on("error", () => undefined);
+    emitter.on("error", () => this.#owner?.erred());
     countOnline(partsOf(aedes), this.#subscriptions);
   }
 
@@ -233,10 +234,10 @@ export class Broker {
     done: (error: AuthenticateError | null, success: boolean | null) => void,
   ): void {
     assert(this.#owner !== undefined, "a broker serves before it has clients");
-    this.#owner.login(login).then(
-      (answer) => (answer === "ok" ? done(null, true) : done(refusedLogin(answer), false)),
-      () => done(refusedLogin(5), false),
-    );
+    // A login that throws is a bug, not an answer: it ends the process.
+    void this.#owner
+      .login(login)
+      .then((answer) => (answer === "ok" ? done(null, true) : done(refusedLogin(answer), false)));
   }
 
   #admits(): boolean {

@@ -19,6 +19,7 @@ import type { FaultCounts, FrontCounters } from "./counters.ts";
 export type ClientsLimits = ConnectionLimits & {
   readonly connectionsMax: number;
   readonly outboundBytesMax: number;
+  readonly splitBytesFree: number;
   readonly connectWaitMs: number;
   readonly closeWaitMs: number;
   readonly keepAliveSweepMs: number;
@@ -34,9 +35,6 @@ export type ClientsParts = {
   readonly counters: FrontCounters;
   readonly faults: FaultCounts;
 };
-
-/** Split packets up to here are kept whatever all together keep. */
-const SPLIT_BYTES_FREE = 4_096;
 
 export class Clients implements ConnectionHost {
   readonly receiver: Receiver;
@@ -137,7 +135,9 @@ export class Clients implements ConnectionHost {
   account(kind: "held" | "split", change: number, bytes: number): boolean {
     if (kind === "split") {
       this.counters.splitBytes += change;
-      return bytes <= SPLIT_BYTES_FREE || this.counters.splitBytes <= this.limits.heldBytesMax;
+      return (
+        bytes <= this.limits.splitBytesFree || this.counters.splitBytes <= this.limits.heldBytesMax
+      );
     }
     this.counters.heldBytes += change;
     const { heldBytes } = this.counters;

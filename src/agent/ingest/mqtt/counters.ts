@@ -1,4 +1,4 @@
-/** What the front counts, as one plain object; every counter only grows unless it says otherwise. */
+/** What the front counts and shows: every counter only grows unless it says otherwise. */
 
 import type { ProtocolFault } from "./parser.ts";
 
@@ -43,27 +43,50 @@ export type FrontCounters = {
   retainedDropped: number;
   qos2Refused: number;
   subscriptionsRefused: number;
+  /** Failures inside the broker that no client was told of. */
+  brokerErrors: number;
 };
 
-const protocolFaults: readonly ProtocolFault[] = [
-  "length_malformed",
-  "packet_too_large",
-  "packet_truncated",
-  "packet_unexpected",
-  "flags_invalid",
-  "qos_invalid",
-  "packet_id_zero",
-  "topic_invalid",
-  "connect_expected",
-  "connect_repeated",
-  "connect_invalid",
-  "protocol_unsupported",
+/** What of FrontStatus can fall, being what there is now; the rest only grows. */
+export const frontLevels: readonly Exclude<keyof FrontStatus, "protocolErrors">[] = [
+  "connections",
+  "heldBytes",
+  "messageBytes",
+  "messagesHeld",
+  "outboundBytes",
+  "socketsPaused",
+  "splitBytes",
+  "subscriptions",
 ];
 
 export type FaultCounts = Record<ProtocolFault, number>;
 
+/** All that the front counts, as it is shown. */
+export type FrontStatus = Readonly<FrontCounters> & {
+  /** Peers that could not be accepted: no file descriptor left. */
+  readonly acceptErrors: number;
+  /** Now. */
+  readonly subscriptions: number;
+  /** Now: QoS 2 messages and wills that are not durable yet. */
+  readonly messagesHeld: number;
+  readonly protocolErrors: Readonly<FaultCounts>;
+};
+
 export function createFaultCounts(): FaultCounts {
-  return Object.fromEntries(protocolFaults.map((fault) => [fault, 0])) as FaultCounts;
+  return {
+    length_malformed: 0,
+    packet_too_large: 0,
+    packet_truncated: 0,
+    packet_unexpected: 0,
+    flags_invalid: 0,
+    qos_invalid: 0,
+    packet_id_zero: 0,
+    topic_invalid: 0,
+    connect_expected: 0,
+    connect_repeated: 0,
+    connect_invalid: 0,
+    protocol_unsupported: 0,
+  };
 }
 
 export function createFrontCounters(): FrontCounters {
@@ -94,5 +117,6 @@ export function createFrontCounters(): FrontCounters {
     retainedDropped: 0,
     qos2Refused: 0,
     subscriptionsRefused: 0,
+    brokerErrors: 0,
   };
 }

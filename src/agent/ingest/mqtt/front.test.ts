@@ -52,7 +52,7 @@ describe("acknowledgements", () => {
     commit(rig.front);
     const after = await connected(rig);
     assert.deepEqual([...packetsIn(next), ...packetsIn(after)], []);
-    assert.equal(rig.front.status["pubacksDropped"], 1);
+    assert.equal(rig.front.status.pubacksDropped, 1);
   });
 
   it("of one connection never reach another, though wills were asked about in between", async () => {
@@ -279,19 +279,7 @@ describe("subscribers", () => {
     await turns();
     peer.send(disconnectPacket);
     await turns();
-    assert.equal(rig.front.status["subscriptions"], 0);
-  });
-
-  it("get what the agent itself publishes, which is not received", async () => {
-    await using rig = await openRig();
-    const reader = await connected(rig);
-    reader.send(subscribePacket("plant/#"));
-    await turns();
-    reader.clear();
-    rig.front.publish("plant/alert", Buffer.from("hot"), { retain: false });
-    await turns();
-    assert.deepEqual(namesOf(packetsIn(reader)), ["publish plant/alert hot"]);
-    assert.deepEqual(rig.receiver.received, []);
+    assert.equal(rig.front.status.subscriptions, 0);
   });
 });
 

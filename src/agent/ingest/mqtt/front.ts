@@ -32,6 +32,7 @@ import {
   createFrontCounters,
   type FaultCounts,
   type FrontCounters,
+  type FrontStatus,
 } from "./counters.ts";
 import { HeldMessages } from "./held.ts";
 import { assertSecured, type Users } from "./users.ts";
@@ -128,38 +129,19 @@ export class Front implements Gate, BrokerOwner {
     });
   }
 
-  get host(): string {
-    return this.#listener?.host ?? this.#options.listen.host;
-  }
-
   get port(): number {
     return this.#listener?.port ?? this.#options.listen.port;
   }
 
-  /** A copy of the counters; protocol errors as `protocolError:<reason>`. */
-  get status(): Readonly<Record<string, number>> {
-    const faults = Object.entries(this.#faults).map(([fault, count]): readonly [string, number] => [
-      `protocolError:${fault}`,
-      count,
-    ]);
+  /** A copy of the counters. */
+  get status(): FrontStatus {
     return {
       ...this.#counters,
+      acceptErrors: this.#listener?.acceptErrors ?? 0,
       subscriptions: this.#broker.subscriptionCount,
       messagesHeld: this.#held.count,
-      ...Object.fromEntries(faults),
+      protocolErrors: { ...this.#faults },
     };
-  }
-
-  /**
-   * Gives a message of the agent's own to local subscribers; it is not received. `payload` belongs
-   * to the broker from now on.
-   */
-  publish(
-    topic: string,
-    payload: Uint8Array,
-    options: { readonly retain: boolean; readonly qos?: 0 | 1 },
-  ): void {
-    this.#broker.publish(topic, payload, { retain: options.retain, qos: options.qos ?? 0 });
   }
 
   // --- the gate -------------------------------------------------------------------------------------
@@ -228,6 +210,10 @@ export class Front implements Gate, BrokerOwner {
     else if (what === "retained") this.#counters.retainedDropped += 1;
     else if (what === "qos2") this.#counters.qos2Refused += 1;
     else this.#counters.subscriptionsRefused += 1;
+  }
+
+  erred(): void {
+    this.#counters.brokerErrors += 1;
   }
 
   // --- end ------------------------------------------------------------------------------------------

@@ -46,10 +46,6 @@ export class HeldMessages {
     this.#soon = options.soon;
   }
 
-  get waitingBytes(): number {
-    return this.#waitingBytes;
-  }
-
   get count(): number {
     return this.#open.length + this.#sealed.length + this.#waiting.length;
   }

@@ -17,11 +17,6 @@ export type Passed = {
 export class OutboundFramer {
   #rest: Uint8Array | undefined;
 
-  /** Bytes of a packet that is not complete yet. */
-  get restBytes(): number {
-    return this.#rest?.length ?? 0;
-  }
-
   /**
    * Takes the next pieces, which it owns from then on; gives all whole packets as one buffer, and
    * the return code where a CONNACK is among them.

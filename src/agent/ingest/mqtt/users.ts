@@ -5,6 +5,7 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import { Fault } from "../../../core/faults.ts";
+import { isLoopback } from "../../../core/loopback.ts";
 
 export interface Users {
   readonly count: number;
@@ -44,13 +45,6 @@ export function assertSecured(listener: {
       "add users to the configuration, listen on 127.0.0.1, or say `anonymous: true` on purpose",
     { facts: { host } },
   );
-}
-
-/** Whether only this machine reaches the address: 127.0.0.0/8, ::1 or localhost. */
-export function isLoopback(host: string): boolean {
-  const plain = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
-  if (plain === "localhost" || plain === "::1") return true;
-  return /^(::ffff:)?127(\.\d{1,3}){3}$/.test(plain);
 }
 
 function digestOf(password: string | Uint8Array): Buffer {

@@ -13,13 +13,31 @@ import { nameOfTags } from "../core/catalog.ts";
 import { assert } from "../core/assert.ts";
 import type { Tags } from "../core/frame.ts";
 import { type SeriesId, seriesId } from "../core/units.ts";
-import { FILTERED, type PipelineRows, REFUSED, UNKNOWN } from "./operator-options.ts";
 import type { WhereSpec } from "./spec.ts";
 import { StateTable } from "./state-table.ts";
 
+/** `keyOf`: the pipeline does not take this series. */
+export const FILTERED = -1;
+/** `keyOf`: it does, but keysMax keys exist already. */
+export const REFUSED = -2;
+/** `peek`: no row of this series has come to the pipeline yet. */
+export const UNKNOWN = -3;
+
+/** What an operator knows of its keys. Listed and restored by the dataflow. */
+export interface KeyIndex {
+  /** Keys so far; key indexes are [0, keyCount). */
+  readonly keyCount: number;
+  /** Key index of the series, FILTERED or REFUSED; decided once, at its first row. O(1). */
+  keyOf(series: SeriesId | number): number;
+  /** The same without deciding: UNKNOWN before the first row. */
+  peek(series: SeriesId | number): number;
+  /** Tags of a key, sorted by name, `metric` among them where it is part of the key. */
+  tagsOf(key: number): Tags;
+}
+
 type Glob = (text: string) => boolean;
 
-export class SeriesKeys implements PipelineRows {
+export class SeriesKeys implements KeyIndex {
   readonly table: StateTable;
   readonly #catalog: Catalog;
   readonly #where: WhereSpec;
