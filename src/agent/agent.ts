@@ -28,6 +28,7 @@ import { createIntake, type Intake } from "./ingest/intake.ts";
 import { type Front, openFront } from "./ingest/mqtt/front.ts";
 import { createUsers } from "./ingest/mqtt/users.ts";
 import { Loop } from "./loop.ts";
+import { type Notice, noticesOf } from "./notices.ts";
 import { Outputs } from "./outputs.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
@@ -205,21 +206,38 @@ export class Agent implements AgentView {
 
   async #close(): Promise<void> {
     const { options, recovery, loop, drain } = this.#parts;
-    const { doors } = options;
+    const { clock } = options.doors;
+    // Whatever fails on the way, what is below it is closed too.
+    await using rest = new AsyncDisposableStack();
+    rest.defer(() => options.onClosed());
+    rest.defer(() => recovery.log.close());
+    rest.defer(() => recovery.store.settle());
+    rest.defer(async () => this.#http?.close());
+    rest.defer(() => drain.close());
     await this.#front?.stopAccepting();
-    const cancel = doors.clock.after(limits.drainWaitMs, () => recovery.store.stopWaiting());
+    const cancel = clock.after(limits.drainWaitMs, () => recovery.store.stopWaiting());
     await loop.stop();
     cancel();
     await this.#front?.close();
-    await drained(drain, doors.clock);
-    await drain.close();
-    await this.#http?.close();
-    await recovery.store.settle();
-    await recovery.log.close();
-    await options.onClosed();
+    await drained(drain, clock);
   }
 
   status(): Status {
+    const status = this.#statusNow();
+    return { ...status, notices: this.#noticesOf(status).map(({ message }) => message) };
+  }
+
+  /** The notices of the status, each with its code. */
+  notices(): readonly Notice[] {
+    return this.#noticesOf(this.#statusNow());
+  }
+
+  #noticesOf(status: Omit<Status, "notices">): readonly Notice[] {
+    const { options, intake } = this.#parts;
+    return noticesOf(status, { config: options.config, unwantedTopic: intake.unwantedTopic });
+  }
+
+  #statusNow(): Omit<Status, "notices"> {
     const { options, recovery, intake, outputs, loop, drain } = this.#parts;
     const { config, doors } = options;
     const { log, store, catalog, damage } = recovery;

@@ -1,7 +1,16 @@
 /** A start that fails leaves nothing open: neither the log, nor the state store, nor the lock. */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -10,8 +19,15 @@ import { seededRandom } from "../../test/support/seeded-random.ts";
 import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { openLog } from "../store/log.ts";
-import { boundDefaults, commitDefaults, type Config, sourceDefaults } from "./config/config.ts";
+import {
+  boundDefaults,
+  commitDefaults,
+  type Config,
+  fileUplinkDefaults,
+  sourceDefaults,
+} from "./config/config.ts";
 import { systemDisk } from "./doors/disk.ts";
+import { checkStateFile } from "./doors/state-file.ts";
 import { dataPaths, startAgent } from "./start.ts";
 
 const onFailed = (fault: Fault): void => {
@@ -79,6 +95,13 @@ const failures = {
       return { ...config, mqtt: { ...config.mqtt, host: "192.0.2.1" } };
     },
   },
+  "whose state store is no LMDB file": {
+    code: "STORE_FAILED",
+    prepare: async (directory: string): Promise<Config> => {
+      writeFileSync(dataPaths(directory).state, Buffer.alloc(12_288, "no database "));
+      return configIn(directory);
+    },
+  },
 };
 
 for (const [what, { code, prepare }] of Object.entries(failures)) {
@@ -95,3 +118,68 @@ for (const [what, { code, prepare }] of Object.entries(failures)) {
     }
   });
 }
+
+test("a state store that begins otherwise than LMDB's is refused with what to do, a real one is not", async (t) => {
+  const directory = folder(t);
+  const { state } = dataPaths(directory);
+  await checkStateFile(state);
+  const agent = await startAgent(configIn(directory), { onFailed });
+  await checkStateFile(state); // beside the running agent, as `weir dlq` does
+  await agent.close();
+  const whole = readFileSync(state);
+  const pageSize = whole.readUInt32LE(48);
+  const broken = {
+    "a few bytes": whole.subarray(0, 30),
+    "the first page only": whole.subarray(0, pageSize),
+    zeros: Buffer.alloc(whole.length),
+    "another version": Buffer.from(whole).fill(9, 28, 29),
+    "a second page of something else": Buffer.from(whole).fill(9, pageSize, 2 * pageSize),
+  };
+  for (const [what, bytes] of Object.entries(broken)) {
+    writeFileSync(state, bytes);
+    await assert.rejects(checkStateFile(state), (error) => {
+      assert.ok(error instanceof Fault && error.code === "STORE_FAILED", what);
+      return error.message.includes(state) && /restore .* or remove/i.test(error.message);
+    });
+  }
+  for (const bytes of [Buffer.alloc(0), whole]) {
+    writeFileSync(state, bytes);
+    await (await startAgent(configIn(directory), { onFailed })).close();
+  }
+});
+
+const isLinux = process.platform === "linux";
+const uplinkTo = (directory: string) => ({ ...fileUplinkDefaults, directory });
+
+test("two agents do not write to one uplink directory", {
+  skip: !isLinux && "locks need the abstract sockets of Linux",
+}, async (t) => {
+  const directory = folder(t);
+  const upstream = join(directory, "upstream");
+  const config = (name: string): Config => ({
+    ...configIn(join(directory, name)),
+    uplinks: [uplinkTo(upstream)],
+  });
+  const first = await startAgent(config("a"), { onFailed });
+  t.after(() => first.close());
+  await assert.rejects(startAgent(config("b"), { onFailed }), (error) => {
+    assert.ok(error instanceof Fault && error.code === "DIRECTORY_IN_USE");
+    return error.message.includes(`uplink directory ${upstream}`);
+  });
+  assert.deepEqual(openFilesIn(join(directory, "b")), []);
+  // What the refused one had locked is free again.
+  await (await startAgent(configIn(join(directory, "b")), { onFailed })).close();
+  await first.close();
+  await (await startAgent(config("b"), { onFailed })).close();
+});
+
+test("an uplink directory that is the data directory does not lock the agent out", async (t) => {
+  const directory = folder(t);
+  const data = join(directory, "data");
+  mkdirSync(data);
+  symlinkSync(data, join(directory, "same"));
+  const uplinks = [uplinkTo(data), uplinkTo(join(directory, "same"))];
+  for (let i = 0; i < 2; i++) {
+    await (await startAgent({ ...configIn(data), uplinks }, { onFailed })).close();
+  }
+});

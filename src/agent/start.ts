@@ -1,4 +1,4 @@
-/** Starts an agent on the real doors: locks its data directory, opens the state store, the rest. */
+/** Starts an agent on the real doors: locks its directories, opens the state store, the rest. */
 
 import { join } from "node:path";
 import { limits } from "../core/limits.ts";
@@ -8,11 +8,12 @@ import { openKvLmdb } from "../store/kv-lmdb.ts";
 import { type Agent, openAgent } from "./agent.ts";
 import type { Config } from "./config/config.ts";
 import { systemClock } from "./doors/clock.ts";
-import { lockDirectory } from "./doors/directory-lock.ts";
+import { type DirectoryToLock, lockDirectories } from "./doors/directory-lock.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { makeDataDirectory } from "./doors/data-directory.ts";
 import { systemNet } from "./doors/net.ts";
 import { systemRandom } from "./doors/random.ts";
+import { checkStateFile } from "./doors/state-file.ts";
 
 export type { Agent };
 
@@ -23,7 +24,7 @@ export function dataPaths(dataDirectory: string): { readonly log: string; readon
 
 /**
  * Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE, PORT_IN_USE, ADDRESS_UNAVAILABLE,
- * LISTENER_NOT_SECURED, and those of `recover`; what was opened is closed again.
+ * LISTENER_NOT_SECURED, STORE_FAILED, and those of `recover`; what was opened is closed again.
  */
 export async function startAgent(config: Config, options: StartOptions): Promise<Agent> {
   return await openAgentOnDoors(config, { ...options, disk: systemDisk });
@@ -47,7 +48,8 @@ export async function openAgentOnDoors(
   const { disk } = options;
   const opened = new AsyncDisposableStack();
   try {
-    opened.defer(await lockDirectory(config.dataDirectory));
+    opened.defer(await lockDirectories(directoriesToLock(config)));
+    await checkStateFile(paths.state);
     const kv = openKvLmdb({
       path: paths.state,
       bytesMax: limits.kvBytesMax,
@@ -73,4 +75,18 @@ export async function openAgentOnDoors(
     await opened.disposeAsync();
     throw error;
   }
+}
+
+/** Two agents that wrote to one directory would overwrite each other's files. */
+function directoriesToLock({ dataDirectory, uplinks }: Config): readonly DirectoryToLock[] {
+  return [
+    {
+      directory: dataDirectory,
+      inUse: `another weir is using ${dataDirectory}; stop it, or set another data directory`,
+    },
+    ...uplinks.map(({ directory }) => ({
+      directory,
+      inUse: `another weir is using the uplink directory ${directory}; stop it, or set another directory for this uplink`,
+    })),
+  ];
 }

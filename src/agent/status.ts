@@ -17,6 +17,8 @@ export type Status = {
   readonly state: AgentState;
   /** Why it is not plainly running: one sentence each. */
   readonly reasons: readonly string[];
+  /** What a person should know although nothing is broken: one sentence each. */
+  readonly notices: readonly string[];
   readonly startedAt: number;
   readonly clock: { readonly now: number; readonly trusted: boolean };
   readonly dataDirectory: string;

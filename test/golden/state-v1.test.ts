@@ -129,7 +129,7 @@ const before: readonly Frame[] = [
       numbered(300, 7, 2), // another reading
       numbered(300, 7, 1), // resent
       at(2, 99_000, 1), // from the future
-      at(2, 900, Number.NaN),
+      at(2, 900, Number.POSITIVE_INFINITY),
       word(500, 2),
       word(600, 2),
       word(700, 3), // rare
@@ -151,14 +151,14 @@ const before: readonly Frame[] = [
     word(7_100, 2), // heavy
   ]),
   // Late: corrections wait in the checkpoint.
-  frameOf(T + 7_500, [at(0, 900, 19), at(2, 1_100, -4), at(0, 7_200, 31)]),
+  frameOf(T + 7_500, [at(0, 1_100, 19), at(2, 1_100, -4), at(0, 7_200, 31)]),
 ];
 
 const after: readonly Frame[] = [
   frameOf(T + 7_800, [
     at(0, 7_000, 30), // resent before the checkpoint, and recognised
     numbered(300, 7, 2), // the same
-    at(0, 2_000, 20), // joins two sessions
+    at(0, 2_050, 20), // joins two sessions
     at(0, 7_600, 20.5),
     at(0, 7_700, 20.5),
     word(7_700, 2),
@@ -267,9 +267,7 @@ type Saved = { readonly spec: unknown; readonly outputs: readonly string[] };
 const vectors = readVectors();
 const ledgers = ["ledger", "ledger at the checkpoint", "ledger at the end"];
 const chunks = new Map([...vectors].filter(([name]) => !ledgers.includes(name)));
-const saved: Saved = JSON.parse(
-  readFileSync(new URL("state-v1.json", import.meta.url), "utf8"),
-) as Saved;
+const saved: Saved = JSON.parse(readFileSync(new URL("state-v1.json", import.meta.url), "utf8"));
 
 const hexOf = (bytes: ReadonlyMap<string, Uint8Array>): unknown =>
   Object.fromEntries([...bytes].map(([name, value]) => [name, Buffer.from(value).toString("hex")]));

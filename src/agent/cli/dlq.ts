@@ -9,6 +9,7 @@ import { limits } from "../../core/limits.ts";
 import { type KeptDeadLetter, readDeadLetter, readDeadLetters } from "../../store/dead-letters.ts";
 import { readDefinitions } from "../../store/catalog-store.ts";
 import { openKvLmdb } from "../../store/kv-lmdb.ts";
+import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
 import { exitCodes, wholeOption, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
@@ -30,6 +31,7 @@ export async function run(args: readonly string[]): Promise<number> {
       `${directory} is not the data directory of an agent; point to one with --data or -c`,
     );
   }
+  await checkStateFile(state);
   const kv = openKvLmdb({ path: state, bytesMax: limits.kvBytesMax });
   const sources = readDefinitions(kv).filter((definition) => definition.kind === "source");
   const sourceOf = (letter: KeptDeadLetter): string =>

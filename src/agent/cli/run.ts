@@ -3,6 +3,7 @@
 import { startAgent } from "../start.ts";
 import { exitCodes, wholeOption, parseOptions } from "./command.ts";
 import { readConfig } from "./configured.ts";
+import { startJournal } from "./journal.ts";
 import { ledgerText } from "./ledger-text.ts";
 import { stopSignal } from "./stop-signal.ts";
 
@@ -39,7 +40,9 @@ export async function run(args: readonly string[]): Promise<number> {
     replayedRows: replayed.rows,
   });
   for (const place of log.damage.places) say("damage", { place });
+  const stopJournal = startJournal(agent, say);
   const { why, failed } = await signal.stopped;
+  stopJournal();
   say("ending", { why });
   await agent.close();
   const ledger = agent.ledger();

@@ -48,5 +48,6 @@ function statusText(status: Status): string {
       (uplink) => `uplink    ${uplink.name}: ${uplink.trouble ?? uplink.state}`,
     ),
     `dlq       ${status.deadLetters.kept} kept of ${status.deadLetters.total}`,
+    ...status.notices.map((notice) => `notice    ${notice}`),
   ].join("\n");
 }

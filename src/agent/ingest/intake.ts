@@ -67,6 +67,8 @@ export type IntakeCounters = {
   readonly decoded: number;
   readonly deadLettered: number;
   readonly shed: number;
+  /** Messages of topics that no source wants; they are the broker's alone. */
+  readonly unwanted: number;
   /** Readings of decoded messages that were refused for cardinality or length. */
   readonly rejected: number;
   /** Decoded messages that the scanners took; the others went through the parser. */
@@ -115,10 +117,13 @@ export class Intake implements Receiver {
   #isFull = false;
   /** Arrival time of the message at hand; NaN until somebody asks. */
   #arrived = Number.NaN;
+  readonly #unwanted = new Uint8Array(coreLimits.topicBytesMax);
+  #unwantedBytes = 0;
   readonly #totals = {
     decoded: 0,
     deadLettered: 0,
     shed: 0,
+    unwanted: 0,
     rejected: 0,
     scanned: 0,
     lettersWithoutBytes: 0,
@@ -160,6 +165,11 @@ export class Intake implements Receiver {
   get isFull(): boolean {
     return this.#isFull;
   }
+  /** The last topic that was looked up and that no source wants; cut at limits.topicBytesMax. */
+  get unwantedTopic(): string | undefined {
+    if (this.#totals.unwanted === 0) return undefined;
+    return new TextDecoder().decode(this.#unwanted.subarray(0, this.#unwantedBytes));
+  }
   get counters(): IntakeCounters {
     const { count: topics, loans: topicLoans } = this.#topics;
     return { ...this.#totals, topics, topicLoans, slots: this.#slots.count };
@@ -175,7 +185,9 @@ export class Intake implements Receiver {
   }
 
   topicOf(bytes: Uint8Array, start: number, end: number): number {
-    return this.#topics.handleOf(bytes, start, end);
+    const handle = this.#topics.handleOf(bytes, start, end);
+    if (handle === NO_SOURCE) this.#noteUnwanted(bytes, start, end);
+    return handle;
   }
 
   receive(topic: number, bytes: Uint8Array, start: number, end: number): boolean {
@@ -251,6 +263,13 @@ export class Intake implements Receiver {
     if (rejected === 0) return;
     this.#open.rejected[source] = this.#open.rejected[source]! + rejected;
     this.#totals.rejected += rejected;
+  }
+
+  /** Keeps the topic's bytes without allocating: a broker may carry much that is no reading. */
+  #noteUnwanted(bytes: Uint8Array, start: number, end: number): void {
+    this.#totals.unwanted++;
+    this.#unwantedBytes = Math.min(end - start, this.#unwanted.length);
+    this.#unwanted.set(bytes.subarray(start, start + this.#unwantedBytes));
   }
 
   #tell(): void {

@@ -1,7 +1,8 @@
 /**
  * Payloads that are a value without a name: `21.5`, `-3e2`, `true`, `ON`, `online`. What begins like
- * a number must be one (`21.5 °C` is refused: a series of such symbols would be of no use); all
- * other text is a symbol. Blanks around it do not count, `null` is no reading.
+ * a number must be one (`21.5 °C` is refused: a series of such symbols would be of no use), and what
+ * begins like JSON is none: a device that sends `{"value":1}` was given the wrong format. All other
+ * text is a symbol. Blanks around it do not count, `null` is no reading.
  */
 
 import type { Names } from "../names.ts";
@@ -19,7 +20,8 @@ export function createNumberDecoder(names: Names): Decoder {
       const to = beforeBlanks(bytes, from, end);
       if (from === to) return false;
       if (decimal.scan(bytes, from, to) === to) return draft.takeBareNumber(decimal.value);
-      if (isNumberStart(bytes[from]!) || isNull(bytes, from, to)) return false;
+      if (isNumberStart(bytes[from]!) || isJsonStart(bytes[from]!)) return false;
+      if (isNull(bytes, from, to)) return false;
       // A JSON string may hold NUL and be a symbol; bare bytes that do are no text.
       if (hasNul(bytes, from, to)) return false;
       const symbol = names.symbolOfBytes(bytes, from, to);
@@ -40,6 +42,7 @@ function parseValue(bytes: Uint8Array, start: number, end: number): Parsed {
   if (text === "" || hasNul(bytes, from, to)) return refused("number_invalid", from - start);
   if (text === "null") return { kind: "parsed", value: undefined };
   if (text === "true" || text === "false") return { kind: "parsed", value: text === "true" };
+  if (isJsonStart(bytes[from]!)) return refused("number_invalid", from - start);
   if (!isNumberStart(bytes[from]!)) return { kind: "parsed", value: text };
   const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text);
   return isNumber
@@ -50,6 +53,11 @@ function parseValue(bytes: Uint8Array, start: number, end: number): Parsed {
 /** A digit, a sign or a point. */
 function isNumberStart(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || byte === 0x2b || byte === 0x2d || byte === 0x2e;
+}
+
+/** What an object, an array or a string begins with. */
+function isJsonStart(byte: number): boolean {
+  return byte === 0x7b || byte === 0x5b || byte === 0x22;
 }
 
 function isNull(bytes: Uint8Array, from: number, to: number): boolean {

@@ -1,0 +1,81 @@
+/**
+ * What a person should know although nothing is broken: readings that are refused, topics that no
+ * source takes, clients that are turned away, damage that was survived. Each is one sentence with
+ * its count, made from the status; a code names its kind, for a journal that says it once.
+ */
+
+import { limits } from "../core/limits.ts";
+import type { Config } from "./config/config.ts";
+import type { Status } from "./status.ts";
+
+export type Notice = { readonly code: string; readonly message: string };
+
+export function noticesOf(
+  status: Pick<Status, "log" | "intake" | "cardinality" | "mqtt" | "uplinks">,
+  {
+    config,
+    unwantedTopic,
+  }: { readonly config: Config; readonly unwantedTopic: string | undefined },
+): readonly Notice[] {
+  const notices: Notice[] = [];
+  const add = (code: string, count: number, message: () => string): void => {
+    if (count > 0) notices.push({ code, message: message() });
+  };
+  const { damage } = status.log;
+  add(
+    "log_damaged",
+    damage.places.length,
+    () =>
+      `the log was damaged: at most ${damage.lostRows} readings are lost (${damage.places[0] ?? ""})`,
+  );
+  const { rejected, unwanted } = status.intake;
+  add(
+    "readings_rejected",
+    rejected,
+    () => `${rejected} readings were refused since the start: ${fullTable(status, config)}`,
+  );
+  add(
+    "topics_unwanted",
+    unwanted,
+    () =>
+      `${unwanted} messages since the start went to topics that no source takes, the last to ${JSON.stringify(unwantedTopic)}: compare sources[].topics`,
+  );
+  for (const { name, trouble, incidents } of status.uplinks) {
+    add(
+      `uplink_incident_${name}`,
+      incidents.count,
+      () => `uplink ${name}: ${incidents.last?.what ?? ""}`,
+    );
+    add(
+      `uplink_trouble_${name}`,
+      trouble === undefined ? 0 : 1,
+      () => `uplink ${name}: ${trouble}`,
+    );
+  }
+  const { counters } = status.mqtt;
+  if (counters === undefined) return notices;
+  const { loginsRefused, protocolErrors } = counters;
+  add("logins_refused", loginsRefused, () => `${loginsRefused} logins were refused`);
+  const { packet_too_large: large, protocol_unsupported: unsupported } = protocolErrors;
+  add(
+    "packets_too_large",
+    large,
+    () =>
+      `${large} packets were larger than ${limits.packetBytesMax} bytes: their senders were disconnected`,
+  );
+  add(
+    "protocol_unsupported",
+    unsupported,
+    () =>
+      `${unsupported} clients asked for a protocol other than MQTT 3.1 or 3.1.1, which is all this version speaks`,
+  );
+  return notices;
+}
+
+/** Which bound it is, as far as it can be told. */
+function fullTable({ cardinality }: Pick<Status, "cardinality">, config: Config): string {
+  if (cardinality.series >= config.seriesMax) return `limits.series is ${config.seriesMax}`;
+  if (cardinality.devices >= config.devicesMax) return `limits.devices is ${config.devicesMax}`;
+  if (cardinality.symbols >= limits.symbolsMax) return `${limits.symbolsMax} texts are known`;
+  return `a text longer than ${limits.symbolBytesMax} bytes, or a device with more than ${limits.metricsPerDeviceMax} metrics`;
+}
