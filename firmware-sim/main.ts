@@ -19,6 +19,10 @@ type Stage = Pick<FleetOptions, "seed" | "clientPrefix" | "devices" | "start">;
 /** A failure that is a sentence for the user. */
 class Failure extends Error {}
 
+/** For an orderly end without whoever started this; longer than all waits of the fleet together. */
+const orphanMsMax = 10_000;
+
+endWithParent();
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(words: readonly string[]): Promise<number> {
@@ -41,6 +45,17 @@ async function main(words: readonly string[]): Promise<number> {
     process.stderr.write(`${error.message}\n`);
     return 1;
   }
+}
+
+/** Started with a channel to a parent, it ends when that is gone: as by SIGTERM, but surely. */
+function endWithParent(): void {
+  if (process.channel === undefined) return;
+  process.once("disconnect", () => {
+    setTimeout(() => process.exit(1), orphanMsMax).unref();
+    process.kill(process.pid, "SIGTERM");
+  });
+  // To listen must not keep a fleet alive that has ended.
+  process.channel.unref();
 }
 
 function stageFleet({ run, plan, preset }: FleetCommand): Stage {

@@ -1,6 +1,9 @@
 /**
  * The simulated fleet as a process of its own: it meets the agent through MQTT only, and its CPU
  * time is not the agent's.
+ *
+ * It never outlives us: we kill it when we exit, however early, and where we cannot any more (a
+ * crash, kill -9) the channel between us closes, which it takes as the sign to end.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -31,18 +34,24 @@ export function startFleet(
       `the simulator is not part of this installation (${simulator})`,
     );
   }
-  const stdio =
-    options.stdio === "inherit" ? "inherit" : (["ignore", "ignore", "inherit"] as const);
+  const output = options.stdio === "inherit" ? "inherit" : "ignore";
   // Its own process group on a terminal: Ctrl-C comes to us, and we end it in order.
   const child: ChildProcess = spawn(
     process.execPath,
     [`--max-old-space-size=${HEAP_MB}`, simulator, ...args],
     {
-      stdio: stdio === "inherit" ? "inherit" : [...stdio],
+      stdio: [output, output, "inherit", "ipc"],
       detached: options.stdio !== "inherit",
     },
   );
-  const ended = once(child, "exit").then(([code]) => (typeof code === "number" ? code : 1));
+  const kill = (): void => void child.kill("SIGKILL");
+  process.once("exit", kill);
+  // On a shared terminal Ctrl-C goes to both: the fleet ends in order while we wait for it.
+  const wait = (): void => undefined;
+  if (options.stdio === "inherit") process.once("SIGINT", wait);
+  const ended = once(child, "exit")
+    .then(([code]) => (typeof code === "number" ? code : 1))
+    .finally(() => process.off("exit", kill).off("SIGINT", wait));
   return {
     ended,
     async stop() {

@@ -1,41 +1,117 @@
 /**
  * The live view of a running agent: a small picture redrawn each second on a terminal, one plain
  * line every few seconds elsewhere. Reads AgentView only.
+ *
+ * A redraw goes up as many rows as the last picture takes and draws over it. So no line may wrap: it
+ * is cut to the columns of the terminal. Where the terminal has become narrower since, the lines that
+ * stand there were wrapped anew, which the count allows for.
  */
 
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 import type { Alert } from "../../core/record.ts";
 import type { AgentView, Status } from "../status.ts";
 
 export type LiveViewOptions = {
   readonly view: AgentView;
-  readonly out: NodeJS.WriteStream;
+  readonly out: Screen;
   /** Plain lines even where `out` is a terminal. */
   readonly plain: boolean;
+};
+
+/** What is used of a terminal; `process.stdout` is one. */
+export type Screen = {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+  write(text: string): unknown;
+  on(event: "resize", listener: () => void): unknown;
+  off(event: "resize", listener: () => void): unknown;
 };
 
 const DRAW_MS = 1_000;
 const LINE_MS = 5_000;
 const ALERTS_SHOWN = 6;
+/** An escape sequence of styleText, as a pattern. */
+const STYLE = String.raw`\u001b\[[\d;]*m`;
 
 /** Starts drawing; the result stops it and leaves the last picture standing. */
 export function startLiveView(options: LiveViewOptions): () => void {
-  const plain = options.plain || !options.out.isTTY;
+  const { view, out } = options;
   const rates = new Rates();
-  let lines = 0;
+  if (options.plain || out.isTTY !== true) {
+    const timer = setInterval(() => {
+      const status = view.status();
+      out.write(`${lineOf(status, rates.next(status))}\n`);
+    }, LINE_MS);
+    return () => clearInterval(timer);
+  }
+  let picture: Picture | undefined;
+  let drawn: readonly string[] = [];
   const draw = (): void => {
-    const status = options.view.status();
-    const rate = rates.next(status);
-    if (plain) {
-      options.out.write(`${lineOf(status, rate)}\n`);
-      return;
-    }
-    const picture = pictureOf({ status, rate, alerts: options.view.recentAlerts() });
-    options.out.write(`${lines > 0 ? `\u001b[${lines}A` : ""}\u001b[0J${picture}\n`);
-    lines = picture.split("\n").length;
+    if (picture === undefined) return;
+    const up = rowsTaken(drawn, columnsOf(out));
+    drawn = fitted(picture, out);
+    out.write(`${up > 0 ? `\u001b[${up}A` : ""}\r\u001b[0J${drawn.join("\n")}\n`);
   };
-  const timer = setInterval(draw, plain ? LINE_MS : DRAW_MS);
-  return () => clearInterval(timer);
+  const timer = setInterval(() => {
+    const status = view.status();
+    picture = pictureOf({ status, rate: rates.next(status), alerts: view.recentAlerts() });
+    draw();
+  }, DRAW_MS);
+  out.on("resize", draw);
+  return () => {
+    clearInterval(timer);
+    out.off("resize", draw);
+  };
+}
+
+/** Lines with their escape sequences, of any length. */
+type Picture = { readonly main: readonly string[]; readonly alerts: readonly string[] };
+
+/** What fits the terminal: lines cut, the alerts left out where there is no room for them. */
+function fitted({ main, alerts }: Picture, out: Screen): readonly string[] {
+  const columns = columnsOf(out);
+  // The cursor stands in the row below the picture.
+  const rows = Math.max(1, (out.rows || Infinity) - 1);
+  const lines = main.length + alerts.length <= rows ? [...main, ...alerts] : main.slice(0, rows);
+  return lines.map((line) => cut(line, columns));
+}
+
+function columnsOf(out: Screen): number {
+  return out.columns || Infinity;
+}
+
+/** Rows that lines take which were drawn at another width. */
+function rowsTaken(lines: readonly string[], columns: number): number {
+  const rows = lines.map((line) =>
+    Math.max(1, Math.ceil(widthOf(stripVTControlCharacters(line)) / columns)),
+  );
+  return rows.reduce((sum, count) => sum + count, 0);
+}
+
+/** A line in at most so many columns. Its escape sequences stay, so that each style ends. */
+function cut(line: string, columns: number): string {
+  let free = columns;
+  return line
+    .split(new RegExp(`(${STYLE})`))
+    .map((part, index) => {
+      if (index % 2 === 1) return part;
+      let text = "";
+      for (const character of part) {
+        free -= widthOf(character);
+        if (free < 0) break;
+        text += character;
+      }
+      return text;
+    })
+    .join("");
+}
+
+/** Never too few: from U+1100 on, where the wide scripts begin, each character counts as two. */
+function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) width += character.codePointAt(0)! < 0x1100 ? 1 : 2;
+  return width;
 }
 
 /** Readings and messages per second since the last look. */
@@ -72,14 +148,14 @@ function pictureOf({
   readonly status: Status;
   readonly rate: number;
   readonly alerts: readonly Alert[];
-}): string {
+}): Picture {
   const bold = (text: string): string => styleText("bold", text);
   const row = (name: string, value: string): string => `  ${name.padEnd(16)} ${value}`;
   const state =
     status.state === "running"
       ? styleText("green", status.state)
       : styleText("red", [status.state, ...status.reasons].join(": "));
-  return [
+  const main = [
     `${bold("weir")} ${status.agent}  ${state}`,
     "",
     row(
@@ -106,10 +182,13 @@ function pictureOf({
       "process",
       `${megabytes(status.memory.rssBytes)} resident, ${status.cpuSeconds.toFixed(1)} s of CPU`,
     ),
-    "",
-    `  ${bold("last alerts")}`,
-    ...lastAlerts(alerts),
-  ].join("\n");
+  ].map(printable);
+  return { main, alerts: ["", `  ${bold("last alerts")}`, ...lastAlerts(alerts).map(printable)] };
+}
+
+/** Names come from devices: a line break among them would move the picture. Styles pass. */
+function printable(line: string): string {
+  return line.replaceAll(new RegExp(`(?!${STYLE})\\p{Cc}`, "gu"), "?");
 }
 
 function lastAlerts(alerts: readonly Alert[]): string[] {

@@ -4,15 +4,21 @@
  * 0 ok, 1 failed, 2 usage, 78 bad configuration. A fault is a sentence, never a stack trace.
  */
 
+import { dirname } from "node:path";
 import { Fault } from "../../core/faults.ts";
 import { exitCodes, UsageError } from "./command.ts";
 import { commands } from "./commands.ts";
 import { version } from "../version.ts";
 
-// A reader that has seen enough (`weir ... | head`) is no failure: what is left to say is not said.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-});
+// A reader that has seen enough (`weir ... | head`) is no failure, nor is a terminal that closed (EIO)
+// while the agent ends: what is left to say is not said.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+  });
+}
+standWhereTyped();
+keepPrivate();
 
 const [name, ...args] = process.argv.slice(2);
 process.exitCode = await main();
@@ -51,6 +57,30 @@ async function main(): Promise<number> {
     }
     throw error;
   }
+}
+
+/** npm runs this package's scripts in its root; a relative path means what it meant when typed. */
+function standWhereTyped(): void {
+  const { INIT_CWD, npm_lifecycle_event, npm_package_name } = process.env;
+  if (INIT_CWD === undefined || npm_lifecycle_event === undefined) return;
+  // Scripts of other packages may count on their own root.
+  if (npm_package_name !== "weir" || !isPackageRoot(process.cwd())) return;
+  process.chdir(INIT_CWD);
+}
+
+/** Not where somebody went on from there: a test that npm runs, a shell script. */
+function isPackageRoot(directory: string): boolean {
+  const manifest = process.env["npm_package_json"];
+  return manifest !== undefined && dirname(manifest) === directory;
+}
+
+/**
+ * The log, the state, dead letters and upstream files hold what devices said, possibly secrets in
+ * payloads: the group may read them, others may not. A stricter mask that was set stays.
+ */
+function keepPrivate(): void {
+  const given = process.umask(0o027);
+  process.umask(given | 0o027);
 }
 
 function usage(): string {

@@ -4,8 +4,8 @@
  * what it is.
  */
 
-import { createReadStream } from "node:fs";
-import { access } from "node:fs/promises";
+import { constants, createReadStream } from "node:fs";
+import { access, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,7 +22,21 @@ import { scratchDirectory } from "./scratch-directory.ts";
 const IDLE_MS = 1_000;
 const PROGRESS_MS = 2_000;
 
-type Row = Readonly<Record<string, unknown>>;
+/** Columns that a message names; more would be no help. */
+const COLUMNS_SHOWN = 30;
+
+type Row = {
+  /** `file:line`, for messages. */
+  readonly place: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+};
+
+type Input = {
+  readonly file: string;
+  readonly topic: string;
+  readonly time: string | undefined;
+  readonly separator: string | undefined;
+};
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, {
@@ -36,16 +50,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const [file] = positionals;
   if (file === undefined) throw new UsageError("say which FILE to replay");
   if (values.topic === undefined) throw new UsageError("say the topic of each row with --topic");
-  const { topic, time } = values;
-  await access(file).catch((cause: unknown) => {
-    throw new Fault(
-      "INPUT_INVALID",
-      `cannot read ${file}; check the path and your right to read it`,
-      {
-        cause,
-      },
-    );
-  });
+  if (values.separator === "") throw new UsageError("--separator must be a character");
+  const { topic, time, separator } = values;
+  await assertReadable(file);
   const data = resolve(values.data);
   const config = replayConfig(await readConfig(values.config), data);
   await scratchDirectory(data, { madeBy: "weir replay", fresh: true });
@@ -56,7 +63,7 @@ export async function run(args: readonly string[]): Promise<number> {
     if (!values.json) console.error(`weir replay: ${agent.feeder.taken} messages`);
   }, PROGRESS_MS);
   try {
-    for await (const row of rowsOf(file, values.separator)) {
+    for await (const row of rowsOf({ file, topic, time, separator })) {
       if (failure !== undefined) throw failure;
       await agent.feeder.feed(topicOf(topic, row), payloadOf(row, { topic, time, config }));
     }
@@ -70,13 +77,38 @@ export async function run(args: readonly string[]): Promise<number> {
   const ledger = agent.ledger();
   if (values.json) console.log(JSON.stringify(ledger));
   else console.log(`${ledgerText(ledger)}\n\nSummaries and alerts: ${join(data, "upstream")}`);
-  if (agent.feeder.unwanted > 0) {
+  const { unwanted } = agent.feeder;
+  if (unwanted > 0) {
     console.error(
-      `weir: ${agent.feeder.unwanted} rows went to topics that no source takes; compare --topic with sources[].topics`,
+      `weir: ${unwanted} ${unwanted === 1 ? "row" : "rows"} went to topics that no source takes; compare --topic with sources[].topics`,
     );
-    return exitCodes.failed;
   }
-  return ledger.balanced ? exitCodes.ok : exitCodes.failed;
+  const deadLettered = ledger.sources.reduce((sum, row) => sum + row.messages.deadLettered, 0);
+  if (deadLettered > 0) {
+    console.error(
+      `weir: ${deadLettered} ${deadLettered === 1 ? "row" : "rows"} could not be decoded; see why with: weir dlq list --data ${values.data}`,
+    );
+  }
+  const complete = unwanted === 0 && deadLettered === 0 && ledger.balanced;
+  return complete ? exitCodes.ok : exitCodes.failed;
+}
+
+/** Before anything is started or emptied for it. */
+async function assertReadable(file: string): Promise<void> {
+  try {
+    await access(file, constants.R_OK);
+  } catch (cause) {
+    throw cannotRead(file, cause);
+  }
+  if ((await stat(file)).isDirectory()) {
+    throw new Fault("INPUT_INVALID", `${file} is a directory; name a CSV or NDJSON file in it`);
+  }
+}
+
+function cannotRead(file: string, cause: unknown): Fault {
+  const code = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
+  const message = `cannot read ${file}${code}; check the path and your right to read it`;
+  return new Fault("INPUT_INVALID", message, { cause });
 }
 
 function replayConfig(config: Config, data: string): Config {
@@ -91,39 +123,111 @@ function replayConfig(config: Config, data: string): Config {
   };
 }
 
-/** NDJSON where the first line begins an object, otherwise CSV with a header. */
-async function* rowsOf(file: string, separatorOption: string | undefined): AsyncGenerator<Row> {
-  const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
+/**
+ * NDJSON where the first line begins an object, otherwise CSV with a header. Faults name the line;
+ * a time column that no row has is one too, for CSV before the first row.
+ */
+async function* rowsOf({ file, topic, time, separator: given }: Input): AsyncGenerator<Row> {
   let columns: readonly string[] | undefined;
-  let separator = separatorOption ?? ",";
+  let separator = given ?? ",";
+  const names = new Set<string>();
   let json: boolean | undefined;
   let number = 0;
-  for await (const line of lines) {
+  for await (const line of linesOf(file)) {
     number += 1;
     if (line.trim() === "") continue;
+    const place = `${file}:${number}`;
     json ??= line.trimStart().startsWith("{");
     if (json) {
-      yield parseLine(line, { file, number });
+      const fields = fieldsOfJson(line, place);
+      for (const name of Object.keys(fields)) {
+        if (name === time || names.size < COLUMNS_SHOWN) names.add(name);
+      }
+      yield { place, fields };
     } else if (columns === undefined) {
-      separator = separatorOption ?? [";", "\t", ","].find((mark) => line.includes(mark)) ?? ",";
-      columns = csvRow(line, separator);
+      separator = given ?? [";", "\t", ","].find((mark) => line.includes(mark)) ?? ",";
+      columns = cellsOf(line, { separator, place });
+      for (const name of columns) names.add(name);
+      assertNamed(time, names);
+      for (const [, column = ""] of topic.matchAll(placeholder)) {
+        if (!names.has(column)) throw noColumn(`--topic names the column`, column, names);
+      }
     } else {
-      const cells = csvRow(line, separator);
-      yield Object.fromEntries(
-        columns.map((column, index) => [column, valueOf(cells[index] ?? "")]),
-      );
+      yield { place, fields: fieldsOfCsv(line, { separator, place, columns }) };
     }
+  }
+  if (number > 0) assertNamed(time, names);
+}
+
+/** The lines of a file, without a byte order mark. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const input = createReadStream(file, "utf8");
+  const lines = createInterface({ input, crlfDelay: Infinity });
+  let isFirst = true;
+  try {
+    for await (const line of lines) {
+      yield isFirst ? line.replace(/^\ufeff/, "") : line;
+      isFirst = false;
+    }
+  } catch (cause) {
+    throw cannotRead(file, cause);
   }
 }
 
-function parseLine(
+function assertNamed(time: string | undefined, names: ReadonlySet<string>): void {
+  if (time !== undefined && !names.has(time))
+    throw noColumn("--time names the column", time, names);
+}
+
+function noColumn(what: string, column: string, names: ReadonlySet<string>): Fault {
+  const shown = [...names].slice(0, COLUMNS_SHOWN).map((name) => JSON.stringify(name));
+  const more = names.size > shown.length ? ", ..." : "";
+  return new Fault(
+    "INPUT_INVALID",
+    `${what} ${JSON.stringify(column)}, which no row has; there are ${shown.join(", ")}${more}`,
+  );
+}
+
+function fieldsOfCsv(
   line: string,
-  { file, number }: { readonly file: string; readonly number: number },
-): Row {
+  {
+    separator,
+    place,
+    columns,
+  }: {
+    readonly separator: string;
+    readonly place: string;
+    readonly columns: readonly string[];
+  },
+): Row["fields"] {
+  const cells = cellsOf(line, { separator, place });
+  if (cells.length !== columns.length) {
+    throw new Fault(
+      "INPUT_INVALID",
+      `${place} has ${cells.length} cells, but the header has ${columns.length}; mend the line, or name the separator with --separator`,
+    );
+  }
+  return Object.fromEntries(columns.map((column, index) => [column, valueOf(cells[index]!)]));
+}
+
+function cellsOf(
+  line: string,
+  { separator, place }: { readonly separator: string; readonly place: string },
+): readonly string[] {
+  const cells = csvRow(line, separator);
+  // One more separator begins one more cell, except within quotes.
+  if (line.includes('"') && csvRow(line + separator, separator).length === cells.length) {
+    throw new Fault(
+      "INPUT_INVALID",
+      `${place} has a quote that is not closed on its line; close it (cells cannot hold line breaks)`,
+    );
+  }
+  return cells;
+}
+
+function fieldsOfJson(line: string, place: string): Row["fields"] {
   const isNot = (cause?: unknown): Fault =>
-    new Fault("INPUT_INVALID", `${file}:${number} is not a JSON object; mend or remove the line`, {
-      cause,
-    });
+    new Fault("INPUT_INVALID", `${place} is not a JSON object; mend or remove the line`, { cause });
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -141,13 +245,16 @@ function valueOf(cell: string): unknown {
   return Number.isFinite(value) && cell.trim() !== "" ? value : cell;
 }
 
-function topicOf(template: string, row: Row): string {
-  return template.replaceAll(/\{([^}]+)\}/g, (_, column: string) => {
-    const value = row[column];
+/** `{column}` in --topic. */
+const placeholder = /\{([^}]+)\}/g;
+
+function topicOf(template: string, { place, fields }: Row): string {
+  return template.replaceAll(placeholder, (_, column: string) => {
+    const value = fields[column];
     if (value === undefined || value === null) {
       throw new Fault(
         "INPUT_INVALID",
-        `--topic names the column ${JSON.stringify(column)}, which a row does not have`,
+        `${place} has no value in the column ${JSON.stringify(column)}, which --topic names; mend or remove the line`,
       );
     }
     return typeof value === "string" ? value : JSON.stringify(value);
@@ -156,7 +263,7 @@ function topicOf(template: string, row: Row): string {
 
 /** The row without the columns that are in the topic, its time under the name the source knows. */
 function payloadOf(
-  row: Row,
+  { fields: all }: Row,
   {
     topic,
     time,
@@ -164,7 +271,7 @@ function payloadOf(
   }: { readonly topic: string; readonly time: string | undefined; readonly config: Config },
 ): Uint8Array {
   const timeField = config.sources[0]?.time[0] ?? "ts";
-  const fields = Object.entries(row)
+  const fields = Object.entries(all)
     .filter(([name]) => !topic.includes(`{${name}}`))
     .map(([name, value]) => [name === time ? timeField : name, value] as const);
   return new TextEncoder().encode(JSON.stringify(Object.fromEntries(fields)));

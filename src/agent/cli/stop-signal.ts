@@ -1,4 +1,7 @@
-/** When to end: Ctrl-C, SIGTERM, after a number of seconds, or a failure. A second signal ends at once. */
+/**
+ * When to end: Ctrl-C, SIGTERM, a terminal that closes, after a number of seconds, or a failure. A
+ * second Ctrl-C or SIGTERM ends at once.
+ */
 
 import { exitCodes } from "./command.ts";
 
@@ -19,6 +22,8 @@ export function stopSignal(options: { readonly seconds: number }): StopSignal {
       process.once(signal, () => process.exit(exitCodes.failed));
     });
   }
+  // The kernel and the shell both send it when an ssh session closes: a second one means no more.
+  process.on("SIGHUP", () => resolve({ why: "SIGHUP", failed: false }));
   if (Number.isFinite(options.seconds)) {
     const timer = setTimeout(
       () => resolve({ why: "time is over", failed: false }),

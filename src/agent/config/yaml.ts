@@ -36,7 +36,7 @@ export async function readYaml(text: string): Promise<YamlOutcome> {
   const findings: Finding[] = [...document.errors, ...document.warnings].map((error) => ({
     path: [],
     place: placeOf(lines, error.pos[0]),
-    message: sentenceOf(error, lineAt(text, error.pos[0])),
+    message: sentenceOf(error, text),
   }));
   if (findings.length > 0) return { kind: "findings", findings };
   if (document.contents === null) {
@@ -123,9 +123,18 @@ function flowDepthOf(text: string): number {
   return deepest;
 }
 
-function sentenceOf({ code }: YAMLError, line: string): string {
+function sentenceOf({ code, pos: [offset] }: YAMLError, text: string): string {
+  const line = lineAt(text, offset);
   if (/[{[].*(?<!["'])\$\{/.test(line)) {
     return 'inside { } and [ ] put quotes around "${...}"';
+  }
+  if (code === "MISSING_CHAR" && text[offset] === "{") {
+    return 'put quotes around a value that holds { }, such as a topic: ["plant/{device}"]';
+  }
+  // At the blanks that begin a line: it belongs to none of the sections above.
+  const before = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
+  if (code === "MISSING_CHAR" && text[offset] === " " && before.trim() === "") {
+    return sentences.BAD_INDENT!;
   }
   return sentences[code] ?? "this is not valid YAML";
 }

@@ -17,13 +17,13 @@ export async function makeDataDirectory(directories: readonly string[]): Promise
 function faultOf(directory: string, cause: unknown): Fault {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
   const remedies: Readonly<Record<string, string>> = {
-    EACCES: "give the user that runs weir the right to write there, or set another data directory",
-    EROFS: "the file system is read-only; mount it writable, or set another data directory",
-    ENOSPC: "the disk is full; free some space, or set another data directory",
-    ENOTDIR: "a part of the path is a file; set another data directory",
-    EEXIST: "a file of that name is in the way; set another data directory",
+    EACCES: "give the user that runs weir the right to write there, or set another directory",
+    EROFS: "the file system is read-only; mount it writable, or set another directory",
+    ENOSPC: "the disk is full; free some space, or set another directory",
+    ENOTDIR: "a part of the path is a file; set another directory",
+    EEXIST: "a file of that name is in the way; set another directory",
   };
-  const remedy = remedies[code] ?? "set another data directory";
+  const remedy = remedies[code] ?? "set another directory";
   return new Fault(
     code === "ENOSPC" ? "DISK_FULL" : "DIRECTORY_NOT_WRITABLE",
     `cannot write to ${directory} (${code}): ${remedy}`,

@@ -8,31 +8,48 @@ import { createHash } from "node:crypto";
 import type { Reply } from "./reply.ts";
 
 const style = `
-:root { color-scheme: light dark; --line: #8884; --dim: #777; --good: #18794e; --bad: #c62a2f; }
-@media (prefers-color-scheme: dark) { :root { --good: #4cc38a; --bad: #ff6369; --dim: #999; } }
+:root { color-scheme: light dark; --line: #8884; --dim: #777; --good: #18794e; --warn: #8a5300; --bad: #c62a2f; }
+@media (prefers-color-scheme: dark) { :root { --good: #4cc38a; --warn: #ffb224; --bad: #ff6369; --dim: #999; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 64rem; padding: 1rem; font: 1rem/1.45 system-ui, sans-serif; }
 header { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: baseline; }
 h1 { font-size: 1.25rem; margin: 0; }
 h2 { font-size: 1rem; margin: 1.5rem 0 .5rem; }
+h2 small { font-weight: 400; }
 p { margin: .25rem 0; }
 .dim { color: var(--dim); }
 .good { color: var(--good); }
+.warn { color: var(--warn); }
 .bad { color: var(--bad); font-weight: 600; }
+.stale { opacity: .45; }
+.stale .good { color: inherit; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: .75rem; margin: 1rem 0; }
 dt { color: var(--dim); font-size: .85rem; }
 dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+dd small { color: var(--dim); font-size: .75rem; white-space: nowrap; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th { color: var(--dim); font-weight: 500; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
-td.text, th.text { text-align: left; }
+.text, .key { text-align: left; }
+td.key { white-space: normal; }
+/* A phone shows each alert in two lines, its numbers in the first. */
+@media (max-width: 40rem) {
+  #alerts, #alerts tbody { display: block; }
+  #alerts { font-size: .8rem; }
+  #alerts tr { display: grid; grid-template-columns: 6.5em repeat(3, 1fr); border-bottom: 1px solid var(--line); }
+  #alerts th, #alerts td { border: 0; padding: .15rem 0 .15rem .5rem; white-space: normal; overflow-wrap: anywhere; }
+  #alerts :is(th, td):nth-child(-n+2) { padding-left: 0; }
+  #alerts :is(th, td):is(:nth-child(2), :nth-child(3), :nth-child(4)) { grid-row: 2; }
+  #alerts :is(th, td):nth-child(3) { grid-column: 2 / span 2; }
+}
 `;
 
 const script = `
 "use strict";
 const REFRESH_MS = 1000;
+const SINCE_START = "since start";
 const byId = (id) => document.getElementById(id);
 const count = new Intl.NumberFormat("en");
 const amount = (bytes) => {
@@ -42,7 +59,10 @@ const amount = (bytes) => {
   return (unit === 0 ? bytes : bytes.toFixed(1)) + " " + units[unit];
 };
 const time = (ms) => new Date(ms).toISOString().slice(0, 19).replace("T", " ");
-const number = (value) => (typeof value === "number" ? count.format(Number(value.toPrecision(6))) : value);
+const measure = new Intl.NumberFormat("en", { maximumSignificantDigits: 6 });
+/* Counts whole, measured values to six digits, or to thousandths where that is more. */
+const number = (value) =>
+  typeof value !== "number" ? value : (Number.isInteger(value) || Math.abs(value) >= 1000 ? count : measure).format(value);
 
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -50,10 +70,16 @@ function element(tag, text, className) {
   if (className) made.className = className;
   return made;
 }
+function sentences(id, list, className) {
+  byId(id).replaceChildren(...list.map((sentence) => element("p", sentence, className)));
+}
+/* list: [name, value, what the value covers] */
 function facts(list) {
-  byId("facts").replaceChildren(...list.map(([name, value]) => {
+  byId("facts").replaceChildren(...list.map(([name, value, scope]) => {
     const box = document.createElement("div");
-    box.append(element("dt", name), element("dd", value));
+    const shown = element("dd", value);
+    if (scope) shown.append(" ", element("small", scope));
+    box.append(element("dt", name), shown);
     return box;
   }));
 }
@@ -67,7 +93,7 @@ function table(id, rows, columns) {
       const value = cell(row);
       if (value === true) return element("td", "yes", "good");
       if (value === false) return element("td", "NO", "bad");
-      return element("td", typeof value === "number" ? count.format(value) : value, kind);
+      return element("td", number(value), kind);
     }));
     return line;
   });
@@ -90,15 +116,16 @@ function showStatus(status) {
   const state = byId("state");
   state.textContent = status.state;
   state.className = status.state === "running" ? "good" : "bad";
-  byId("reasons").replaceChildren(...status.reasons.map((reason) => element("p", reason, "bad")));
+  sentences("reasons", status.reasons, "bad");
+  sentences("notices", status.notices, "warn");
   const waiting = Object.values(status.outbox).reduce((sum, lane) => sum + lane.records, 0);
   facts([
     ["readings", rate(status)],
-    ["readings logged", number(status.log.rowsAppended)],
-    ["durable after (p99)", status.log.appendMs.p99 === null ? "over 30 s" : number(status.log.appendMs.p99) + " ms"],
+    ["readings logged", number(status.log.rowsAppended), SINCE_START],
+    ["durable after (p99)", status.log.appendMs.p99 === null ? "over 30 s" : number(status.log.appendMs.p99) + " ms", SINCE_START],
     ["series", number(status.cardinality.series)],
-    ["windows closed", number(status.outputs.summaries)],
-    ["alerts", number(status.outputs.alerts)],
+    ["windows closed", number(status.outputs.summaries), SINCE_START],
+    ["alerts", number(status.outputs.alerts), SINCE_START],
     ["waiting for uplink", number(waiting)],
     ["dead letters", number(status.deadLetters.total)],
     ["log", amount(status.log.bytes)],
@@ -137,7 +164,7 @@ function showLedger(ledger) {
     ["refused", (row) => row.refused],
     ["late", (row) => row.late],
     ["open", (row) => row.open],
-    ["in summaries", (row) => row.closed],
+    ["closed", (row) => row.closed],
     ["windows", (row) => row.windows],
     ["alerts", (row) => row.alerts],
     ["balances", (row) => row.balanced],
@@ -148,11 +175,11 @@ function showAlerts(alerts) {
   table("alerts", alerts.slice(-20).reverse(), [
     ["time (UTC)", (row) => time(row.time)],
     ["pipeline", (row) => row.pipeline, "text"],
-    ["key", (row) => row.key.map(([name, value]) => name + "=" + value).join(" "), "text"],
+    ["key", (row) => row.key.map(([name, value]) => name + "=" + value).join(" "), "key"],
     ["reason", (row) => row.reason, "text"],
-    ["value", (row) => String(number(row.value))],
-    ["expected", (row) => String(number(row.expected))],
-    ["score", (row) => String(number(row.score))],
+    ["value", (row) => number(row.value) ?? ""],
+    ["expected", (row) => number(row.expected) ?? ""],
+    ["score", (row) => number(row.score) ?? ""],
   ]);
 }
 
@@ -161,16 +188,29 @@ async function ask(path) {
   if (!answer.ok) throw new Error("HTTP " + answer.status);
   return answer.json();
 }
+
+let answeredAt;
+/* What is shown is old from here on, and says so; nothing old looks good. */
+function showSilence() {
+  const state = byId("state");
+  state.textContent = "does not answer" +
+    (answeredAt === undefined ? "" : "; the numbers are those of " + time(answeredAt) + " UTC");
+  state.className = "bad";
+  const verdict = byId("balance");
+  verdict.textContent = "not known now: the agent does not answer";
+  verdict.className = "dim";
+  byId("shown").className = "stale";
+}
 async function refresh() {
   try {
     const [status, ledger, recent] = await Promise.all(["/v1/status", "/v1/ledger", "/v1/alerts"].map(ask));
     showStatus(status);
     showLedger(ledger);
     showAlerts(recent.alerts);
+    byId("shown").className = "";
+    answeredAt = status.clock.now;
   } catch (error) {
-    const state = byId("state");
-    state.textContent = "does not answer";
-    state.className = "bad";
+    showSilence();
   }
   setTimeout(refresh, REFRESH_MS);
 }
@@ -188,18 +228,21 @@ const page = `<!doctype html>
 </head>
 <body>
 <header><h1 id="agent">weir</h1><strong id="state" class="dim">asking</strong><span id="version" class="dim"></span></header>
-<div id="reasons" role="status"></div>
 <noscript><p>This page needs JavaScript; /v1/status and /v1/ledger do not.</p></noscript>
+<main id="shown">
+<div id="reasons" role="status"></div>
 <dl id="facts"></dl>
-<h2>Ledger</h2>
+<div id="notices" role="status"></div>
+<h2>Ledger <small class="dim">since the data directory began</small></h2>
 <p id="balance" class="dim"></p>
 <div class="wide"><table id="sources"></table></div>
 <p></p>
 <div class="wide"><table id="pipelines"></table></div>
-<h2>Last alerts</h2>
+<h2>Last alerts <small class="dim">since start</small></h2>
 <div class="wide"><table id="alerts"></table></div>
 <h2>Uplinks</h2>
 <div class="wide"><table id="uplinks"></table></div>
+</main>
 </body>
 <script>${script}</script>
 </html>
