@@ -31,7 +31,7 @@ Summaries and alerts go to NDJSON files in the data folder. Ctrl-C ends it clean
   --seconds N         end after N seconds
   --json              log lines as JSON
 
-SIGTERM and SIGINT end it cleanly: what was received is appended, applied and committed.`,
+SIGTERM, SIGINT and SIGHUP end it cleanly: what was received is appended, applied and committed.`,
     load: () => import("./run.ts"),
   },
   {
