@@ -97,7 +97,11 @@ export function describe(node: Tree | undefined, path: Path): string {
   if (node === undefined) return "nothing";
   if (node.kind !== "scalar") return node.kind === "list" ? "a list" : "a section";
   if (node.value === undefined) return "nothing";
-  if (isSecret(path)) return "a value that is not shown here";
+  if (isSecret(path)) {
+    return typeof node.value === "string"
+      ? "a value that is not shown here"
+      : "a value that is not shown here and is no text: put quotes around it";
+  }
   if (node.template !== undefined) return `the value of ${quoted(node.template)}`;
   return typeof node.value === "string"
     ? quoted(node.value)
