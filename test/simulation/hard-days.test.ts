@@ -145,6 +145,40 @@ test("more sources than can be known are a fault of the configuration, and the n
   await end(at, await start(at, { sources: sources("a") }));
 });
 
+test("an alert is durable 50 ms after its reading was applied, while summaries wait", async () => {
+  const at = gateway();
+  const agent = await start(at, { pipelines: [...base.pipelines, chart] });
+  const send = async (n: number, value: number): Promise<void> => {
+    const payload = new TextEncoder().encode(`{"ts":${START_MS + n * 100},"v":${value}}`);
+    await agent.feeder.feed("plant/a/d1/state", payload);
+  };
+  for (let n = 0; n < 40; n++) await send(n, 20 + (n % 2) / 10);
+  await send(40, 500);
+  let alerted = 0;
+  for (let waitedMs = 0; agent.status().outputs.alerts === 0; waitedMs += 10) {
+    assert.ok(waitedMs < 1_000, "the reading is applied");
+    await at.clock.pass(10);
+    alerted = at.clock.monotonic();
+  }
+  while (agent.status().apply.commits === 0) await at.clock.pass(10);
+  assert.ok(at.clock.monotonic() - alerted <= 50, `after ${at.clock.monotonic() - alerted} ms`);
+  assert.equal(agent.status().outbox["alerts"]!.next, 1);
+  await end(at, agent);
+});
+
+const chart: Config["pipelines"][number] = {
+  kind: "ewma",
+  name: "outliers",
+  where: { sources: [], metrics: ["v"], tags: {} },
+  key: [],
+  lambda: 0.2,
+  sigmas: 6,
+  warmup: 20,
+  baseline: 0.02,
+  sigmaMin: 0.05,
+  rearm: 5,
+};
+
 const base: Config = configOf({
   agent: "simulated",
   dataDirectory: "/data",

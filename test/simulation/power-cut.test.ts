@@ -215,6 +215,7 @@ async function live(seed: number): Promise<World> {
     if (below(world.random, 10) === 0) await world.closes();
   }
   world.stopCuts();
+  await world.closes(); // a store that broke in this life is sound in the next
   const { agent, clock } = await world.running();
   await clock.pass(10_000); // idle: every window closes
   const closing = agent.close();
