@@ -214,12 +214,11 @@ export class Agent implements AgentView {
     rest.defer(() => recovery.store.settle());
     rest.defer(async () => this.#http?.close());
     rest.defer(() => drain.close());
+    rest.defer(() => drained(drain, clock));
+    rest.defer(async () => this.#front?.close());
     await this.#front?.stopAccepting();
-    const cancel = clock.after(limits.drainWaitMs, () => recovery.store.stopWaiting());
+    rest.defer(clock.after(limits.drainWaitMs, () => recovery.store.stopWaiting()));
     await loop.stop();
-    cancel();
-    await this.#front?.close();
-    await drained(drain, clock);
   }
 
   status(): Status {

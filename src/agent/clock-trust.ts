@@ -6,7 +6,7 @@
  */
 
 import { limits } from "../core/limits.ts";
-import type { Millis } from "../core/units.ts";
+import { type Millis, millis } from "../core/units.ts";
 
 export class ClockTrust {
   #newestMs: number;
@@ -14,6 +14,11 @@ export class ClockTrust {
   /** `newest` is the newest trusted clock observation in the log, or undefined. */
   constructor(newest: Millis | undefined) {
     this.#newestMs = newest ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** The newest clock that was believed. */
+  get newest(): Millis | undefined {
+    return this.#newestMs === Number.NEGATIVE_INFINITY ? undefined : millis(this.#newestMs);
   }
 
   isTrusted(now: Millis): boolean {

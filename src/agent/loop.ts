@@ -69,12 +69,17 @@ export class Loop {
   #cancelWake: (() => void) | undefined;
   #cancelCommit: (() => void) | undefined;
   #commitDueAt = Number.POSITIVE_INFINITY;
+  /** Since when, by the monotonic clock, there is something to commit, and an alert among it. */
+  #pendingSince: number | undefined;
+  #urgentSince: number | undefined;
   #turnSoon = false;
   #lastAppendMs = 0;
   #turning: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
   #stopping = false;
   #failed = false;
+  /** The sealed frame could not be appended: no other is sealed behind it. */
+  #appendLost = false;
   #commitLost = false;
   #applied: Position;
   #checkpointed: Position;
@@ -83,6 +88,8 @@ export class Loop {
   #trouble: LoopTrouble | undefined;
   #commitTrouble: LoopTrouble | undefined;
   #releaseTrouble: LoopTrouble | undefined;
+  /** One after another, beside commits: a slow rename keeps no alert waiting. */
+  #releasing: Promise<void> = Promise.resolve();
   #framesAppended = 0;
   #rowsAppended = 0;
   #commits = 0;
@@ -97,7 +104,7 @@ export class Loop {
     this.#checkpointed = parts.checkpointed;
     this.#checkpointAt = parts.clock.monotonic() + options.commit.checkpointMs;
     parts.intake.onWork(() => this.#schedule(), { rows: options.commit.rowsEager });
-    void this.#release(this.#checkpointed); // the last life may have ended before it did
+    this.#release(this.#checkpointed); // the last life may have ended before it did
     this.#schedule();
     this.#scheduleCommit();
   }
@@ -137,16 +144,17 @@ export class Loop {
     this.#stopping = true;
     this.#cancelTimers();
     await this.#turning;
-    if (this.#trouble === undefined && this.#parts.intake.pendingWork) await this.#turn();
+    if (!this.#appendLost && this.#parts.intake.pendingWork) await this.#turn();
     await this.#committing;
-    if (this.#trouble === undefined && !this.#commitLost) await this.#commit({ checkpoint: true });
+    if (!this.#commitLost) await this.#commit({ checkpoint: true });
+    await this.#releasing;
   }
 
   // --- when -------------------------------------------------------------------------------------
 
   /** Called when the open frame got its first entry, when it is due early, and after every turn. */
   #schedule(): void {
-    if (this.#turning !== undefined || this.#turnSoon || this.#stopping) return;
+    if (this.#turning !== undefined || this.#turnSoon || this.#stopping || this.#appendLost) return;
     const { intake, outputs } = this.#parts;
     if (outputs.bytes > limits.pendingOutputBytesMax) return; // the commit will call again
     if (!intake.pendingWork) return this.#scheduleWake();
@@ -187,7 +195,7 @@ export class Loop {
 
   #startTurn(): void {
     this.#turnSoon = false;
-    if (this.#turning !== undefined || this.#stopping) return;
+    if (this.#turning !== undefined || this.#stopping || this.#appendLost) return;
     this.#turning = this.#turn().finally(() => {
       this.#turning = undefined;
       if (!this.#stopping && this.#trouble === undefined) this.#schedule();
@@ -238,6 +246,7 @@ export class Loop {
         const fault = asFault(error);
         this.#trouble = { code: fault.code, message: fault.message };
         if (fault.code !== "DISK_FULL" || this.#stopping) {
+          this.#appendLost = true;
           for (const gate of this.#gates) gate.abandon();
           this.#fail(fault);
           return undefined;
@@ -263,24 +272,25 @@ export class Loop {
     this.#scheduleCommit();
   }
 
+  /** Outputs wait from the first of them, whatever is committed meanwhile. */
   #scheduleCommit(): void {
-    if (this.#stopping || this.#committing !== undefined) return;
     const { clock, outputs } = this.#parts;
-    const untilCheckpoint = this.#checkpointAt - clock.monotonic();
-    const delayMs =
-      this.#checkpointWanted || outputs.bytes > limits.pendingOutputBytesMax / 2
-        ? 0
-        : outputs.urgent
-          ? Math.min(limits.alertCommitMs, this.#options.commit.intervalMs)
-          : outputs.empty
-            ? untilCheckpoint
-            : Math.min(this.#options.commit.intervalMs, untilCheckpoint);
-    // A timer that is due earlier stays: outputs wait from the first of them, not from the last.
-    const dueAt = clock.monotonic() + Math.max(0, delayMs);
+    const now = clock.monotonic();
+    if (!outputs.empty) this.#pendingSince ??= now;
+    if (outputs.urgent) this.#urgentSince ??= now;
+    if (this.#stopping || this.#committing !== undefined || this.#commitLost) return;
+    const isDue = this.#checkpointWanted || outputs.bytes > limits.pendingOutputBytesMax / 2;
+    const dueAt = isDue
+      ? now
+      : Math.min(
+          this.#checkpointAt,
+          (this.#pendingSince ?? Number.POSITIVE_INFINITY) + this.#options.commit.intervalMs,
+          (this.#urgentSince ?? Number.POSITIVE_INFINITY) + limits.alertCommitMs,
+        );
     if (this.#cancelCommit !== undefined && this.#commitDueAt <= dueAt) return;
     this.#cancelCommit?.();
     this.#commitDueAt = dueAt;
-    this.#cancelCommit = clock.after(Math.max(0, delayMs), () => this.#startCommit());
+    this.#cancelCommit = clock.after(Math.max(0, dueAt - now), () => this.#startCommit());
   }
 
   #startCommit(): void {
@@ -331,11 +341,13 @@ export class Loop {
       this.#checkpointAt = clock.monotonic() + this.#options.commit.checkpointMs;
     }
     if (outputs.empty && !checkpoint) {
-      if (options.checkpoint) await this.#release(this.#checkpointed);
+      if (options.checkpoint) this.#release(this.#checkpointed);
       return;
     }
+    this.#pendingSince = this.#urgentSince = undefined;
     await this.#store({
       through,
+      clock: this.#parts.clockTrust.newest,
       ledger: dataflow.ledger.encode(),
       ...outputs.take(),
       ...(checkpoint ? { checkpoint: checkpointOf(dataflow) } : {}),
@@ -345,11 +357,15 @@ export class Loop {
     if (!checkpoint) return;
     this.#checkpoints += 1;
     this.#checkpointed = through;
-    await this.#release(through);
+    this.#release(through);
   }
 
   /** A disk that cannot recycle a segment now is asked again at the next checkpoint. */
-  async #release(through: Position): Promise<void> {
+  #release(through: Position): void {
+    this.#releasing = this.#releasing.then(() => this.#releaseNow(through));
+  }
+
+  async #releaseNow(through: Position): Promise<void> {
     try {
       await this.#parts.log.release(through);
       this.#releaseTrouble = undefined;

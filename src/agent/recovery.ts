@@ -10,7 +10,7 @@ import { Catalog } from "../core/catalog.ts";
 import type { Disk, Kv, Random } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import type { Definition, Frame } from "../core/frame.ts";
-import { type Millis, type Position, position } from "../core/units.ts";
+import { type Millis, millis, type Position, position } from "../core/units.ts";
 import { createDataflow, type Dataflow, emptySpec } from "../edge-ops/dataflow.ts";
 import { decodeLedger, differingRow, type Ledger } from "../edge-ops/ledger.ts";
 import { decodeSpec } from "../edge-ops/spec.ts";
@@ -107,11 +107,10 @@ async function replayLog({
     kind: "config",
     json: configInForce,
   };
-  let clock: Millis | undefined;
+  let clock = recovered.emitted?.clock;
   const replayed = { frames: 0, rows: 0 };
-  await log.read(log.start, (found, at) => {
-    if (found.clockTrusted) clock = found.clock;
-    if (at < from) return; // behind the checkpoint only its clock is of use
+  await log.read(from, (found, at) => {
+    if (found.clockTrusted) clock = millis(Math.max(clock ?? found.clock, found.clock));
     const frame = damage.lostPositions > 0 ? mended(found, { catalog, dataflow, config }) : found;
     outputs.muted = at < emittedThrough;
     outputs.define(frame.definitions);

@@ -17,7 +17,7 @@ import type { Kv, KvWrite } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import type { DeadLetter, Definition } from "../core/frame.ts";
 import { limits } from "../core/limits.ts";
-import { type Position, position } from "../core/units.ts";
+import { type Millis, millis, type Position, position } from "../core/units.ts";
 import { definitionWrites, readDefinitions } from "./catalog-store.ts";
 import {
   type Checkpoint,
@@ -50,6 +50,8 @@ export type Commit = {
   /** emittedThrough after it; the checkpoint's position, where it has one. */
   readonly through: Position;
   readonly ledger: Uint8Array;
+  /** The newest clock observation that was believed; absent before the first. */
+  readonly clock?: Millis | undefined;
   /** New since the last commit, in the order of the log. */
   readonly definitions: readonly Definition[];
   readonly deadLetters: readonly DeadLetter[];
@@ -60,7 +62,11 @@ export type Commit = {
 export type Recovered = {
   readonly definitions: readonly Definition[];
   /** Of the last commit; undefined before the first. */
-  readonly emitted?: { readonly through: Position; readonly ledger: Uint8Array };
+  readonly emitted?: {
+    readonly through: Position;
+    readonly ledger: Uint8Array;
+    readonly clock?: Millis;
+  };
   readonly checkpoint?: RecoveredCheckpoint;
 };
 
@@ -257,7 +263,7 @@ export class StateStore {
     const checkpoint =
       commit.checkpoint && checkpointWrites(this.#checkpoint, through, commit.checkpoint);
     await this.#kv.commit([
-      { key: emittedKey, value: encodeJson({ through }) },
+      { key: emittedKey, value: encodeJson({ through, clock: commit.clock }) },
       { key: ledgerKey, value: ledger },
       ...definitionWrites(this.#definitionCount, definitions),
       ...letters.writes,
@@ -337,5 +343,10 @@ function readEmitted(kv: Kv): Recovered["emitted"] {
   const ledger = kv.get(ledgerKey);
   if (value === undefined || ledger === undefined) return undefined;
   const stored = decodeJson(value, "the state store's emitted");
-  return { through: position(wholeOf(stored, "through")), ledger };
+  const { clock } = stored.fields;
+  return {
+    through: position(wholeOf(stored, "through")),
+    ledger,
+    ...(typeof clock === "number" ? { clock: millis(clock) } : {}),
+  };
 }

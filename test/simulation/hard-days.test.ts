@@ -25,7 +25,11 @@ function gateway(): Gateway {
   };
 }
 
-async function start(at: Gateway, changes: Partial<Config> = {}): Promise<Agent> {
+async function start(
+  at: Gateway,
+  changes: Partial<Config> = {},
+  onFailed?: (code: string) => void,
+): Promise<Agent> {
   const { clock, kv } = at;
   const config = { ...base, ...changes };
   const doors = { clock, random: seededRandom(2), disk: at.disk.mount(), net: plainNet(), kv };
@@ -36,7 +40,8 @@ async function start(at: Gateway, changes: Partial<Config> = {}): Promise<Agent>
     segmentBytes: 16_384,
     listen: false,
     onFailed: (fault) => {
-      throw fault;
+      if (onFailed === undefined) throw fault;
+      onFailed(fault.code);
     },
     onClosed: async () => {},
   });
@@ -111,6 +116,9 @@ test("a clock that stands behind what the log has seen is not believed, after a 
   await feed(at, first, 10);
   await end(at, first);
   at.clock = new SimulatedClock(START_MS - 3 * 3_600_000);
+  const second = await start(at, { logBytesMax: 65_536 });
+  await feed(at, second, 8_000); // recycles every frame that the clock was right in
+  await end(at, second);
   const agent = await start(at);
   assert.equal(agent.status().clock.trusted, false);
   const payload = new TextEncoder().encode(`{"ts":${START_MS + 60_000},"v":1}`);
@@ -129,6 +137,42 @@ test("a log that is full goes on by itself when the disk can recycle again", asy
   assert.equal(agent.ledger().pipelines[0]!.accepted, 8_000);
   assert.ok(failures < 0, "recycling failed and was tried again");
   await end(at, agent);
+});
+
+test("messages that come after the log failed change nothing, and the agent still closes", async () => {
+  const at = gateway();
+  const failures: string[] = [];
+  const agent = await start(at, {}, (code) => failures.push(code));
+  await feed(at, agent, 10);
+  at.disk.fate = ({ name, path }) =>
+    name === "sync" && path.startsWith("/data/log") ? "EIO" : undefined;
+  await assert.rejects(feed(at, agent, 10), { code: "LOG_POISONED" });
+  const payload = new TextEncoder().encode(`{"v":1}`);
+  await assert.rejects(
+    passing(agent.feeder.feed("plant/a/d9/state", payload), at.clock).then(() =>
+      passing(agent.feeder.settled(), at.clock),
+    ),
+    { code: "LOG_POISONED" },
+  );
+  await at.clock.pass(1_000);
+  assert.deepEqual(failures, ["DISK_FAILED"]);
+  assert.equal(agent.status().state, "failed");
+  at.disk.fate = () => undefined;
+  await passing(agent.close(), at.clock);
+});
+
+test("an agent that closes while its log still recycles waits for that", async () => {
+  const at = gateway();
+  const first = await start(at, { logBytesMax: 65_536 });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let renames = 0;
+  at.disk.fate = ({ name }) => (name === "rename" && renames++ === 0 ? promise : undefined);
+  await feed(at, first, 1_500);
+  const closing = first.close();
+  await at.clock.pass(2_000);
+  resolve();
+  await passing(closing, at.clock);
+  assert.ok(renames > 0, "it recycled");
 });
 
 test("more sources than can be known are a fault of the configuration, and the next start is sound", async () => {

@@ -6,12 +6,12 @@ import { systemNet } from "../doors/net.ts";
 import { type Agent, startAgent } from "../start.ts";
 import { exitCodes, parseOptions, wholeOption } from "./command.ts";
 import { demoConfig } from "./demo-config.ts";
-import { startFleet } from "./fleet-process.ts";
+import { assertSimulator, startFleet } from "./fleet-process.ts";
 import { labelTable } from "./label-table.ts";
 import { ledgerText } from "./ledger-text.ts";
 import { startLiveView } from "./live-view.ts";
 import { scratchDirectory } from "./scratch-directory.ts";
-import { stopSignal } from "./stop-signal.ts";
+import { secondsMax, type StopSignal, stopSignal } from "./stop-signal.ts";
 
 const PORTS_TRIED = 50;
 const PORT_MAX = 65_535;
@@ -32,6 +32,7 @@ type DemoOptions = {
 export async function run(args: readonly string[]): Promise<number> {
   const options = readOptions(args);
   const { dataDirectory, real, fresh } = options;
+  assertSimulator();
   const continued = await scratchDirectory(dataDirectory, { madeBy: "weir demo", fresh });
   const signal = stopSignal({ seconds: options.seconds });
   const agent = await startAgent(
@@ -44,6 +45,18 @@ export async function run(args: readonly string[]): Promise<number> {
     { onFailed: ({ message }) => signal.stop({ why: message, failed: true }) },
   );
   announce(agent, { ...options, continued });
+  let failed = true;
+  try {
+    failed = await stream(agent, options, signal);
+  } finally {
+    await agent.close();
+  }
+  await showResult(agent, options);
+  return failed || !agent.ledger().balanced ? exitCodes.failed : exitCodes.ok;
+}
+
+/** Runs the fleet against the agent until there is a reason to end; true where that is a failure. */
+async function stream(agent: Agent, options: DemoOptions, signal: StopSignal): Promise<boolean> {
   const fleet = startFleet(simulatorArguments(agent.mqttPort, options), {
     stdio: "ignore-output",
   });
@@ -56,10 +69,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const { why, failed } = await signal.stopped;
   stopView();
   console.log(`\nending (${why}): the fleet first, then the agent`);
+  if (failed) await agent.close(); // it takes nothing more: the fleet would wait in vain
   await fleet.stop();
-  await agent.close();
-  await showResult(agent, options);
-  return failed || !agent.ledger().balanced ? exitCodes.failed : exitCodes.ok;
+  return failed;
 }
 
 function readOptions(args: readonly string[]): DemoOptions {
@@ -77,7 +89,12 @@ function readOptions(args: readonly string[]): DemoOptions {
   const { real, fresh, plain } = values;
   const port = { min: 1, max: PORT_MAX };
   return {
-    seconds: wholeOption(values.seconds, { name: "--seconds", fallback: Infinity, min: 1 }),
+    seconds: wholeOption(values.seconds, {
+      name: "--seconds",
+      fallback: Infinity,
+      min: 1,
+      max: secondsMax,
+    }),
     devices: wholeOption(values.devices, {
       name: "--devices",
       fallback: 300,

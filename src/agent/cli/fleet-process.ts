@@ -24,16 +24,20 @@ export type FleetProcess = {
   stop(): Promise<void>;
 };
 
+/** Throws the Fault INPUT_INVALID where there is no simulator to start. */
+export function assertSimulator(): void {
+  if (existsSync(simulator)) return;
+  throw new Fault(
+    "INPUT_INVALID",
+    `the simulator is not part of this installation (${simulator}); start weir from a clone`,
+  );
+}
+
 export function startFleet(
   args: readonly string[],
   options: { readonly stdio: "inherit" | "ignore-output" },
 ): FleetProcess {
-  if (!existsSync(simulator)) {
-    throw new Fault(
-      "INPUT_INVALID",
-      `the simulator is not part of this installation (${simulator})`,
-    );
-  }
+  assertSimulator();
   const output = options.stdio === "inherit" ? "inherit" : "ignore";
   // Its own process group on a terminal: Ctrl-C comes to us, and we end it in order.
   const child: ChildProcess = spawn(

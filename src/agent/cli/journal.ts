@@ -21,7 +21,11 @@ export function startJournal(agent: Agent, say: Say): () => void {
       say("state", { state, reasons: status.reasons.join("; ") });
     }
     const nowMs = performance.now();
-    for (const { code, message } of agent.notices()) {
+    const notices = agent.notices();
+    for (const code of said.keys()) {
+      if (!notices.some((notice) => notice.code === code)) said.delete(code);
+    }
+    for (const { code, message } of notices) {
       const last = said.get(code);
       if (last?.message === message) continue;
       if (last !== undefined && nowMs - last.atMs < REPEAT_MS) continue;

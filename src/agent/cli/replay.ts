@@ -58,22 +58,30 @@ export async function run(args: readonly string[]): Promise<number> {
   await scratchDirectory(data, { madeBy: "weir replay", fresh: true });
 
   let failure: Fault | undefined;
-  const agent = await startAgent(config, { listen: false, onFailed: (fault) => (failure = fault) });
+  const agent = await startAgent(config, {
+    listen: false,
+    onFailed: (fault) => {
+      failure = fault;
+      agent.feeder.abandon(); // whoever waits for room would wait for ever
+    },
+  });
   const progress = setInterval(() => {
     if (!values.json) console.error(`weir replay: ${agent.feeder.taken} messages`);
   }, PROGRESS_MS);
   try {
     for await (const row of rowsOf({ file, topic, time, separator })) {
-      if (failure !== undefined) throw failure;
       await agent.feeder.feed(topicOf(topic, row), payloadOf(row, { topic, time, config }));
     }
     await agent.feeder.settled();
     // Nothing more comes: silence closes what is open, as it does for a device that ended.
     await sleep(2 * IDLE_MS);
+  } catch (error) {
+    throw failure ?? error;
   } finally {
     clearInterval(progress);
     await agent.close();
   }
+  if (failure !== undefined) throw failure;
   const ledger = agent.ledger();
   if (values.json) console.log(JSON.stringify(ledger));
   else console.log(`${ledgerText(ledger)}\n\nSummaries and alerts: ${join(data, "upstream")}`);

@@ -1,11 +1,12 @@
 /** `weir run`: the agent that a configuration file describes, until a signal ends it. */
 
+import type { Fault } from "../../core/faults.ts";
 import { startAgent } from "../start.ts";
 import { exitCodes, wholeOption, parseOptions } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { startJournal } from "./journal.ts";
 import { ledgerText } from "./ledger-text.ts";
-import { stopSignal } from "./stop-signal.ts";
+import { secondsMax, stopSignal } from "./stop-signal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values } = parseOptions(args, {
@@ -17,6 +18,7 @@ export async function run(args: readonly string[]): Promise<number> {
     name: "--seconds",
     fallback: Infinity,
     min: 1,
+    max: secondsMax,
   });
   const say = (event: string, facts: Readonly<Record<string, unknown>>): void =>
     console.log(
@@ -28,8 +30,12 @@ export async function run(args: readonly string[]): Promise<number> {
     );
   const config = await readConfig(values.config);
   const signal = stopSignal({ seconds });
+  let fault: Fault | undefined;
   const agent = await startAgent(config, {
-    onFailed: ({ message }) => signal.stop({ why: message, failed: true }),
+    onFailed: (failure) => {
+      fault = failure;
+      signal.stop({ why: failure.message, failed: true });
+    },
   });
   const { replayed, log } = agent.status();
   say("started", {
@@ -45,8 +51,9 @@ export async function run(args: readonly string[]): Promise<number> {
   stopJournal();
   say("ending", { why });
   await agent.close();
+  if (fault !== undefined && !failed) say("failed", { why: fault.message }); // while it ended
   const ledger = agent.ledger();
   if (values.json) say("ended", { ledger });
   else console.log(`\n${ledgerText(ledger)}`);
-  return failed || !ledger.balanced ? exitCodes.failed : exitCodes.ok;
+  return fault !== undefined || !ledger.balanced ? exitCodes.failed : exitCodes.ok;
 }

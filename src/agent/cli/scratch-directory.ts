@@ -40,12 +40,11 @@ export async function scratchDirectory(
   return isOurs && !fresh;
 }
 
-/** Not while an agent runs in it. */
+/** Not while an agent runs in it; the marker goes last, so that a crash leaves it ours. */
 async function emptied(directory: string): Promise<void> {
   const unlock = await lockDirectory(directory);
-  for (const name of await readdir(directory)) {
-    await rm(join(directory, name), { recursive: true });
-  }
+  const names = (await readdir(directory)).filter((name) => name !== MARKER);
+  for (const name of [...names, MARKER]) await rm(join(directory, name), { recursive: true });
   await unlock();
 }
 

@@ -5,6 +5,9 @@
 
 import { exitCodes } from "./command.ts";
 
+/** Longest time a timer of Node can wait, in seconds. */
+export const secondsMax = 2_147_483;
+
 export type Ending = { readonly why: string; readonly failed: boolean };
 
 export type StopSignal = {
@@ -29,6 +32,7 @@ export function stopSignal(options: { readonly seconds: number }): StopSignal {
       () => resolve({ why: "time is over", failed: false }),
       options.seconds * 1000,
     );
+    timer.unref(); // it ends what runs, and keeps nothing alive that does not
     void promise.then(() => clearTimeout(timer));
   }
   return { stopped: promise, stop: resolve };

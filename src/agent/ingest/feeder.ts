@@ -40,7 +40,7 @@ export class Feeder implements Gate {
 
   /** Resolves when everything taken is durable; rejects where that cannot be. */
   async settled(): Promise<void> {
-    while (this.#open + this.#sealed > 0) await this.#changed.promise;
+    while (!this.#abandoned && this.#open + this.#sealed > 0) await this.#changed.promise;
     if (!this.#abandoned) return;
     throw new Fault(
       "LOG_POISONED",
