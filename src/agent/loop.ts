@@ -301,7 +301,7 @@ export class Loop {
     void this.#commit({ checkpoint });
   }
 
-  /** One transaction; afterwards the uplinks know, and a checkpoint has freed the log behind it. */
+  /** One transaction; afterwards the uplinks know, and the log behind a checkpoint is recycled. */
   #commit(options: { readonly checkpoint: boolean }): Promise<void> {
     assert(this.#committing === undefined, "one commit at a time");
     assert(!this.#commitLost, "nothing is committed behind outputs that were not");

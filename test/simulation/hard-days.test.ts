@@ -10,6 +10,7 @@ import { type Config, configOf, sourceDefaults } from "../../src/agent/config/co
 import { plainNet } from "../../src/agent/doors/net.ts";
 import { KvMemory } from "../../src/store/kv-memory.ts";
 import { FaultDisk } from "../support/fault-disk.ts";
+import { secondsPipeline } from "../support/pipelines.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { SimulatedClock } from "../support/simulated-clock.ts";
 
@@ -227,16 +228,6 @@ const base: Config = configOf({
   agent: "simulated",
   dataDirectory: "/data",
   sources: [{ ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"] }],
-  pipelines: [
-    {
-      kind: "window",
-      name: "seconds",
-      where: { sources: [], metrics: ["v"], tags: {} },
-      key: ["device", "line", "metric"],
-      window: { kind: "tumbling", sizeMs: 1_000 },
-      aggregate: ["count"],
-      allowedLatenessMs: 0,
-    },
-  ],
+  pipelines: [secondsPipeline],
   uplinks: [{ kind: "file", directory: "/out", rotateBytes: 65_536, rotateMs: 3_600_000 }],
 });

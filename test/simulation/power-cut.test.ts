@@ -18,6 +18,7 @@ import type { KvImage } from "../../src/store/kv-memory.ts";
 import { Fault } from "../../src/core/faults.ts";
 import { FaultDisk } from "../support/fault-disk.ts";
 import { FaultKv, type KvFate } from "../support/fault-kv.ts";
+import { secondsPipeline } from "../support/pipelines.ts";
 import { below, seededRandom } from "../support/seeded-random.ts";
 import { SimulatedClock } from "../support/simulated-clock.ts";
 import { latestRevisions, repeatedIds, type UpstreamRecord } from "../support/upstream.ts";
@@ -258,17 +259,7 @@ const config = configOf({
       idleMs: 2_000,
     },
   ],
-  pipelines: [
-    {
-      kind: "window",
-      name: "seconds",
-      where: { sources: [], metrics: ["v"], tags: {} },
-      key: ["device", "line", "metric"],
-      window: { kind: "tumbling", sizeMs: 1_000 },
-      aggregate: ["count", "sum"],
-      allowedLatenessMs: 5_000,
-    },
-  ],
+  pipelines: [secondsPipeline],
   uplinks: [{ ...fileUplinkDefaults, directory: "/out", rotateBytes: 4_096 }],
   commit: { ...commitDefaults, intervalMs: 300, checkpointMs: 2_000 },
   logBytesMax: 100_000_000,

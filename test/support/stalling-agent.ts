@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { configOf, fileUplinkDefaults, sourceDefaults } from "../../src/agent/config/config.ts";
 import { systemDisk } from "../../src/agent/doors/disk.ts";
 import { openAgentOnDoors } from "../../src/agent/start.ts";
+import { secondsPipeline } from "./pipelines.ts";
 import { delayedSync } from "./delayed-sync.ts";
 
 const options = JSON.parse(process.argv[2] ?? "{}") as { directory: string; stallMs: number };
@@ -24,17 +25,7 @@ const agent = await openAgentOnDoors(
     sources: [
       { ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"], idleMs: 2_000 },
     ],
-    pipelines: [
-      {
-        kind: "window",
-        name: "seconds",
-        where: { sources: [], metrics: ["v"], tags: {} },
-        key: ["device", "line", "metric"],
-        window: { kind: "tumbling", sizeMs: 1_000 },
-        aggregate: ["count"],
-        allowedLatenessMs: 10_000,
-      },
-    ],
+    pipelines: [secondsPipeline],
     uplinks: [{ ...fileUplinkDefaults, directory: join(options.directory, "out") }],
   }),
   {

@@ -265,7 +265,7 @@ export class Intake implements Receiver {
     this.#totals.rejected += rejected;
   }
 
-  /** Keeps the topic's bytes without allocating: a broker may carry much that is no reading. */
+  /** Keeps the topic's bytes; they become a text when somebody asks. */
   #noteUnwanted(bytes: Uint8Array, start: number, end: number): void {
     this.#totals.unwanted++;
     this.#unwantedBytes = Math.min(end - start, this.#unwanted.length);
