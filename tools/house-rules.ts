@@ -25,7 +25,16 @@ export type Rule = {
 const folderOrder = ["core", "edge-ops", "store", "sync", "agent"];
 
 /** Third-party clients that one file in src adapts to our own terms. */
-const adaptedClients = ["aedes", "cbor-x", "lmdb", "mqtt", "mqtt-packet", "yaml"];
+const adaptedClients = [
+  "@platformatic/kafka",
+  "aedes",
+  "avsc",
+  "cbor-x",
+  "lmdb",
+  "mqtt",
+  "mqtt-packet",
+  "yaml",
+];
 
 const linesMax = 500;
 
