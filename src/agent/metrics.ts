@@ -4,6 +4,7 @@
  * restarts; base units are seconds and bytes.
  */
 
+import type { PumpStatus } from "../sync/pump.ts";
 import type { LedgerView, PipelineLedger, SourceLedger } from "../edge-ops/ledger.ts";
 import { expositionOf, type Family, histogramSamples, type Sample } from "./exposition.ts";
 import { bucketBoundsMs } from "./histogram.ts";
@@ -137,38 +138,92 @@ function outputFamilies({ outputs, outbox, deadLetters }: Status): Family[] {
   ];
 }
 
-function uplinkFamilies({ uplinks }: Status): Family[] {
+function uplinkFamilies({ uplinks, clock }: Status): Family[] {
+  const ends = uplinks.flatMap(({ name, lanes }) =>
+    Object.entries(lanes).map(([lane, pump]) => ({ labels: { uplink: name, lane }, pump })),
+  );
+  const perLane = (valueOf: (pump: PumpStatus) => number | undefined): Sample[] =>
+    ends.flatMap(({ labels, pump }) => {
+      const value = valueOf(pump);
+      return value === undefined ? [] : [{ labels, value }];
+    });
+  const fact =
+    (name: string) =>
+    ({ facts }: PumpStatus): number | undefined =>
+      typeof facts[name] === "number" ? facts[name] : undefined;
   return [
     gauge(
       "weir_uplink_healthy",
       "Whether the uplink runs without trouble.",
-      uplinks.map(({ name, trouble }) => ({
-        labels: { uplink: name },
-        value: Number(trouble === undefined),
-      })),
+      perLane(({ trouble }) => Number(trouble === undefined)),
+    ),
+    gauge(
+      "weir_uplink_state",
+      "1 for the state the lane is in; halted: another agent uses its identity.",
+      ends.flatMap(({ labels, pump }) =>
+        pumpStates.map((state) => ({
+          labels: { ...labels, state },
+          value: Number(state === pump.state),
+        })),
+      ),
     ),
     counter(
       "weir_uplink_incidents_total",
       "Times records were found missing outside, or may be there twice.",
-      uplinks.map(({ name, incidents }) => ({ labels: { uplink: name }, value: incidents.count })),
+      perLane(({ incidents }) => incidents.count),
     ),
     counter(
       "weir_uplink_missing_total",
       "Records that could not be read back from the outbox.",
-      uplinks.map(({ name, missing }) => ({ labels: { uplink: name }, value: missing })),
+      perLane(({ missing }) => missing),
     ),
     counter(
       "weir_uplink_delivered_total",
       "Records delivered.",
-      uplinks.flatMap(({ name, delivered }) =>
-        Object.entries(delivered).map(([lane, value]) => ({
-          labels: { uplink: name, lane },
-          value,
-        })),
+      perLane(({ delivered }) => delivered),
+    ),
+    counter(
+      "weir_uplink_deliveries_total",
+      "Deliveries that succeeded: transactions, or writes to a file.",
+      perLane(({ deliveries }) => deliveries),
+    ),
+    counter(
+      "weir_uplink_failures_total",
+      "Tries that failed.",
+      perLane(({ failures }) => failures),
+    ),
+    gauge(
+      "weir_uplink_lag_records",
+      "Records that are not delivered yet.",
+      perLane(({ behind }) => behind),
+    ),
+    gauge(
+      "weir_uplink_oldest_age_seconds",
+      "Age of the oldest record that is not delivered, by its event time.",
+      perLane(({ oldest }) =>
+        oldest === undefined ? 0 : Math.max(0, (clock.now - oldest) / 1_000),
       ),
+    ),
+    counter(
+      "weir_uplink_sent_bytes_total",
+      "Bytes sent on the network, as far as the uplink has one.",
+      perLane(fact("sentBytes")),
+    ),
+    counter(
+      "weir_uplink_received_bytes_total",
+      "Bytes received from the network, as far as the uplink has one.",
+      perLane(fact("receivedBytes")),
     ),
   ];
 }
+
+const pumpStates: readonly PumpStatus["state"][] = [
+  "opening",
+  "running",
+  "waiting",
+  "halted",
+  "closed",
+];
 
 // ---- the ledger ----
 

@@ -40,17 +40,19 @@ export function noticesOf(
     () =>
       `${unwanted} messages since the start went to topics that no source takes, the last to ${JSON.stringify(unwantedTopic)}: compare sources[].topics`,
   );
-  for (const { name, trouble, incidents } of status.uplinks) {
-    add(
-      `uplink_incident_${name}`,
-      incidents.count,
-      () => `uplink ${name}: ${incidents.last?.what ?? ""}`,
-    );
-    add(
-      `uplink_trouble_${name}`,
-      trouble === undefined ? 0 : 1,
-      () => `uplink ${name}: ${trouble}`,
-    );
+  for (const { name, lanes } of status.uplinks) {
+    for (const [lane, { trouble, incidents }] of Object.entries(lanes)) {
+      add(
+        `uplink_incident_${name}_${lane}`,
+        incidents.count,
+        () => `uplink ${name}, ${lane}: ${incidents.last?.what ?? ""}`,
+      );
+      add(
+        `uplink_trouble_${name}_${lane}`,
+        trouble === undefined ? 0 : 1,
+        () => `uplink ${name}, ${lane}: ${trouble}`,
+      );
+    }
   }
   const { counters } = status.mqtt;
   if (counters === undefined) return notices;

@@ -149,6 +149,8 @@ const bounds = {
   /** An open uplink file that holds records is closed after this, so that readers see it. */
   uplinkFileAgeMs: 3_600_000,
   uplinkBatchBytesMax: 4_194_304, // 4 MiB
+  /** So many records that wait for others to share a delivery with wait no longer. */
+  lingerRecordsMax: 1_024,
   /** Waits between two tries of an uplink: doubled from the first to the last, with jitter. */
   uplinkRetryMsMin: 500,
   uplinkRetryMsMax: 60_000,

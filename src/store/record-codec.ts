@@ -11,9 +11,10 @@
  * parts are percent-encoded, so `/` only separates them.
  */
 
+import { Fault } from "../core/faults.ts";
 import type { Tags } from "../core/frame.ts";
 import type { Alert, AlertReason, Summary, SummaryFields } from "../core/record.ts";
-import { millis } from "../core/units.ts";
+import { type Millis, millis } from "../core/units.ts";
 import { nameOfTags } from "../core/catalog.ts";
 import {
   damaged,
@@ -94,6 +95,17 @@ export function decodeRecord(bytes: Uint8Array, place: string): DecodedRecord {
     agent: textOf(stored, "agent"),
     record: kind === "summary" ? summaryOf(stored) : alertOf(stored),
   };
+}
+
+/** End of a summary's window, or time of an alert; undefined where the bytes are no record. */
+export function timeOfRecord(bytes: Uint8Array): Millis | undefined {
+  try {
+    const { record } = decodeRecord(bytes, "a record");
+    return record.kind === "summary" ? record.end : record.time;
+  } catch (error) {
+    if (error instanceof Fault) return undefined;
+    throw error;
+  }
 }
 
 // ---- encoding ----

@@ -160,10 +160,12 @@ test("records get gapless numbers per lane, across commits, prunes and restarts"
   assert.deepEqual(textsOf(store, "summaries", 3), []);
   assert.deepEqual(textsOf(store, "alerts", 0), ["a0"]);
 
-  await store.advance([], { summaries: 1 });
+  await store.advance([], { uplink: "a", lane: "summaries", next: 1 });
   assert.deepEqual(store.span("summaries").first, 0, "a block goes only when all of it is below");
   await store.advance([{ key: "uplink/files/summaries", value: Uint8Array.of(4) }], {
-    summaries: 3,
+    uplink: "a",
+    lane: "summaries",
+    next: 3,
   });
   assert.deepEqual(store.get("uplink/files/summaries"), Uint8Array.of(4));
   assert.equal(store.status.outbox.summaries.records, 0);
@@ -232,7 +234,7 @@ test("the outbox is a queue: any commits, prunes and restarts against a plain li
           await store.commit(commitOf({ outbox: outboxOf({ alerts: taken.add }) }));
           all.push(...taken.add);
         } else if (taken.kind === "prune") {
-          await store.advance([], { alerts: taken.below });
+          await store.advance([], { uplink: "a", lane: "alerts", next: taken.below });
           pruned = Math.max(pruned, Math.min(taken.below, all.length));
         } else {
           kv = new KvMemory({ image: kv.image() });
@@ -264,7 +266,7 @@ test("a full outbox makes the commit wait, and room lets it go on", async () => 
   await store.advance([]);
   assert.equal(isOver, false);
   assert.equal(store.status.outboxFull, true);
-  await store.advance([], { alerts: 1 });
+  await store.advance([], { uplink: "a", lane: "alerts", next: 1 });
   await second;
   assert.equal(store.status.outboxFull, false);
   assert.deepEqual(textsOf(store, "alerts", 1), ["y".repeat(60)]);
@@ -293,8 +295,8 @@ test("commits and advances that come together are one transaction after another"
   await store.commit(commitOf({ outbox: outboxOf({ alerts: ["a0"], summaries: ["s0"] }) }));
   await Promise.all([
     store.commit(commitOf({ outbox: outboxOf({ alerts: ["a1"] }) })),
-    store.advance([{ key: "uplink/a/alerts", value: Uint8Array.of(1) }], { alerts: 1 }),
-    store.advance([{ key: "uplink/b/alerts", value: Uint8Array.of(2) }], { alerts: 2 }),
+    store.advance([{ key: "uplink/a/alerts", value: Uint8Array.of(1) }], { uplink: "a", lane: "alerts", next: 1 }),
+    store.advance([{ key: "uplink/b/alerts", value: Uint8Array.of(2) }], { uplink: "a", lane: "alerts", next: 2 }),
   ]);
   assert.deepEqual((await reopened(kv)).store.status, store.status);
   assert.equal(store.span("alerts").next, 2);

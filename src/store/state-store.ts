@@ -70,6 +70,9 @@ export type Recovered = {
   readonly checkpoint?: RecoveredCheckpoint;
 };
 
+/** How far an uplink surely has a lane: everything below `next`. */
+export type Reached = { readonly uplink: string; readonly lane: Lane; readonly next: number };
+
 export type LaneStatus = {
   /** Records kept and their bytes as stored; whole blocks, so a delivered record may be among them. */
   readonly records: number;
@@ -117,6 +120,8 @@ export class StateStore {
   readonly #kv: Kv;
   readonly #outboxBytesMax: number;
   readonly #spans: Record<Lane, LaneSpan>;
+  /** By lane and uplink: everything below is out there, and that is stored. */
+  readonly #reached: Record<Lane, Map<string, number>> = byLane(() => new Map<string, number>());
   #deadLetters: DeadLetterSpan;
   #checkpoint: CheckpointIndex;
   #definitionCount: number;
@@ -178,19 +183,23 @@ export class StateStore {
     this.#waiting?.();
   }
 
+  /** From now on a block leaves the outbox when all of these uplinks have it. */
+  serve(uplinks: readonly string[]): void {
+    for (const lane of lanes) {
+      for (const uplink of uplinks) this.#reached[lane].set(uplink, 0);
+    }
+  }
+
   /**
-   * Stores what an uplink says about itself and removes the blocks below the given numbers, in one
-   * transaction (a long list of blocks is finished in further ones).
+   * Stores what an uplink says about itself and how far it is, and removes the blocks that every
+   * uplink has by then, in one transaction (a long list of blocks is finished in further ones).
    */
-  async advance(
-    writes: readonly KvWrite[],
-    below: Readonly<Partial<Record<Lane, number>>> = {},
-  ): Promise<void> {
+  async advance(writes: readonly KvWrite[], reached?: Reached): Promise<void> {
     let rest: readonly KvWrite[] = writes;
     let more = true;
     while (more) {
       await this.#inTurn(async () => {
-        more = await this.#advanceNow(rest, below);
+        more = await this.#advanceNow(rest, reached);
       });
       rest = [];
       this.#waiting?.();
@@ -282,20 +291,20 @@ export class StateStore {
   // ---- advance ----
 
   /** Whether there is more to remove. */
-  async #advanceNow(
-    writes: readonly KvWrite[],
-    below: Readonly<Partial<Record<Lane, number>>>,
-  ): Promise<boolean> {
-    const pruned = lanes.map((lane) => ({
-      lane,
-      ...pruneWrites(this.#kv, lane, this.#spans[lane], below[lane] ?? 0),
-    }));
-    await this.#kv.commit([...writes, ...pruned.flatMap((part) => part.writes)]);
-    for (const { lane, span } of pruned) {
-      const { first, bytesRemoved } = span;
-      this.#spans[lane] = { ...this.#spans[lane], first, bytesRemoved };
+  async #advanceNow(writes: readonly KvWrite[], reached: Reached | undefined): Promise<boolean> {
+    if (reached === undefined) {
+      await this.#kv.commit(writes);
+      return false;
     }
-    return pruned.some(({ more }) => more);
+    const { uplink, lane, next } = reached;
+    const others = [...this.#reached[lane]].filter(([name]) => name !== uplink);
+    const below = others.reduce((least, [, other]) => Math.min(least, other), next);
+    const pruned = pruneWrites(this.#kv, lane, this.#spans[lane], below);
+    await this.#kv.commit([...writes, ...pruned.writes]);
+    const { first, bytesRemoved } = pruned.span;
+    this.#spans[lane] = { ...this.#spans[lane], first, bytesRemoved };
+    this.#reached[lane].set(uplink, next);
+    return pruned.more;
   }
 
   #laneStatus(lane: Lane): LaneStatus {

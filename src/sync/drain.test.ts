@@ -2,63 +2,98 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../../test/support/simulated-net.ts";
 import type { KvWrite } from "../core/doors.ts";
+import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { position } from "../core/units.ts";
 import { outboxKey } from "../store/kv-key.ts";
 import { KvMemory } from "../store/kv-memory.ts";
-import { type Lane, OutboxWriter } from "../store/outbox.ts";
+import { byLane, type Lane, OutboxWriter } from "../store/outbox.ts";
 import { openStateStore, type StateStore } from "../store/state-store.ts";
 import { type Drain, openDrain } from "./drain.ts";
-import type { Delivery, Incidents, Receipt, Uplink } from "./uplink.ts";
+import type { Delivery, Incidents, LaneFacts, Receipt, Uplink, UplinkLane } from "./uplink.ts";
 
-/** An uplink to a list in memory: the list's length is its own truth. */
+/** An uplink to lists in memory: the length of a list is its own truth. */
 class ListUplink implements Uplink {
   readonly name: string;
-  readonly tendMs: number = Infinity;
-  readonly incidents: Incidents = { count: 0, last: undefined };
-  readonly out: Record<Lane, string[]> = { alerts: [], summaries: [] };
+  readonly lanes: Readonly<Record<Lane, ListLane>>;
   readonly calls: string[] = [];
   /** Thrown by the next deliveries, one each. */
   readonly failures: Error[] = [];
   /** Deliveries wait for it. */
   gate: Promise<void> = Promise.resolve();
-  #next: Record<Lane, number> = { alerts: 0, summaries: 0 };
 
-  constructor(name: string) {
+  constructor(name: string, { lingerMs = 0, intents = false } = {}) {
     this.name = name;
+    this.lanes = byLane((lane) => new ListLane({ lane, lingerMs, intents, uplink: this }));
   }
 
-  open(): Promise<readonly Receipt[]> {
-    this.calls.push("open");
-    const { alerts, summaries } = this.#next;
-    return Promise.resolve([
-      { lane: "alerts", next: alerts, writes: [] },
-      { lane: "summaries", next: summaries, writes: [] },
-    ]);
+  get out(): Readonly<Record<Lane, readonly string[]>> {
+    return byLane((lane) => this.lanes[lane].out);
+  }
+}
+
+type ListLaneOptions = {
+  readonly lane: Lane;
+  readonly lingerMs: number;
+  readonly intents: boolean;
+  readonly uplink: ListUplink;
+};
+
+class ListLane implements UplinkLane {
+  readonly tendMs: number = Infinity;
+  readonly lingerMs: number;
+  readonly incidents: Incidents = { count: 0, last: undefined };
+  readonly facts: LaneFacts = {};
+  readonly out: string[] = [];
+  readonly #options: ListLaneOptions;
+  #next = 0;
+  #delivery: Delivery | undefined;
+
+  constructor(options: ListLaneOptions) {
+    this.#options = options;
+    this.lingerMs = options.lingerMs;
   }
 
-  async deliver({ lane, first, records }: Delivery): Promise<Receipt> {
-    await this.gate;
-    this.calls.push(`${lane} ${first}+${records.length}`);
-    const failure = this.failures.shift();
+  open(): Promise<Receipt> {
+    this.#say("open");
+    return Promise.resolve({ next: this.#next, writes: [] });
+  }
+
+  prepare(delivery: Delivery): readonly KvWrite[] {
+    this.#delivery = delivery;
+    const { intents, uplink, lane } = this.#options;
+    if (!intents) return [];
+    return [{ key: `uplink/${uplink.name}/${lane}`, value: Uint8Array.of(2) }];
+  }
+
+  async deliver(): Promise<Receipt> {
+    const { uplink, lane } = this.#options;
+    const { first, records } = this.#delivery!;
+    await uplink.gate;
+    this.#say(`${first}+${records.length}`);
+    const failure = uplink.failures.shift();
     if (failure !== undefined) throw failure;
-    for (const record of records) this.out[lane].push(new TextDecoder().decode(record));
-    this.#next[lane] = first + records.length;
-    const writes: KvWrite[] = [{ key: `uplink/${this.name}/${lane}`, value: Uint8Array.of(1) }];
-    return { lane, next: this.#next[lane], writes };
+    for (const record of records) this.out.push(new TextDecoder().decode(record));
+    this.#next = first + records.length;
+    const key = `uplink/${uplink.name}/${lane}`;
+    return { next: this.#next, writes: [{ key, value: Uint8Array.of(1) }] };
   }
 
   settled(): void {
-    this.calls.push("settled");
+    this.#say("settled");
   }
 
-  tend(): Promise<readonly Receipt[]> {
-    return Promise.resolve([]);
+  tend(): Promise<Receipt> {
+    throw new Error("it never has to");
   }
 
   close(): Promise<void> {
-    this.calls.push("close");
+    this.#say("close");
     return Promise.resolve();
+  }
+
+  #say(what: string): void {
+    this.#options.uplink.calls.push(`${this.#options.lane} ${what}`);
   }
 }
 
@@ -85,16 +120,88 @@ async function emit(store: StateStore, lane: Lane, ...names: readonly string[]):
   await store.commit({ through: position(1), outbox, ...nothing });
 }
 
-test("alerts go before summaries that have waited longer", async () => {
+test("each lane goes on its own: an alert does not wait for summaries that are under way", async () => {
   const uplink = new ListUplink("a");
   const { store, drain } = await rig(uplink);
+  let open: () => void = () => undefined;
+  uplink.gate = new Promise((resolve) => {
+    open = resolve;
+  });
   await emit(store, "summaries", "s0", "s1");
+  drain.wake();
+  await store.advance([]);
+  uplink.gate = Promise.resolve();
+  await emit(store, "alerts", "a0");
+  drain.wake();
+  while (uplink.out.alerts.length === 0) await store.advance([]);
+  assert.deepEqual(uplink.out.summaries, []);
+  open();
+  await drain.idle();
+  assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: ["s0", "s1"] });
+  assert.deepEqual(store.get("uplink/a/alerts"), Uint8Array.of(1));
+});
+
+test("an intent is stored before its records leave, and with it the last receipt", async () => {
+  const uplink = new ListUplink("a", { intents: true });
+  const { kv, store, drain } = await rig(uplink);
+  const large = "x".repeat(limits.uplinkBatchBytesMax);
+  await emit(store, "alerts", large);
+  await emit(store, "alerts", large);
+  const stored: unknown[] = [];
+  const commit = kv.commit.bind(kv);
+  kv.commit = (writes) => {
+    stored.push(
+      writes.filter(({ key }) => key.startsWith("uplink/")).map(({ value }) => value?.[0]),
+    );
+    return commit(writes);
+  };
+  drain.wake();
+  await drain.idle();
+  assert.deepEqual(stored, [[2], [1, 2], [1]], "intent; receipt and intent; receipt");
+  assert.equal(uplink.out.alerts.length, 2);
+  assert.equal(store.status.outbox.alerts.records, 0);
+});
+
+test("records wait for others as long as the lane lingers, or until there are many", async () => {
+  const uplink = new ListUplink("a", { lingerMs: 1_000 });
+  const { store, drain, clock } = await rig(uplink);
+  const deliveries = (): readonly string[] => uplink.calls.filter((call) => call.includes("+"));
+  await emit(store, "summaries", "s0");
+  drain.wake();
+  clock.advance(999);
+  await emit(store, "summaries", "s1");
+  drain.wake();
+  assert.deepEqual(deliveries(), []);
+  clock.advance(1);
+  await drain.idle();
+  assert.deepEqual(deliveries(), ["summaries 0+2"]);
+  const many = Array.from({ length: limits.lingerRecordsMax }, (_, n) => `s${n}`);
+  await emit(store, "summaries", ...many);
+  drain.wake();
+  while (deliveries().length < 2) await store.advance([]);
+  await emit(store, "summaries", "last");
+  await drain.idle();
+  assert.equal(deliveries().length, 3, "who asks for idle does not wait");
+});
+
+test("a lane whose identity another agent uses halts: nothing is tried again", async () => {
+  const uplink = new ListUplink("a");
+  const { store, drain, clock } = await rig(uplink);
+  uplink.failures.push(new Fault("IDENTITY_IN_USE", "somebody else is a"));
   await emit(store, "alerts", "a0");
   drain.wake();
   await drain.idle();
-  const deliveries = uplink.calls.filter((call) => call.includes("+"));
-  assert.deepEqual(deliveries, ["alerts 0+1", "summaries 0+2"]);
-  assert.deepEqual(store.get("uplink/a/alerts"), Uint8Array.of(1));
+  const before = uplink.calls.length;
+  clock.advance(3_600_000);
+  drain.wake();
+  await drain.idle();
+  assert.equal(uplink.calls.length, before);
+  const { state, trouble, lanes } = drain.status[0]!;
+  assert.deepEqual(
+    [state, trouble, lanes.summaries.state],
+    ["halted", "somebody else is a", "running"],
+  );
+  assert.equal(store.status.outbox.alerts.records, 1);
 });
 
 test("a block leaves the outbox when every uplink has it, and one that is slow holds nobody up", async () => {
@@ -138,8 +245,8 @@ test("after a failure it waits, twice as long each time up to a bound, and opens
     await drain.idle();
   }
   assert.deepEqual(uplink.out.alerts, ["a0"]);
-  assert.deepEqual(uplink.calls.slice(-4), ["settled", "settled", "alerts 0+1", "settled"]);
-  assert.equal(uplink.calls.filter((call) => call === "open").length, 13);
+  assert.deepEqual(uplink.calls.slice(-3), ["alerts settled", "alerts 0+1", "alerts settled"]);
+  assert.equal(uplink.calls.filter((call) => call === "alerts open").length, 13);
 });
 
 test("records that the outbox cannot read are counted, and the next ones go on", async () => {
@@ -153,7 +260,7 @@ test("records that the outbox cannot read are counted, and the next ones go on",
   await drain.idle();
   assert.deepEqual(uplink.out.alerts, ["a0", "a3"]);
   assert.ok(uplink.calls.includes("alerts 3+1"), "the uplink is told the number");
-  assert.equal(drain.status[0]!.missing, 2);
+  assert.equal(drain.status[0]!.lanes.alerts.missing, 2);
   assert.equal(store.status.outbox.alerts.records, 0);
 });
 
@@ -179,15 +286,16 @@ test("closing waits for the delivery that is under way and begins no other", asy
     open = resolve;
   });
   await emit(store, "alerts", "a0");
-  await emit(store, "summaries", "s0");
   drain.wake();
   await store.advance([]);
   const closed = drain.close();
+  await emit(store, "alerts", "a1");
+  await emit(store, "summaries", "s0");
   open();
   await closed;
   assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: [] });
-  assert.equal(uplink.calls.at(-1), "close");
-  assert.equal(store.status.outbox.alerts.records, 0, "its receipt was stored");
+  assert.equal(uplink.calls.at(-1), "alerts close");
+  assert.equal(store.status.outbox.alerts.records, 1, "the receipt of a0 was stored");
   drain.wake();
   await drain.idle();
   assert.equal(drain.status[0]!.state, "closed");

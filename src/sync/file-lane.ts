@@ -16,20 +16,24 @@
  */
 
 import { assert } from "../core/assert.ts";
-import type { Disk, DiskFile } from "../core/doors.ts";
+import type { Clock, Disk, DiskFile, KvWrite } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import { uplinkKey } from "../store/kv-key.ts";
 import type { Lane } from "../store/outbox.ts";
 import { decodeJson, encodeJson, objectOf, textOf, wholeOf } from "../store/stored-json.ts";
-import type { Delivery, Incident, Incidents, Receipt } from "./uplink.ts";
+import type { Delivery, Incident, Incidents, LaneFacts, Receipt, UplinkLane } from "./uplink.ts";
 
 export type FileLaneOptions = {
   readonly disk: Disk;
-  /** Absolute; it exists. */
+  readonly clock: Clock;
+  /** Absolute; made where it is missing. */
   readonly directory: string;
   readonly uplink: string;
   readonly lane: Lane;
+  /** A file is closed before it grows beyond this; one delivery may still be larger. */
   readonly fileBytesMax: number;
+  /** An open file that holds records is closed after this. */
+  readonly fileAgeMs: number;
   /** Reads from the state store. */
   readonly get: (key: string) => Uint8Array | undefined;
 };
@@ -46,13 +50,18 @@ type Cursor = {
   readonly last: Incident | undefined;
 };
 
-export class FileLane {
+export class FileLane implements UplinkLane {
+  readonly lingerMs: number = 0;
   readonly #options: FileLaneOptions;
   /** As stored, once open. */
   #cursor: Cursor | undefined;
   /** What the last receipt would store. */
   #pending: Cursor | undefined;
   #file: DiskFile | undefined;
+  /** The last `prepare`. */
+  #delivery: Delivery | undefined;
+  /** The open file, once it holds a record, and since when (monotonic ms). */
+  #age: { readonly file: number; readonly since: number } | undefined;
   #incidents: Incidents = { count: 0, last: undefined };
 
   constructor(options: FileLaneOptions) {
@@ -64,15 +73,24 @@ export class FileLane {
     return this.#incidents;
   }
 
-  /** Number of the open file; undefined while it holds no record. */
-  get openFile(): number | undefined {
-    return this.#cursor === undefined || this.#cursor.bytes === 0 ? undefined : this.#cursor.file;
+  get facts(): LaneFacts {
+    const cursor = this.#cursor;
+    return cursor === undefined ? {} : { file: cursor.file, fileBytes: cursor.bytes };
+  }
+
+  /** Until the open file is to be closed. */
+  get tendMs(): number {
+    if (this.#age === undefined) return Infinity;
+    const { clock, fileAgeMs } = this.#options;
+    return Math.max(0, this.#age.since + fileAgeMs - clock.monotonic());
   }
 
   /** Brings files and cursor together; see the header. */
   async open(start: number): Promise<Receipt> {
     const { disk, directory, lane } = this.#options;
     await this.close();
+    await disk.makeDirectory(directory);
+    await disk.syncDirectory(directory.slice(0, directory.lastIndexOf("/")) || "/");
     const names = new Set(await disk.list(directory));
     const stored = this.#readCursor();
     return this.#receipt(
@@ -82,9 +100,17 @@ export class FileLane {
     );
   }
 
+  /** Nothing: the file is its own truth. */
+  prepare(delivery: Delivery): readonly KvWrite[] {
+    this.#delivery = delivery;
+    return [];
+  }
+
   /** Appends the records as lines and syncs them. */
-  async deliver({ first, records }: Delivery): Promise<Receipt> {
+  async deliver(): Promise<Receipt> {
     assert(this.#cursor !== undefined, "a lane is opened first");
+    assert(this.#delivery !== undefined, "a delivery is prepared first");
+    const { first, records } = this.#delivery;
     const { fileBytesMax, lane } = this.#options;
     const lines = linesOf(records);
     let cursor = fromStart(lane, this.#cursor, first);
@@ -100,7 +126,7 @@ export class FileLane {
   }
 
   /** Closes the open file, so that its readers see it; the next record begins another. */
-  async finish(): Promise<Receipt> {
+  async tend(): Promise<Receipt> {
     assert(this.#cursor !== undefined, "a lane is opened first");
     return this.#receipt(await this.#rotate(this.#cursor));
   }
@@ -111,6 +137,9 @@ export class FileLane {
     this.#cursor = this.#pending;
     this.#pending = undefined;
     this.#incidents = { count, last };
+    const { file, bytes } = this.#cursor;
+    if (bytes === 0) this.#age = undefined;
+    else if (file !== this.#age?.file) this.#age = { file, since: this.#options.clock.monotonic() };
   }
 
   async close(): Promise<void> {
@@ -156,7 +185,6 @@ export class FileLane {
     const { lane, directory } = this.#options;
     return nextFile(
       withIncident(cursor, {
-        lane,
         first: cursor.first,
         next: cursor.next,
         what: `${directory}/${found}; it held ${lane} ${cursor.first} to ${cursor.next - 1}, which cannot be written again`,
@@ -226,7 +254,7 @@ export class FileLane {
     const { uplink, lane } = this.#options;
     this.#pending = cursor;
     const value = encodeJson(cursor);
-    return { lane, next: cursor.next, writes: [{ key: uplinkKey(uplink, lane), value }] };
+    return { next: cursor.next, writes: [{ key: uplinkKey(uplink, lane), value }] };
   }
 
   #readCursor(): Cursor | undefined {
@@ -242,7 +270,7 @@ export class FileLane {
       bytes: wholeOf(stored, "bytes"),
       first: wholeOf(stored, "first"),
       incidents: wholeOf(stored, "incidents"),
-      last: incident === undefined ? undefined : incidentOf(lane, incident, stored.place),
+      last: incident === undefined ? undefined : incidentOf(incident, stored.place),
     };
   }
 }
@@ -282,7 +310,6 @@ function firstCursor(lane: Lane, start: number, names: ReadonlySet<string>): Cur
   };
   if (highest === 0) return cursor;
   return withIncident(cursor, {
-    lane,
     first: start,
     next: start,
     what: `files up to ${fileName(lane, highest)} are of another state store; their records may come again in later files`,
@@ -293,7 +320,6 @@ function firstCursor(lane: Lane, start: number, names: ReadonlySet<string>): Cur
 function fromStart(lane: Lane, cursor: Cursor, start: number): Cursor {
   if (start <= cursor.next) return cursor;
   const missing = withIncident(cursor, {
-    lane,
     first: cursor.next,
     next: start,
     what: `${lane} ${cursor.next} to ${start - 1} were no longer in the outbox, or not readable there`,
@@ -305,10 +331,9 @@ function withIncident(cursor: Cursor, last: Incident): Cursor {
   return { ...cursor, incidents: cursor.incidents + 1, last };
 }
 
-function incidentOf(lane: Lane, value: unknown, place: string): Incident {
+function incidentOf(value: unknown, place: string): Incident {
   const stored = objectOf(value, place);
   return {
-    lane,
     first: wholeOf(stored, "first"),
     next: wholeOf(stored, "next"),
     what: textOf(stored, "what"),

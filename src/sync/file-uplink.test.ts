@@ -175,10 +175,12 @@ async function emitAndDrain(disk: FaultDisk, kv: Kv, random: Random): Promise<vo
     if (below(random, 10) < 2) clock.advance(fileAgeMs);
   }
   await drain.idle();
-  const [status] = drain.status;
-  assert.deepEqual(status?.incidents, { count: 0, last: undefined });
-  assert.equal(status?.trouble, undefined);
-  assert.deepEqual(status?.delivered, { alerts: total, summaries: total });
+  const { trouble, lanes: ends } = drain.status[0]!;
+  assert.equal(trouble, undefined);
+  for (const lane of lanes) {
+    assert.deepEqual(ends[lane].incidents, { count: 0, last: undefined });
+    assert.equal(ends[lane].delivered, total);
+  }
   assert.deepEqual([store.span("alerts").first, store.span("summaries").first], [total, total]);
   await drain.close();
 }
@@ -251,7 +253,7 @@ test("a file that is gone is reported with what it held, and the next one is beg
   const half = await start(disk, kv);
   await emitAndWait(half, { alerts: ["a2"] });
   assert.deepEqual(filesOf(disk, "alerts"), [["/out/alerts-00000002.ndjson.open", "a2\n"]]);
-  const { incidents } = half.drain.status[0]!;
+  const { incidents } = half.drain.status[0]!.lanes.alerts;
   assert.equal(incidents.count, 1);
   assert.match(incidents.last!.what, /alerts-00000001.ndjson.open is gone; it held alerts 0 to 1/);
 });
@@ -264,8 +266,11 @@ test("an incident is still known after the next start", async () => {
   await second.drain.close();
   const third = await start(disk, kv);
   await third.drain.idle();
-  assert.deepEqual(third.drain.status[0]!.incidents, second.drain.status[0]!.incidents);
-  assert.equal(third.drain.status[0]!.incidents.count, 1);
+  assert.deepEqual(
+    third.drain.status[0]!.lanes.alerts.incidents,
+    second.drain.status[0]!.lanes.alerts.incidents,
+  );
+  assert.equal(third.drain.status[0]!.lanes.alerts.incidents.count, 1);
 });
 
 test("a file that is too short is set aside under another name", async () => {
@@ -277,7 +282,7 @@ test("a file that is too short is set aside under another name", async () => {
     ["/out/alerts-00000001.ndjson.damaged", "a0\na"],
     ["/out/alerts-00000002.ndjson.open", "a2\n"],
   ]);
-  assert.match(half.drain.status[0]!.incidents.last!.what, /has 4 bytes, not 6/);
+  assert.match(half.drain.status[0]!.lanes.alerts.incidents.last!.what, /has 4 bytes, not 6/);
 });
 
 test("a file that is taken away while we write to it is noticed at once", async () => {
@@ -288,7 +293,7 @@ test("a file that is taken away while we write to it is noticed at once", async 
   half.clock.advance(60_000);
   await half.drain.idle();
   assert.equal(half.drain.status[0]!.state, "running");
-  assert.equal(half.drain.status[0]!.incidents.count, 1);
+  assert.equal(half.drain.status[0]!.lanes.alerts.incidents.count, 1);
   assert.deepEqual(linesOf(disk, "alerts"), ["a2"]);
 });
 
@@ -300,7 +305,7 @@ test("what a crash left beyond the cursor is cut, even if nothing follows", asyn
   const half = await start(disk, kv);
   await half.drain.idle();
   assert.deepEqual(filesOf(disk, "alerts"), [[openPath, "a0\na1\n"]]);
-  assert.equal(half.drain.status[0]!.incidents.count, 0);
+  assert.equal(half.drain.status[0]!.lanes.alerts.incidents.count, 0);
 });
 
 test("a new state store leaves the files of an old one alone, and says so", async () => {
@@ -311,7 +316,7 @@ test("a new state store leaves the files of an old one alone, and says so", asyn
     [openPath, "a0\na1\n"],
     ["/out/alerts-00000002.ndjson.open", "b0\n"],
   ]);
-  assert.match(half.drain.status[0]!.incidents.last!.what, /of another state store/);
+  assert.match(half.drain.status[0]!.lanes.alerts.incidents.last!.what, /of another state store/);
 });
 
 test("a disk that is full is tried again by itself, and nothing is lost", async () => {

@@ -1,26 +1,29 @@
 /**
- * The uplink seam: whatever takes records off the gateway (files, Kafka, another broker). The drain
- * reads the outbox and hands over; the uplink makes the records durable outside and says how far it
- * is. What it says comes from its own truth (the length of a file, a cursor in a transaction), so
- * that a crash between its work and our bookkeeping neither loses nor repeats a record.
+ * The uplink seam: whatever takes records off the gateway (files, Kafka, another broker), one lane
+ * at a time. The drain reads the outbox and hands over; a lane of an uplink makes the records durable
+ * outside and says how far it is. What it says comes from its own truth (the length of a file, a
+ * cursor in a transaction), so that a crash between its work and our bookkeeping neither loses nor
+ * repeats a record.
  *
- *   open      -> receipts: where each lane stands out there, and what to store about it
+ *   open      -> receipt: where the lane stands out there, and what to store about it
+ *   settled   <- it is stored
+ *   prepare   -> what must be stored before the records leave (an intent)
  *   deliver   -> receipt: durable outside through `next`
- *                the drain stores receipt.writes, and prunes what every uplink has
+ *                the drain stores receipt.writes with the next intent or alone, and prunes what
+ *                every uplink has
  *   settled   <- they are stored
  *
- * After any rejection the uplink is opened again before the next delivery: recovery is the only way
- * to go on.
+ * After any rejection the lane is opened again before the next delivery: recovery is the only way to
+ * go on. Lanes share nothing, so that one that fails or is slow holds no other up.
  */
 
 import type { KvWrite } from "../core/doors.ts";
 import type { Lane } from "../store/outbox.ts";
 
 export type Delivery = {
-  readonly lane: Lane;
   /**
    * Number of records[0]. Beyond the last receipt's `next` where the outbox lost what lay between:
-   * the uplink says so in its own terms and goes on.
+   * the lane says so in its own terms and goes on.
    */
   readonly first: number;
   /** Consecutive numbers; at least one. Read only, valid until the delivery is over. */
@@ -28,16 +31,14 @@ export type Delivery = {
 };
 
 export type Receipt = {
-  readonly lane: Lane;
   /** Every record of the lane below this is durable outside, or known to be lost. */
   readonly next: number;
-  /** What the uplink wants kept with that, under its own keys (uplinkKey). */
+  /** What the lane wants kept with that, under its own keys (uplinkKey). */
   readonly writes: readonly KvWrite[];
 };
 
 /** Something a person should know: records that are missing outside, or may be there twice. */
 export type Incident = {
-  readonly lane: Lane;
   /** The records concerned: [first, next). */
   readonly first: number;
   readonly next: number;
@@ -48,23 +49,39 @@ export type Incident = {
 /** How often something was wrong since the beginning, and the last time. */
 export type Incidents = { readonly count: number; readonly last: Incident | undefined };
 
-export interface Uplink {
-  /** Unique among the agent's uplinks; part of its keys. */
-  readonly name: string;
+export interface UplinkLane {
   /**
-   * Finds out where each lane stands and repairs what a crash left; may be called at any time between
-   * other calls. `start` is the oldest record a lane has, for an uplink that has nothing yet.
+   * Finds out where the lane stands and repairs what a crash left; may be called at any time between
+   * other calls. `start` is the oldest record the outbox has, for a lane that has nothing yet.
+   * IDENTITY_IN_USE: another agent uses our name; nothing is tried again in this process.
    */
-  open(start: Readonly<Record<Lane, number>>): Promise<readonly Receipt[]>;
-  /** Makes the records durable outside. Rejects with an error that has a `code`. */
-  deliver(delivery: Delivery): Promise<Receipt>;
-  /** The receipt's writes are durable. */
-  settled(receipt: Receipt): void;
+  open(start: number): Promise<Receipt>;
+  /** What is to be stored before `deliver`. Touches nothing outside. */
+  prepare(delivery: Delivery): readonly KvWrite[];
+  /**
+   * Makes the records of the last `prepare` durable outside, or the first few of them: the receipt
+   * tells. Rejects with an error that has a `code`.
+   */
+  deliver(): Promise<Receipt>;
+  /** The writes of the last receipt are durable. */
+  settled(): void;
   /** Milliseconds until `tend` has something to do; Infinity if never. */
   readonly tendMs: number;
   /** Work that needs no new record, such as closing a file that is old. */
-  tend(): Promise<readonly Receipt[]>;
+  tend(): Promise<Receipt>;
+  /** New records wait so long for others to share a delivery with, in ms. */
+  readonly lingerMs: number;
   readonly incidents: Incidents;
+  /** What else there is to know about it, by name: bytes sent, epoch, cursor. */
+  readonly facts: LaneFacts;
   /** Lets go of files and sockets; what is delivered stays. */
   close(): Promise<void>;
 }
+
+export type LaneFacts = Readonly<Record<string, string | number>>;
+
+export type Uplink = {
+  /** Unique among the agent's uplinks; part of its keys. */
+  readonly name: string;
+  readonly lanes: Readonly<Record<Lane, UplinkLane>>;
+};

@@ -5,7 +5,21 @@ import { millis } from "../../src/core/units.ts";
 import type { LedgerView } from "../../src/edge-ops/ledger.ts";
 import { bucketBoundsMs } from "../../src/agent/histogram.ts";
 import { createFaultCounts, createFrontCounters } from "../../src/agent/ingest/mqtt/counters.ts";
+import type { PumpStatus } from "../../src/sync/pump.ts";
 import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
+
+const pump: PumpStatus = {
+  state: "running",
+  trouble: undefined,
+  delivered: 0,
+  behind: 0,
+  oldest: undefined,
+  deliveries: 3,
+  failures: 1,
+  missing: 0,
+  incidents: { count: 1, last: undefined },
+  facts: { sentBytes: 5_000, epoch: 4 },
+};
 
 export const sampleStatus: Status = {
   agent: "pumphouse-7",
@@ -69,9 +83,10 @@ export const sampleStatus: Status = {
       name: "file",
       state: "waiting",
       trouble: undefined,
-      missing: 0,
-      incidents: { count: 2, last: undefined },
-      delivered: { summaries: 4, alerts: 1 },
+      lanes: {
+        alerts: { ...pump, delivered: 1, behind: 1 },
+        summaries: { ...pump, state: "waiting", delivered: 4, behind: 3, oldest: millis(40_000) },
+      },
     },
   ],
   deadLetters: { kept: 1, total: 1 },

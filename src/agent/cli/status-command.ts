@@ -2,6 +2,7 @@
 
 import { Fault } from "../../core/faults.ts";
 import type { LedgerView } from "../../edge-ops/ledger.ts";
+import type { PumpStatus } from "../../sync/pump.ts";
 import type { Status } from "../status.ts";
 import { exitCodes, parseOptions } from "./command.ts";
 import { ledgerText } from "./ledger-text.ts";
@@ -44,10 +45,20 @@ function statusText(status: Status): string {
     ...Object.entries(status.outbox).map(
       ([lane, { records, bytes }]) => `outbox    ${lane}: ${records} records, ${bytes} bytes`,
     ),
-    ...status.uplinks.map(
-      (uplink) => `uplink    ${uplink.name}: ${uplink.trouble ?? uplink.state}`,
+    ...status.uplinks.flatMap(({ name, lanes }) =>
+      Object.entries(lanes).map(([lane, pump]) => `uplink    ${name} ${lane}: ${pumpText(pump)}`),
     ),
     `dlq       ${status.deadLetters.kept} kept of ${status.deadLetters.total}`,
     ...status.notices.map((notice) => `notice    ${notice}`),
   ].join("\n");
+}
+
+/** State, how far it is, what it says about itself, and what is wrong. */
+function pumpText({ state, trouble, delivered, behind, facts }: PumpStatus): string {
+  const about = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
+  return [
+    `${state}, ${delivered} delivered, ${behind} waiting`,
+    ...(about.length === 0 ? [] : [about.join(", ")]),
+    ...(trouble === undefined ? [] : [trouble]),
+  ].join("; ");
 }

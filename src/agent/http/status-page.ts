@@ -133,10 +133,13 @@ function showStatus(status) {
     ["mqtt", status.mqtt.host + ":" + status.mqtt.port],
     ["clock", time(status.clock.now) + (status.clock.trusted ? "" : " (not trusted)")],
   ]);
-  table("uplinks", status.uplinks, [
-    ["uplink", (row) => row.name],
-    ["state", (row) => row.trouble || row.state, "text"],
-    ["delivered", (row) => Object.values(row.delivered).reduce((sum, n) => sum + n, 0)],
+  const ends = status.uplinks.flatMap((uplink) =>
+    Object.entries(uplink.lanes).map(([lane, end]) => ({ name: uplink.name, lane, ...end })));
+  table("uplinks", ends, [
+    ["uplink", (row) => row.name + " " + row.lane],
+    ["state", (row) => row.trouble ? row.state + ": " + row.trouble : row.state, "text"],
+    ["delivered", (row) => row.delivered],
+    ["waiting", (row) => row.behind],
   ]);
 }
 
