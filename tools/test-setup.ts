@@ -1,11 +1,13 @@
 /**
  * The step before the tests: are the programs here that tests start? What is missing is named, one
  * line each; as root under `WEIR_TEST_REQUIRE_ALL=1` it is installed from Debian, without starting
- * any service. Running it again changes nothing.
+ * any service. Then Kafka's jars, which Maven fetches where it and Java are present. Running it
+ * again changes nothing.
  */
 
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { fetchJars, hasJars, jarSets, javaLack } from "../test/support/kafka/jars.ts";
 import { debianPackages, everythingRequired, findTool } from "../test/support/require-tool.ts";
 
 const missing = Object.keys(debianPackages).filter((tool) => findTool(tool) === undefined);
@@ -20,6 +22,21 @@ if (missing.length > 0) {
     for (const tool of missing) {
       console.log(`set-up: ${tool} is missing (Debian package ${debianPackages[tool]})`);
     }
+  }
+}
+
+fetchKafka();
+
+function fetchKafka(): void {
+  const sets = jarSets.filter((set) => !hasJars(set));
+  if (sets.length === 0 || findTool("mvn") === undefined || findTool("java") === undefined) return;
+  const lack = javaLack();
+  if (lack !== undefined) return console.log(`set-up: ${lack}; no Kafka brokers for the tests`);
+  console.log(`set-up: fetching Kafka's jars with Maven (${sets.join(", ")})`);
+  for (const set of sets) {
+    const trouble = fetchJars(set);
+    if (trouble === undefined) continue;
+    return console.log(`set-up: mvn failed; tests with Kafka brokers will say so: ${trouble}`);
   }
 }
 

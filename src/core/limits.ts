@@ -154,6 +154,26 @@ const bounds = {
   /** Waits between two tries of an uplink: doubled from the first to the last, with jitter. */
   uplinkRetryMsMin: 500,
   uplinkRetryMsMax: 60_000,
+  /** A delivery that is under way when the agent closes may take so long. */
+  uplinkCloseWaitMs: 2_000,
+  /** Records of one Kafka transaction before compression; topics take batches of 1 MiB by default. */
+  kafkaBatchBytesMax: 786_432, // 768 KiB
+  /** A larger record is left out, counted and named: a topic would refuse it. */
+  kafkaRecordBytesMax: 524_288, // 512 KiB
+  kafkaLingerMs: 1_000,
+  kafkaRequestMs: 30_000,
+  kafkaConnectMs: 10_000,
+  /** The cluster aborts a transaction that takes longer. */
+  kafkaTransactionMs: 60_000,
+  kafkaBrokersMax: 32,
+  /** Bytes of the cursor topic that are read to find a cursor. */
+  kafkaCursorReadBytesMax: 67_108_864, // 64 MiB
+  /** Of one answer. */
+  kafkaFetchBytesMax: 1_048_576, // 1 MiB
+  /** Certificates and tokens on disk are looked at this often. */
+  kafkaCredentialsMs: 30_000,
+  /** A topic that was just created is waited for. */
+  kafkaTopicWaitMs: 10_000,
 
   // configuration
   configCharactersMax: 1_048_576,
@@ -212,6 +232,14 @@ assert(limits.alertCommitMs < limits.commitIntervalMs, "alerts do not wait for s
 assert(
   limits.outboxBlockBytesMax <= limits.uplinkBatchBytesMax,
   "a block of the outbox fits into one delivery",
+);
+assert(
+  limits.kafkaRecordBytesMax <= limits.kafkaBatchBytesMax,
+  "a transaction has room for any one record",
+);
+assert(
+  limits.kafkaRequestMs < limits.kafkaTransactionMs,
+  "a request is given up before its transaction is aborted",
 );
 assert(limits.slotKeyBytesMax <= limits.metricBytesMax, "a field of a slot can be a metric's name");
 assert(limits.splitBytesFree < limits.heldBytesMax, "what is always kept is less than all that is");

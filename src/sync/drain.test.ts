@@ -42,6 +42,7 @@ type ListLaneOptions = {
 class ListLane implements UplinkLane {
   readonly tendMs: number = Infinity;
   readonly lingerMs: number;
+  readonly batchBytesMax: number = limits.uplinkBatchBytesMax;
   readonly incidents: Incidents = { count: 0, last: undefined };
   readonly facts: LaneFacts = {};
   readonly out: string[] = [];

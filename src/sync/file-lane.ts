@@ -18,6 +18,7 @@
 import { assert } from "../core/assert.ts";
 import type { Clock, Disk, DiskFile, KvWrite } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
+import { limits } from "../core/limits.ts";
 import { uplinkKey } from "../store/kv-key.ts";
 import type { Lane } from "../store/outbox.ts";
 import { decodeJson, encodeJson, objectOf, textOf, wholeOf } from "../store/stored-json.ts";
@@ -52,6 +53,7 @@ type Cursor = {
 
 export class FileLane implements UplinkLane {
   readonly lingerMs: number = 0;
+  readonly batchBytesMax: number = limits.uplinkBatchBytesMax;
   readonly #options: FileLaneOptions;
   /** As stored, once open. */
   #cursor: Cursor | undefined;

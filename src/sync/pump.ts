@@ -123,11 +123,17 @@ export class Pump {
     this.wake();
   }
 
+  /** Ends after the delivery that is under way, or after a while without it. */
   async close(): Promise<void> {
     this.#state = "closed";
     this.#cancelTimer?.();
+    const { clock, end } = this.#options;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(limits.uplinkCloseWaitMs, resolve);
+    await Promise.race([this.#running, late]);
+    cancel();
+    await end.close();
     await this.#running;
-    await this.#options.end.close();
   }
 
   get #closed(): boolean {
@@ -168,12 +174,12 @@ export class Pump {
       await this.#settle(await end.open(store.span(lane).first));
       if (this.#state === "opening") this.#state = "running";
     }
+    if (end.tendMs <= 0) await this.#settle(await end.tend());
     while (!this.#closed && this.#behind > 0) {
       await this.#deliverBatch();
       this.#succeeded();
     }
     await this.#settle(this.#receipt);
-    if (end.tendMs <= 0) await this.#settle(await end.tend());
     this.#succeeded();
   }
 
@@ -184,7 +190,7 @@ export class Pump {
 
   async #deliverBatch(): Promise<void> {
     const { end, store, lane } = this.#options;
-    const options = { from: this.#next, bytesMax: limits.uplinkBatchBytesMax };
+    const options = { from: this.#next, bytesMax: end.batchBytesMax };
     const { records, first, next, damaged } = store.read(lane, options);
     if (records.length === 0) {
       // Blocks that cannot be read, or are gone: the lane sees the gap at its next delivery.

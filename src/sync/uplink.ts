@@ -67,14 +67,16 @@ export interface UplinkLane {
   settled(): void;
   /** Milliseconds until `tend` has something to do; Infinity if never. */
   readonly tendMs: number;
-  /** Work that needs no new record, such as closing a file that is old. */
-  tend(): Promise<Receipt>;
+  /** Work that needs no new record, such as closing a file that is old; undefined: nothing to store. */
+  tend(): Promise<Receipt | undefined>;
   /** New records wait so long for others to share a delivery with, in ms. */
   readonly lingerMs: number;
+  /** Records of about so many bytes are given at a time. */
+  readonly batchBytesMax: number;
   readonly incidents: Incidents;
   /** What else there is to know about it, by name: bytes sent, epoch, cursor. */
   readonly facts: LaneFacts;
-  /** Lets go of files and sockets; what is delivered stays. */
+  /** Lets go of files and sockets, ending what is under way; what is delivered stays. */
   close(): Promise<void>;
 }
 

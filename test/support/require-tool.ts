@@ -15,6 +15,10 @@ export const debianPackages: Readonly<Record<string, string>> = {
   mosquitto: "mosquitto",
   mosquitto_pub: "mosquitto-clients",
   mosquitto_sub: "mosquitto-clients",
+  kcat: "kcat",
+  openssl: "openssl",
+  java: "openjdk-17-jre-headless",
+  mvn: "maven",
 };
 
 /**
@@ -55,7 +59,8 @@ export function everythingRequired(): boolean {
   return process.env["WEIR_TEST_REQUIRE_ALL"] === "1";
 }
 
-function lacking(t: TestContext, what: string): void {
+/** Skips the test, or fails it where everything is required; `what` completes "this test ...". */
+export function lacking(t: TestContext, what: string): void {
   if (everythingRequired()) throw new Error(`${what}; everything is required here`);
   t.skip(what);
 }

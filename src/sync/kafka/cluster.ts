@@ -66,6 +66,8 @@ export type Fetched = {
 export interface Cluster {
   /** The cluster's id. */
   readonly id: string;
+  /** A connection of the session was closed by the other side: the next request may fail. */
+  readonly isLost: boolean;
   /** Bytes written to and read from its sockets so far. */
   readonly traffic: { readonly sent: number; readonly received: number };
 
@@ -96,8 +98,15 @@ export interface Cluster {
   ): Promise<void>;
   endTransaction(of: TransactionOf, outcome: "commit" | "abort"): Promise<void>;
 
-  /** All offsets of the group; only what is decided (UNSTABLE_OFFSET_COMMIT otherwise). */
-  committedOffsets(group: string): Promise<readonly CommittedOffset[]>;
+  /**
+   * Offsets of the group; only what is decided (UNSTABLE_OFFSET_COMMIT otherwise). Without
+   * `partitions` all that it has, where a first commit that is undecided passes for none: name the
+   * partitions where that matters. One without a commit is absent.
+   */
+  committedOffsets(
+    group: string,
+    partitions?: readonly TopicPartition[],
+  ): Promise<readonly CommittedOffset[]>;
   /** Offset of the oldest record kept, and the high watermark. */
   offsets(of: TopicPartition): Promise<{ readonly first: number; readonly end: number }>;
   /** Reads uncommitted, without waiting for more. `offset` below the first kept: OFFSET_OUT_OF_RANGE. */

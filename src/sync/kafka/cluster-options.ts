@@ -1,0 +1,46 @@
+/** How to reach a cluster and log in. Secrets arrive already read; none is ever put into a message. */
+
+export type ClusterOptions = {
+  /** Brokers to begin with, each "host:port", tried in this order. */
+  readonly bootstrap: readonly string[];
+  /** Shown in the brokers' logs and quotas. */
+  readonly clientId: string;
+  /** A request without an answer after this fails. */
+  readonly requestTimeoutMs: number;
+  /** For the connection, TLS and the login together. */
+  readonly connectTimeoutMs: number;
+  readonly sasl?: SaslOptions;
+  readonly tls?: TlsOptions;
+};
+
+export type SaslOptions =
+  | {
+      readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
+      readonly username: string;
+      readonly password: string;
+    }
+  | {
+      readonly mechanism: "OAUTHBEARER";
+      /** Called at each login, also when a broker asks to log in again. */
+      readonly token: () => Promise<string>;
+      /** Key-value pairs sent beside the token, such as `logicalCluster`. */
+      readonly extensions?: Readonly<Record<string, string>>;
+    };
+
+/** PEM as read from the files. `{}` is TLS with the authorities that come with Node. */
+export type TlsOptions = {
+  readonly ca?: Uint8Array;
+  /** For brokers that want a client certificate; both or neither. */
+  readonly cert?: Uint8Array;
+  readonly key?: Uint8Array;
+  readonly keyPassphrase?: string;
+  /** The name that the certificate is for, where it is not that of the address. */
+  readonly serverName?: string;
+};
+
+/** Who the cluster takes us for, as far as we know: `User:alice`. */
+export function principalOf(sasl: SaslOptions | undefined): string | undefined {
+  return sasl === undefined || sasl.mechanism === "OAUTHBEARER"
+    ? undefined
+    : `User:${sasl.username}`;
+}

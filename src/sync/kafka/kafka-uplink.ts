@@ -1,0 +1,124 @@
+/**
+ * The Kafka uplink: each lane with a transactional id, a topic, a cursor and connections of its own
+ * (kafka-lane.ts). Nothing of the client is loaded before a lane first connects.
+ */
+
+import type { Clock, Random } from "../../core/doors.ts";
+import { limits } from "../../core/limits.ts";
+import { byLane, type Lane, type OutboxRead } from "../../store/outbox.ts";
+import type { Uplink } from "../uplink.ts";
+import type { AvroEncoder } from "./avro.ts";
+import type { Cluster } from "./cluster.ts";
+import { type Encoding, KafkaLane } from "./kafka-lane.ts";
+import { createMessageEncoder } from "./message.ts";
+import type { Compression } from "./record-batch.ts";
+import type { Delivery } from "./session.ts";
+import type { TopicOptions } from "./topics.ts";
+
+export type CompressionName = "none" | "zstd" | "lz4" | "snappy" | "gzip";
+
+export type KafkaUplinkOptions = {
+  /** Unique among the uplinks. */
+  readonly name: string;
+  readonly agent: string;
+  /** Version of weir. */
+  readonly version: string;
+  readonly delivery: Delivery;
+  /** Topic names: one per lane, and the cursors'. */
+  readonly lanes: Readonly<Record<Lane, string>>;
+  readonly cursorTopic: string;
+  readonly topics: TopicOptions;
+  readonly headers: "cloudevents" | "minimal";
+  readonly compression: CompressionName;
+  readonly lingerMs: number;
+  readonly batchBytesMax: number;
+  readonly recordBytesMax: number;
+  readonly transactionMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A new session with the cluster, in the name of a client. */
+  readonly connect: (clientId: string) => Promise<Cluster>;
+  /** What makes Avro of records, where that is the format; asked until it succeeds. */
+  readonly avro: (() => Promise<AvroEncoder>) | undefined;
+  readonly isOutdated: (() => Promise<boolean>) | undefined;
+  /** Reads from the state store. */
+  readonly get: (key: string) => Uint8Array | undefined;
+  readonly read: (
+    lane: Lane,
+    options: { readonly from: number; readonly bytesMax: number },
+  ) => OutboxRead;
+};
+
+/** The uplink; it touches nothing before its lanes are opened. */
+export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
+  const { name, lanes, random, connect, lingerMs, ...rest } = options;
+  const randomHex = (bytes: number): string => hexOf(random, bytes);
+  const boot = randomHex(8);
+  const encoding = encodingOf(options);
+  return {
+    name,
+    lanes: byLane(
+      (lane) =>
+        new KafkaLane({
+          ...rest,
+          lane,
+          uplink: name,
+          topic: lanes[lane],
+          lingerMs: lane === "alerts" ? 0 : lingerMs,
+          boot,
+          randomHex,
+          encoding,
+          connect: () => connect(`weir-${options.agent}-${lane}`),
+        }),
+    ),
+  };
+}
+
+/** Made once, when it first succeeds. */
+function encodingOf({ agent, headers, compression, avro }: KafkaUplinkOptions) {
+  let made: Encoding | undefined;
+  return async (): Promise<Encoding> => {
+    if (made !== undefined) return made;
+    const format = avro === undefined ? "json" : await avro();
+    made = {
+      encode: createMessageEncoder({ agent, headers, format }),
+      compression: await compressionOf(compression),
+    };
+    return made;
+  };
+}
+
+async function compressionOf(name: CompressionName): Promise<Compression> {
+  switch (name) {
+    case "none":
+      return (await import("./record-batch.ts")).noCompression;
+    case "zstd":
+    case "gzip":
+      return (await import("./compression.ts"))[name];
+    case "lz4":
+    case "snappy":
+      return (await (await import("./protocol.ts")).loadCodecs())[name];
+  }
+}
+
+function hexOf(random: Random, bytes: number): string {
+  const words = Array.from({ length: bytes / 4 }, () => random.uint32());
+  return words.map((word) => word.toString(16).padStart(8, "0")).join("");
+}
+
+/** Defaults of everything that a configuration may leave out. */
+export const kafkaDefaults: {
+  readonly lingerMs: number;
+  readonly batchBytesMax: number;
+  readonly recordBytesMax: number;
+  readonly transactionMs: number;
+  readonly requestMs: number;
+  readonly connectMs: number;
+} = {
+  lingerMs: limits.kafkaLingerMs,
+  batchBytesMax: limits.kafkaBatchBytesMax,
+  recordBytesMax: limits.kafkaRecordBytesMax,
+  transactionMs: limits.kafkaTransactionMs,
+  requestMs: limits.kafkaRequestMs,
+  connectMs: limits.kafkaConnectMs,
+};

@@ -1,0 +1,108 @@
+/**
+ * What a Kafka lane keeps in the state store: how far its outbox is known to be in the cluster, and
+ * the intent of the transaction that may be under way. Stored under uplinkKey(uplink, lane) as JSON;
+ * documented in docs/format/records.md.
+ */
+
+import type { Lane } from "../../store/outbox.ts";
+import { decodeJson, encodeJson, listOf, objectOf, textOf, wholeOf } from "../../store/stored-json.ts";
+import type { Incident, Incidents } from "../uplink.ts";
+import { type Boot, bootOf, type Mark, markOf } from "./cursor.ts";
+
+/**
+ * A transaction whose outcome is not known yet: the records with the numbers [LaneState.number,
+ * number) in the lane of the outbox, which become [LaneState.mark.seq, mark.seq) upstream. It is not
+ * changed until the cursor has decided it.
+ */
+export type Intent = { readonly number: number; readonly mark: Mark };
+
+/** Where the lane's cursor record was last written. */
+export type CursorPlace = { readonly partition: number; readonly offset: number };
+
+export type LaneState = {
+  readonly agent: string;
+  /** Id of the cluster that `mark` is about. */
+  readonly cluster: string;
+  /** What is decided. */
+  readonly mark: Mark;
+  /** Number in the outbox lane of the first record that is not decided. */
+  readonly number: number;
+  readonly boots: readonly Boot[];
+  /** Other outboxes under this name, the newest first. */
+  readonly before: readonly Mark[];
+  /** `<outbox>:<seq>` this outbox parted from; empty where it did not. */
+  readonly forkedFrom: string;
+  readonly intent: Intent | undefined;
+  readonly place: CursorPlace | undefined;
+  readonly incidents: Incidents;
+};
+
+export function encodeLaneState(state: LaneState): Uint8Array {
+  const { mark, boots, before, intent, incidents, ...rest } = state;
+  return encodeJson({
+    v: 1,
+    ...rest,
+    mark: marked(mark),
+    boots: boots.map(({ id, seq }) => [id, seq]),
+    before: before.map(marked),
+    ...(intent === undefined ? {} : { intent: [intent.number, ...marked(intent.mark)] }),
+    incidents: incidents.count,
+    last: incidents.last,
+  });
+}
+
+/** Faults: STORE_FAILED. */
+export function decodeLaneState(bytes: Uint8Array, place: string): LaneState {
+  const stored = decodeJson(bytes, place);
+  const { intent, place: at, last } = stored.fields;
+  return {
+    agent: textOf(stored, "agent"),
+    cluster: textOf(stored, "cluster"),
+    mark: markOf(stored.fields["mark"], place),
+    number: wholeOf(stored, "number"),
+    boots: listOf(stored, "boots").map((item) => bootOf(item, place)),
+    before: listOf(stored, "before").map((item) => markOf(item, place)),
+    forkedFrom: textOf(stored, "forkedFrom"),
+    intent: intent === undefined ? undefined : intentOf(listOf(stored, "intent"), place),
+    place: at === undefined ? undefined : placeOf(at, place),
+    incidents: {
+      count: wholeOf(stored, "incidents"),
+      last: last === undefined ? undefined : incidentOf(last, place),
+    },
+  };
+}
+
+/** `state` with one more incident. */
+export function withIncident(state: LaneState, incident: Incident): LaneState {
+  return { ...state, incidents: { count: state.incidents.count + 1, last: incident } };
+}
+
+/** A lane's name for a person, and for the resources of a cluster. */
+export function laneName(agent: string, lane: Lane): string {
+  return `weir.${agent}.${lane}`;
+}
+
+function marked({ outbox, seq, digest }: Mark): readonly (string | number)[] {
+  return [outbox, seq, digest];
+}
+
+function intentOf([number, ...mark]: readonly unknown[], place: string): Intent {
+  return {
+    number: wholeOf({ place, fields: { number } }, "number"),
+    mark: markOf(mark, place),
+  };
+}
+
+function placeOf(value: unknown, place: string): CursorPlace {
+  const stored = objectOf(value, place);
+  return { partition: wholeOf(stored, "partition"), offset: wholeOf(stored, "offset") };
+}
+
+function incidentOf(value: unknown, place: string): Incident {
+  const stored = objectOf(value, place);
+  return {
+    first: wholeOf(stored, "first"),
+    next: wholeOf(stored, "next"),
+    what: textOf(stored, "what"),
+  };
+}

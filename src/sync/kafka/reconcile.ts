@@ -1,0 +1,217 @@
+/**
+ * What a lane does when it has found the cluster's cursor: a pure function of what is stored here
+ * and what is stored there. It is asked after InitProducerId succeeded, so every earlier transaction
+ * of this name is decided and the cursor will not change behind our back.
+ *
+ *   found there                            here                              goes on as
+ *   no cursor                              nothing sent yet                  begun
+ *   ours, at our mark                                                        resumed; an intent was aborted
+ *   ours, at the end of our intent                                           committed
+ *   ours, further                          the same records, by digest       caught-up: acknowledgements were lost
+ *   ours, further, or another digest       other records                     forked: a new outbox
+ *   ours, behind our mark                                                    cluster-behind
+ *   no cursor, or ours is not in it        records were sent                 cursor-lost, or cluster-replaced
+ *   another outbox's, not known here       any                               taken-over, with one of the above
+ *   another process' that came after us    this process had the lane         halts
+ *
+ * Whoever started last has the name: it takes over, and the other halts when it is fenced. A halted
+ * lane asks the cluster nothing more, so two agents with one name do not fence each other for ever.
+ *
+ * A fork keeps what the old outbox sent and sends everything that this state does not know to be
+ * sent, under a new outbox id: what both have is upstream twice, told apart by the outbox in `ce_id`
+ * and by `weir-forked-from`. Nothing is dropped on the suspicion that it is the same.
+ */
+
+import type { Incident } from "../uplink.ts";
+import { type Cursor, emptyDigest, type Mark, marksMax } from "./cursor.ts";
+import { type LaneState, withIncident } from "./lane-state.ts";
+
+export type Finding =
+  | "begun"
+  | "resumed"
+  | "committed"
+  | "caught-up"
+  | "forked"
+  | "cluster-behind"
+  | "cursor-lost"
+  | "cluster-replaced";
+
+export type Reconciled =
+  | { readonly kind: "go"; readonly finding: Finding; readonly state: LaneState }
+  /** Another agent has the name; `why` is a sentence that says what to do. */
+  | { readonly kind: "halt"; readonly why: string };
+
+export type Here = {
+  /** As stored; undefined where this lane was never used. */
+  readonly state: LaneState | undefined;
+  readonly agent: string;
+  /** Id of the cluster that was asked. */
+  readonly cluster: string;
+  /** This process has had the lane before. */
+  readonly isHeld: boolean;
+  /** Number of the oldest record in the outbox. */
+  readonly start: number;
+  /** A new random id. */
+  readonly freshOutbox: string;
+  /** Where our own records would be at `seq`; undefined where there are not so many. */
+  readonly markAt: (seq: number) => { readonly mark: Mark; readonly number: number } | undefined;
+};
+
+export function reconcile(here: Here, cursor: Cursor | undefined): Reconciled {
+  const { state, agent, cluster } = here;
+  if (state === undefined || state.agent !== agent) return begin(here, cursor);
+  const isNews = cursor !== undefined && isUnknown(cursor, state);
+  if (here.isHeld && isNews) return { kind: "halt", why: identityInUse(agent, cursor) };
+  const before = marksBefore(cursor, state);
+  const own = ownMark(cursor, state.mark.outbox);
+  const isSent = state.mark.seq > 0 || state.intent !== undefined;
+  const known: LaneState = { ...state, cluster, before };
+  const isOurs = cursor !== undefined && cursor.mark.outbox === state.mark.outbox;
+  const base = isNews && !isOurs ? withIncident(known, takenOver(known, cursor)) : known;
+  if (own !== undefined) return compare(here, base, own);
+  if (cursor !== undefined && !isNews) return go("resumed", settled(base));
+  if (!isSent) return go("begun", base);
+  return withoutCursor(here, base, state);
+}
+
+/**
+ * The same without cursors (`upsert` delivery): nothing can be compared, and what was under way is
+ * sent again with the same numbers.
+ */
+export function resumeUpsert(here: Here): Reconciled {
+  const { state, agent, cluster } = here;
+  if (state === undefined || state.agent !== agent) return begin(here, undefined);
+  if (state.cluster !== cluster) return withoutCursor(here, { ...state, cluster }, state);
+  return go("resumed", settled(state));
+}
+
+/** A lane that was never used, or only under another name. */
+function begin(here: Here, cursor: Cursor | undefined): Reconciled {
+  const { state: old, agent, cluster, start, freshOutbox } = here;
+  const fresh: LaneState = {
+    agent,
+    cluster,
+    mark: { outbox: freshOutbox, seq: 0, digest: emptyDigest },
+    number: Math.max(start, old?.number ?? 0),
+    boots: [],
+    before: marksBefore(cursor, undefined),
+    forkedFrom: "",
+    intent: undefined,
+    place: undefined,
+    incidents: old?.incidents ?? { count: 0, last: undefined },
+  };
+  const warned = cursor === undefined ? fresh : withIncident(fresh, takenOver(fresh, cursor));
+  if (old?.intent === undefined) return go("begun", warned);
+  return go(
+    "begun",
+    withIncident(warned, {
+      first: old.number,
+      next: old.intent.number,
+      what: `the agent was called ${old.agent} while records ${old.number} to ${old.intent.number - 1} were under way: under that name they may be in the cluster as well`,
+    }),
+  );
+}
+
+/** The cursor knows our outbox. */
+function compare(here: Here, state: LaneState, own: Mark): Reconciled {
+  const { mark, intent } = state;
+  if (isSame(own, mark)) return go("resumed", settled(state));
+  if (intent !== undefined && isSame(own, intent.mark)) {
+    return go("committed", settled({ ...state, mark: intent.mark, number: intent.number }));
+  }
+  if (own.seq < mark.seq) {
+    return go("cluster-behind", withIncident(settled(state), clusterBehind(state, own)));
+  }
+  const there = here.markAt(own.seq);
+  if (there === undefined || !isSame(own, there.mark)) return fork(here, state, own);
+  return go("caught-up", withIncident(settled({ ...state, ...there }), caughtUp(state, there.number)));
+}
+
+function fork(here: Here, state: LaneState, own: Mark): Reconciled {
+  const forked: LaneState = {
+    ...state,
+    mark: { outbox: here.freshOutbox, seq: 0, digest: emptyDigest },
+    boots: [],
+    before: [own, ...state.before.filter(({ outbox }) => outbox !== own.outbox)].slice(0, marksMax),
+    forkedFrom: `${own.outbox}:${state.mark.seq}`,
+    intent: undefined,
+  };
+  return go(
+    "forked",
+    withIncident(forked, {
+      first: state.number,
+      next: state.intent?.number ?? state.number,
+      what: `the cluster has ${own.seq} records of outbox ${own.outbox}, this agent knows of ${state.mark.seq}, and what follows differs: its data is a restored copy or a clone; it goes on as outbox ${here.freshOutbox} from record ${state.number} on, and what the other one sent from ${state.mark.seq} on may be there twice`,
+    }),
+  );
+}
+
+/** Records were sent, and no cursor tells of them. */
+function withoutCursor(here: Here, base: LaneState, stored: LaneState): Reconciled {
+  const { number, intent } = stored;
+  const next = intent?.number ?? number;
+  if (stored.cluster !== here.cluster) {
+    const what = `the cluster is another one (${here.cluster}, it was ${stored.cluster}): what was sent before record ${number} is in the old one only`;
+    return go("cluster-replaced", withIncident(settled(base), { first: number, next, what }));
+  }
+  const doubt =
+    intent === undefined
+      ? "nothing was under way, so nothing is lost or repeated"
+      : `records ${number} to ${next - 1} were under way and may be there twice`;
+  const what = `the cluster has no cursor of ${stored.agent} any more: it was deleted, or its topic; ${doubt}`;
+  return go("cursor-lost", withIncident(settled(base), { first: number, next, what }));
+}
+
+// ---- marks ----
+
+/** The newest process in the cursor is none of ours, and it was not there when we last looked. */
+function isUnknown({ boots, mark }: Cursor, state: LaneState): boolean {
+  const newest = boots.at(-1)?.id;
+  const isOurs = state.boots.some(({ id }) => id === newest);
+  return !isOurs && !isSame(mark, state.mark) && !state.before.some((known) => isSame(known, mark));
+}
+
+function ownMark(cursor: Cursor | undefined, outbox: string): Mark | undefined {
+  if (cursor === undefined) return undefined;
+  return [cursor.mark, ...cursor.before].find((mark) => mark.outbox === outbox);
+}
+
+/** The outboxes of others, as the cursor has them, else as we knew them. */
+function marksBefore(cursor: Cursor | undefined, state: LaneState | undefined): readonly Mark[] {
+  const marks = cursor === undefined ? (state?.before ?? []) : [cursor.mark, ...cursor.before];
+  return marks.filter(({ outbox }) => outbox !== state?.mark.outbox).slice(0, marksMax);
+}
+
+function isSame(a: Mark, b: Mark): boolean {
+  return a.outbox === b.outbox && a.seq === b.seq && a.digest === b.digest;
+}
+
+/** Nothing is under way. */
+function settled(state: LaneState): LaneState {
+  return { ...state, intent: undefined };
+}
+
+function go(finding: Finding, state: LaneState): Reconciled {
+  return { kind: "go", finding, state };
+}
+
+// ---- sentences ----
+
+function takenOver({ agent, number }: LaneState, { mark }: Cursor): Incident {
+  const what = `outbox ${mark.outbox} has written ${mark.seq} records as ${agent}, which this agent takes over: if that gateway still runs, it halts; give each its own name`;
+  return { first: number, next: number, what };
+}
+
+function caughtUp({ mark, number }: LaneState, next: number): Incident {
+  const what = `the cluster had ${next - number} records more than this agent remembered, all the same as here: its data is a restored copy; nothing is lost or repeated`;
+  return { first: number, next, what: `${what} (outbox ${mark.outbox})` };
+}
+
+function clusterBehind({ mark, number }: LaneState, own: Mark): Incident {
+  const what = `the cluster acknowledged ${mark.seq} records of outbox ${mark.outbox} and now has ${own.seq}: it lost what lies between, and so has this gateway; restored from a copy?`;
+  return { first: number, next: number, what };
+}
+
+function identityInUse(agent: string, { mark, boots }: Cursor): string {
+  return `another agent writes as ${agent} (outbox ${mark.outbox}, process ${boots.at(-1)?.id ?? "unknown"}): sending stops here and records are kept; give one of the two another name, or stop the other and restart this one`;
+}

@@ -1,0 +1,121 @@
+/**
+ * What the records of `records-v1.ndjson` are in Kafka, as consumers have learned to read them:
+ * messages in `kafka-v1.json`, record batches in `kafka-v1.hex`. A change of key, headers or Avro
+ * schema that these do not allow is a new version with vectors of its own; these never change.
+ */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { Reader, readRecordsBatch } from "@platformatic/kafka";
+import { openAvro } from "../../src/sync/kafka/avro.ts";
+import { gzip, zstd } from "../../src/sync/kafka/compression.ts";
+import { createMessageEncoder, type Message } from "../../src/sync/kafka/message.ts";
+import { partitionOf } from "../../src/sync/kafka/murmur2.ts";
+import {
+  type Compression,
+  encodeRecordBatch,
+  noCompression,
+} from "../../src/sync/kafka/record-batch.ts";
+
+/** A message for people: `value` as text where it is JSON, as hexadecimal where it is Avro. */
+type Shown = {
+  readonly key: string;
+  readonly partitionOf12: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly value: string;
+};
+
+const golden = (name: string): string => readFileSync(new URL(name, import.meta.url), "utf8");
+const outbox = "00112233445566778899aabbccddeeff";
+const records = golden("records-v1.ndjson")
+  .trimEnd()
+  .split("\n")
+  .map((line) => Buffer.from(line));
+
+const avro = await openAvro({ schemaIds: { summary: 1, alert: 0x01020304 } });
+const json = createMessageEncoder({ agent: "gw1", headers: "cloudevents", format: "json" });
+const minimal = createMessageEncoder({ agent: "gw1", headers: "minimal", format: avro });
+
+const messages: Readonly<Record<string, readonly Message[]>> = {
+  json: records.map((record, i) =>
+    json(record, { outbox, lane: i < 2 ? "summaries" : "alerts", seq: 2 ** 40 + i }),
+  ),
+  avro: records.map((record, seq) =>
+    minimal(record, { outbox, lane: "summaries", seq, forkedFrom: "ffeeddccbbaa:7" }),
+  ),
+};
+
+const batches: readonly {
+  readonly name: string;
+  readonly of: string;
+  readonly compression: Compression;
+}[] = [
+  { name: "json", of: "json", compression: noCompression },
+  { name: "avro", of: "avro", compression: noCompression },
+  { name: "json zstd", of: "json", compression: zstd },
+  { name: "json gzip", of: "json", compression: gzip },
+];
+
+function batchOf({ of, compression }: (typeof batches)[number]): Uint8Array {
+  return encodeRecordBatch(messages[of] ?? [], {
+    producer: { id: 0x0102030405060708n, epoch: 9 },
+    sequence: 0x0a0b0c0d,
+    isTransactional: true,
+    timeMs: 1_764_000_020_000,
+    compression,
+  });
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
+
+function shown({ key, partitionKey, headers, value }: Message): Shown {
+  return {
+    key: text(key),
+    partitionOf12: partitionOf(partitionKey, 12),
+    headers: Object.fromEntries(headers.map((header) => [text(header.name), text(header.value)])),
+    value: value[0] === 0 ? Buffer.from(value).toString("hex") : text(value),
+  };
+}
+
+/** Name -> bytes, from lines of `# name` and hexadecimal. */
+const vectors = new Map(
+  golden("kafka-v1.hex")
+    .split("# ")
+    .slice(1)
+    .map((part): [string, Buffer] => {
+      const [name = "", ...lines] = part.split("\n");
+      return [name, Buffer.from(lines.join(""), "hex")];
+    }),
+);
+
+for (const [name, encoded] of Object.entries(messages)) {
+  test(`version 1, ${name}: messages are still made so`, () => {
+    const saved: Readonly<Record<string, readonly Shown[]>> = JSON.parse(golden("kafka-v1.json"));
+    assert.deepEqual(encoded.map(shown), saved[name]);
+  });
+}
+
+for (const batch of batches) {
+  test(`version 1, batch ${batch.name}: reads as its messages`, () => {
+    const read = readRecordsBatch(Reader.from(vectors.get(batch.name)!));
+    assert.equal(read.attributes & 7, batch.compression.attribute);
+    assert.deepEqual(
+      read.records.map(({ key, value, headers }) => [key, value, headers]),
+      messages[batch.of]?.map(({ key, value, headers }) => [
+        Buffer.from(key),
+        Buffer.from(value),
+        headers.map((header) => [Buffer.from(header.name), Buffer.from(header.value)]),
+      ]),
+    );
+  });
+
+  // A compressor's output may change with its version; what it decompresses to may not.
+  if (batch.compression !== noCompression) continue;
+  test(`version 1, batch ${batch.name}: is still written so`, () => {
+    assert.equal(
+      Buffer.from(batchOf(batch)).toString("hex"),
+      vectors.get(batch.name)?.toString("hex"),
+    );
+  });
+}
