@@ -8,9 +8,7 @@
  * the state store among them, are closed by whoever opened them, once `onClosed` is called.
  */
 
-import { relative } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { checksumOf } from "../core/checksum.ts";
 import type { Clock, Disk, Kv, Net, Random } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
@@ -19,9 +17,9 @@ import { sourceId } from "../core/units.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import { readDeadLetters } from "../store/dead-letters.ts";
 import { type Drain, openDrain } from "../sync/drain.ts";
-import { openFileUplink } from "../sync/file-uplink.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { type Config, dataflowSpecOf } from "./config/config.ts";
+import type { KafkaDoor } from "./doors/kafka.ts";
 import { type HttpServer, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
 import { createIntake, type Intake } from "./ingest/intake.ts";
@@ -32,10 +30,8 @@ import { type Notice, noticesOf } from "./notices.ts";
 import { Outputs } from "./outputs.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
+import { openUplinks } from "./uplinks.ts";
 import { version } from "./version.ts";
-
-/** Characters of a folder in a name; it is part of a key of the state store. */
-const FOLDER_NAME_MAX = 120;
 
 export type Doors = {
   readonly clock: Clock;
@@ -43,6 +39,8 @@ export type Doors = {
   readonly disk: Disk;
   readonly net: Net;
   readonly kv: Kv;
+  /** Only where an uplink goes to Kafka. */
+  readonly kafka?: KafkaDoor;
 };
 
 export type AgentOptions = {
@@ -105,17 +103,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     store,
     clock,
     random,
-    uplinks: config.uplinks.map((uplink) =>
-      openFileUplink({
-        disk,
-        clock,
-        directory: uplink.directory,
-        name: fileUplinkName(config, uplink.directory),
-        fileBytesMax: uplink.rotateBytes,
-        fileAgeMs: uplink.rotateMs,
-        get: (key) => store.get(key),
-      }),
-    ),
+    uplinks: openUplinks({ config, doors, store }),
   });
   const loop = new Loop(
     { ...recovery, clock, intake, outputs, clockTrust },
@@ -313,16 +301,6 @@ async function drained(drain: Drain, clock: Clock): Promise<void> {
   const cancel = clock.after(limits.drainWaitMs, resolve);
   await Promise.race([drain.idle(), promise]);
   cancel();
-}
-
-/**
- * Where an uplink stands is kept under its name: another folder is another uplink, but one that
- * moved with the data directory is the same.
- */
-function fileUplinkName({ dataDirectory }: Config, directory: string): string {
-  const path = relative(dataDirectory, directory);
-  const isShort = encodeURIComponent(path).length <= FOLDER_NAME_MAX;
-  return `files:${isShort ? path : checksumOf(new TextEncoder().encode(path)).toString(16)}`;
 }
 
 /** A topic is a device's or a series' own: more of them are made up, and not worth remembering. */

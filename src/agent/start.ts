@@ -11,6 +11,7 @@ import { systemClock } from "./doors/clock.ts";
 import { type DirectoryToLock, lockDirectories } from "./doors/directory-lock.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { makeDataDirectory } from "./doors/data-directory.ts";
+import { systemKafka } from "./doors/kafka.ts";
 import { systemNet } from "./doors/net.ts";
 import { systemRandom } from "./doors/random.ts";
 import { checkStateFile } from "./doors/state-file.ts";
@@ -43,7 +44,7 @@ export async function openAgentOnDoors(
   options: StartOptions & { readonly disk: Disk },
 ): Promise<Agent> {
   const paths = dataPaths(config.dataDirectory);
-  const uplinks = config.uplinks.map((uplink) => uplink.directory);
+  const uplinks = uplinkDirectories(config);
   await makeDataDirectory([config.dataDirectory, paths.log, ...uplinks]);
   const { disk } = options;
   const opened = new AsyncDisposableStack();
@@ -57,10 +58,12 @@ export async function openAgentOnDoors(
     });
     opened.defer(() => kv.close());
     await disk.syncDirectory(config.dataDirectory);
+    const clock = systemClock();
     return await openAgent({
       config,
       doors: {
-        clock: systemClock(),
+        clock,
+        kafka: systemKafka(clock),
         random: systemRandom(),
         disk,
         net: systemNet(),
@@ -78,15 +81,20 @@ export async function openAgentOnDoors(
 }
 
 /** Two agents that wrote to one directory would overwrite each other's files. */
-function directoriesToLock({ dataDirectory, uplinks }: Config): readonly DirectoryToLock[] {
+function directoriesToLock(config: Config): readonly DirectoryToLock[] {
+  const { dataDirectory } = config;
   return [
     {
       directory: dataDirectory,
       inUse: `another weir is using ${dataDirectory}; stop it, or set another data directory`,
     },
-    ...uplinks.map(({ directory }) => ({
+    ...uplinkDirectories(config).map((directory) => ({
       directory,
       inUse: `another weir is using the uplink directory ${directory}; stop it, or set another directory for this uplink`,
     })),
   ];
+}
+
+function uplinkDirectories({ uplinks }: Config): readonly string[] {
+  return uplinks.flatMap((uplink) => (uplink.kind === "file" ? [uplink.directory] : []));
 }

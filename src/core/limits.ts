@@ -138,6 +138,7 @@ const bounds = {
   alertsRemembered: 50,
 
   // drain
+  uplinksMax: 4,
   /** How long closing waits for the uplinks; what they have not taken stays in the outbox. */
   drainWaitMs: 10_000,
   outboxBytesMax: 536_870_912, // 512 MiB
@@ -158,6 +159,8 @@ const bounds = {
   uplinkCloseWaitMs: 2_000,
   /** Records of one Kafka transaction before compression; topics take batches of 1 MiB by default. */
   kafkaBatchBytesMax: 786_432, // 768 KiB
+  /** What that may be set to. */
+  kafkaBatchBytesCeiling: 67_108_864, // 64 MiB
   /** A larger record is left out, counted and named: a topic would refuse it. */
   kafkaRecordBytesMax: 524_288, // 512 KiB
   kafkaLingerMs: 1_000,
@@ -236,6 +239,10 @@ assert(
 assert(
   limits.kafkaRecordBytesMax <= limits.kafkaBatchBytesMax,
   "a transaction has room for any one record",
+);
+assert(
+  limits.kafkaBatchBytesMax <= limits.kafkaBatchBytesCeiling,
+  "the default is one that may be set",
 );
 assert(
   limits.kafkaRequestMs < limits.kafkaTransactionMs,

@@ -15,6 +15,7 @@ Summaries and alerts go to NDJSON files in the data folder. Ctrl-C ends it clean
   --devices N    simulated devices (default 300)
   --seed N       seed of the simulation (default 1)
   --real         replay recorded humidity and temperature motes instead; alerts beside their labels
+  --kafka H:PORT summaries and alerts go to this Kafka broker, each exactly once
   --data DIR     data folder (default ./weir-demo-data); a second run continues it
   --fresh        empty the data folder first
   --port N       MQTT port (default 1883, or the next free one)

@@ -5,6 +5,7 @@
 
 import { join } from "node:path";
 import type { PipelineSpec, WhereSpec } from "../../edge-ops/spec.ts";
+import { kafkaUplinkDefaults } from "../config/kafka-config.ts";
 import { type Config, configOf, fileUplinkDefaults, sourceDefaults } from "../config/config.ts";
 
 const everything: WhereSpec = { sources: [], metrics: [], tags: {} };
@@ -51,6 +52,8 @@ export type DemoOptions = {
   readonly httpPort: number;
   /** Recorded motes instead of the simulated plant. */
   readonly real: boolean;
+  /** "host:port" of a Kafka broker; without it results go to files. */
+  readonly kafka: string | undefined;
 };
 
 export function demoConfig(options: DemoOptions): Config {
@@ -78,7 +81,11 @@ export function demoConfig(options: DemoOptions): Config {
     http: { host: "127.0.0.1", port: options.httpPort },
     sources: options.real ? [motes] : [plant, meter],
     pipelines: options.real ? [realWindows, realOutliers] : [windows, outliers, modes],
-    uplinks: [{ ...fileUplinkDefaults, directory: join(options.dataDirectory, "upstream") }],
+    uplinks: [
+      options.kafka === undefined
+        ? { ...fileUplinkDefaults, directory: join(options.dataDirectory, "upstream") }
+        : { ...kafkaUplinkDefaults, brokers: [options.kafka] },
+    ],
   });
 }
 

@@ -4,7 +4,8 @@ import { join, resolve } from "node:path";
 import { Fault } from "../../core/faults.ts";
 import { systemNet } from "../doors/net.ts";
 import { type Agent, startAgent } from "../start.ts";
-import { exitCodes, parseOptions, wholeOption } from "./command.ts";
+import { exitCodes, parseOptions, UsageError, wholeOption } from "./command.ts";
+import { kafkaUplinkDefaults } from "../config/kafka-config.ts";
 import { demoConfig } from "./demo-config.ts";
 import { assertSimulator, startFleet } from "./fleet-process.ts";
 import { labelTable } from "./label-table.ts";
@@ -27,6 +28,7 @@ type DemoOptions = {
   readonly port: number;
   readonly httpPort: number;
   readonly plain: boolean;
+  readonly kafka: string | undefined;
 };
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -41,6 +43,7 @@ export async function run(args: readonly string[]): Promise<number> {
       mqttPort: await freePort(options.port, "--port"),
       httpPort: await freePort(options.httpPort, "--http"),
       real,
+      kafka: options.kafka,
     }),
     { onFailed: ({ message }) => signal.stop({ why: message, failed: true }) },
   );
@@ -85,8 +88,12 @@ function readOptions(args: readonly string[]): DemoOptions {
     port: { type: "string" },
     http: { type: "string" },
     plain: { type: "boolean", default: false },
+    kafka: { type: "string" },
   });
-  const { real, fresh, plain } = values;
+  const { real, fresh, plain, kafka } = values;
+  if (kafka !== undefined && !/^[^\s:/]+:\d{1,5}$/.test(kafka)) {
+    throw new UsageError(`--kafka wants the address of a broker such as localhost:9092, not ${kafka}`);
+  }
   const port = { min: 1, max: PORT_MAX };
   return {
     seconds: wholeOption(values.seconds, {
@@ -108,6 +115,7 @@ function readOptions(args: readonly string[]): DemoOptions {
     port: wholeOption(values.port, { name: "--port", fallback: 1883, ...port }),
     httpPort: wholeOption(values.http, { name: "--http", fallback: 8080, ...port }),
     plain,
+    kafka,
   };
 }
 
@@ -135,15 +143,35 @@ function announce(agent: Agent, options: DemoOptions & { readonly continued: boo
   console.log("  Ctrl-C ends it.\n");
 }
 
-async function showResult(agent: Agent, { dataDirectory, real }: DemoOptions): Promise<void> {
+async function showResult(
+  agent: Agent,
+  { dataDirectory, real, kafka }: DemoOptions,
+): Promise<void> {
   const upstream = join(dataDirectory, "upstream");
   console.log(`\n${ledgerText(agent.ledger())}\n`);
-  if (real) {
-    console.log(`${await labelTable({ labels: labelsOf(dataDirectory), upstream })}\n`);
+  if (kafka !== undefined) {
+    console.log(kafkaText(agent, kafka));
+  } else {
+    if (real) {
+      console.log(`${await labelTable({ labels: labelsOf(dataDirectory), upstream })}\n`);
+    }
+    console.log(`Summaries and alerts: ${upstream}`);
   }
-  console.log(`Summaries and alerts: ${upstream}`);
   if (agent.ledger().balanced) return;
   console.error("weir: the ledger does not balance: a reading is unaccounted for. This is a bug.");
+}
+
+/** What is in the cluster, and what still waits for it. */
+function kafkaText(agent: Agent, kafka: string): string {
+  const lines = agent.status().uplinks.flatMap(({ lanes }) =>
+    Object.values(lanes).map(({ delivered, behind, facts }) => {
+      const waiting = behind === 0 ? "" : `, ${behind} wait for the next start`;
+      return `${String(facts["topic"])}: ${delivered} records, each once${waiting}`;
+    }),
+  );
+  const { summaries } = kafkaUplinkDefaults.topics;
+  const reader = `kcat -C -e -b ${kafka} -t ${summaries} -X isolation.level=read_committed`;
+  return [...lines, `Read them: ${reader}`].join("\n");
 }
 
 function labelsOf(dataDirectory: string): string {

@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../../core/faults.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, fileUplinkDefaults } from "../config/config.ts";
 import { startAgent } from "../start.ts";
 import { exitCodes, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
@@ -125,9 +125,7 @@ function replayConfig(config: Config, data: string): Config {
     dataDirectory: data,
     http: undefined,
     sources: config.sources.map((source) => ({ ...source, idleMs: IDLE_MS })),
-    uplinks: config.uplinks
-      .slice(0, 1)
-      .map((uplink) => ({ ...uplink, directory: join(data, "upstream") })),
+    uplinks: [{ ...fileUplinkDefaults, directory: join(data, "upstream") }],
   };
 }
 

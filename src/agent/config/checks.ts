@@ -14,8 +14,10 @@ import type {
   MqttSection,
   PipelineSection,
   SourceSection,
+  UplinkSection,
 } from "./config-file.ts";
 import type { Finding } from "./fault.ts";
+import { checkKafka } from "./kafka-config.ts";
 import { suggestion } from "./nearest.ts";
 import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
 import type { Shape } from "./shape.ts";
@@ -28,7 +30,7 @@ export type Checked = {
 };
 
 export function check(shape: Shape): Checked {
-  const { file, sources, pipelines, mqtt, http, commit } = shape;
+  const { file, sources, pipelines, uplinks, mqtt, http, commit } = shape;
   const findings: Finding[] = [];
   const warnings: Finding[] = [];
   findings.push(...repeatedNames("sources", sources), ...repeatedNames("pipelines", pipelines));
@@ -44,6 +46,14 @@ export function check(shape: Shape): Checked {
     findings.push(...checked.findings);
     warnings.push(...checked.warnings);
   }
+  findings.push(...uplinkFindings(uplinks));
+  for (const [index, uplink] of uplinks.entries()) {
+    if (uplink?.kafka === undefined) continue;
+    const checked = checkKafka(uplink.kafka, ["uplinks", index, "kafka"]);
+    findings.push(...checked.findings);
+    warnings.push(...checked.warnings);
+  }
+  if (file !== undefined) findings.push(...identityFindings(file));
   if (mqtt !== undefined) findings.push(...mqttFindings(mqtt));
   if (http !== undefined && http !== "off") findings.push(...httpFindings(http, mqtt?.port));
   if (commit !== undefined) findings.push(...commitFindings(commit));
@@ -189,6 +199,38 @@ function commitFindings(commit: CommitSection): Finding[] {
   if (commit.latency === "normal" || commit.wait === undefined) return [];
   const message = "latency: low does not wait; remove one of the two";
   return [{ path: ["commit", "wait"], message }];
+}
+
+// ---- uplinks ----
+
+function uplinkFindings(uplinks: readonly (UplinkSection | undefined)[]): Finding[] {
+  const findings: Finding[] = [];
+  const taken = new Map<string, number>();
+  for (const [index, uplink] of uplinks.entries()) {
+    if (uplink === undefined) continue;
+    const { file, kafka } = uplink;
+    if ((file === undefined) === (kafka === undefined)) {
+      findings.push({ path: ["uplinks", index], message: "each uplink is one of file and kafka" });
+      continue;
+    }
+    const identity = file === undefined ? "kafka" : `file ${file.directory}`;
+    const before = taken.get(identity);
+    taken.set(identity, index);
+    if (before === undefined) continue;
+    const message =
+      file === undefined
+        ? `uplinks[${before}] is kafka already; one cluster per agent`
+        : `uplinks[${before}] writes to this directory already`;
+    findings.push({ path: ["uplinks", index], message });
+  }
+  return findings;
+}
+
+/** In a cluster two agents with one name are a mistake that stops one of them. */
+function identityFindings({ agent, uplinks }: ConfigFile): Finding[] {
+  if (agent !== "weir" || uplinks.every(({ kafka }) => kafka === undefined)) return [];
+  const message = "an agent that sends to Kafka needs a name of its own: set agent to this gateway's";
+  return [{ path: ["agent"], message }];
 }
 
 function emptiness({ pipelines, uplinks }: ConfigFile): Finding[] {

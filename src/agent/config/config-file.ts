@@ -6,6 +6,7 @@
 
 import type { AggregateName } from "../../edge-ops/spec.ts";
 import type { PayloadFormat } from "../ingest/source-config.ts";
+import type { KafkaSection } from "./kafka-section.ts";
 
 export type ConfigFile = {
   readonly version: 1;
@@ -87,12 +88,14 @@ export type FrequencySection = {
   readonly width: number;
 };
 
+/** Exactly one of file and kafka makes sense; the checks say so. */
 export type UplinkSection = {
-  readonly file: {
+  readonly file?: {
     readonly directory: string;
     readonly rotateBytes: number;
     readonly rotateAge: number;
   };
+  readonly kafka?: KafkaSection;
 };
 
 export type CommitSection = {

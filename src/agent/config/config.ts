@@ -6,6 +6,7 @@
 
 import type { DataflowSpec, PipelineSpec, SourceSpec } from "../../edge-ops/spec.ts";
 import { limits } from "../../core/limits.ts";
+import type { KafkaUplinkConfig } from "./kafka-config.ts";
 import { sourceDefaults as receiveDefaults, type SourceConfig } from "../ingest/source-config.ts";
 
 export type ListenConfig = { readonly host: string; readonly port: number };
@@ -26,6 +27,8 @@ export type FileUplinkConfig = {
   readonly rotateMs: number;
 };
 
+export type UplinkConfig = FileUplinkConfig | KafkaUplinkConfig;
+
 export type CommitConfig = {
   /** Longest time a reading waits for the sync it shares with others, ms. */
   readonly waitMs: number;
@@ -44,7 +47,7 @@ export type Config = {
   readonly http: ListenConfig | undefined;
   readonly sources: readonly (SourceConfig & SourceSpec)[];
   readonly pipelines: readonly PipelineSpec[];
-  readonly uplinks: readonly FileUplinkConfig[];
+  readonly uplinks: readonly UplinkConfig[];
   readonly commit: CommitConfig;
   readonly logBytesMax: number;
   readonly duplicateRing: number;

@@ -5,15 +5,23 @@ import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts
 import { assert } from "../../core/assert.ts";
 import { sortedTags } from "../../core/catalog.ts";
 import { isLoopback } from "../../core/loopback.ts";
-import { type CommitConfig, type Config, commitDefaults, type MqttConfig } from "./config.ts";
+import {
+  type CommitConfig,
+  type Config,
+  commitDefaults,
+  type MqttConfig,
+  type UplinkConfig,
+} from "./config.ts";
 import type {
   CommitSection,
   ConfigFile,
   MqttSection,
   PipelineSection,
   SourceSection,
+  UplinkSection,
   WindowSection,
 } from "./config-file.ts";
+import { kafkaUplinkConfig } from "./kafka-config.ts";
 
 /** `file` has passed all checks; relative paths are relative to `directory`. */
 export function effectiveConfig(file: ConfigFile, directory: string): Config {
@@ -25,18 +33,24 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     http: file.http === "off" ? undefined : file.http,
     sources: file.sources.map(sourceOf),
     pipelines: file.pipelines.map(pipelineOf),
-    uplinks: file.uplinks.map(({ file: { directory: folder, rotateBytes, rotateAge } }) => ({
-      kind: "file",
-      directory: resolve(directory, folder),
-      rotateBytes,
-      rotateMs: rotateAge,
-    })),
+    uplinks: file.uplinks.map((uplink) => uplinkOf(uplink, directory)),
     commit: commitOf(file.commit),
     logBytesMax: limits.log,
     duplicateRing: limits.duplicateRing,
     seriesMax: limits.series,
     devicesMax: limits.devices,
     keysMax: limits.keys,
+  };
+}
+
+function uplinkOf({ file, kafka }: UplinkSection, directory: string): UplinkConfig {
+  if (kafka !== undefined) return kafkaUplinkConfig(kafka, directory);
+  assert(file !== undefined, "a checked uplink has a kind");
+  return {
+    kind: "file",
+    directory: resolve(directory, file.directory),
+    rotateBytes: file.rotateBytes,
+    rotateMs: file.rotateAge,
   };
 }
 

@@ -5,7 +5,7 @@
 
 import { unreachable } from "../../core/assert.ts";
 import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
-import type { Config } from "./config.ts";
+import type { Config, UplinkConfig } from "./config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
 
@@ -50,14 +50,19 @@ function agentRows(config: Config): Row[] {
       "results",
       `alerts committed at once, summaries every ${durationText(commit.intervalMs)}, checkpoint every ${durationText(commit.checkpointMs)}`,
     ],
-    ...config.uplinks.map(
-      ({ directory, rotateBytes, rotateMs }): Row => [
-        "uplink",
-        `files in ${directory}, a new one at ${bytesText(rotateBytes)} or after ${durationText(rotateMs)}`,
-      ],
-    ),
+    ...config.uplinks.map((uplink): Row => ["uplink", uplinkText(uplink)]),
     ...(config.uplinks.length === 0 ? [["uplink", "none"] as const] : []),
   ];
+}
+
+function uplinkText(uplink: UplinkConfig): string {
+  if (uplink.kind === "file") {
+    const { directory, rotateBytes, rotateMs } = uplink;
+    return `files in ${directory}, a new one at ${bytesText(rotateBytes)} or after ${durationText(rotateMs)}`;
+  }
+  const { brokers, delivery, format, compression, topics, lingerMs } = uplink;
+  const promise = delivery === "transactional" ? "exactly once" : "at least once, by key";
+  return `Kafka at ${brokers.join(", ")}, ${promise}: ${topics.summaries} and ${topics.alerts}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others`;
 }
 
 function sourceRows(source: Config["sources"][number]): Row[] {

@@ -2,9 +2,6 @@
  * The schema of weir.yaml: shape, types, bounds and defaults of every key, and what each means. It
  * sees one value at a time; what depends on several is in checks.ts. The published JSON Schema is
  * made from it.
- *
- * The message of a value's schema is the phrase after "expected"; the message of a key that is not
- * known is the list of known ones.
  */
 
 import * as v from "valibot";
@@ -16,116 +13,28 @@ import type {
   MqttSection,
   PipelineSection,
   SourceSection,
+  UplinkSection,
 } from "./config-file.ts";
+import { kafkaSchema } from "./kafka-schema.ts";
+import { bytesText, durationText } from "./quantity.ts";
 import {
-  bytesOf,
-  bytesPattern,
-  bytesText,
-  durationPattern,
-  durationText,
-  millisOf,
-} from "./quantity.ts";
-
-const SECOND_MS = 1_000;
-const DAY_MS = 86_400_000;
-
-// ---- values ----
-
-type Bounds = { readonly min: number; readonly max: number };
-
-const anyText = (about: string) =>
-  v.pipe(v.string("a string"), v.nonEmpty("a string that is not empty"), v.description(about));
-
-const name = (about: string) => {
-  const expected = "a name of a-z, 0-9, _ and - (at most 64)";
-  return v.pipe(v.string(expected), v.regex(/^[a-z0-9_-]{1,64}$/, expected), v.description(about));
-};
-
-const flag = (about: string) => v.pipe(v.boolean("true or false"), v.description(about));
-
-const choice = <const Option extends string>(about: string, options: readonly Option[]) =>
-  v.pipe(v.picklist(options, `one of ${options.join(", ")}`), v.description(about));
-
-const integer = (about: string, { min, max }: Bounds) => {
-  const expected = `a whole number from ${min} to ${max}`;
-  return v.pipe(
-    v.number(expected),
-    v.integer(expected),
-    v.minValue(min, expected),
-    v.maxValue(max, expected),
-    v.description(about),
-  );
-};
-
-const numberFrom = (about: string, { min, max }: Bounds) => {
-  const expected = `a number from ${min} to ${max}`;
-  return v.pipe(
-    v.number(expected),
-    v.minValue(min, expected),
-    v.maxValue(max, expected),
-    v.description(about),
-  );
-};
-
-/** Above 0, at most 1. */
-const weight = (about: string) => {
-  const expected = "a number above 0, at most 1";
-  return v.pipe(
-    v.number(expected),
-    v.gtValue(0, expected),
-    v.maxValue(1, expected),
-    v.description(about),
-  );
-};
-
-const duration = (about: string, { min, max }: Bounds) => {
-  const bounds = `from ${durationText(min)} to ${durationText(max)}`;
-  const expected = `a duration such as 500ms, 10s, 5m, 1h or 7d, ${bounds}`;
-  return v.pipe(
-    v.string(expected),
-    v.regex(durationPattern, expected),
-    v.description(`${about} A duration ${bounds}.`),
-    v.transform(millisOf),
-    v.minValue(min, expected),
-    v.maxValue(max, expected),
-  );
-};
-
-const byteSize = (about: string, { min, max }: Bounds) => {
-  const bounds = `from ${bytesText(min)} to ${bytesText(max)}`;
-  const expected = `a size such as 512KiB, 64MiB or 1GiB, ${bounds}`;
-  return v.pipe(
-    v.string(expected),
-    v.regex(bytesPattern, expected),
-    v.description(`${about} A size ${bounds}.`),
-    v.transform(bytesOf),
-    v.minValue(min, expected),
-    v.maxValue(max, expected),
-  );
-};
-
-// ---- sections and lists ----
-
-const section = <Entries extends v.ObjectEntries>(about: string, entries: Entries) =>
-  v.pipe(
-    v.objectWithRest(entries, v.never(Object.keys(entries).join(" ")), "a section of keys"),
-    v.description(about),
-  );
-
-const list = <Item extends v.GenericSchema>(about: string, item: Item, { min, max }: Bounds) => {
-  const expected = min === 0 ? `a list of at most ${max}` : `a list of ${min} to ${max}`;
-  return v.pipe(
-    v.array(item, "a list"),
-    v.minLength(min, expected),
-    v.maxLength(max, expected),
-    v.description(about),
-  );
-};
-
-const few = { min: 0, max: 64 };
-const some = { min: 1, max: 64 };
-
-const port = (about: string) => integer(about, { min: 0, max: 65_535 });
+  anyText,
+  byteSize,
+  choice,
+  DAY_MS,
+  duration,
+  few,
+  flag,
+  integer,
+  list,
+  name,
+  numberFrom,
+  port,
+  SECOND_MS,
+  section,
+  some,
+  weight,
+} from "./schema-parts.ts";
 
 // ---- the file, part by part ----
 
@@ -327,19 +236,22 @@ export const pipelineSchema: v.GenericSchema<unknown, PipelineSection> = section
   },
 );
 
-const uplink = section("Where summaries and alerts go.", {
-  file: section("NDJSON files: written, synced, renamed when complete.", {
-    directory: anyText("Folder of the files, relative to the configuration."),
-    rotateBytes: v.optional(
-      byteSize("A file is complete at this size.", { min: 4_096, max: 1_073_741_824 }),
-      bytesText(fileUplinkDefaults.rotateBytes),
-    ),
-    rotateAge: v.optional(
-      duration("A file is complete at this age.", { min: SECOND_MS, max: 31 * DAY_MS }),
-      durationText(fileUplinkDefaults.rotateMs),
-    ),
-  }),
+const fileSchema = section("NDJSON files: written, synced, renamed when complete.", {
+  directory: anyText("Folder of the files, relative to the configuration."),
+  rotateBytes: v.optional(
+    byteSize("A file is complete at this size.", { min: 4_096, max: 1_073_741_824 }),
+    bytesText(fileUplinkDefaults.rotateBytes),
+  ),
+  rotateAge: v.optional(
+    duration("A file is complete at this age.", { min: SECOND_MS, max: 31 * DAY_MS }),
+    durationText(fileUplinkDefaults.rotateMs),
+  ),
 });
+
+export const uplinkSchema: v.GenericSchema<unknown, UplinkSection> = section(
+  "Where summaries and alerts go: file or kafka.",
+  { file: v.exactOptional(fileSchema), kafka: v.exactOptional(kafkaSchema) },
+);
 
 export const commitSchema: v.GenericSchema<unknown, CommitSection> = section(
   "How long readings and results wait for the disk.",
@@ -417,7 +329,7 @@ export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
       list("What is computed.", pipelineSchema, { min: 0, max: limits.pipelinesMax }),
       [],
     ),
-    uplinks: v.optional(list("Where results go.", uplink, { min: 0, max: 1 }), []),
+    uplinks: v.optional(list("Where results go, each to all of them.", uplinkSchema, { min: 0, max: limits.uplinksMax }), []),
     commit: v.optional(commitSchema, {}),
     limits: v.optional(bounds, {}),
   },

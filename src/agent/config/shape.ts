@@ -11,6 +11,7 @@ import type {
   MqttSection,
   PipelineSection,
   SourceSection,
+  UplinkSection,
 } from "./config-file.ts";
 import type { Finding, Path } from "./fault.ts";
 import { suggestion } from "./nearest.ts";
@@ -21,6 +22,7 @@ import {
   mqttSchema,
   pipelineSchema,
   sourceSchema,
+  uplinkSchema,
 } from "./schema.ts";
 import {
   describe,
@@ -38,6 +40,7 @@ export type Shape = {
   /** One per item of the file's list, undefined where it has findings. */
   readonly sources: readonly (SourceSection | undefined)[];
   readonly pipelines: readonly (PipelineSection | undefined)[];
+  readonly uplinks: readonly (UplinkSection | undefined)[];
   /** These are undefined where they have findings. */
   readonly mqtt: MqttSection | undefined;
   readonly http: ConfigFile["http"] | undefined;
@@ -59,6 +62,7 @@ export function shapeOf(tree: Tree): Shape {
     file: undefined,
     sources: itemsOf(typed, "sources", sourceSchema),
     pipelines: itemsOf(typed, "pipelines", pipelineSchema),
+    uplinks: itemsOf(typed, "uplinks", uplinkSchema),
     mqtt: partOf(nodeAt(typed, ["mqtt"]), mqttSchema),
     http: partOf(nodeAt(typed, ["http"]), httpSchema),
     commit: partOf(nodeAt(typed, ["commit"]), commitSchema),
@@ -70,6 +74,7 @@ const nothing: Shape = {
   file: undefined,
   sources: [],
   pipelines: [],
+  uplinks: [],
   mqtt: undefined,
   http: undefined,
   commit: undefined,

@@ -1,0 +1,149 @@
+/** The effective configuration of an uplink to Kafka, and what of it depends on several values. */
+
+import { isAbsolute, resolve } from "node:path";
+import { assert } from "../../core/assert.ts";
+import { limits } from "../../core/limits.ts";
+import { isLoopback } from "../../core/loopback.ts";
+import type { KafkaSecurity } from "../doors/kafka-credentials.ts";
+import type { Finding, Path } from "./fault.ts";
+import type { KafkaSection } from "./kafka-section.ts";
+
+export type KafkaUplinkConfig = Omit<
+  KafkaSection,
+  "schemas" | "registry" | "linger" | "batch" | "record" | "timeouts" | "tls" | "sasl"
+> & {
+  readonly kind: "kafka";
+  readonly schemas: KafkaSection["schemas"];
+  readonly registry: KafkaSection["registry"];
+  readonly lingerMs: number;
+  readonly batchBytesMax: number;
+  readonly recordBytesMax: number;
+  readonly connectMs: number;
+  readonly requestMs: number;
+  readonly transactionMs: number;
+  readonly security: KafkaSecurity;
+};
+
+/** Everything but the brokers. */
+export const kafkaUplinkDefaults: Omit<KafkaUplinkConfig, "brokers"> = {
+  kind: "kafka",
+  delivery: "transactional",
+  format: "json",
+  headers: "cloudevents",
+  compression: "zstd",
+  topics: {
+    summaries: "weir.summaries",
+    alerts: "weir.alerts",
+    cursor: "weir.cursor",
+    create: true,
+    partitions: -1,
+    replication: -1,
+    cursorPartitions: 50,
+  },
+  schemas: undefined,
+  registry: undefined,
+  lingerMs: limits.kafkaLingerMs,
+  batchBytesMax: limits.kafkaBatchBytesMax,
+  recordBytesMax: limits.kafkaRecordBytesMax,
+  connectMs: limits.kafkaConnectMs,
+  requestMs: limits.kafkaRequestMs,
+  transactionMs: limits.kafkaTransactionMs,
+  security: { tls: undefined, sasl: undefined },
+};
+
+/** `section` has passed all checks; relative paths are relative to `directory`. */
+export function kafkaUplinkConfig(section: KafkaSection, directory: string): KafkaUplinkConfig {
+  const { linger, batch, record, timeouts, schemas, registry, tls: _, sasl: __, ...same } = section;
+  return {
+    kind: "kafka",
+    ...same,
+    schemas,
+    registry,
+    lingerMs: linger,
+    batchBytesMax: batch,
+    recordBytesMax: Math.min(record, batch),
+    connectMs: timeouts.connect,
+    requestMs: timeouts.request,
+    transactionMs: timeouts.transaction,
+    security: { tls: tlsOf(section, directory), sasl: saslOf(section, directory) },
+  };
+}
+
+/** What of a section contradicts itself, and what is allowed and probably not meant. */
+export function checkKafka(
+  section: KafkaSection,
+  at: Path,
+): { readonly findings: readonly Finding[]; readonly warnings: readonly Finding[] } {
+  const findings: Finding[] = [];
+  const warnings: Finding[] = [];
+  const find = (path: Path, message: string): void => {
+    findings.push({ path: [...at, ...path], message });
+  };
+  const { format, schemas, registry, tls, sasl, topics, timeouts, delivery } = section;
+  if (format === "avro-confluent" && schemas === undefined && registry === undefined) {
+    find(["format"], "Avro needs the ids of its schemas: name them in schemas, or a registry");
+  }
+  if (format === "json" && (schemas ?? registry) !== undefined) {
+    const key = schemas === undefined ? "registry" : "schemas";
+    find([key], "JSON has no schema: remove this, or set format: avro-confluent");
+  }
+  if (tls !== undefined && (tls.certificate === undefined) !== (tls.key === undefined)) {
+    find(["tls"], "a client certificate needs certificate and key, both of them");
+  }
+  if (timeouts.request >= timeouts.transaction) {
+    find(["timeouts", "request"], "a request must be given up before its transaction is aborted");
+  }
+  const names = [topics.summaries, topics.alerts, topics.cursor];
+  if (new Set(names).size < names.length) find(["topics"], "each of the three needs its own topic");
+  if (sasl !== undefined) {
+    const missing = missingLogin(sasl);
+    if (missing !== undefined) find(["sasl"], missing);
+    const isOpen = section.brokers.some((broker) => !isLoopback(hostOf(broker)));
+    if (sasl.mechanism === "PLAIN" && tls === undefined && isOpen) {
+      const message = "PLAIN sends the password as it is: use tls, or SCRAM-SHA-512";
+      warnings.push({ path: [...at, "sasl", "mechanism"], message });
+    }
+  }
+  if (delivery === "upsert") {
+    const message = "upsert is at least once: a record may come again with the same ce_id and key";
+    warnings.push({ path: [...at, "delivery"], message });
+  }
+  return { findings, warnings };
+}
+
+function missingLogin(sasl: NonNullable<KafkaSection["sasl"]>): string | undefined {
+  const { mechanism, user, password, tokenFile } = sasl;
+  if (mechanism === "OAUTHBEARER") {
+    return tokenFile === undefined ? "OAUTHBEARER needs tokenFile" : undefined;
+  }
+  return user === undefined || password === undefined
+    ? `${mechanism} needs user and password`
+    : undefined;
+}
+
+function hostOf(broker: string): string {
+  return broker.slice(0, broker.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+}
+
+function tlsOf({ tls }: KafkaSection, directory: string): KafkaSecurity["tls"] {
+  if (tls === undefined) return undefined;
+  const { ca, certificate, key, ...rest } = tls;
+  const from = (path: string): string => (isAbsolute(path) ? path : resolve(directory, path));
+  return {
+    ...rest,
+    ...(ca === undefined ? {} : { ca: from(ca) }),
+    ...(certificate === undefined ? {} : { certificate: from(certificate) }),
+    ...(key === undefined ? {} : { key: from(key) }),
+  };
+}
+
+function saslOf({ sasl }: KafkaSection, directory: string): KafkaSecurity["sasl"] {
+  if (sasl === undefined) return undefined;
+  const { mechanism, user, password, tokenFile } = sasl;
+  if (mechanism === "OAUTHBEARER") {
+    assert(tokenFile !== undefined, "a checked login has a token");
+    return { mechanism, tokenFile: resolve(directory, tokenFile) };
+  }
+  assert(user !== undefined && password !== undefined, "a checked login has user and password");
+  return { mechanism, user, password };
+}

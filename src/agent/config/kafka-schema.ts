@@ -1,0 +1,160 @@
+/** The schema of an uplink's `kafka` section; see schema.ts. */
+
+import * as v from "valibot";
+import { limits } from "../../core/limits.ts";
+import type { KafkaSection } from "./kafka-section.ts";
+import { bytesText, durationText } from "./quantity.ts";
+import {
+  anyText,
+  byteSize,
+  choice,
+  duration,
+  flag,
+  integer,
+  list,
+  SECOND_MS,
+  section,
+  type Value,
+} from "./schema-parts.ts";
+
+const topicName = (about: string): Value<string> => {
+  const expected = "a topic name of letters, digits, . _ and - (at most 249)";
+  return v.pipe(v.string(expected), v.regex(/^[A-Za-z0-9._-]{1,249}$/, expected), v.description(about));
+};
+
+const address = (about: string): Value<string> => {
+  const expected = "an address such as broker-1:9092";
+  return v.pipe(
+    v.string(expected),
+    v.regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/, expected),
+    v.description(about),
+  );
+};
+
+const url = (about: string): Value<string> => {
+  const expected = "an address such as https://registry:8081";
+  return v.pipe(v.string(expected), v.regex(/^https?:\/\/[^\s]+$/, expected), v.description(about));
+};
+
+/** -1: as the cluster has it. */
+const count = (about: string, max: number): Value<number> => integer(about, { min: -1, max });
+
+const schemaId = (about: string): Value<number> => integer(about, { min: 1, max: 2_147_483_647 });
+
+const topics = section("Topics, and what to do where they are missing.", {
+  summaries: v.optional(topicName("Topic of summaries."), "weir.summaries"),
+  alerts: v.optional(topicName("Topic of alerts."), "weir.alerts"),
+  cursor: v.optional(topicName("Topic of cursors, compacted."), "weir.cursor"),
+  create: v.optional(flag("Create topics that are missing."), true),
+  partitions: v.optional(
+    count("Partitions of topics created for records; -1 as the cluster has it.", 10_000),
+    -1,
+  ),
+  replication: v.optional(count("Replicas of topics created; -1 as the cluster has it.", 100), -1),
+  cursorPartitions: v.optional(
+    integer("Partitions of the cursor topic if created.", { min: 1, max: 10_000 }),
+    50,
+  ),
+});
+
+const timeouts = section("How long to wait for the cluster.", {
+  connect: v.optional(
+    duration("For connection, TLS and login.", { min: 100, max: 120 * SECOND_MS }),
+    durationText(limits.kafkaConnectMs),
+  ),
+  request: v.optional(
+    duration("For an answer.", { min: 100, max: 300 * SECOND_MS }),
+    durationText(limits.kafkaRequestMs),
+  ),
+  transaction: v.optional(
+    duration("The cluster aborts a transaction that takes longer.", {
+      min: SECOND_MS,
+      max: 900 * SECOND_MS,
+    }),
+    durationText(limits.kafkaTransactionMs),
+  ),
+});
+
+const tls = section("TLS; {} trusts the authorities that come with Node.", {
+  ca: v.exactOptional(anyText("PEM file of the authorities to trust.")),
+  certificate: v.exactOptional(anyText("PEM file of the client's certificate; with key.")),
+  key: v.exactOptional(anyText("PEM file of its private key.")),
+  passphrase: v.exactOptional(anyText("Of the key; better ${file:...} than the word itself.")),
+  serverName: v.exactOptional(anyText("Name in the brokers' certificates, if not their address.")),
+});
+
+const sasl = section("Login.", {
+  mechanism: choice("SASL mechanism.", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]),
+  user: v.exactOptional(anyText("User name.")),
+  password: v.exactOptional(
+    anyText("Password; better ${file:/run/secrets/name} than the word itself."),
+  ),
+  tokenFile: v.exactOptional(anyText("File of the OAUTHBEARER token, read at each login.")),
+});
+
+export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
+  "Kafka: exactly once, in transactions that carry their own cursor.",
+  {
+    brokers: list("Brokers to begin with, tried in order.", address("host:port"), {
+      min: 1,
+      max: limits.kafkaBrokersMax,
+    }),
+    delivery: v.optional(
+      choice("transactional is exactly once; upsert is at least once, for clusters without.", [
+        "transactional",
+        "upsert",
+      ]),
+      "transactional",
+    ),
+    format: v.optional(choice("Format of values.", ["json", "avro-confluent"]), "json"),
+    headers: v.optional(
+      choice("cloudevents describes each record; minimal has ce_id only.", [
+        "cloudevents",
+        "minimal",
+      ]),
+      "cloudevents",
+    ),
+    compression: v.optional(
+      choice("Compression of batches.", ["none", "zstd", "lz4", "snappy", "gzip"]),
+      "zstd",
+    ),
+    topics: v.optional(topics, {}),
+    schemas: v.exactOptional(
+      section("Ids of the Avro schemas, where no registry is asked.", {
+        summary: schemaId("Id of weir.summary."),
+        alert: schemaId("Id of weir.alert."),
+      }),
+    ),
+    registry: v.exactOptional(
+      section("Confluent schema registry: asked once, then remembered.", {
+        url: url("Address of the registry."),
+        user: v.exactOptional(anyText("User name.")),
+        password: v.exactOptional(anyText("Password.")),
+      }),
+    ),
+    linger: v.optional(
+      duration("Summaries wait so long for others to share a transaction; alerts never do.", {
+        min: 0,
+        max: 3_600 * SECOND_MS,
+      }),
+      durationText(limits.kafkaLingerMs),
+    ),
+    batch: v.optional(
+      byteSize("Records of one transaction, before compression.", {
+        min: 1_024,
+        max: limits.kafkaBatchBytesCeiling,
+      }),
+      bytesText(limits.kafkaBatchBytesMax),
+    ),
+    record: v.optional(
+      byteSize("A larger record is left out, counted and named.", {
+        min: 1_024,
+        max: limits.kafkaBatchBytesCeiling,
+      }),
+      bytesText(limits.kafkaRecordBytesMax),
+    ),
+    timeouts: v.optional(timeouts, {}),
+    tls: v.exactOptional(tls),
+    sasl: v.exactOptional(sasl),
+  },
+);

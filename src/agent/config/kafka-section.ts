@@ -1,0 +1,41 @@
+/** The `kafka` section of an uplink as the schema makes it: defaults filled in, ms and bytes. */
+
+export type KafkaSection = {
+  readonly brokers: readonly string[];
+  readonly delivery: "transactional" | "upsert";
+  readonly format: "json" | "avro-confluent";
+  readonly headers: "cloudevents" | "minimal";
+  readonly compression: "none" | "zstd" | "lz4" | "snappy" | "gzip";
+  readonly topics: {
+    readonly summaries: string;
+    readonly alerts: string;
+    readonly cursor: string;
+    readonly create: boolean;
+    readonly partitions: number;
+    readonly replication: number;
+    readonly cursorPartitions: number;
+  };
+  readonly schemas?: { readonly summary: number; readonly alert: number };
+  readonly registry?: { readonly url: string; readonly user?: string; readonly password?: string };
+  readonly linger: number;
+  readonly batch: number;
+  readonly record: number;
+  readonly timeouts: {
+    readonly connect: number;
+    readonly request: number;
+    readonly transaction: number;
+  };
+  readonly tls?: {
+    readonly ca?: string;
+    readonly certificate?: string;
+    readonly key?: string;
+    readonly passphrase?: string;
+    readonly serverName?: string;
+  };
+  readonly sasl?: {
+    readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER";
+    readonly user?: string;
+    readonly password?: string;
+    readonly tokenFile?: string;
+  };
+};

@@ -1,0 +1,29 @@
+/**
+ * The door to Kafka: sessions with a cluster, credentials on disk, the schema registry. The client
+ * and its 47 MB are loaded when the first session begins.
+ */
+
+import type { Cluster } from "../../sync/kafka/cluster.ts";
+import type { ClusterOptions } from "../../sync/kafka/cluster-options.ts";
+import type { Clock } from "../../core/doors.ts";
+import { type Credentials, type KafkaSecurity, openCredentials } from "./kafka-credentials.ts";
+import { registerSchema, type SchemaToRegister } from "./schema-registry.ts";
+
+export interface KafkaDoor {
+  /** Rejects as `Cluster` does. */
+  connect(options: ClusterOptions): Promise<Cluster>;
+  credentials(security: KafkaSecurity): Credentials;
+  /** Resolves to the schema's id. */
+  registerSchema(schema: SchemaToRegister): Promise<number>;
+}
+
+export function systemKafka(clock: Clock): KafkaDoor {
+  return {
+    connect: async (options) => {
+      const { connectCluster } = await import("../../sync/kafka/client.ts");
+      return await connectCluster(options);
+    },
+    credentials: (security) => openCredentials(security, clock),
+    registerSchema,
+  };
+}
