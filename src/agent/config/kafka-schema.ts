@@ -32,7 +32,7 @@ const address = (about: string): Value<string> => {
 };
 
 const url = (about: string): Value<string> => {
-  const expected = "an address such as https://registry:8081";
+  const expected = "an address such as https://schemas.example:8081";
   return v.pipe(v.string(expected), v.regex(/^https?:\/\/[^\s]+$/, expected), v.description(about));
 };
 

@@ -5,7 +5,16 @@
  */
 
 import type { Lane } from "../../store/outbox.ts";
-import { decodeJson, encodeJson, listOf, objectOf, textOf, wholeOf } from "../../store/stored-json.ts";
+import {
+  damaged,
+  decodeJson,
+  encodeJson,
+  itemsOf,
+  listOf,
+  objectOf,
+  textOf,
+  wholeOf,
+} from "../../store/stored-json.ts";
 import type { Incident, Incidents } from "../uplink.ts";
 import { type Boot, bootOf, type Mark, markOf } from "./cursor.ts";
 
@@ -27,6 +36,11 @@ export type LaneState = {
   readonly mark: Mark;
   /** Number in the outbox lane of the first record that is not decided. */
   readonly number: number;
+  /**
+   * Our mark as the cluster had it when it was last asked: behind `mark` where the cluster lost
+   * something, undefined where it has none. What it says is reported once, not at every connection.
+   */
+  readonly there: Mark | undefined;
   readonly boots: readonly Boot[];
   /** Other outboxes under this name, the newest first. */
   readonly before: readonly Mark[];
@@ -38,11 +52,12 @@ export type LaneState = {
 };
 
 export function encodeLaneState(state: LaneState): Uint8Array {
-  const { mark, boots, before, intent, incidents, ...rest } = state;
+  const { mark, there, boots, before, intent, incidents, ...rest } = state;
   return encodeJson({
     v: 1,
     ...rest,
     mark: marked(mark),
+    ...(there === undefined ? {} : { there: marked(there) }),
     boots: boots.map(({ id, seq }) => [id, seq]),
     before: before.map(marked),
     ...(intent === undefined ? {} : { intent: [intent.number, ...marked(intent.mark)] }),
@@ -54,16 +69,18 @@ export function encodeLaneState(state: LaneState): Uint8Array {
 /** Faults: STORE_FAILED. */
 export function decodeLaneState(bytes: Uint8Array, place: string): LaneState {
   const stored = decodeJson(bytes, place);
-  const { intent, place: at, last } = stored.fields;
+  if (wholeOf(stored, "v") !== 1) throw damaged(place, "it is of a later version");
+  const { there, intent, place: at, last } = stored.fields;
   return {
     agent: textOf(stored, "agent"),
     cluster: textOf(stored, "cluster"),
     mark: markOf(stored.fields["mark"], place),
     number: wholeOf(stored, "number"),
+    there: there === undefined ? undefined : markOf(there, place),
     boots: listOf(stored, "boots").map((item) => bootOf(item, place)),
     before: listOf(stored, "before").map((item) => markOf(item, place)),
     forkedFrom: textOf(stored, "forkedFrom"),
-    intent: intent === undefined ? undefined : intentOf(listOf(stored, "intent"), place),
+    intent: intent === undefined ? undefined : intentOf(itemsOf(intent, place), place),
     place: at === undefined ? undefined : placeOf(at, place),
     incidents: {
       count: wholeOf(stored, "incidents"),

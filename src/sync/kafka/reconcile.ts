@@ -4,15 +4,20 @@
  * of this name is decided and the cursor will not change behind our back.
  *
  *   found there                            here                              goes on as
- *   no cursor                              nothing sent yet                  begun
- *   ours, at our mark                                                        resumed; an intent was aborted
  *   ours, at the end of our intent                                           committed
+ *   ours, at our mark                                                        resumed; an intent was aborted
+ *   none of ours, or ours behind           the same when last asked          resumed: it is known already
  *   ours, further                          the same records, by digest       caught-up: acknowledgements were lost
  *   ours, further, or another digest       other records                     forked: a new outbox
  *   ours, behind our mark                                                    cluster-behind
- *   no cursor, or ours is not in it        records were sent                 cursor-lost, or cluster-replaced
- *   another outbox's, not known here       any                               taken-over, with one of the above
+ *   no cursor, or ours is not in it        there was one                     cursor-lost
+ *   the same in another cluster            records were sent                 cluster-replaced
+ *   no cursor, or ours is not in it        nothing sent yet                  begun
+ *   another outbox's, not known here       any                               an incident, and one of the above
  *   another process' that came after us    this process had the lane         halts
+ *
+ * Where no cursor of ours was ever seen, a transaction that was under way was aborted: it would have
+ * written one.
  *
  * Whoever started last has the name: it takes over, and the other halts when it is fenced. A halted
  * lane asks the cluster nothing more, so two agents with one name do not fence each other for ever.
@@ -62,27 +67,27 @@ export function reconcile(here: Here, cursor: Cursor | undefined): Reconciled {
   if (state === undefined || state.agent !== agent) return begin(here, cursor);
   const isNews = cursor !== undefined && isUnknown(cursor, state);
   if (here.isHeld && isNews) return { kind: "halt", why: identityInUse(agent, cursor) };
-  const before = marksBefore(cursor, state);
   const own = ownMark(cursor, state.mark.outbox);
-  const isSent = state.mark.seq > 0 || state.intent !== undefined;
-  const known: LaneState = { ...state, cluster, before };
+  const known = { ...asOf(cluster, state), before: marksBefore(cursor, state), there: own };
   const isOurs = cursor !== undefined && cursor.mark.outbox === state.mark.outbox;
   const base = isNews && !isOurs ? withIncident(known, takenOver(known, cursor)) : known;
-  if (own !== undefined) return compare(here, base, own);
-  if (cursor !== undefined && !isNews) return go("resumed", settled(base));
-  if (!isSent) return go("begun", base);
-  return withoutCursor(here, base, state);
+  if (own === undefined) return withoutCursor(here, base, state);
+  if (state.intent === undefined || !isSame(own, state.intent.mark)) {
+    const wasThere = state.there !== undefined && isSame(own, state.there);
+    if (wasThere || isSame(own, state.mark)) return go("resumed", settled(base));
+  }
+  return compare(here, base, own);
 }
 
 /**
  * The same without cursors (`upsert` delivery): nothing can be compared, and what was under way is
- * sent again with the same numbers.
+ * sent again with the same numbers. `there` stays as it is, for the day cursors are written again.
  */
 export function resumeUpsert(here: Here): Reconciled {
   const { state, agent, cluster } = here;
   if (state === undefined || state.agent !== agent) return begin(here, undefined);
-  if (state.cluster !== cluster) return withoutCursor(here, { ...state, cluster }, state);
-  return go("resumed", settled(state));
+  if (state.cluster === cluster) return go("resumed", settled(state));
+  return withoutCursor(here, { ...asOf(cluster, state), there: undefined }, state);
 }
 
 /** A lane that was never used, or only under another name. */
@@ -93,6 +98,7 @@ function begin(here: Here, cursor: Cursor | undefined): Reconciled {
     cluster,
     mark: { outbox: freshOutbox, seq: 0, digest: emptyDigest },
     number: Math.max(start, old?.number ?? 0),
+    there: undefined,
     boots: [],
     before: marksBefore(cursor, undefined),
     forkedFrom: "",
@@ -112,10 +118,9 @@ function begin(here: Here, cursor: Cursor | undefined): Reconciled {
   );
 }
 
-/** The cursor knows our outbox. */
+/** The cursor knows our outbox, and says something new about it. */
 function compare(here: Here, state: LaneState, own: Mark): Reconciled {
   const { mark, intent } = state;
-  if (isSame(own, mark)) return go("resumed", settled(state));
   if (intent !== undefined && isSame(own, intent.mark)) {
     return go("committed", settled({ ...state, mark: intent.mark, number: intent.number }));
   }
@@ -131,8 +136,9 @@ function fork(here: Here, state: LaneState, own: Mark): Reconciled {
   const forked: LaneState = {
     ...state,
     mark: { outbox: here.freshOutbox, seq: 0, digest: emptyDigest },
+    there: undefined,
     boots: [],
-    before: [own, ...state.before.filter(({ outbox }) => outbox !== own.outbox)].slice(0, marksMax),
+    before: [own, ...state.before].slice(0, marksMax),
     forkedFrom: `${own.outbox}:${state.mark.seq}`,
     intent: undefined,
   };
@@ -146,14 +152,16 @@ function fork(here: Here, state: LaneState, own: Mark): Reconciled {
   );
 }
 
-/** Records were sent, and no cursor tells of them. */
+/** No cursor tells of our records. */
 function withoutCursor(here: Here, base: LaneState, stored: LaneState): Reconciled {
-  const { number, intent } = stored;
+  const { mark, number, there, intent } = stored;
   const next = intent?.number ?? number;
   if (stored.cluster !== here.cluster) {
+    if (mark.seq === 0 && intent === undefined) return go("begun", base);
     const what = `the cluster is another one (${here.cluster}, it was ${stored.cluster}): what was sent before record ${number} is in the old one only`;
     return go("cluster-replaced", withIncident(settled(base), { first: number, next, what }));
   }
+  if (there === undefined) return go(mark.seq === 0 ? "begun" : "resumed", settled(base));
   const doubt =
     intent === undefined
       ? "nothing was under way, so nothing is lost or repeated"
@@ -166,6 +174,8 @@ function withoutCursor(here: Here, base: LaneState, stored: LaneState): Reconcil
 
 /** The newest process in the cursor is none of ours, and it was not there when we last looked. */
 function isUnknown({ boots, mark }: Cursor, state: LaneState): boolean {
+  // Nobody writes our outbox from behind our mark: the cluster lost something.
+  if (mark.outbox === state.mark.outbox && mark.seq < state.mark.seq) return false;
   const newest = boots.at(-1)?.id;
   const isOurs = state.boots.some(({ id }) => id === newest);
   return !isOurs && !isSame(mark, state.mark) && !state.before.some((known) => isSame(known, mark));
@@ -184,6 +194,11 @@ function marksBefore(cursor: Cursor | undefined, state: LaneState | undefined): 
 
 function isSame(a: Mark, b: Mark): boolean {
   return a.outbox === b.outbox && a.seq === b.seq && a.digest === b.digest;
+}
+
+/** As it is in this cluster: places of another mean nothing in it. */
+function asOf(cluster: string, state: LaneState): LaneState {
+  return { ...state, cluster, place: state.cluster === cluster ? state.place : undefined };
 }
 
 /** Nothing is under way. */

@@ -1,13 +1,18 @@
 /**
  * One transaction before it is sent: as many of the records given as fit, as messages by partition,
  * and the lane's state with the intent to send them. Pure.
+ *
+ * A record that cannot be sent is left out, with an incident: one must not hold up all that follow.
+ * That is decided with the intent, whatever becomes of that, so it is reported once; and the records
+ * of an intent are consecutive, because only those in front of the first message are left out.
  */
 
+import { Fault } from "../../core/faults.ts";
 import type { Lane } from "../../store/outbox.ts";
 import type { Delivery } from "../uplink.ts";
 import { digestAfter, withBoot } from "./cursor.ts";
 import { type Intent, type LaneState, withIncident } from "./lane-state.ts";
-import type { Message, MessageEncoder } from "./message.ts";
+import type { Message, MessageEncoder, OutboxPlace } from "./message.ts";
 import { partitionOf } from "./murmur2.ts";
 import { recordBytesMax } from "./record-batch.ts";
 
@@ -16,6 +21,8 @@ export type Transaction = {
   readonly messages: ReadonlyMap<number, readonly Message[]>;
   /** Records in `messages`. */
   readonly count: number;
+  /** Of `messages`, before compression. */
+  readonly bytes: number;
   /** With the intent; to be stored before anything is sent. */
   readonly state: LaneState & { readonly intent: Intent };
 };
@@ -33,41 +40,73 @@ export type TransactionOptions = {
   readonly bytesMax: number;
   /** A larger message is left out. */
   readonly messageBytesMax: number;
+  /** Number of a record that the topic refused as too large when it was sent alone. */
+  readonly refused: number | undefined;
 };
 
 export function createTransaction(
   { first, records }: Delivery,
   options: TransactionOptions,
 ): Transaction {
-  const { lane, encode, partitions, bytesMax, messageBytesMax } = options;
+  const { lane, partitions, bytesMax } = options;
   const messages = new Map<number, Message[]>();
   let state = skipped(options.state, lane, first);
   let { seq, digest } = state.mark;
-  let number = first;
   let bytes = 0;
   let count = 0;
   for (const record of records) {
     const place = { outbox: state.mark.outbox, lane, seq, forkedFrom: state.forkedFrom || undefined };
-    const message = encode(record, place);
-    const size = recordBytesMax(message);
-    if (size > messageBytesMax) {
-      state = tooLarge(state, { lane, number, message, size, messageBytesMax });
-    } else {
-      if (count > 0 && bytes + size > bytesMax) break;
-      const partition = partitionOf(message.partitionKey, partitions);
-      const there = messages.get(partition);
-      if (there === undefined) messages.set(partition, [message]);
-      else there.push(message);
-      digest = digestAfter(digest, message.value);
-      bytes += size;
-      count += 1;
-      seq += 1;
+    const found = messageOf(record, { place, number: state.number + count, options });
+    if (found.kind === "unfit") {
+      if (count > 0) break;
+      state = leftOut(state, lane, found.why);
+      continue;
     }
-    number += 1;
+    const { message, size } = found;
+    if (count > 0 && bytes + size > bytesMax) break;
+    const partition = partitionOf(message.partitionKey, partitions);
+    const there = messages.get(partition);
+    if (there === undefined) messages.set(partition, [message]);
+    else there.push(message);
+    digest = digestAfter(digest, message.value);
+    bytes += size;
+    count += 1;
+    seq += 1;
   }
   const boots = withBoot(state.boots, { id: options.boot, seq: state.mark.seq });
-  const intent = { number, mark: { outbox: state.mark.outbox, seq, digest } };
-  return { messages, count, state: { ...state, boots, intent } };
+  const intent = { number: state.number + count, mark: { outbox: state.mark.outbox, seq, digest } };
+  return { messages, count, bytes, state: { ...state, boots, intent } };
+}
+
+type Found =
+  | { readonly kind: "message"; readonly message: Message; readonly size: number }
+  /** It cannot be sent; `why` ends a sentence. */
+  | { readonly kind: "unfit"; readonly why: string };
+
+function messageOf(
+  record: Uint8Array,
+  at: {
+    readonly place: OutboxPlace;
+    readonly number: number;
+    readonly options: Pick<TransactionOptions, "encode" | "messageBytesMax" | "refused">;
+  },
+): Found {
+  const { encode, messageBytesMax, refused } = at.options;
+  let message: Message;
+  try {
+    message = encode(record, at.place);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { kind: "unfit", why: `cannot be sent: ${error.message}` };
+  }
+  const size = recordBytesMax(message);
+  if (size <= messageBytesMax && at.number !== refused) return { kind: "message", message, size };
+  const key = new TextDecoder().decode(message.key.subarray(0, 200));
+  const reason =
+    size > messageBytesMax
+      ? `more than the ${messageBytesMax} that may be sent`
+      : "more than the topic takes";
+  return { kind: "unfit", why: `(${key}) has ${size} bytes, ${reason}: it was left out` };
 }
 
 /** The outbox no longer has what lies before `first`, or cannot read it. */
@@ -78,20 +117,10 @@ function skipped(state: LaneState, lane: Lane, first: number): LaneState {
   return { ...withIncident(state, { first: number, next: first, what }), number: first };
 }
 
-function tooLarge(
-  state: LaneState,
-  of: {
-    readonly lane: Lane;
-    readonly number: number;
-    readonly message: Message;
-    readonly size: number;
-    readonly messageBytesMax: number;
-  },
-): LaneState {
-  const key = new TextDecoder().decode(of.message.key.subarray(0, 200));
-  return withIncident(state, {
-    first: of.number,
-    next: of.number + 1,
-    what: `${of.lane} ${of.number} (${key}) has ${of.size} bytes, more than the ${of.messageBytesMax} that may be sent: it was left out`,
-  });
+/** Without the record that would be next. */
+function leftOut(state: LaneState, lane: Lane, why: string): LaneState {
+  const { number } = state;
+  const what = `${lane} ${number} ${why}`;
+  const next = number + 1;
+  return { ...withIncident(state, { first: number, next, what }), number: next };
 }

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { explain } from "./explain.ts";
+import { kafkaUplinkDefaults } from "./kafka-config.ts";
+import { parseConfig, type ParsedConfig } from "./parse.ts";
+
+function parse(uplink: string, agent = "gw1"): Promise<ParsedConfig> {
+  const text = `version: 1
+agent: ${agent}
+sources: [{ name: plant, topics: ["plant/{device}/state"] }]
+pipelines: [{ name: all, key: [device], window: { tumbling: 10s } }]
+uplinks:
+${uplink}
+`;
+  return parseConfig(text, {
+    file: "/etc/weir/weir.yaml",
+    cwd: "/",
+    env: { SECRET: "hush" },
+    readFile: () => assert.fail("no file is read"),
+  });
+}
+
+async function faultsOf(uplink: string, agent?: string): Promise<readonly string[]> {
+  const parsed = await parse(uplink, agent);
+  assert.ok(parsed.kind === "faults", "the configuration has faults");
+  return parsed.faults.map(({ text }) => text.replace("/etc/weir/weir.yaml:", ""));
+}
+
+async function configOf(uplink: string) {
+  const parsed = await parse(uplink);
+  assert.ok(parsed.kind === "config", JSON.stringify(parsed));
+  return parsed.config;
+}
+
+test("brokers are all that an uplink to Kafka needs", async () => {
+  const { uplinks } = await configOf("  - kafka: { brokers: ['localhost:9092'] }");
+  assert.deepEqual(uplinks, [{ ...kafkaUplinkDefaults, brokers: ["localhost:9092"] }]);
+});
+
+test("everything else is taken as it is set, paths relative to the file", async () => {
+  const config = await configOf(`  - kafka:
+      brokers: ["k1.example:9093", "[::1]:9093"]
+      delivery: upsert
+      format: avro-confluent
+      headers: minimal
+      compression: lz4
+      topics: { summaries: s, alerts: a, cursor: c, create: false, partitions: 6, replication: 3 }
+      schemas: { summary: 17, alert: 18 }
+      linger: 5s
+      batch: 100KiB
+      record: 1MiB
+      timeouts: { connect: 3s, request: 4s, transaction: 5s }
+      tls: { ca: ca.pem, certificate: /pki/own.pem, key: own.key, serverName: kafka }
+      sasl: { mechanism: SCRAM-SHA-512, user: gw1, password: "\${SECRET}" }`);
+  const { uplinks } = config;
+  assert.deepEqual(uplinks[0], {
+    kind: "kafka",
+    brokers: ["k1.example:9093", "[::1]:9093"],
+    delivery: "upsert",
+    format: "avro-confluent",
+    headers: "minimal",
+    compression: "lz4",
+    topics: {
+      summaries: "s",
+      alerts: "a",
+      cursor: "c",
+      create: false,
+      partitions: 6,
+      replication: 3,
+      cursorPartitions: 50,
+    },
+    schemas: { summary: 17, alert: 18 },
+    registry: undefined,
+    lingerMs: 5_000,
+    batchBytesMax: 102_400,
+    recordBytesMax: 102_400,
+    connectMs: 3_000,
+    requestMs: 4_000,
+    transactionMs: 5_000,
+    security: {
+      tls: {
+        ca: "/etc/weir/ca.pem",
+        certificate: "/pki/own.pem",
+        key: "/etc/weir/own.key",
+        serverName: "kafka",
+      },
+      sasl: { mechanism: "SCRAM-SHA-512", user: "gw1", password: "hush" },
+    },
+  });
+  const explained = explain(config);
+  assert.match(explained, /Kafka at k1\.example:9093, \[::1\]:9093, at least once, by key: s and a/);
+  assert.doesNotMatch(explained, /hush/);
+});
+
+test("what contradicts itself is refused where it stands", async () => {
+  const kafka = (rest: string): string => `  - kafka: { brokers: ["localhost:9092"], ${rest} }`;
+  const cases: readonly (readonly [string, RegExp])[] = [
+    [kafka("format: avro-confluent"), /kafka\.format: Avro needs the ids of its schemas/],
+    [kafka("schemas: { summary: 1, alert: 2 }"), /kafka\.schemas: JSON has no schema/],
+    [kafka("tls: { certificate: a.pem }"), /kafka\.tls: a client certificate needs .* both/],
+    [kafka("sasl: { mechanism: PLAIN, user: a }"), /kafka\.sasl: PLAIN needs user and password/],
+    [kafka("sasl: { mechanism: OAUTHBEARER }"), /kafka\.sasl: OAUTHBEARER needs tokenFile/],
+    [kafka("topics: { summaries: x, alerts: x }"), /kafka\.topics: each of the three needs its own/],
+    [kafka("timeouts: { request: 60s }"), /timeouts\.request: a request must be given up before/],
+    ["  - kafka: { brokers: ['localhost'] }", /brokers\[0\]: expected an address such as/],
+    ["  - kafka: { brokers: [] }", /brokers: expected a list of 1 to 32/],
+    ["  - {}", /uplinks\[0\]: each uplink is one of file and kafka/],
+    [`${kafka("")}\n${kafka("")}`, /uplinks\[1\]: uplinks\[0\] is kafka already/],
+  ];
+  for (const [text, expected] of cases) {
+    const faults = await faultsOf(text);
+    assert.equal(faults.length, 1, `${text}: ${faults.join("\n")}`);
+    assert.match(faults[0]!, expected);
+  }
+});
+
+test("an agent that sends to Kafka has a name of its own", async () => {
+  const faults = await faultsOf("  - kafka: { brokers: ['localhost:9092'] }", "weir");
+  assert.match(faults.join("\n"), /agent: an agent that sends to Kafka needs a name of its own/);
+});
+
+test("files and Kafka go together; one folder twice does not", async () => {
+  const both = "  - kafka: { brokers: ['localhost:9092'] }\n  - file: { directory: out }";
+  assert.equal((await configOf(both)).uplinks.length, 2);
+  const twice = "  - file: { directory: out }\n  - file: { directory: out }";
+  assert.match((await faultsOf(twice)).join("\n"), /uplinks\[0\] writes to this directory already/);
+});
