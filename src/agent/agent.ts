@@ -233,6 +233,9 @@ export class Agent implements AgentView {
     const uplinks = drain.status;
     const reasons = [
       ...(loopCounters.trouble === undefined ? [] : [loopCounters.trouble.message]),
+      ...uplinks.flatMap(({ name, state, trouble }) =>
+        state === "halted" ? [`uplink ${name} is halted: ${trouble ?? ""}`] : [],
+      ),
       ...(outboxFull ? ["the outbox is full: readings wait until an uplink takes records"] : []),
     ];
     const now = doors.clock.now();

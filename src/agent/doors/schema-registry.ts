@@ -91,7 +91,9 @@ async function post(asked: SchemaToRegister, place: Place): Promise<Answer> {
     place.url.protocol === "https:" ? "node:https" : "node:http",
   );
   const options = { ...requestOptions(asked, body.length), signal };
-  const sent = request(place.url, options, (response) => readAnswer(response).then(resolve, fail));
+  const sent = request(place.url, options, (response) => {
+    void readAnswer(response).then(resolve, fail);
+  });
   sent.on("error", fail);
   sent.end(body);
   try {
