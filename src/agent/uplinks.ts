@@ -13,6 +13,8 @@ import type { AvroEncoder } from "../sync/kafka/avro.ts";
 import { openKafkaUplink } from "../sync/kafka/kafka-uplink.ts";
 import type { Uplink } from "../sync/uplink.ts";
 import type { Config, FileUplinkConfig } from "./config/config.ts";
+import type { Credentials } from "./doors/kafka-credentials.ts";
+import { valueSubject } from "./doors/schema-registry.ts";
 import type { KafkaUplinkConfig } from "./config/kafka-config.ts";
 import { version } from "./version.ts";
 
@@ -55,7 +57,13 @@ const kafkaName = "kafka";
 function kafkaUplink(uplink: KafkaUplinkConfig, { config, doors, store }: Parts): Uplink {
   const { clock, random, kafka } = doors;
   assert(kafka !== undefined, "an agent with Kafka has a door to it");
-  const credentials = kafka.credentials(uplink.security);
+  const credentialsOf = new Map<string, Credentials>();
+  // Each lane logs in by itself, and so notices by itself that a certificate was replaced.
+  const credentials = (clientId: string): Credentials => {
+    const known = credentialsOf.get(clientId) ?? kafka.credentials(uplink.security);
+    credentialsOf.set(clientId, known);
+    return known;
+  };
   const { brokers, connectMs, requestMs, topics } = uplink;
   const { delivery, headers, compression, lingerMs } = uplink;
   const { batchBytesMax, recordBytesMax, transactionMs } = uplink;
@@ -81,10 +89,10 @@ function kafkaUplink(uplink: KafkaUplinkConfig, { config, doors, store }: Parts)
         clientId,
         requestTimeoutMs: requestMs,
         connectTimeoutMs: connectMs,
-        ...(await credentials.read()),
+        ...(await credentials(clientId).read()),
       }),
     avro: uplink.format === "json" ? undefined : () => avroOf(uplink, { doors, store }),
-    isOutdated: () => credentials.isOutdated(),
+    isOutdated: (clientId) => credentials(clientId).isOutdated(),
     get: (key) => store.get(key),
     read: (lane, options) => store.read(lane, options),
   });
@@ -110,13 +118,13 @@ async function avroOf(
 /** The id is remembered with the registry and the schema it is for: a gateway without a link has it. */
 async function registered(
   kind: SchemaKind,
-  { registry, topics, requestMs }: KafkaUplinkConfig,
+  { registry, topics, requestMs, security }: KafkaUplinkConfig,
   { doors, store }: Pick<Parts, "doors" | "store">,
 ): Promise<number> {
   assert(registry !== undefined && doors.kafka !== undefined, "a registry is configured");
   const { alertSchema, summarySchema } = await import("../sync/kafka/avro.ts");
   const schema = JSON.stringify(kind === "summary" ? summarySchema : alertSchema);
-  const subject = `${kind === "summary" ? topics.summaries : topics.alerts}-value`;
+  const subject = valueSubject(kind === "summary" ? topics.summaries : topics.alerts);
   const about = `${registry.url} ${subject} ${checksumOf(new TextEncoder().encode(schema))}`;
   const key = uplinkKey(kafkaName, `schema-${kind}`);
   const stored = store.get(key);
@@ -125,7 +133,14 @@ async function registered(
     if (textOf(known, "about") === about) return wholeOf(known, "id");
   }
   const timeoutMs = Math.min(requestMs, limits.kafkaRequestMs);
-  const id = await doors.kafka.registerSchema({ ...registry, subject, schema, timeoutMs });
+  const { tls } = await doors.kafka.credentials(security).read();
+  const id = await doors.kafka.registerSchema({
+    ...registry,
+    subject,
+    schema,
+    timeoutMs,
+    ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
+  });
   await store.advance([{ key, value: encodeJson({ about, id }) }]);
   return id;
 }

@@ -40,7 +40,8 @@ export type KafkaUplinkOptions = {
   readonly connect: (clientId: string) => Promise<Cluster>;
   /** What makes Avro of records, where that is the format; asked until it succeeds. */
   readonly avro: (() => Promise<AvroEncoder>) | undefined;
-  readonly isOutdated: (() => Promise<boolean>) | undefined;
+  /** Whether what the client's last session logged in with was replaced. */
+  readonly isOutdated: ((clientId: string) => Promise<boolean>) | undefined;
   /** Reads from the state store. */
   readonly get: (key: string) => Uint8Array | undefined;
   readonly read: (
@@ -51,16 +52,17 @@ export type KafkaUplinkOptions = {
 
 /** The uplink; it touches nothing before its lanes are opened. */
 export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
-  const { name, lanes, random, connect, lingerMs, ...rest } = options;
+  const { name, agent, lanes, random, connect, isOutdated, lingerMs, ...rest } = options;
   const randomHex = (bytes: number): string => hexOf(random, bytes);
   const boot = randomHex(8);
   const encoding = encodingOf(options);
   return {
     name,
-    lanes: byLane(
-      (lane) =>
-        new KafkaLane({
+    lanes: byLane((lane) => {
+      const clientId = `weir-${agent}-${lane}`;
+      return new KafkaLane({
           ...rest,
+          agent,
           lane,
           uplink: name,
           topic: lanes[lane],
@@ -68,9 +70,10 @@ export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
           boot,
           randomHex,
           encoding,
-          connect: () => connect(`weir-${options.agent}-${lane}`),
-        }),
-    ),
+          connect: () => connect(clientId),
+          isOutdated: isOutdated && (() => isOutdated(clientId)),
+        });
+    }),
   };
 }
 
