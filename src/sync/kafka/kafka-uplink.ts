@@ -77,17 +77,26 @@ export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
   };
 }
 
-/** Made once, when it first succeeds. */
-function encodingOf({ agent, headers, compression, avro }: KafkaUplinkOptions) {
-  let made: Encoding | undefined;
-  return async (): Promise<Encoding> => {
-    if (made !== undefined) return made;
-    const format = avro === undefined ? "json" : await avro();
-    made = {
-      encode: createMessageEncoder({ agent, headers, format }),
-      compression: await compressionOf(compression),
-    };
-    return made;
+/** Made once for both lanes; after a failure it is tried again. */
+function encodingOf(options: KafkaUplinkOptions): () => Promise<Encoding> {
+  let made: Promise<Encoding> | undefined;
+  return async () => {
+    made ??= makeEncoding(options);
+    try {
+      return await made;
+    } catch (error) {
+      made = undefined;
+      throw error;
+    }
+  };
+}
+
+async function makeEncoding(options: KafkaUplinkOptions): Promise<Encoding> {
+  const { agent, headers, compression, avro } = options;
+  const format = avro === undefined ? "json" : await avro();
+  return {
+    encode: createMessageEncoder({ agent, headers, format }),
+    compression: await compressionOf(compression),
   };
 }
 

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { ClusterModel } from "../../test/support/cluster-model.ts";
+import { seededRandom } from "../../test/support/seeded-random.ts";
+import { ManualClock } from "../../test/support/simulated-net.ts";
+import type { Disk, Net } from "../core/doors.ts";
+import { millis, position } from "../core/units.ts";
+import { KvMemory } from "../store/kv-memory.ts";
+import { OutboxWriter } from "../store/outbox.ts";
+import { encodeAlert } from "../store/record-codec.ts";
+import { openStateStore } from "../store/state-store.ts";
+import { openDrain } from "../sync/drain.ts";
+import { configOf } from "./config/config.ts";
+import { type KafkaUplinkConfig, kafkaUplinkDefaults } from "./config/kafka-config.ts";
+import type { KafkaDoor } from "./doors/kafka.ts";
+import type { SchemaToRegister } from "./doors/schema-registry.ts";
+import { openUplinks } from "./uplinks.ts";
+
+/** A door to a model of a cluster and to a registry that gives 41, 42, ... */
+class ModelDoor implements KafkaDoor {
+  readonly asked: SchemaToRegister[] = [];
+  readonly clients: string[] = [];
+  readonly #model: ClusterModel;
+
+  constructor(model: ClusterModel) {
+    this.#model = model;
+  }
+
+  connect: KafkaDoor["connect"] = ({ clientId }) => {
+    this.clients.push(clientId);
+    return Promise.resolve(this.#model.connect());
+  };
+
+  credentials: KafkaDoor["credentials"] = () => ({
+    read: () => Promise.resolve({}),
+    isOutdated: () => Promise.resolve(false),
+  });
+
+  registerSchema: KafkaDoor["registerSchema"] = (schema) => {
+    this.asked.push(schema);
+    return Promise.resolve(40 + this.asked.length);
+  };
+}
+
+const unused = new Proxy({}, { get: () => assert.fail("it is not touched") });
+
+/** Sends one alert through an agent's uplinks. */
+async function sendAlert(kv: KvMemory, kafka: KafkaDoor, uplink: Partial<KafkaUplinkConfig>) {
+  const clock = new ManualClock();
+  const random = seededRandom(1);
+  const { store } = await openStateStore(kv);
+  const config = configOf({
+    agent: "gw1",
+    dataDirectory: "/data",
+    sources: [],
+    uplinks: [{ ...kafkaUplinkDefaults, brokers: ["k:9092"], ...uplink }],
+  });
+  const doors = { clock, random, kv, kafka, disk: unused as Disk, net: unused as Net };
+  const drain = openDrain({ store, clock, random, uplinks: openUplinks({ config, doors, store }) });
+  const outbox = new OutboxWriter();
+  outbox.add("alerts", encodeAlert("gw1", alert));
+  const nothing = { ledger: new Uint8Array(), definitions: [], deadLetters: [] };
+  await store.commit({ through: position(1), outbox, ...nothing });
+  drain.wake();
+  await whileTimePasses(clock, drain.idle());
+  assert.equal(drain.status[0]?.trouble, undefined);
+  await drain.close();
+}
+
+/** `work`, with a clock that goes on whenever nothing else does. */
+async function whileTimePasses(clock: ManualClock, work: Promise<void>): Promise<void> {
+  let over = false;
+  const done = work.finally(() => {
+    over = true;
+  });
+  while (!over) {
+    clock.advance(10);
+    await nextTurn();
+  }
+  await done;
+}
+
+const alert = {
+  kind: "alert",
+  pipeline: "outliers",
+  key: [["device", "p1"]],
+  time: millis(1_764_000_000_000),
+  reason: "ewma_high",
+  value: 7,
+  score: 9,
+  expected: 1,
+  limit: 2,
+} as const;
+
+test("the registry is asked once for each schema; what it said is remembered", async () => {
+  const model = new ClusterModel({ clock: () => 1_764_000_000_000 });
+  const kv = new KvMemory();
+  const registry = { url: "https://schemas.example", user: "gw", password: "hush" };
+  const uplink = { format: "avro-confluent", registry } as const;
+  const first = new ModelDoor(model);
+  await sendAlert(kv, first, uplink);
+  assert.deepEqual(
+    first.asked.map(({ subject, user, password }) => ({ subject, user, password })),
+    [
+      { subject: "weir.summaries-value", user: "gw", password: "hush" },
+      { subject: "weir.alerts-value", user: "gw", password: "hush" },
+    ],
+  );
+  const again = new ModelDoor(model);
+  await sendAlert(kv, again, uplink);
+  assert.deepEqual(again.asked, []);
+  const elsewhere = new ModelDoor(model);
+  await sendAlert(kv, elsewhere, { ...uplink, registry: { url: "https://other.example" } });
+  assert.equal(elsewhere.asked.length, 2, "another registry has other ids");
+
+  const values = model.readAll("weir.alerts").map(({ valueBytes }) => valueBytes?.subarray(0, 5));
+  const framed = (id: number): Uint8Array => Uint8Array.of(0, 0, 0, 0, id);
+  assert.deepEqual(values, [framed(42), framed(42), framed(42)]);
+});
+
+test("each lane connects under its own name", async () => {
+  const door = new ModelDoor(new ClusterModel({ clock: () => 1_764_000_000_000 }));
+  await sendAlert(new KvMemory(), door, {});
+  assert.deepEqual(door.clients.sort(), ["weir-gw1-alerts", "weir-gw1-summaries"]);
+});
