@@ -31,6 +31,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: textOf(figures) };
     },
   },
+  uplink: {
+    question: "How fast does a full outbox drain into Kafka, and how late is an alert there?",
+    run: async (tiny) => {
+      const { defaults, runUplink, tinyOptions } = await import("./uplink.ts");
+      const figures = await runUplink(tiny ? tinyOptions : defaults);
+      return { figures, text: JSON.stringify(figures, undefined, 2) };
+    },
+  },
 };
 
 const EXIT_USAGE = 2;

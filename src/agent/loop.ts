@@ -72,6 +72,8 @@ export class Loop {
   /** Since when, by the monotonic clock, there is something to commit, and an alert among it. */
   #pendingSince: number | undefined;
   #urgentSince: number | undefined;
+  /** When the last commit began, by the monotonic clock. */
+  #committedAt = Number.NEGATIVE_INFINITY;
   #turnSoon = false;
   #lastAppendMs = 0;
   #turning: Promise<void> | undefined;
@@ -272,7 +274,10 @@ export class Loop {
     this.#scheduleCommit();
   }
 
-  /** Outputs wait from the first of them, whatever is committed meanwhile. */
+  /**
+   * Outputs wait from the first of them, whatever is committed meanwhile; an alert only as long as
+   * alerts would otherwise be committed too often.
+   */
   #scheduleCommit(): void {
     const { clock, outputs } = this.#parts;
     const now = clock.monotonic();
@@ -285,7 +290,9 @@ export class Loop {
       : Math.min(
           this.#checkpointAt,
           (this.#pendingSince ?? Number.POSITIVE_INFINITY) + this.#options.commit.intervalMs,
-          (this.#urgentSince ?? Number.POSITIVE_INFINITY) + limits.alertCommitMs,
+          this.#urgentSince === undefined
+            ? Number.POSITIVE_INFINITY
+            : Math.max(this.#urgentSince, this.#committedAt + limits.alertCommitMs),
         );
     if (this.#cancelCommit !== undefined && this.#commitDueAt <= dueAt) return;
     this.#cancelCommit?.();
@@ -345,6 +352,7 @@ export class Loop {
       return;
     }
     this.#pendingSince = this.#urgentSince = undefined;
+    this.#committedAt = clock.monotonic();
     await this.#store({
       through,
       clock: this.#parts.clockTrust.newest,

@@ -120,6 +120,7 @@ const bounds = {
 
   // commit
   commitIntervalMs: 1_000,
+  /** An alert is committed at once, but commits for alerts begin at most this often. */
   alertCommitMs: 50,
   checkpointIntervalMs: 300_000,
   /** A checkpoint is taken early when the log behind it has grown by this. */

@@ -190,7 +190,7 @@ test("more sources than can be known are a fault of the configuration, and the n
   await end(at, await start(at, { sources: sources("a") }));
 });
 
-test("an alert is durable 50 ms after its reading was applied, while summaries wait", async () => {
+test("an alert is committed when its reading was applied, while summaries wait", async () => {
   const at = gateway();
   const agent = await start(at, { pipelines: [...base.pipelines, chart] });
   const send = async (n: number, value: number): Promise<void> => {
@@ -206,7 +206,7 @@ test("an alert is durable 50 ms after its reading was applied, while summaries w
     alerted = at.clock.monotonic();
   }
   while (agent.status().apply.commits === 0) await at.clock.pass(10);
-  assert.ok(at.clock.monotonic() - alerted <= 50, `after ${at.clock.monotonic() - alerted} ms`);
+  assert.ok(at.clock.monotonic() - alerted <= 10, `after ${at.clock.monotonic() - alerted} ms`);
   assert.equal(agent.status().outbox["alerts"]!.next, 1);
   await end(at, agent);
 });

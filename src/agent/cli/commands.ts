@@ -89,11 +89,14 @@ directory, beside a running agent or without one.`,
   {
     name: "bench",
     summary: "what weir costs on this machine",
-    help: `usage: weir bench ingest|operators [--json] [--tiny]
+    help: `usage: weir bench ingest|operators|uplink [--json] [--tiny]
 
 ingest     CPU per message from the socket to a synced log and an updated window, beside a plain
            broker with JSON.parse and no disk, in the same run
-operators  nanoseconds per reading and bytes per series of windows, EWMA and Count-Min`,
+operators  nanoseconds per reading and bytes per series of windows, EWMA and Count-Min
+uplink     records per second and CPU per record from a full outbox into Kafka, beside the client's
+           own producer, and how late an alert is there; needs java, mvn and kcat for a broker of its
+           own, or WEIR_TEST_KAFKA=host:port`,
     load: () => import("./bench.ts"),
   },
 ];
