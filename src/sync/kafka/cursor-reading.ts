@@ -2,7 +2,10 @@
  * Finds a lane's cursor in the cluster, after InitProducerId succeeded: every transaction of this
  * name is then decided, and all its markers are written.
  *
- * First the group's offset, one small answer; clusters forget it after a week without a commit. Then
+ * First the group's offset, one small answer; clusters forget it after a week without a commit. It is
+ * looked for in all partitions where we do not know in which one the cursor is: it stays where it was
+ * first written when the topic grows, and whoever looked elsewhere would take a used name for a free
+ * one. Then
  * the cursor topic, from where our last cursor was written to the high watermark, else from its
  * beginning. It is read uncommitted and decided by the control markers of each producer: reading
  * committed would stop at the oldest transaction that any agent has open on the partition.
@@ -13,40 +16,75 @@ import { limits } from "../../core/limits.ts";
 import type { Cluster, FetchedBatch, TopicPartition } from "./cluster.ts";
 import { type Cursor, decodeCursor } from "./cursor.ts";
 import type { CursorPlace } from "./lane-state.ts";
+import { partitionOf } from "./murmur2.ts";
 
 export type CursorToFind = {
   readonly group: string;
-  /** The cursor topic's partition of this lane. */
-  readonly at: TopicPartition;
+  /** The cursor topic, and how many partitions it has. */
+  readonly topic: string;
+  readonly partitions: number;
   readonly key: Uint8Array;
   /** Where the last one that we know of was written. */
   readonly hint: CursorPlace | undefined;
 };
 
-/** The last committed cursor of the key; undefined where there is none. */
+/** The last committed cursor of the key, undefined where there is none, and its partition. */
 export async function readCursor(
   cluster: Cluster,
   wanted: CursorToFind,
-): Promise<Cursor | undefined> {
-  const { group, at, hint } = wanted;
-  const offsets = await cluster.committedOffsets(group, [at]);
-  const found = offsets.find(({ topic, metadata }) => topic === at.topic && metadata !== "");
+): Promise<{ readonly cursor: Cursor | undefined; readonly partition: number }> {
+  const { group, topic, partitions, key, hint } = wanted;
+  const isKnown = hint !== undefined && hint.partition < partitions;
+  const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
+  const places = isKnown ? [{ topic, partition: hint.partition }] : all;
+  const offsets = await cluster.committedOffsets(group, places);
+  const found = offsets.find((offset) => offset.topic === topic && offset.metadata !== "");
   if (found !== undefined) {
-    return decodeCursor(new TextEncoder().encode(found.metadata), `the offset of group ${group}`);
+    const { metadata, partition } = found;
+    const cursor = cursorIn(new TextEncoder().encode(metadata), `the offset of group ${group}`);
+    // Whoever resets offsets by hand leaves other words there; the topic has it still.
+    if (cursor !== undefined) return { cursor, partition };
   }
-  const { first, end } = await cluster.offsets(at);
-  const isKnown = hint?.partition === at.partition && hint.offset >= first && hint.offset < end;
-  const near = isKnown
-    ? await lastCommitted(cluster, wanted, { from: hint.offset, end })
-    : undefined;
-  const value = near ?? (await lastCommitted(cluster, wanted, { from: first, end }));
-  return value && decodeCursor(value, `the cursor in ${at.topic}`);
+  const partition = isKnown ? hint.partition : partitionOf(key, partitions);
+  const from = isKnown ? hint.offset : undefined;
+  const value = await findRecord(cluster, { at: { topic, partition }, key, from });
+  if (value === undefined) return { cursor: undefined, partition };
+  const cursor = cursorIn(value, `the cursor in ${topic}`);
+  if (cursor === undefined) throw notOurs({ topic, partition }, key);
+  return { cursor, partition };
+}
+
+/** Undefined where the bytes are no cursor. Faults: FORMAT_TOO_NEW. */
+function cursorIn(bytes: Uint8Array, place: string): Cursor | undefined {
+  try {
+    return decodeCursor(bytes, place);
+  } catch (error) {
+    if (error instanceof Fault && error.code === "STORE_FAILED") return undefined;
+    throw error;
+  }
+}
+
+type RecordToFind = {
+  readonly at: TopicPartition;
+  readonly key: Uint8Array;
+  /** Offset of one that was written. */
+  readonly from: number | undefined;
+};
+
+async function findRecord(cluster: Cluster, wanted: RecordToFind): Promise<Uint8Array | undefined> {
+  const { from } = wanted;
+  const { first, end } = await cluster.offsets(wanted.at);
+  if (from !== undefined && from >= first && from < end) {
+    const near = await lastCommitted(cluster, wanted, { from, end });
+    if (near !== undefined) return near;
+  }
+  return await lastCommitted(cluster, wanted, { from: first, end });
 }
 
 /** Value of the key's last committed record in [from, end). */
 async function lastCommitted(
   cluster: Cluster,
-  { at, key }: CursorToFind,
+  { at, key }: RecordToFind,
   { from, end }: { readonly from: number; readonly end: number },
 ): Promise<Uint8Array | undefined> {
   const open = new Map<bigint, Uint8Array>();
@@ -95,11 +133,20 @@ function noProgress({ topic, partition }: TopicPartition, offset: number, end: n
   );
 }
 
+function notOurs({ topic, partition }: TopicPartition, key: Uint8Array): Fault {
+  const name = new TextDecoder().decode(key);
+  return new Fault(
+    "UPLINK_REFUSED",
+    `what ${topic}/${partition} holds under ${name} is no cursor: something else writes to this topic; name another one in topics.cursor`,
+    { facts: { topic, partition } },
+  );
+}
+
 function tooMuch({ topic, partition }: TopicPartition): Fault {
   const bytes = limits.kafkaCursorReadBytesMax;
   return new Fault(
     "UPLINK_REFUSED",
-    `${topic}/${partition} holds more than ${bytes} bytes and no cursor of ours among them: it is not compacted; see that its cleanup.policy is compact and that the log cleaner runs`,
+    `${topic}/${partition} holds more than the ${bytes} bytes that are read to find a cursor: it is not compacted; see that its cleanup.policy is compact and that the log cleaner runs`,
     { facts: { topic, partition, bytes } },
   );
 }

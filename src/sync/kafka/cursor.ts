@@ -127,12 +127,18 @@ export function decodeCursor(bytes: Uint8Array, place: string): Cursor {
 
 /** [id, seq] */
 export function bootOf(item: unknown, place: string): Boot {
-  const fields = { ...itemsOf(item, place) };
-  return { id: textOf({ place, fields }, "0"), seq: wholeOf({ place, fields }, "1") };
+  const [id, seq] = itemsOf(item, place);
+  const stored = { place, fields: { id, seq } };
+  return { id: textOf(stored, "id"), seq: wholeOf(stored, "seq") };
 }
 
 /** [outbox, seq, digest] */
 export function markOf(item: unknown, place: string): Mark {
-  const stored = { place, fields: { ...itemsOf(item, place) } };
-  return { outbox: textOf(stored, "0"), seq: wholeOf(stored, "1"), digest: textOf(stored, "2") };
+  const [outbox, seq, digest] = itemsOf(item, place);
+  const stored = { place, fields: { outbox, seq, digest } };
+  return {
+    outbox: textOf(stored, "outbox"),
+    seq: wholeOf(stored, "seq"),
+    digest: textOf(stored, "digest"),
+  };
 }

@@ -16,6 +16,7 @@ import { limits } from "../../core/limits.ts";
 import { uplinkKey } from "../../store/kv-key.ts";
 import type { Lane, OutboxRead } from "../../store/outbox.ts";
 import type { Delivery, Incidents, LaneFacts, Receipt, UplinkLane } from "../uplink.ts";
+import { Closing } from "./closing.ts";
 import { type Cluster, errorOf, type Producer, type TopicPartition } from "./cluster.ts";
 import { type Cursor, cursorKey, digestAfter, encodeCursor, type Mark } from "./cursor.ts";
 import { readCursor } from "./cursor-reading.ts";
@@ -27,13 +28,13 @@ import {
   type LaneState,
 } from "./lane-state.ts";
 import type { MessageEncoder } from "./message.ts";
-import { partitionOf } from "./murmur2.ts";
 import { reconcile, resumeUpsert } from "./reconcile.ts";
 import {
   type BatchRecord,
   type Compression,
   encodeRecordBatch,
   noCompression,
+  recordBytesMax,
 } from "./record-batch.ts";
 import {
   afterEvent,
@@ -95,18 +96,21 @@ export class KafkaLane implements UplinkLane {
   /** This process has had the lane. */
   #isHeld = false;
   #finding = "";
+  /** Less than the option after the topic refused a batch. */
   #batchBytesMax: number;
+  /** Number of a record that the topic refused although it was sent alone. */
+  #refused: number | undefined;
   #start = 0;
   #checkedAt = 0;
-  /** Each ends a wait that is under way. */
-  readonly #aborts: Set<(fault: Fault) => void> = new Set();
-  #isClosed = false;
+  readonly #closing: Closing;
   #traffic = { sent: 0, received: 0 };
 
   // of the session
   #cluster: Cluster | undefined;
   #encoding: Encoding | undefined;
   #partitions: { readonly data: number; readonly cursor: number } = { data: 0, cursor: 0 };
+  /** Of the cursor topic. */
+  #cursorPartition = 0;
   #producer: Producer | undefined;
   #found: Cursor | undefined;
   /** Next sequence number of the producer by partition: "topic/partition". */
@@ -115,10 +119,10 @@ export class KafkaLane implements UplinkLane {
 
   constructor(options: KafkaLaneOptions) {
     this.#options = options;
+    this.#closing = new Closing(options.clock);
     this.lingerMs = options.lingerMs;
     this.#batchBytesMax = options.batchBytesMax;
-    // Headers and key are about as many bytes again.
-    this.batchBytesMax = Math.ceil(options.batchBytesMax / 2);
+    this.batchBytesMax = options.batchBytesMax;
     this.#key = uplinkKey(options.uplink, options.lane);
     this.#session = closedSession(options.delivery);
   }
@@ -156,9 +160,11 @@ export class KafkaLane implements UplinkLane {
   /** Fences whoever had the lane, reads the cursor, and brings our state in line with it. */
   async open(start: number): Promise<Receipt> {
     if (this.#session.state === "halted") throw this.#halted();
+    if (this.#session.state !== "closed") this.#on({ kind: "failed", error: undefined });
     await this.#discard();
     const stored = this.#options.get(this.#key);
     this.#state = stored && decodeLaneState(stored, `the state store's ${this.#key}`);
+    this.settled();
     this.#start = start;
     await this.#run({ kind: "open" });
     return this.#receipt();
@@ -174,7 +180,8 @@ export class KafkaLane implements UplinkLane {
       encode: this.#encoding.encode,
       partitions: this.#partitions.data,
       bytesMax: this.#batchBytesMax,
-      messageBytesMax: Math.min(recordBytesMax, this.#batchBytesMax),
+      messageBytesMax: recordBytesMax,
+      refused: this.#refused,
     });
     return [{ key: this.#key, value: encodeLaneState(this.#transaction.state) }];
   }
@@ -185,8 +192,10 @@ export class KafkaLane implements UplinkLane {
     if (transaction.count > 0) await this.#run({ kind: "deliver" });
     this.#transaction = undefined;
     const { intent, ...state } = transaction.state;
+    const { mark, number } = intent;
+    const there = this.#options.delivery === "upsert" ? state.there : mark;
     const place = this.#state?.place;
-    this.#state = { ...state, place, intent: undefined, mark: intent.mark, number: intent.number };
+    this.#state = { ...state, place, there, intent: undefined, mark, number };
     return this.#receipt();
   }
 
@@ -202,8 +211,7 @@ export class KafkaLane implements UplinkLane {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    for (const abort of this.#aborts) abort(closedFault());
+    this.#closing.close();
     await this.#cluster?.close();
   }
 
@@ -214,20 +222,23 @@ export class KafkaLane implements UplinkLane {
     this.#on(event);
     while (!isResting(this.#session.state)) {
       try {
-        await this.#abortable(this.#step());
+        await this.#closing.before(this.#step());
         if (!isResting(this.#session.state)) this.#on({ kind: "done" });
       } catch (error) {
         if (!isEnvironmental(error)) throw error;
-        this.#on({ kind: "failed", error: errorOf(error) });
-        if (this.#session.state === "closed" || this.#isClosed) {
-          this.#learnFrom(errorOf(error));
+        this.#on({ kind: "failed", error: this.#closing.isClosed ? undefined : errorOf(error) });
+        if (this.#session.state === "closed") {
+          this.#learnFrom(error);
           await this.#discard();
           throw error;
         }
-        await this.#wait(waitMsOf(this.#session));
+        // Whoever is closed meanwhile finds out at the next step.
+        await this.#closing.wait(waitMsOf(this.#session)).catch(() => undefined);
       }
     }
-    if (this.#session.state === "halted") throw this.#halted();
+    if (this.#session.state !== "halted") return;
+    await this.#discard();
+    throw this.#halted();
   }
 
   #on(event: SessionEvent): void {
@@ -248,18 +259,11 @@ export class KafkaLane implements UplinkLane {
         });
         return;
       case "reading":
-        this.#found = await readCursor(this.#open, {
-          group: this.#name,
-          at: this.#cursorPartition,
-          key: cursorKey(this.#options.agent, this.#options.lane),
-          hint: this.#state?.place,
-        });
-        return;
+        return await this.#read();
       case "reconciling":
         return this.#reconcile();
       case "adding":
-        await this.#open.addPartitions(this.#transactionOf, this.#touched());
-        return await this.#open.addGroup(this.#transactionOf, this.#name);
+        return await this.#add();
       case "sending":
         return await this.#send();
       case "committing":
@@ -275,22 +279,36 @@ export class KafkaLane implements UplinkLane {
 
   async #connect(): Promise<void> {
     const { topic, cursorTopic, topics, connect, delivery, encoding, clock } = this.#options;
-    const connecting = connect();
-    // Whoever gave up meanwhile wants no connection.
-    void connecting.then(
-      (cluster) => (this.#isClosed ? cluster.close() : undefined),
-      () => undefined,
-    );
-    this.#cluster = await this.#abortable(connecting);
+    const connecting = connect().then(async (cluster) => {
+      // Whoever gave up meanwhile wants no connection.
+      if (this.#closing.isClosed) await cluster.close();
+      else this.#cluster = cluster;
+    });
+    await this.#closing.before(connecting);
     this.#checkedAt = clock.monotonic();
     this.#encoding = await encoding();
-    this.#partitions = await openTopics(this.#cluster, {
+    this.#partitions = await openTopics(this.#open, {
       data: topic,
       cursor: delivery === "transactional" ? cursorTopic : undefined,
       options: topics,
-      wait: (ms) => this.#wait(ms),
+      wait: (ms) => this.#closing.wait(ms),
       waitMsMax: limits.kafkaTopicWaitMs,
     });
+  }
+
+  async #read(): Promise<void> {
+    const { agent, lane, cursorTopic } = this.#options;
+    const cluster = this.#open;
+    const isSame = this.#state?.agent === agent && this.#state.cluster === cluster.id;
+    const { cursor, partition } = await readCursor(cluster, {
+      group: this.#name,
+      topic: cursorTopic,
+      partitions: this.#partitions.cursor,
+      key: cursorKey(agent, lane),
+      hint: isSame ? this.#state?.place : undefined,
+    });
+    this.#found = cursor;
+    this.#cursorPartition = partition;
   }
 
   #reconcile(): void {
@@ -318,18 +336,21 @@ export class KafkaLane implements UplinkLane {
 
   /** Where our own records would be at `seq`, from what the outbox still holds. */
   #markAt(seq: number): { readonly mark: Mark; readonly number: number } | undefined {
-    const { lane, read } = this.#options;
+    const { lane, read, recordBytesMax: bytesMax } = this.#options;
     const state = this.#state;
     assert(state !== undefined && this.#encoding !== undefined, "there is a state to compare");
     let { mark, number } = state;
     while (mark.seq < seq) {
       const part = read(lane, { from: number, bytesMax: limits.uplinkBatchBytesMax });
       if (part.records.length === 0 || part.first !== number) return undefined;
-      for (const record of part.records.slice(0, seq - mark.seq)) {
-        const place = { outbox: mark.outbox, lane, seq: mark.seq };
-        const { value } = this.#encoding.encode(record, place);
-        mark = { ...mark, seq: mark.seq + 1, digest: digestAfter(mark.digest, value) };
+      for (const record of part.records) {
+        if (mark.seq === seq) break;
+        const { outbox, digest } = mark;
+        const message = this.#encoding.encode(record, { outbox, lane, seq: mark.seq });
         number += 1;
+        // It was left out then as well.
+        if (recordBytesMax(message) > bytesMax) continue;
+        mark = { outbox, seq: mark.seq + 1, digest: digestAfter(digest, message.value) };
       }
     }
     return { mark, number };
@@ -337,10 +358,12 @@ export class KafkaLane implements UplinkLane {
 
   // ---- one transaction ----
 
-  #touched(): readonly TopicPartition[] {
+  async #add(): Promise<void> {
     const { topic } = this.#options;
     const partitions = [...this.#underWay.messages.keys()];
-    return [...partitions.map((partition) => ({ topic, partition })), this.#cursorPartition];
+    const touched = [...partitions.map((partition) => ({ topic, partition })), this.#cursorAt];
+    await this.#open.addPartitions(this.#transactionOf, touched);
+    await this.#open.addGroup(this.#transactionOf, this.#name);
   }
 
   async #send(): Promise<void> {
@@ -353,7 +376,7 @@ export class KafkaLane implements UplinkLane {
       await this.#open.produce(batches, { transactionalId: undefined });
       return;
     }
-    const at = this.#cursorPartition;
+    const at = this.#cursorAt;
     const cursor = encodeCursor(this.#cursorOf(this.#underWay.state));
     const key = cursorKey(this.#options.agent, this.#options.lane);
     batches.push(this.#batch(at, [{ key, value: cursor, headers: [] }], noCompression));
@@ -419,14 +442,8 @@ export class KafkaLane implements UplinkLane {
     return { transactionalId: this.#name, producer: this.#producer };
   }
 
-  /** Where the cursor is, as long as the topic has that partition. */
-  get #cursorPartition(): TopicPartition {
-    const { agent, lane, cursorTopic } = this.#options;
-    const known = this.#state?.place?.partition;
-    const count = this.#partitions.cursor;
-    const isKept = known !== undefined && known < count;
-    const partition = isKept ? known : partitionOf(cursorKey(agent, lane), count);
-    return { topic: cursorTopic, partition };
+  get #cursorAt(): TopicPartition {
+    return { topic: this.#options.cursorTopic, partition: this.#cursorPartition };
   }
 
   // ---- endings ----
@@ -448,44 +465,28 @@ export class KafkaLane implements UplinkLane {
     this.#found = undefined;
     this.#transaction = undefined;
     this.#sequences.clear();
-    this.#session = closedSession(this.#options.delivery);
     await cluster?.close();
   }
 
-  /** A batch that the topic does not take is made smaller; what is too large alone is left out. */
-  #learnFrom(error: string | undefined): void {
-    if (error !== "MESSAGE_TOO_LARGE" && error !== "RECORD_LIST_TOO_LARGE") return;
-    this.#batchBytesMax = Math.max(1_024, Math.floor(this.#batchBytesMax / 2));
+  /**
+   * What the topic does not take is made smaller, until a record is too large alone: that one is left
+   * out, and the others had nothing to do with it.
+   */
+  #learnFrom(error: unknown): void {
+    const { topic, batchBytesMax } = this.#options;
+    const name = errorOf(error);
+    if (name !== "MESSAGE_TOO_LARGE" && name !== "RECORD_LIST_TOO_LARGE") return;
+    const isOurs = error instanceof Fault && error.facts["topic"] === topic;
+    if (!isOurs || this.#transaction === undefined) return;
+    const { count, bytes, state } = this.#transaction;
+    if (count > 1) this.#batchBytesMax = Math.floor(bytes / 2);
+    else {
+      this.#refused = state.number;
+      this.#batchBytesMax = batchBytesMax;
+    }
   }
 
   #halted(): Fault {
     return new Fault("IDENTITY_IN_USE", this.#finding);
   }
-
-  /** `work`, unless the lane is closed meanwhile. */
-  async #abortable<Value>(work: Promise<Value>): Promise<Value> {
-    const { promise, resolve, reject } = Promise.withResolvers<Value>();
-    this.#aborts.add(reject);
-    work.then(resolve, reject);
-    if (this.#isClosed) reject(closedFault());
-    try {
-      return await promise;
-    } finally {
-      this.#aborts.delete(reject);
-    }
-  }
-
-  async #wait(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#options.clock.after(ms, resolve);
-    try {
-      await this.#abortable(promise);
-    } finally {
-      cancel();
-    }
-  }
-}
-
-function closedFault(): Fault {
-  return new Fault("UPLINK_UNREACHABLE", "the uplink was closed");
 }

@@ -61,18 +61,18 @@ export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
     lanes: byLane((lane) => {
       const clientId = `weir-${agent}-${lane}`;
       return new KafkaLane({
-          ...rest,
-          agent,
-          lane,
-          uplink: name,
-          topic: lanes[lane],
-          lingerMs: lane === "alerts" ? 0 : lingerMs,
-          boot,
-          randomHex,
-          encoding,
-          connect: () => connect(clientId),
-          isOutdated: isOutdated && (() => isOutdated(clientId)),
-        });
+        ...rest,
+        agent,
+        lane,
+        uplink: name,
+        topic: lanes[lane],
+        lingerMs: lane === "alerts" ? 0 : lingerMs,
+        boot,
+        randomHex,
+        encoding,
+        connect: () => connect(clientId),
+        isOutdated: isOutdated && (() => isOutdated(clientId)),
+      });
     }),
   };
 }

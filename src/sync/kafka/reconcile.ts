@@ -129,7 +129,10 @@ function compare(here: Here, state: LaneState, own: Mark): Reconciled {
   }
   const there = here.markAt(own.seq);
   if (there === undefined || !isSame(own, there.mark)) return fork(here, state, own);
-  return go("caught-up", withIncident(settled({ ...state, ...there }), caughtUp(state, there.number)));
+  return go(
+    "caught-up",
+    withIncident(settled({ ...state, ...there }), caughtUp(state, there.number)),
+  );
 }
 
 function fork(here: Here, state: LaneState, own: Mark): Reconciled {
@@ -164,7 +167,7 @@ function withoutCursor(here: Here, base: LaneState, stored: LaneState): Reconcil
   if (there === undefined) return go(mark.seq === 0 ? "begun" : "resumed", settled(base));
   const doubt =
     intent === undefined
-      ? "nothing was under way, so nothing is lost or repeated"
+      ? "nothing was under way, and what this agent remembers as sent is not sent again"
       : `records ${number} to ${next - 1} were under way and may be there twice`;
   const what = `the cluster has no cursor of ${stored.agent} any more: it was deleted, or its topic; ${doubt}`;
   return go("cursor-lost", withIncident(settled(base), { first: number, next, what }));

@@ -18,8 +18,12 @@ export type TopicOptions = {
 /** Settings of data topics that weir creates: see docs/format/kafka.md on timestamps. */
 const dataConfig = { "message.timestamp.type": "LogAppendTime" };
 
-/** Compacted often, or a fleet's cursors are long to read: short segments, cleaned early. */
+/**
+ * Compacted often, or a fleet's cursors are long to read: short segments, cleaned early. A gateway whose
+ * clock is ahead could not write to it without LogAppendTime.
+ */
 const cursorConfig = {
+  ...dataConfig,
   "cleanup.policy": "compact",
   "segment.ms": "3600000",
   "segment.bytes": "16777216",

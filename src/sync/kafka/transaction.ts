@@ -55,7 +55,12 @@ export function createTransaction(
   let bytes = 0;
   let count = 0;
   for (const record of records) {
-    const place = { outbox: state.mark.outbox, lane, seq, forkedFrom: state.forkedFrom || undefined };
+    const place = {
+      outbox: state.mark.outbox,
+      lane,
+      seq,
+      forkedFrom: state.forkedFrom || undefined,
+    };
     const found = messageOf(record, { place, number: state.number + count, options });
     if (found.kind === "unfit") {
       if (count > 0) break;

@@ -1,0 +1,353 @@
+/**
+ * The upstream half of an agent on simulated doors: state store, drain and Kafka uplink, and a model
+ * of the cluster. A half can be crashed at any call of its store or the cluster, before or after the
+ * call took effect; from then on nothing of it takes effect any more, and its image can be started
+ * again, once or several times.
+ *
+ *   UpstreamWorld   one clock, one cluster, the halves that live there
+ *   UpstreamHalf    one life of one agent
+ */
+
+import type { Clock, Kv, KvWrite, Random } from "../../src/core/doors.ts";
+import { limits } from "../../src/core/limits.ts";
+import { millis, position } from "../../src/core/units.ts";
+import { type KvImage, KvMemory } from "../../src/store/kv-memory.ts";
+import { byLane, type Lane, lanes, OutboxWriter } from "../../src/store/outbox.ts";
+import { encodeAlert, encodeSummary } from "../../src/store/record-codec.ts";
+import { openStateStore, type StateStore } from "../../src/store/state-store.ts";
+import { type Drain, openDrain } from "../../src/sync/drain.ts";
+import type { Cluster } from "../../src/sync/kafka/cluster.ts";
+import { type KafkaUplinkOptions, openKafkaUplink } from "../../src/sync/kafka/kafka-uplink.ts";
+import type { PumpStatus } from "../../src/sync/pump.ts";
+import { ClusterModel, type ModelCall, type ModelFate } from "./cluster-model.ts";
+import { below, seededRandom } from "./seeded-random.ts";
+import { SteppedClock } from "./stepped-clock.ts";
+import { timedCluster } from "./timed-cluster.ts";
+
+export const topics: Readonly<Record<Lane, string>> = { alerts: "alerts", summaries: "summaries" };
+export const cursorTopic = "cursors";
+export const requestMs = 30_000;
+
+export type Fate = ModelFate | Promise<ModelFate>;
+
+export class UpstreamWorld {
+  readonly clock: SteppedClock = new SteppedClock(1_800_000_000_000);
+  readonly random: Random;
+  cluster: ClusterModel;
+  /** What the cluster's clock is ahead of the gateways'. */
+  aheadMs = 0;
+  /** What becomes of the requests of halves that live. */
+  fate: (call: ModelCall, half: UpstreamHalf) => Fate = () => "answer";
+  /** Calls of stores and cluster so far: while it stands still, nothing goes on. */
+  activity = 0;
+  #sessions = new Map<ClusterModel, UpstreamHalf[]>();
+
+  constructor(seed: number) {
+    this.random = seededRandom(seed);
+    this.cluster = this.newCluster("cluster-1");
+  }
+
+  newCluster(id: string): ClusterModel {
+    const model = new ClusterModel({ clock: () => this.clock.now() + this.aheadMs, id });
+    const sessions: UpstreamHalf[] = [];
+    this.#sessions.set(model, sessions);
+    model.fate = (call) => {
+      this.activity += 1;
+      const half = sessions[call.session];
+      return half === undefined ? "answer" : half.fateOf(call, () => this.fate(call, half));
+    };
+    return model;
+  }
+
+  connect(half: UpstreamHalf): Cluster {
+    this.#sessions.get(this.cluster)?.push(half);
+    return this.cluster.connect();
+  }
+
+  /** Until nothing goes on but waiting. */
+  async quiet(): Promise<void> {
+    for (let still = 0; still < 4; ) {
+      const before = this.activity;
+      await new Promise((resolve) => setImmediate(resolve));
+      still = this.activity === before ? still + 1 : 0;
+    }
+  }
+
+  async pass(ms: number): Promise<void> {
+    const end = this.clock.monotonic() + ms;
+    do await this.quiet();
+    while (this.clock.step(end));
+    await this.quiet();
+  }
+
+  /** Lets time pass until the condition holds; gives up when nothing will change it. */
+  async until(holds: () => boolean): Promise<boolean> {
+    for (let step = 0; step < 5_000; step++) {
+      await this.quiet();
+      if (holds()) return true;
+      if (!this.clock.step(Infinity)) return false;
+    }
+    return false;
+  }
+}
+
+export type HalfOptions = {
+  readonly agent?: string;
+  /** What tells its records from those of other halves with the same numbers. */
+  readonly origin?: string;
+  readonly image?: KvImage;
+  /** Records of the lanes that the image knows, by number. */
+  readonly emitted?: Readonly<Record<Lane, readonly string[]>>;
+  /** Call of store or cluster at which it crashes, counted from 1. */
+  readonly crashAt?: number;
+  readonly uplink?: Partial<KafkaUplinkOptions>;
+};
+
+let halves = 0;
+
+export class UpstreamHalf {
+  readonly world: UpstreamWorld;
+  /** By lane, the records that are in its outbox or left it, by number. */
+  readonly emitted: Record<Lane, string[]>;
+  readonly crashed: Promise<"crashed">;
+  /** Timers that wait. */
+  timers = 0;
+  calls = 0;
+  isDead = false;
+  readonly #options: HalfOptions;
+  readonly #kv: KvMemory;
+  #signal: (how: "crashed") => void = () => undefined;
+  #store: StateStore | undefined;
+  #drain: Drain | undefined;
+
+  /** Use startHalf. */
+  constructor(world: UpstreamWorld, options: HalfOptions) {
+    this.world = world;
+    this.#options = options;
+    this.#kv = new KvMemory(options.image === undefined ? {} : { image: options.image });
+    this.emitted = byLane((lane) => [...(options.emitted?.[lane] ?? [])]);
+    this.crashed = new Promise((resolve) => {
+      this.#signal = resolve;
+    });
+  }
+
+  get image(): KvImage {
+    return this.#kv.image();
+  }
+
+  /** What another life goes on from. */
+  get remains(): Pick<HalfOptions, "image" | "emitted"> {
+    return { image: this.image, emitted: byLane((lane) => [...this.emitted[lane]]) };
+  }
+
+  get store(): StateStore {
+    if (this.#store === undefined) throw new Error("the half is not started");
+    return this.#store;
+  }
+
+  get drain(): Drain {
+    if (this.#drain === undefined) throw new Error("the half is not started");
+    return this.#drain;
+  }
+
+  status(lane: Lane = "summaries"): PumpStatus {
+    const status = this.drain.status[0]?.lanes[lane];
+    if (status === undefined) throw new Error("the half has one uplink");
+    return status;
+  }
+
+  get incidents(): number {
+    return lanes.reduce((sum, lane) => sum + this.status(lane).incidents.count, 0);
+  }
+
+  get isDone(): boolean {
+    return lanes.every((lane) => this.isLaneDone(lane));
+  }
+
+  get isHalted(): boolean {
+    return lanes.some((lane) => this.status(lane).state === "halted");
+  }
+
+  isLaneDone(lane: Lane): boolean {
+    const { state, behind } = this.status(lane);
+    return (
+      state === "running" &&
+      behind === 0 &&
+      this.store.span(lane).first === this.store.span(lane).next
+    );
+  }
+
+  async start(): Promise<this> {
+    const { agent = "gw1", uplink } = this.#options;
+    const { store } = await openStateStore(this.#kvDoor());
+    this.#store = store;
+    // A life before this one may have died while a commit took effect.
+    for (const lane of lanes) {
+      for (let n = this.emitted[lane].length; n < store.span(lane).next; n++) {
+        this.emitted[lane].push(this.#text(lane, n));
+      }
+    }
+    const clock = this.#clockDoor();
+    const random = seededRandom(below(this.world.random, 2 ** 31) + halves++);
+    const kafka = openKafkaUplink({
+      name: "kafka",
+      agent,
+      version: "0.1.0",
+      delivery: "transactional",
+      lanes: topics,
+      cursorTopic,
+      topics: { create: true, partitions: 2, replication: 1, cursorPartitions: 2 },
+      headers: "minimal",
+      compression: "none",
+      lingerMs: 0,
+      batchBytesMax: limits.kafkaBatchBytesMax,
+      recordBytesMax: limits.kafkaRecordBytesMax,
+      transactionMs: limits.kafkaTransactionMs,
+      clock,
+      random,
+      connect: async () => timedCluster(this.world.connect(this), { clock, timeoutMs: requestMs }),
+      avro: undefined,
+      isOutdated: undefined,
+      get: (key) => store.get(key),
+      read: (lane, options) => store.read(lane, options),
+      ...uplink,
+    });
+    this.#drain = openDrain({ store, uplinks: [kafka], clock, random });
+    return this;
+  }
+
+  /** Puts new records into the outbox, in one commit, and wakes the drain. */
+  async emit(
+    counts: Partial<Record<Lane, number>>,
+    { bytes = 0 }: { readonly bytes?: number } = {},
+  ): Promise<void> {
+    const outbox = new OutboxWriter();
+    const texts = byLane((lane) =>
+      Array.from({ length: counts[lane] ?? 0 }, (_, n) =>
+        this.#text(lane, this.emitted[lane].length + n, bytes),
+      ),
+    );
+    for (const lane of lanes) {
+      for (const text of texts[lane]) outbox.add(lane, new TextEncoder().encode(text));
+    }
+    const nothing = { ledger: new Uint8Array(), definitions: [], deadLetters: [] };
+    await this.store.commit({ through: position(1), outbox, ...nothing });
+    for (const lane of lanes) this.emitted[lane].push(...texts[lane]);
+    this.drain.wake();
+  }
+
+  /** The process is gone: nothing of it takes effect any more. */
+  crash(): Pick<HalfOptions, "image" | "emitted"> {
+    this.isDead = true;
+    this.#signal("crashed");
+    return this.remains;
+  }
+
+  fateOf(_call: ModelCall, otherwise: () => Fate): Fate {
+    if (this.isDead) return "hang-request";
+    this.calls += 1;
+    if (this.calls !== this.#options.crashAt) return otherwise();
+    this.crash();
+    return below(this.world.random, 2) === 0 ? "hang-request" : "hang-answer";
+  }
+
+  #text(lane: Lane, number: number, bytes = 0): string {
+    const { agent = "gw1", origin = "a" } = this.#options;
+    return recordText({ agent, origin, lane, number, bytes });
+  }
+
+  #kvDoor(): Kv {
+    const kv = this.#kv;
+    return {
+      get: (key) => kv.get(key),
+      range: (options) => kv.range(options),
+      commit: async (writes: readonly KvWrite[]) => {
+        this.world.activity += 1;
+        if (this.isDead) return await never();
+        this.calls += 1;
+        if (this.calls !== this.#options.crashAt) return await kv.commit(writes);
+        if (below(this.world.random, 2) === 0) await kv.commit(writes);
+        this.crash();
+        return await never();
+      },
+      close: async () => await kv.close(),
+    };
+  }
+
+  #clockDoor(): Clock {
+    const { clock } = this.world;
+    return {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      soon: (run) => clock.soon(run),
+      after: (delayMs, run) => {
+        let isWaiting = true;
+        this.timers += 1;
+        const over = (): boolean => {
+          const was = isWaiting;
+          if (was) this.timers -= 1;
+          isWaiting = false;
+          return was;
+        };
+        const cancel = clock.after(delayMs, () => {
+          if (over() && !this.isDead) run();
+        });
+        return () => {
+          if (over()) cancel();
+        };
+      },
+    };
+  }
+}
+
+export async function startHalf(
+  world: UpstreamWorld,
+  options: HalfOptions = {},
+): Promise<UpstreamHalf> {
+  return await new UpstreamHalf(world, options).start();
+}
+
+/** A record, different for each origin, lane and number. */
+export function recordText(of: {
+  readonly agent: string;
+  readonly origin: string;
+  readonly lane: Lane;
+  readonly number: number;
+  readonly bytes: number;
+}): string {
+  const { agent, origin, lane, number, bytes } = of;
+  const key = [
+    ["device", `p${number % 5}`],
+    ["origin", origin + "x".repeat(bytes)],
+  ] as const;
+  const time = millis(1_800_000_000_000 + number * 10_000);
+  const encoded =
+    lane === "alerts"
+      ? encodeAlert(agent, {
+          kind: "alert",
+          pipeline: "limit",
+          key,
+          time,
+          reason: "ewma_high",
+          value: number,
+          score: 4,
+          expected: 0,
+          limit: 1,
+        })
+      : encodeSummary(agent, {
+          kind: "summary",
+          pipeline: "temp",
+          key,
+          start: time,
+          end: millis(time + 10_000),
+          revision: 0,
+          count: 1,
+          fields: { sum: number },
+          arrivalTimed: 0,
+        });
+  return new TextDecoder().decode(encoded);
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}

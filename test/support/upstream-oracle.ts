@@ -1,0 +1,106 @@
+/**
+ * What a consumer of a model of a cluster must find, written apart from the code that sends: each
+ * record once under its outbox and number, in order, and a cursor whose digest is the chain over the
+ * values as they were read.
+ */
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { type Lane, lanes } from "../../src/store/outbox.ts";
+import type { ClusterModel } from "./cluster-model.ts";
+import { cursorTopic, topics, type UpstreamHalf } from "./upstream-half.ts";
+
+export type Received = {
+  readonly outbox: string;
+  readonly seq: number;
+  readonly partition: number;
+  readonly value: string;
+  readonly forkedFrom: string | undefined;
+};
+
+/** What a read_committed consumer has of the lane, in the order of each partition. */
+export function received(model: ClusterModel, lane: Lane): readonly Received[] {
+  return model.readCommitted(topics[lane]).map(({ partition, value, headers }) => {
+    const [outbox, named, seq] = String(headers["ce_id"]).split(":");
+    assert.equal(named, lane);
+    return {
+      outbox: outbox ?? "",
+      seq: Number(seq),
+      partition,
+      value: value ?? "",
+      forkedFrom: headers["weir-forked-from"],
+    };
+  });
+}
+
+/** By outbox, the values in the order of their numbers: gapless, none twice, ordered by partition. */
+export function histories(
+  model: ClusterModel,
+  lane: Lane,
+  where: string,
+): ReadonlyMap<string, readonly string[]> {
+  const all = Map.groupBy(received(model, lane), ({ outbox }) => outbox);
+  return new Map([...all].map(([outbox, records]) => [outbox, historyOf(records, where)]));
+}
+
+function historyOf(records: readonly Received[], where: string): readonly string[] {
+  const last = new Map<number, number>();
+  for (const { partition, seq } of records) {
+    assert.ok(seq > (last.get(partition) ?? -1), `${where}: number ${seq} is out of order`);
+    last.set(partition, seq);
+  }
+  const sorted = records.toSorted((a, b) => a.seq - b.seq);
+  const numbers = sorted.map(({ seq }) => seq);
+  assert.deepEqual(numbers, [...numbers.keys()], `${where}: numbers are gapless`);
+  return sorted.map(({ value }) => value);
+}
+
+export type FoundCursor = {
+  readonly outbox: string;
+  readonly seq: number;
+  readonly digest: string;
+  readonly before: readonly (readonly [outbox: string, seq: number, digest: string])[];
+};
+
+/** The last committed cursor of the lane. */
+export function lastCursor(model: ClusterModel, agent: string, lane: Lane): FoundCursor {
+  const key = `${agent}/${lane}`;
+  const found = model.readCommitted(cursorTopic).findLast((record) => record.key === key);
+  assert.ok(found?.value !== undefined, `there is a cursor of ${key}`);
+  return JSON.parse(found.value) as FoundCursor;
+}
+
+export function digestOf(values: readonly string[]): string {
+  let digest = Buffer.alloc(16);
+  for (const value of values) {
+    digest = createHash("sha256").update(digest).update(value).digest().subarray(0, 16);
+  }
+  return digest.toString("hex");
+}
+
+/** Everything that the half ever emitted is upstream, once, under one outbox, and nothing else is. */
+export function assertExactlyOnce(half: UpstreamHalf, where: string): void {
+  const { cluster: model } = half.world;
+  model.settle();
+  for (const lane of lanes) {
+    const at = `${where}, ${lane}`;
+    const expected = half.emitted[lane];
+    const found = [...histories(model, lane, at)];
+    assert.deepEqual(
+      found.map(([, values]) => values),
+      expected.length === 0 ? [] : [expected],
+      at,
+    );
+    const [outbox] = found[0] ?? [];
+    if (outbox === undefined) continue;
+    const cursor = lastCursor(model, "gw1", lane);
+    assert.equal(cursor.outbox, outbox, at);
+    assert.equal(cursor.seq, expected.length, at);
+    assert.equal(cursor.digest, digestOf(expected), `${at}: the digest is that of the values`);
+    const { first, next } = half.store.span(lane);
+    assert.equal(first, next, `${at}: the outbox is pruned`);
+  }
+  const incidents = lanes.map((lane) => half.status(lane).incidents);
+  const none = { count: 0, last: undefined };
+  assert.deepEqual(incidents, [none, none], `${where}: no incident`);
+}
