@@ -2,72 +2,45 @@
  * One lane in Kafka: does what the session machine (session.ts) says, one request after another. All
  * decisions are in the pure parts beside it (reconcile.ts, transaction.ts, session.ts).
  *
- *   each transaction:  AddPartitions, AddOffsets │ Produce data + cursor, TxnOffsetCommit │ EndTxn
- *
- * On any failure the connections, the producer id and its epoch are thrown away; the pump opens the
- * lane again, which fences what may still be under way and reads the cursor before anything is sent
- * again. What is stored in the state store moves only with receipts and intents.
+ * On any failure the incarnation (incarnation.ts: connections, producer id, epoch) is thrown away;
+ * the pump opens the lane again, which fences what may still be under way and reads the cursor before
+ * anything is sent again. What is stored in the state store moves only with receipts and intents.
  */
 
 import { assert, unreachable } from "../../core/assert.ts";
-import type { Clock, KvWrite } from "../../core/doors.ts";
+import type { KvWrite } from "../../core/doors.ts";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { uplinkKey } from "../../store/kv-key.ts";
 import type { Lane, OutboxRead } from "../../store/outbox.ts";
 import type { Delivery, Incidents, LaneFacts, Receipt, UplinkLane } from "../uplink.ts";
 import { Closing } from "./closing.ts";
-import { type Cluster, errorOf, type Producer, type TopicPartition } from "./cluster.ts";
-import { type Cursor, cursorKey, digestAfter, encodeCursor, type Mark } from "./cursor.ts";
-import { readCursor } from "./cursor-reading.ts";
-import {
-  decodeLaneState,
-  encodeLaneState,
-  type Intent,
-  laneName,
-  type LaneState,
-} from "./lane-state.ts";
+import { type Cluster, errorOf } from "./cluster.ts";
+import { type Cursor, digestAfter, type Mark } from "./cursor.ts";
+import { Incarnation, type IncarnationOptions } from "./incarnation.ts";
+import { decodeLaneState, encodeLaneState, type LaneState } from "./lane-state.ts";
 import type { MessageEncoder } from "./message.ts";
 import { reconcile, resumeUpsert } from "./reconcile.ts";
-import {
-  type BatchRecord,
-  type Compression,
-  encodeRecordBatch,
-  noCompression,
-  recordBytesMax,
-} from "./record-batch.ts";
+import { type Compression, recordBytesMax } from "./record-batch.ts";
 import {
   afterEvent,
   closedSession,
-  type Delivery as DeliveryMode,
   isResting,
   type Session,
   type SessionEvent,
   waitMsOf,
 } from "./session.ts";
-import { openTopics, type TopicOptions } from "./topics.ts";
 import { createTransaction, type Transaction } from "./transaction.ts";
 
 /** What a lane sends with, found out when it first connects. */
 export type Encoding = { readonly encode: MessageEncoder; readonly compression: Compression };
 
-export type KafkaLaneOptions = {
-  readonly lane: Lane;
+export type KafkaLaneOptions = IncarnationOptions & {
   /** Name of the uplink, for the keys in the state store. */
   readonly uplink: string;
-  readonly agent: string;
-  /** Version of weir. */
-  readonly version: string;
-  readonly delivery: DeliveryMode;
-  /** Topic of the lane's records. */
-  readonly topic: string;
-  readonly cursorTopic: string;
-  readonly topics: TopicOptions;
   readonly lingerMs: number;
   readonly batchBytesMax: number;
   readonly recordBytesMax: number;
-  readonly transactionMs: number;
-  readonly clock: Clock;
   /** A random hex text of so many bytes. */
   readonly randomHex: (bytes: number) => string;
   /** Id of this process. */
@@ -105,16 +78,10 @@ export class KafkaLane implements UplinkLane {
   readonly #closing: Closing;
   #traffic = { sent: 0, received: 0 };
 
-  // of the session
-  #cluster: Cluster | undefined;
+  #incarnation: Incarnation | undefined;
   #encoding: Encoding | undefined;
-  #partitions: { readonly data: number; readonly cursor: number } = { data: 0, cursor: 0 };
-  /** Of the cursor topic. */
-  #cursorPartition = 0;
-  #producer: Producer | undefined;
+  /** As the cluster has it, when it was read last. */
   #found: Cursor | undefined;
-  /** Next sequence number of the producer by partition: "topic/partition". */
-  readonly #sequences: Map<string, number> = new Map();
   #transaction: Transaction | undefined;
 
   constructor(options: KafkaLaneOptions) {
@@ -133,25 +100,24 @@ export class KafkaLane implements UplinkLane {
 
   get facts(): LaneFacts {
     const { topic } = this.#options;
-    const traffic = this.#cluster?.traffic ?? { sent: 0, received: 0 };
-    const { mark, cluster } = this.#state ?? {};
+    const { cluster, producer } = this.#incarnation ?? {};
+    const { sent = 0, received = 0 } = cluster?.traffic ?? {};
+    const { mark, cluster: clusterId } = this.#state ?? {};
     return {
       topic,
       session: this.#session.state,
       ...(mark === undefined ? {} : { outbox: mark.outbox, cursor: mark.seq }),
-      ...(cluster === undefined ? {} : { cluster }),
-      ...(this.#producer === undefined
-        ? {}
-        : { producer: String(this.#producer.id), epoch: this.#producer.epoch }),
+      ...(clusterId === undefined ? {} : { cluster: clusterId }),
+      ...(producer === undefined ? {} : { producer: String(producer.id), epoch: producer.epoch }),
       ...(this.#finding === "" ? {} : { found: this.#finding }),
-      sentBytes: this.#traffic.sent + traffic.sent,
-      receivedBytes: this.#traffic.received + traffic.received,
+      sentBytes: this.#traffic.sent + sent,
+      receivedBytes: this.#traffic.received + received,
     };
   }
 
   get tendMs(): number {
     if (this.#session.state !== "ready") return Infinity;
-    if (this.#open.isLost) return 0;
+    if (this.#life.cluster.isLost) return 0;
     if (this.#options.isOutdated === undefined) return Infinity;
     const dueAt = this.#checkedAt + limits.kafkaCredentialsMs;
     return Math.max(0, dueAt - this.#options.clock.monotonic());
@@ -178,7 +144,7 @@ export class KafkaLane implements UplinkLane {
       boot,
       state: this.#state,
       encode: this.#encoding.encode,
-      partitions: this.#partitions.data,
+      partitions: this.#life.dataPartitions,
       bytesMax: this.#batchBytesMax,
       messageBytesMax: recordBytesMax,
       refused: this.#refused,
@@ -206,13 +172,13 @@ export class KafkaLane implements UplinkLane {
   /** Connects again where the broker hung up, as it does when idle, or certificates were replaced. */
   async tend(): Promise<Receipt | undefined> {
     this.#checkedAt = this.#options.clock.monotonic();
-    const isStale = this.#open.isLost || ((await this.#options.isOutdated?.()) ?? false);
+    const isStale = this.#life.cluster.isLost || ((await this.#options.isOutdated?.()) ?? false);
     return isStale ? await this.open(this.#start) : undefined;
   }
 
   async close(): Promise<void> {
     this.#closing.close();
-    await this.#cluster?.close();
+    await this.#incarnation?.cluster.close();
   }
 
   // ---- the session ----
@@ -253,21 +219,18 @@ export class KafkaLane implements UplinkLane {
       case "connecting":
         return await this.#connect();
       case "initialising":
-        this.#producer = await this.#open.initProducer({
-          transactionalId: this.#name,
-          timeoutMs: this.#options.transactionMs,
-        });
-        return;
+        return await this.#life.initialise();
       case "reading":
-        return await this.#read();
+        this.#found = await this.#life.readCursor(this.#cursorHint());
+        return;
       case "reconciling":
         return this.#reconcile();
       case "adding":
-        return await this.#add();
+        return await this.#life.add(this.#underWay);
       case "sending":
         return await this.#send();
       case "committing":
-        return await this.#open.endTransaction(this.#transactionOf, "commit");
+        return await this.#life.commit();
       case "closed":
       case "ready":
       case "halted":
@@ -278,37 +241,29 @@ export class KafkaLane implements UplinkLane {
   }
 
   async #connect(): Promise<void> {
-    const { topic, cursorTopic, topics, connect, delivery, encoding, clock } = this.#options;
+    const { connect, encoding, clock } = this.#options;
     const connecting = connect().then(async (cluster) => {
       // Whoever gave up meanwhile wants no connection.
       if (this.#closing.isClosed) await cluster.close();
-      else this.#cluster = cluster;
+      else this.#incarnation = new Incarnation(cluster, this.#options);
     });
     await this.#closing.before(connecting);
     this.#checkedAt = clock.monotonic();
     this.#encoding = await encoding();
-    this.#partitions = await openTopics(this.#open, {
-      data: topic,
-      cursor: delivery === "transactional" ? cursorTopic : undefined,
-      options: topics,
-      wait: (ms) => this.#closing.wait(ms),
-      waitMsMax: limits.kafkaTopicWaitMs,
-    });
+    await this.#life.openTopics((ms) => this.#closing.wait(ms));
   }
 
-  async #read(): Promise<void> {
-    const { agent, lane, cursorTopic } = this.#options;
-    const cluster = this.#open;
-    const isSame = this.#state?.agent === agent && this.#state.cluster === cluster.id;
-    const { cursor, partition } = await readCursor(cluster, {
-      group: this.#name,
-      topic: cursorTopic,
-      partitions: this.#partitions.cursor,
-      key: cursorKey(agent, lane),
-      hint: isSame ? this.#state?.place : undefined,
-    });
-    this.#found = cursor;
-    this.#cursorPartition = partition;
+  /** Where our last cursor was written, if that was in this cluster and under this name. */
+  #cursorHint(): LaneState["place"] {
+    const { agent, cluster, place } = this.#state ?? {};
+    const isSame = agent === this.#options.agent && cluster === this.#life.cluster.id;
+    return isSame ? place : undefined;
+  }
+
+  async #send(): Promise<void> {
+    assert(this.#encoding !== undefined && this.#state !== undefined, "the lane is open");
+    const place = await this.#life.send(this.#underWay, this.#encoding.compression);
+    if (place !== undefined) this.#state = { ...this.#state, place };
   }
 
   #reconcile(): void {
@@ -316,7 +271,7 @@ export class KafkaLane implements UplinkLane {
     const here = {
       state: this.#state,
       agent,
-      cluster: this.#open.id,
+      cluster: this.#life.cluster.id,
       isHeld: this.#isHeld,
       start: this.#start,
       freshOutbox: randomHex(16),
@@ -356,94 +311,14 @@ export class KafkaLane implements UplinkLane {
     return { mark, number };
   }
 
-  // ---- one transaction ----
-
-  async #add(): Promise<void> {
-    const { topic } = this.#options;
-    const partitions = [...this.#underWay.messages.keys()];
-    const touched = [...partitions.map((partition) => ({ topic, partition })), this.#cursorAt];
-    await this.#open.addPartitions(this.#transactionOf, touched);
-    await this.#open.addGroup(this.#transactionOf, this.#name);
-  }
-
-  async #send(): Promise<void> {
-    const { topic, delivery } = this.#options;
-    const { compression } = this.#encoding ?? { compression: noCompression };
-    const batches = [...this.#underWay.messages].map(([partition, messages]) =>
-      this.#batch({ topic, partition }, messages, compression),
-    );
-    if (delivery === "upsert") {
-      await this.#open.produce(batches, { transactionalId: undefined });
-      return;
-    }
-    const at = this.#cursorAt;
-    const cursor = encodeCursor(this.#cursorOf(this.#underWay.state));
-    const key = cursorKey(this.#options.agent, this.#options.lane);
-    batches.push(this.#batch(at, [{ key, value: cursor, headers: [] }], noCompression));
-    const group = this.#name;
-    const metadata = new TextDecoder().decode(cursor);
-    const offset = this.#underWay.state.intent.mark.seq;
-    const [produced] = await Promise.all([
-      this.#open.produce(batches, { transactionalId: this.#name }),
-      this.#open.commitOffset(this.#transactionOf, { ...at, group, offset, metadata }),
-    ]);
-    const written = produced.find(
-      (part) => part.topic === at.topic && part.partition === at.partition,
-    );
-    if (this.#state === undefined || written === undefined) return;
-    this.#state = {
-      ...this.#state,
-      place: { partition: at.partition, offset: written.offset },
-    };
-  }
-
-  #batch(
-    at: TopicPartition,
-    records: readonly BatchRecord[],
-    compression: Compression,
-  ): TopicPartition & { readonly bytes: Uint8Array } {
-    const name = `${at.topic}/${at.partition}`;
-    const sequence = this.#sequences.get(name) ?? 0;
-    this.#sequences.set(name, sequence + records.length);
-    const bytes = encodeRecordBatch(records, {
-      producer: this.#producer,
-      sequence,
-      isTransactional: this.#options.delivery === "transactional",
-      timeMs: this.#options.clock.now(),
-      compression,
-    });
-    return { ...at, bytes };
-  }
-
-  #cursorOf({ intent, boots, before }: LaneState & { readonly intent: Intent }): Cursor {
-    const { agent, lane, version } = this.#options;
-    return { agent, lane, mark: intent.mark, boots, before, version };
-  }
-
-  // ---- what there is ----
-
-  get #open(): Cluster {
-    assert(this.#cluster !== undefined, "the session is connected");
-    return this.#cluster;
+  get #life(): Incarnation {
+    assert(this.#incarnation !== undefined, "the session is connected");
+    return this.#incarnation;
   }
 
   get #underWay(): Transaction {
     assert(this.#transaction !== undefined, "a transaction is prepared");
     return this.#transaction;
-  }
-
-  /** Transactional id and group. */
-  get #name(): string {
-    return laneName(this.#options.agent, this.#options.lane);
-  }
-
-  get #transactionOf(): { readonly transactionalId: string; readonly producer: Producer } {
-    assert(this.#producer !== undefined, "a producer is initialised");
-    return { transactionalId: this.#name, producer: this.#producer };
-  }
-
-  get #cursorAt(): TopicPartition {
-    return { topic: this.#options.cursorTopic, partition: this.#cursorPartition };
   }
 
   // ---- endings ----
@@ -455,17 +330,14 @@ export class KafkaLane implements UplinkLane {
   }
 
   async #discard(): Promise<void> {
-    const cluster = this.#cluster;
-    if (cluster !== undefined) {
-      this.#traffic.sent += cluster.traffic.sent;
-      this.#traffic.received += cluster.traffic.received;
-    }
-    this.#cluster = undefined;
-    this.#producer = undefined;
+    const cluster = this.#incarnation?.cluster;
+    this.#incarnation = undefined;
     this.#found = undefined;
     this.#transaction = undefined;
-    this.#sequences.clear();
-    await cluster?.close();
+    if (cluster === undefined) return;
+    this.#traffic.sent += cluster.traffic.sent;
+    this.#traffic.received += cluster.traffic.received;
+    await cluster.close();
   }
 
   /**
