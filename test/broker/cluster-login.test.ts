@@ -87,7 +87,7 @@ test("a port for something else says what to set", async (t) => {
   await turnedAway({ bootstrap: plain, tls: { ca } }, /no TLS is spoken on this port/);
   await turnedAway({ bootstrap: [tls] }, /this port wants TLS: set tls/);
   const lost = "UPLINK_UNREACHABLE";
-  await turnedAway({ bootstrap: [saslSsl], sasl }, /perhaps this port wants TLS \(tls\)$/, lost);
+  await turnedAway({ bootstrap: [saslSsl], sasl }, /this port wants TLS \(tls\)$/, lost);
   await turnedAway({ bootstrap: [saslPlaintext] }, /or a login \(sasl\)$/, lost);
   await turnedAway({ bootstrap: [saslSsl], tls: { ca } }, /or a login \(sasl\)$/, lost);
 });
@@ -114,7 +114,7 @@ test("a client certificate is shown where one is wanted", async (t) => {
   const ca = readFileSync(certificates.authority);
   const bootstrap = [mtls];
   await letIn({ bootstrap, tls: { ca, ...pem(certificates.client) } });
-  await turnedAway({ bootstrap, tls: { ca } }, /wants a client certificate: set tls\.cert/);
+  await turnedAway({ bootstrap, tls: { ca } }, /wants a client certificate: set tls\.certificate/);
 
   using folder = mkdtempDisposableSync(join(tmpdir(), "weir-strangers-"));
   const stranger = makeCertificates(folder.path).client;

@@ -199,8 +199,8 @@ function tlsReason(error: Error, peer: Peer): Reason | undefined {
   if (/ALERT_(BAD_CERT|CERTIFICATE_|HANDSHAKE_FAIL|UNKNOWN_CA|UNSUPPORTED_CERT)/.test(code)) {
     return refused(
       peer.certificate
-        ? "it refused our client certificate: check tls.cert and tls.key"
-        : "it wants a client certificate: set tls.cert and tls.key",
+        ? "it refused our client certificate: check tls.certificate and tls.key"
+        : "it wants a client certificate: set tls.certificate and tls.key",
     );
   }
   if (/WRONG_VERSION_NUMBER/.test(code) || error.message.startsWith("TLS handshake failed")) {
@@ -210,7 +210,7 @@ function tlsReason(error: Error, peer: Peer): Reason | undefined {
     return refused("this port wants TLS: set tls, or use the port for plain text");
   }
   if (/^ERR_(OSSL|CRYPTO)/.test(code)) {
-    return refused(`tls.ca, tls.cert or tls.key cannot be used: ${error.message}`);
+    return refused(`tls.ca, tls.certificate or tls.key cannot be used: ${error.message}`);
   }
   return /^ERR_(SSL|TLS)/.test(code) && peer.tls
     ? refused(`the TLS handshake failed: ${error.message}`)
@@ -265,11 +265,11 @@ function networkReason(error: Error): Reason | undefined {
 function closedAtOnce({ tls, mechanism, certificate }: Peer): string {
   const wants = [
     ...(tls ? [] : ["TLS (tls)"]),
-    ...(tls && !certificate ? ["a client certificate (tls.cert)"] : []),
+    ...(tls && !certificate ? ["a client certificate (tls.certificate)"] : []),
     ...(mechanism === undefined ? ["a login (sasl)"] : []),
   ];
-  const closed = "it closed the connection before it answered";
-  return wants.length === 0 ? closed : `${closed}: perhaps this port wants ${wants.join(" or ")}`;
+  const closed = "it closed the connection before it answered: it is down behind a proxy";
+  return wants.length === 0 ? closed : `${closed}, or this port wants ${wants.join(" or ")}`;
 }
 
 function refused(reason: string): Reason {

@@ -105,7 +105,7 @@ export class KafkaLane implements UplinkLane {
     const { mark, cluster: clusterId } = this.#state ?? {};
     return {
       topic,
-      session: this.#session.state,
+      session: cluster?.isLost === true ? "lost" : this.#session.state,
       ...(mark === undefined ? {} : { outbox: mark.outbox, cursor: mark.seq }),
       ...(clusterId === undefined ? {} : { cluster: clusterId }),
       ...(producer === undefined ? {} : { producer: String(producer.id), epoch: producer.epoch }),
