@@ -295,8 +295,16 @@ test("commits and advances that come together are one transaction after another"
   await store.commit(commitOf({ outbox: outboxOf({ alerts: ["a0"], summaries: ["s0"] }) }));
   await Promise.all([
     store.commit(commitOf({ outbox: outboxOf({ alerts: ["a1"] }) })),
-    store.advance([{ key: "uplink/a/alerts", value: Uint8Array.of(1) }], { uplink: "a", lane: "alerts", next: 1 }),
-    store.advance([{ key: "uplink/b/alerts", value: Uint8Array.of(2) }], { uplink: "a", lane: "alerts", next: 2 }),
+    store.advance([{ key: "uplink/a/alerts", value: Uint8Array.of(1) }], {
+      uplink: "a",
+      lane: "alerts",
+      next: 1,
+    }),
+    store.advance([{ key: "uplink/b/alerts", value: Uint8Array.of(2) }], {
+      uplink: "a",
+      lane: "alerts",
+      next: 2,
+    }),
   ]);
   assert.deepEqual((await reopened(kv)).store.status, store.status);
   assert.equal(store.span("alerts").next, 2);

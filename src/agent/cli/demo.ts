@@ -92,7 +92,9 @@ function readOptions(args: readonly string[]): DemoOptions {
   });
   const { real, fresh, plain, kafka } = values;
   if (kafka !== undefined && !/^[^\s:/]+:\d{1,5}$/.test(kafka)) {
-    throw new UsageError(`--kafka wants the address of a broker such as localhost:9092, not ${kafka}`);
+    throw new UsageError(
+      `--kafka wants the address of a broker such as localhost:9092, not ${kafka}`,
+    );
   }
   const port = { min: 1, max: PORT_MAX };
   return {

@@ -229,7 +229,8 @@ function uplinkFindings(uplinks: readonly (UplinkSection | undefined)[]): Findin
 /** In a cluster two agents with one name are a mistake that stops one of them. */
 function identityFindings({ agent, uplinks }: ConfigFile): Finding[] {
   if (agent !== "weir" || uplinks.every(({ kafka }) => kafka === undefined)) return [];
-  const message = "an agent that sends to Kafka needs a name of its own: set agent to this gateway's";
+  const message =
+    "an agent that sends to Kafka needs a name of its own: set agent to this gateway's";
   return [{ path: ["agent"], message }];
 }
 

@@ -88,7 +88,10 @@ test("everything else is taken as it is set, paths relative to the file", async 
     },
   });
   const explained = explain(config);
-  assert.match(explained, /Kafka at k1\.example:9093, \[::1\]:9093, at least once, by key: s and a/);
+  assert.match(
+    explained,
+    /Kafka at k1\.example:9093, \[::1\]:9093, at least once, by key: s and a/,
+  );
   assert.doesNotMatch(explained, /hush/);
 });
 
@@ -100,7 +103,10 @@ test("what contradicts itself is refused where it stands", async () => {
     [kafka("tls: { certificate: a.pem }"), /kafka\.tls: a client certificate needs .* both/],
     [kafka("sasl: { mechanism: PLAIN, user: a }"), /kafka\.sasl: PLAIN needs user and password/],
     [kafka("sasl: { mechanism: OAUTHBEARER }"), /kafka\.sasl: OAUTHBEARER needs tokenFile/],
-    [kafka("topics: { summaries: x, alerts: x }"), /kafka\.topics: each of the three needs its own/],
+    [
+      kafka("topics: { summaries: x, alerts: x }"),
+      /kafka\.topics: each of the three needs its own/,
+    ],
     [kafka("timeouts: { request: 60s }"), /timeouts\.request: a request must be given up before/],
     ["  - kafka: { brokers: ['localhost'] }", /brokers\[0\]: expected an address such as/],
     ["  - kafka: { brokers: [] }", /brokers: expected a list of 1 to 32/],

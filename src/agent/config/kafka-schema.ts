@@ -19,7 +19,11 @@ import {
 
 const topicName = (about: string): Value<string> => {
   const expected = "a topic name of letters, digits, . _ and - (at most 249)";
-  return v.pipe(v.string(expected), v.regex(/^[A-Za-z0-9._-]{1,249}$/, expected), v.description(about));
+  return v.pipe(
+    v.string(expected),
+    v.regex(/^[A-Za-z0-9._-]{1,249}$/, expected),
+    v.description(about),
+  );
 };
 
 const address = (about: string): Value<string> => {

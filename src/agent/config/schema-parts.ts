@@ -32,7 +32,8 @@ export const name = (about: string): Value<string> => {
   return v.pipe(v.string(expected), v.regex(/^[a-z0-9_-]{1,64}$/, expected), v.description(about));
 };
 
-export const flag = (about: string): Value<boolean> => v.pipe(v.boolean("true or false"), v.description(about));
+export const flag = (about: string): Value<boolean> =>
+  v.pipe(v.boolean("true or false"), v.description(about));
 
 export const choice = <const Option extends string>(
   about: string,

@@ -329,7 +329,13 @@ export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
       list("What is computed.", pipelineSchema, { min: 0, max: limits.pipelinesMax }),
       [],
     ),
-    uplinks: v.optional(list("Where results go, each to all of them.", uplinkSchema, { min: 0, max: limits.uplinksMax }), []),
+    uplinks: v.optional(
+      list("Where results go, each to all of them.", uplinkSchema, {
+        min: 0,
+        max: limits.uplinksMax,
+      }),
+      [],
+    ),
     commit: v.optional(commitSchema, {}),
     limits: v.optional(bounds, {}),
   },

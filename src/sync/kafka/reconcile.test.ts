@@ -138,7 +138,10 @@ test("a cluster that is behind is reported once, and we go on from what we know"
 test("a cursor that is gone is reported once, with what was under way", () => {
   const quiet = went(reconcile(here(sent), undefined));
   assert.equal(quiet.finding, "cursor-lost");
-  assert.match(told(quiet) ?? "", /no cursor of gw1 any more: .* what this agent remembers as sent is not sent again/);
+  assert.match(
+    told(quiet) ?? "",
+    /no cursor of gw1 any more: .* what this agent remembers as sent is not sent again/,
+  );
   const doubtful = went(reconcile(here(underWay), undefined));
   assert.match(told(doubtful) ?? "", /records 110 to 114 were under way and may be there twice/);
   assert.deepEqual(went(reconcile(here(quiet.state), undefined)), {
