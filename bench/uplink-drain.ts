@@ -19,11 +19,11 @@ import { systemRandom } from "../src/agent/doors/random.ts";
 import { kafkaUplinkDefaults } from "../src/agent/config/kafka-config.ts";
 import { version } from "../src/agent/version.ts";
 import { openDrain } from "../src/sync/drain.ts";
-import { connectCluster } from "../src/sync/kafka/client.ts";
+import { connectCluster } from "../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../src/sync/kafka/cluster.ts";
 import { openKafkaUplink } from "../src/sync/kafka/kafka-uplink.ts";
-import { createMessageEncoder, type Message } from "../src/sync/kafka/message.ts";
-import { loadProtocol } from "../src/sync/kafka/protocol.ts";
+import { createMessageEncoder, type Message } from "../src/sync/kafka/message/message.ts";
+import { loadProtocol } from "../src/sync/kafka/client/protocol.ts";
 import { storeBytesMax, storePath } from "./uplink-outbox.ts";
 
 export type DrainOptions = {

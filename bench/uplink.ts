@@ -5,7 +5,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { connectCluster } from "../src/sync/kafka/client.ts";
+import { connectCluster } from "../src/sync/kafka/client/client.ts";
 import { eventually } from "../test/support/cluster-contract-rig.ts";
 import { type KafkaBroker, startKafka } from "../test/support/kafka/broker.ts";
 import { fetchJars, hasJars } from "../test/support/kafka/jars.ts";

@@ -9,7 +9,7 @@ import { uplinkKey } from "../store/kv-key.ts";
 import type { StateStore } from "../store/state-store.ts";
 import { decodeJson, encodeJson, textOf, wholeOf } from "../store/stored-json.ts";
 import { openFileUplink } from "../sync/file-uplink.ts";
-import type { AvroEncoder } from "../sync/kafka/avro.ts";
+import type { AvroEncoder } from "../sync/kafka/message/avro.ts";
 import { openKafkaUplink } from "../sync/kafka/kafka-uplink.ts";
 import type { Uplink } from "../sync/uplink.ts";
 import type { Config, FileUplinkConfig } from "./config/config.ts";
@@ -107,7 +107,7 @@ async function avroOf(
   uplink: KafkaUplinkConfig,
   parts: Pick<Parts, "doors" | "store">,
 ): Promise<AvroEncoder> {
-  const { openAvro } = await import("../sync/kafka/avro.ts");
+  const { openAvro } = await import("../sync/kafka/message/avro.ts");
   const schemaIds = uplink.schemas ?? {
     summary: await registered("summary", uplink, parts),
     alert: await registered("alert", uplink, parts),
@@ -122,7 +122,7 @@ async function registered(
   { doors, store }: Pick<Parts, "doors" | "store">,
 ): Promise<number> {
   assert(registry !== undefined && doors.kafka !== undefined, "a registry is configured");
-  const { alertSchema, summarySchema } = await import("../sync/kafka/avro.ts");
+  const { alertSchema, summarySchema } = await import("../sync/kafka/message/avro.ts");
   const schema = JSON.stringify(kind === "summary" ? summarySchema : alertSchema);
   const subject = valueSubject(kind === "summary" ? topics.summaries : topics.alerts);
   const about = `${registry.url} ${subject} ${checksumOf(new TextEncoder().encode(schema))}`;

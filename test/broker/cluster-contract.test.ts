@@ -1,7 +1,7 @@
 /** Kafka itself keeps what weir counts on it for: the contract on real brokers, old and new. */
 
 import { after, type TestContext } from "node:test";
-import { connectCluster } from "../../src/sync/kafka/client.ts";
+import { connectCluster } from "../../src/sync/kafka/client/client.ts";
 import { clusterContract } from "../support/cluster-contract.ts";
 import type { ClusterUnderTest } from "../support/cluster-contract-rig.ts";
 import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";

@@ -25,7 +25,7 @@ import { byLane, lanes, OutboxWriter } from "../../src/store/outbox.ts";
 import { encodeAlert, encodeSummary } from "../../src/store/record-codec.ts";
 import { openStateStore, type StateStore } from "../../src/store/state-store.ts";
 import { type Drain, openDrain } from "../../src/sync/drain.ts";
-import { connectCluster } from "../../src/sync/kafka/client.ts";
+import { connectCluster } from "../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";
 import { openKafkaUplink } from "../../src/sync/kafka/kafka-uplink.ts";
 import { eventually } from "../support/cluster-contract-rig.ts";

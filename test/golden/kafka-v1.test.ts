@@ -8,15 +8,15 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Reader, readRecordsBatch } from "@platformatic/kafka";
-import { openAvro } from "../../src/sync/kafka/avro.ts";
-import { gzip, zstd } from "../../src/sync/kafka/compression.ts";
-import { createMessageEncoder, type Message } from "../../src/sync/kafka/message.ts";
-import { partitionOf } from "../../src/sync/kafka/murmur2.ts";
+import { openAvro } from "../../src/sync/kafka/message/avro.ts";
+import { gzip, zstd } from "../../src/sync/kafka/message/compression.ts";
+import { createMessageEncoder, type Message } from "../../src/sync/kafka/message/message.ts";
+import { partitionOf } from "../../src/sync/kafka/message/murmur2.ts";
 import {
   type Compression,
   encodeRecordBatch,
   noCompression,
-} from "../../src/sync/kafka/record-batch.ts";
+} from "../../src/sync/kafka/message/record-batch.ts";
 
 /** A message for people: `value` as text where it is JSON, as hexadecimal where it is Avro. */
 type Shown = {

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byLane, lanes } from "../../src/store/outbox.ts";
 import { errorOf } from "../../src/sync/kafka/cluster.ts";
-import { encodeRecordBatch, noCompression } from "../../src/sync/kafka/record-batch.ts";
+import { encodeRecordBatch, noCompression } from "../../src/sync/kafka/message/record-batch.ts";
 import type { ModelCall } from "../support/cluster-model.ts";
 import { below } from "../support/seeded-random.ts";
 import {

@@ -16,7 +16,7 @@ import {
   type TopicPartition,
   type TransactionOf,
 } from "../../src/sync/kafka/cluster.ts";
-import { encodeRecordBatch, noCompression } from "../../src/sync/kafka/record-batch.ts";
+import { encodeRecordBatch, noCompression } from "../../src/sync/kafka/message/record-batch.ts";
 
 /** What the tests run on. */
 export type ClusterUnderTest = {

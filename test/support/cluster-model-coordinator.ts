@@ -14,7 +14,7 @@
  */
 
 import type { Producer, TransactionOf } from "../../src/sync/kafka/cluster.ts";
-import { requests } from "../../src/sync/kafka/requests.ts";
+import { requests } from "../../src/sync/kafka/client/requests.ts";
 import type { Outcome } from "./cluster-model-log.ts";
 import { ModelRefusal } from "./cluster-model-refusal.ts";
 

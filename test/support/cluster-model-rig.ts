@@ -7,7 +7,7 @@ import {
   type Producer,
   type TransactionOf,
 } from "../../src/sync/kafka/cluster.ts";
-import { encodeRecordBatch, noCompression } from "../../src/sync/kafka/record-batch.ts";
+import { encodeRecordBatch, noCompression } from "../../src/sync/kafka/message/record-batch.ts";
 import { ClusterModel } from "./cluster-model.ts";
 
 export const topic = "t";

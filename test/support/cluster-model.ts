@@ -77,8 +77,8 @@
 import type { Random } from "../../src/core/doors.ts";
 import { Fault } from "../../src/core/faults.ts";
 import type { Cluster, TopicPartition } from "../../src/sync/kafka/cluster.ts";
-import { type Peer, refusalFault } from "../../src/sync/kafka/faults.ts";
-import type { Asked } from "../../src/sync/kafka/requests.ts";
+import { type Peer, refusalFault } from "../../src/sync/kafka/client/client-faults.ts";
+import type { Asked } from "../../src/sync/kafka/client/requests.ts";
 import { ModelBroker, type ModelLimits, type ModelRight } from "./cluster-model-broker.ts";
 import type { TransactionState } from "./cluster-model-coordinator.ts";
 import type { Outcome, StoredRecord } from "./cluster-model-log.ts";

@@ -18,7 +18,7 @@ import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
-import type { SaslOptions, TlsOptions } from "../../sync/kafka/cluster-options.ts";
+import type { SaslOptions, TlsOptions } from "../../sync/kafka/client/cluster-options.ts";
 
 /** How an uplink is secured. Paths are absolute; of certificate and key there are both or neither. */
 export type KafkaSecurity = {

@@ -4,7 +4,7 @@
  */
 
 import type { Cluster } from "../../sync/kafka/cluster.ts";
-import type { ClusterOptions } from "../../sync/kafka/cluster-options.ts";
+import type { ClusterOptions } from "../../sync/kafka/client/cluster-options.ts";
 import type { Clock } from "../../core/doors.ts";
 import { type Credentials, type KafkaSecurity, openCredentials } from "./kafka-credentials.ts";
 import { registerSchema, type SchemaToRegister } from "./schema-registry.ts";
@@ -20,7 +20,7 @@ export interface KafkaDoor {
 export function systemKafka(clock: Clock): KafkaDoor {
   return {
     connect: async (options) => {
-      const { connectCluster } = await import("../../sync/kafka/client.ts");
+      const { connectCluster } = await import("../../sync/kafka/client/client.ts");
       return await connectCluster(options);
     },
     credentials: (security) => openCredentials(security, clock),

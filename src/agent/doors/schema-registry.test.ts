@@ -7,7 +7,7 @@ import { makeCertificates } from "../../../test/support/kafka/certificates.ts";
 import { startRegistry } from "../../../test/support/kafka/registry.ts";
 import { requireTool } from "../../../test/support/require-tool.ts";
 import { Fault, type FaultCode } from "../../core/faults.ts";
-import { alertSchema, summarySchema } from "../../sync/kafka/avro.ts";
+import { alertSchema, summarySchema } from "../../sync/kafka/message/avro.ts";
 import { registerSchema, type SchemaToRegister, valueSubject } from "./schema-registry.ts";
 
 const summary = JSON.stringify(summarySchema);

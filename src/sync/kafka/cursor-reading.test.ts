@@ -5,7 +5,7 @@ import { Fault } from "../../core/faults.ts";
 import { type Cluster, errorOf, type TransactionOf } from "./cluster.ts";
 import { cursorKey, emptyDigest, encodeCursor } from "./cursor.ts";
 import { type CursorToFind, readCursor } from "./cursor-reading.ts";
-import { encodeRecordBatch, noCompression } from "./record-batch.ts";
+import { encodeRecordBatch, noCompression } from "./message/record-batch.ts";
 
 const topic = "c";
 const group = "weir.gw1.alerts";

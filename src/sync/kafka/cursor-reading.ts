@@ -16,7 +16,7 @@ import { limits } from "../../core/limits.ts";
 import type { Cluster, FetchedBatch, TopicPartition } from "./cluster.ts";
 import { type Cursor, decodeCursor } from "./cursor.ts";
 import type { CursorPlace } from "./lane-state.ts";
-import { partitionOf } from "./murmur2.ts";
+import { partitionOf } from "./message/murmur2.ts";
 
 export type CursorToFind = {
   readonly group: string;

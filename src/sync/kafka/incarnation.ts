@@ -19,7 +19,7 @@ import {
   type Compression,
   encodeRecordBatch,
   noCompression,
-} from "./record-batch.ts";
+} from "./message/record-batch.ts";
 import type { Delivery } from "./session.ts";
 import { openTopics, type TopicOptions } from "./topics.ts";
 import type { Transaction } from "./transaction.ts";

@@ -19,9 +19,9 @@ import { type Cluster, errorOf } from "./cluster.ts";
 import { type Cursor, digestAfter, type Mark } from "./cursor.ts";
 import { Incarnation, type IncarnationOptions } from "./incarnation.ts";
 import { decodeLaneState, encodeLaneState, type LaneState } from "./lane-state.ts";
-import type { MessageEncoder } from "./message.ts";
+import type { MessageEncoder } from "./message/message.ts";
 import { reconcile, resumeUpsert } from "./reconcile.ts";
-import { type Compression, recordBytesMax } from "./record-batch.ts";
+import { type Compression, recordBytesMax } from "./message/record-batch.ts";
 import {
   afterEvent,
   closedSession,

@@ -7,11 +7,11 @@ import type { Clock, Random } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import { byLane, type Lane, type OutboxRead } from "../../store/outbox.ts";
 import type { Uplink } from "../uplink.ts";
-import type { AvroEncoder } from "./avro.ts";
+import type { AvroEncoder } from "./message/avro.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Encoding, KafkaLane } from "./kafka-lane.ts";
-import { createMessageEncoder } from "./message.ts";
-import type { Compression } from "./record-batch.ts";
+import { createMessageEncoder } from "./message/message.ts";
+import type { Compression } from "./message/record-batch.ts";
 import type { Delivery } from "./session.ts";
 import type { TopicOptions } from "./topics.ts";
 
@@ -103,13 +103,13 @@ async function makeEncoding(options: KafkaUplinkOptions): Promise<Encoding> {
 async function compressionOf(name: CompressionName): Promise<Compression> {
   switch (name) {
     case "none":
-      return (await import("./record-batch.ts")).noCompression;
+      return (await import("./message/record-batch.ts")).noCompression;
     case "zstd":
     case "gzip":
-      return (await import("./compression.ts"))[name];
+      return (await import("./message/compression.ts"))[name];
     case "lz4":
     case "snappy":
-      return (await (await import("./protocol.ts")).loadCodecs())[name];
+      return (await (await import("./client/protocol.ts")).loadCodecs())[name];
   }
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Fault } from "../../core/faults.ts";
 import { digestAfter, emptyDigest } from "./cursor.ts";
 import type { LaneState } from "./lane-state.ts";
-import type { MessageEncoder } from "./message.ts";
+import type { MessageEncoder } from "./message/message.ts";
 import { createTransaction, type Transaction, type TransactionOptions } from "./transaction.ts";
 
 const state: LaneState = {

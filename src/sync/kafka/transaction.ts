@@ -12,9 +12,9 @@ import type { Lane } from "../../store/outbox.ts";
 import type { Delivery } from "../uplink.ts";
 import { digestAfter, withBoot } from "./cursor.ts";
 import { type Intent, type LaneState, withIncident } from "./lane-state.ts";
-import type { Message, MessageEncoder, OutboxPlace } from "./message.ts";
-import { partitionOf } from "./murmur2.ts";
-import { recordBytesMax } from "./record-batch.ts";
+import type { Message, MessageEncoder, OutboxPlace } from "./message/message.ts";
+import { partitionOf } from "./message/murmur2.ts";
+import { recordBytesMax } from "./message/record-batch.ts";
 
 export type Transaction = {
   /** What is to be sent, by partition of the data topic; empty where every record was too large. */

@@ -1,7 +1,7 @@
 /** What the failure tests have in common: a broker behind a proxy, places to fail, a half at work. */
 
 import { after, type TestContext } from "node:test";
-import { connectCluster } from "../../../src/sync/kafka/client.ts";
+import { connectCluster } from "../../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import type { Lane } from "../../../src/store/outbox.ts";
 import { eventually } from "../cluster-contract-rig.ts";

@@ -7,9 +7,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import { Fault } from "../../core/faults.ts";
+import { Fault } from "../../../core/faults.ts";
 import { type ClusterOptions, connectCluster } from "./client.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../cluster.ts";
 import { loadCodecs, loadProtocol } from "./protocol.ts";
 import { requests } from "./requests.ts";
 

@@ -9,7 +9,7 @@
  */
 
 import type * as client from "@platformatic/kafka";
-import type { Compression } from "./record-batch.ts";
+import type { Compression } from "../message/record-batch.ts";
 
 export type {
   Connection,

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import avro from "avsc";
 import fc from "fast-check";
-import type { Tags } from "../../core/frame.ts";
-import type { Alert, Summary } from "../../core/record.ts";
-import { millis } from "../../core/units.ts";
-import { encodeAlert, encodeSummary } from "../../store/record-codec.ts";
+import type { Tags } from "../../../core/frame.ts";
+import type { Alert, Summary } from "../../../core/record.ts";
+import { millis } from "../../../core/units.ts";
+import { encodeAlert, encodeSummary } from "../../../store/record-codec.ts";
 import { alertSchema, openAvro, summarySchema } from "./avro.ts";
 
 const schemaFolder = join(import.meta.dirname, "../../../schema");

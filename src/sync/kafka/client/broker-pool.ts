@@ -4,7 +4,7 @@
  * connection where they are the same. One that failed stays failed for the session.
  */
 
-import { Fault } from "../../core/faults.ts";
+import { Fault } from "../../../core/faults.ts";
 import { Broker } from "./broker.ts";
 import type { ClusterOptions } from "./cluster-options.ts";
 import type { Protocol } from "./protocol.ts";

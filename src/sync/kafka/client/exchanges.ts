@@ -10,7 +10,7 @@
  */
 
 import type { Exchange } from "./broker.ts";
-import type { ProduceBatch, TopicPartition, TransactionOf } from "./cluster.ts";
+import type { ProduceBatch, TopicPartition, TransactionOf } from "../cluster.ts";
 import { bufferOver, type Reader } from "./protocol.ts";
 
 export type ProducedPart = TopicPartition & {

@@ -4,8 +4,8 @@
  * the addresses of a name); the innermost one that we know decides. Credentials are never quoted.
  */
 
-import { InvariantError } from "../../core/assert.ts";
-import { Fault, type FaultCode } from "../../core/faults.ts";
+import { InvariantError } from "../../../core/assert.ts";
+import { Fault, type FaultCode } from "../../../core/faults.ts";
 import type { Asked, RequestName } from "./requests.ts";
 
 /** The broker talked to, and how. */

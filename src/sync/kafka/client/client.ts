@@ -10,7 +10,7 @@
  * session. Versions: requests.ts; sentences: faults.ts.
  */
 
-import { Fault } from "../../core/faults.ts";
+import { Fault } from "../../../core/faults.ts";
 import type { Broker } from "./broker.ts";
 import { BrokerPool } from "./broker-pool.ts";
 import type {
@@ -22,10 +22,10 @@ import type {
   TopicPartition,
   TopicToCreate,
   TransactionOf,
-} from "./cluster.ts";
+} from "../cluster.ts";
 import type { ClusterOptions } from "./cluster-options.ts";
 import { addPartitionsExchange, fetchExchange, produceExchange } from "./exchanges.ts";
-import { decisive, noBrokerFault } from "./faults.ts";
+import { decisive, noBrokerFault } from "./client-faults.ts";
 import { readBatches } from "./fetched-batches.ts";
 import { loadProtocol, type MetadataResponse, type Protocol } from "./protocol.ts";
 import type { Asked } from "./requests.ts";

@@ -25,8 +25,8 @@
  * shrink is stored as it is, so it never exceeds `batchHeaderBytes` and its recordBytesMax together.
  */
 
-import { assert } from "../../core/assert.ts";
-import type { Producer } from "./cluster.ts";
+import { assert } from "../../../core/assert.ts";
+import type { Producer } from "../cluster.ts";
 import { crc32c } from "./crc32c.ts";
 
 export type Header = { readonly name: Uint8Array; readonly value: Uint8Array };

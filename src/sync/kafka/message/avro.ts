@@ -14,7 +14,13 @@
  */
 
 import type { Schema } from "avsc";
-import { damaged, numberOf, type StoredObject, textOf, wholeOf } from "../../store/stored-json.ts";
+import {
+  damaged,
+  numberOf,
+  type StoredObject,
+  textOf,
+  wholeOf,
+} from "../../../store/stored-json.ts";
 
 /** Ids of the two schemas, as the registry gave them: whole numbers below 2^32. */
 export type AvroOptions = { readonly schemaIds: Readonly<Record<"summary" | "alert", number>> };

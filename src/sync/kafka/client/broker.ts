@@ -7,7 +7,7 @@
  *   exchange  one request that we write and read ourselves (exchanges.ts)
  */
 
-import { Fault } from "../../core/faults.ts";
+import { Fault } from "../../../core/faults.ts";
 import { type ClusterOptions, principalOf } from "./cluster-options.ts";
 import { connectionOptions } from "./connection-options.ts";
 import {
@@ -17,7 +17,7 @@ import {
   type Peer,
   type Refusal,
   refusalFault,
-} from "./faults.ts";
+} from "./client-faults.ts";
 import type { Connection, Protocol, Reader, Writer } from "./protocol.ts";
 import { type Asked, requests, type Versions, versionLack } from "./requests.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { InvariantError } from "../../core/assert.ts";
+import { InvariantError } from "../../../core/assert.ts";
 import {
   connectFault,
   decisive,
@@ -8,7 +8,7 @@ import {
   noBrokerFault,
   type Peer,
   refusalFault,
-} from "./faults.ts";
+} from "./client-faults.ts";
 
 const peer: Peer = {
   address: "kafka.example:9093",

@@ -5,9 +5,9 @@
  * A control batch holds one record whose key is two i16: version 0, then 0 for abort, 1 for commit.
  */
 
-import { Fault } from "../../core/faults.ts";
-import type { Fetched, FetchedBatch, FetchedRecord, TopicPartition } from "./cluster.ts";
-import { crc32c } from "./crc32c.ts";
+import { Fault } from "../../../core/faults.ts";
+import type { Fetched, FetchedBatch, FetchedRecord, TopicPartition } from "../cluster.ts";
+import { crc32c } from "../message/crc32c.ts";
 import { bufferOver, type Protocol, type RecordsBatch } from "./protocol.ts";
 
 /** Bytes before the field that counts from the leader epoch on, and that field. */
