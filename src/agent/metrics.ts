@@ -4,7 +4,7 @@
  * restarts; base units are seconds and bytes.
  */
 
-import type { PumpStatus } from "../sync/pump.ts";
+import { type PumpStatus, pumpStates } from "../sync/pump.ts";
 import type { LedgerView, PipelineLedger, SourceLedger } from "../edge-ops/ledger.ts";
 import { expositionOf, type Family, histogramSamples, type Sample } from "./exposition.ts";
 import { bucketBoundsMs } from "./histogram.ts";
@@ -169,7 +169,7 @@ function uplinkFamilies({ uplinks, clock }: Status): Family[] {
     ),
     counter(
       "weir_uplink_incidents_total",
-      "Times records were found missing outside, or may be there twice.",
+      "Times something upstream was found that a person should know.",
       perLane(({ incidents }) => incidents.count),
     ),
     counter(
@@ -216,14 +216,6 @@ function uplinkFamilies({ uplinks, clock }: Status): Family[] {
     ),
   ];
 }
-
-const pumpStates: readonly PumpStatus["state"][] = [
-  "opening",
-  "running",
-  "waiting",
-  "halted",
-  "closed",
-];
 
 // ---- the ledger ----
 

@@ -185,6 +185,22 @@ test("records wait for others as long as the lane lingers, or until there are ma
   assert.equal(deliveries().length, 3, "who asks for idle does not wait");
 });
 
+test("an uplink is as its worst lane is, and says what is wrong with that one", async () => {
+  const uplink = new ListUplink("a");
+  const { store, drain } = await rig(uplink);
+  uplink.failures.push(Object.assign(new Error("offline"), { code: "ENETDOWN" }));
+  await emit(store, "alerts", "a0");
+  drain.wake();
+  await drain.idle();
+  uplink.failures.push(new Fault("IDENTITY_IN_USE", "somebody else is a"));
+  await emit(store, "summaries", "s0");
+  drain.wake();
+  await drain.idle();
+  const { state, trouble, lanes } = drain.status[0]!;
+  assert.deepEqual([lanes.alerts.state, lanes.alerts.trouble], ["waiting", "offline"]);
+  assert.deepEqual([state, trouble], ["halted", "somebody else is a"]);
+});
+
 test("a lane whose identity another agent uses halts: nothing is tried again", async () => {
   const uplink = new ListUplink("a");
   const { store, drain, clock } = await rig(uplink);

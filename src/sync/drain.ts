@@ -7,7 +7,7 @@
 import type { Clock, Random } from "../core/doors.ts";
 import { byLane, type Lane, lanes } from "../store/outbox.ts";
 import type { StateStore } from "../store/state-store.ts";
-import { Pump, type PumpStatus } from "./pump.ts";
+import { Pump, type PumpStatus, pumpStates } from "./pump.ts";
 import type { Uplink } from "./uplink.ts";
 
 export type DrainParts = {
@@ -19,9 +19,8 @@ export type DrainParts = {
 
 export type UplinkStatus = {
   readonly name: string;
-  /** That of the lane that is worst off. */
+  /** Those of the lane that is worst off. */
   readonly state: PumpStatus["state"];
-  /** The last failure as a sentence, of the first lane that has one; undefined while all run. */
   readonly trouble: string | undefined;
   readonly lanes: Readonly<Record<Lane, PumpStatus>>;
 };
@@ -60,9 +59,11 @@ export class Drain {
   get status(): readonly UplinkStatus[] {
     return this.#uplinks.map(({ name, pumps }) => {
       const each = byLane((lane) => pumps[lane].status);
-      const worst = states.find((state) => lanes.some((lane) => each[lane].state === state));
-      const trouble = lanes.map((lane) => each[lane].trouble).find((text) => text !== undefined);
-      return { name, state: worst ?? "running", trouble, lanes: each };
+      const [worst] = lanes
+        .map((lane) => each[lane])
+        .toSorted((a, b) => pumpStates.indexOf(a.state) - pumpStates.indexOf(b.state));
+      const { state, trouble } = worst ?? each.alerts;
+      return { name, state, trouble, lanes: each };
     });
   }
 
@@ -75,12 +76,3 @@ export class Drain {
     return this.#uplinks.flatMap(({ pumps }) => lanes.map((lane) => pumps[lane]));
   }
 }
-
-/** The worst first. */
-const states: readonly PumpStatus["state"][] = [
-  "halted",
-  "waiting",
-  "opening",
-  "closed",
-  "running",
-];

@@ -29,15 +29,20 @@ export type PumpOptions = {
   readonly random: Random;
 };
 
+/** The worst first. */
+export const pumpStates = ["halted", "waiting", "opening", "closed", "running"] as const;
+
+export type PumpState = (typeof pumpStates)[number];
+
 export type PumpStatus = {
   /**
    * `waiting`: the last try failed, the next one comes by itself. `halted`: another agent uses our
    * identity; records stay in the outbox until a person has looked.
    */
-  readonly state: "opening" | "running" | "waiting" | "halted" | "closed";
+  readonly state: PumpState;
   /** The last failure as a sentence; undefined while it runs. */
   readonly trouble: string | undefined;
-  /** Number of the next record: all before it are out there. */
+  /** Number of the next record: all before it are out there, but for those in `missing` and `incidents`. */
   readonly delivered: number;
   /** Records that are not out there yet. */
   readonly behind: number;
@@ -54,7 +59,7 @@ export type PumpStatus = {
 
 export class Pump {
   readonly #options: PumpOptions;
-  #state: PumpStatus["state"] = "opening";
+  #state: PumpState = "opening";
   #next = 0;
   /** As #next, as far as it is stored. */
   #settled = 0;

@@ -37,7 +37,7 @@ export type Receipt = {
   readonly writes: readonly KvWrite[];
 };
 
-/** Something a person should know: records that are missing outside, or may be there twice. */
+/** Something upstream a person should know: records missing there, or twice, or who else writes. */
 export type Incident = {
   /** The records concerned: [first, next). */
   readonly first: number;

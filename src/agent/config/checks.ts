@@ -1,13 +1,13 @@
 /**
  * What of a configuration depends on more than one value: names that must be unique or known, keys
- * that the topics must provide, windows that must fit, listeners that must be secured. Works on what
- * the schema left whole, and names both sides of each contradiction.
+ * that the topics must provide, windows that must fit, listeners that must be secured, uplinks that
+ * must not meet. Works on what the schema left whole, and names both sides of each contradiction.
  */
 
 import { limits } from "../../core/limits.ts";
 import { isLoopback } from "../../core/loopback.ts";
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
-import type { ListenConfig } from "./config.ts";
+import { defaultAgentName, type ListenConfig } from "./config.ts";
 import type {
   CommitSection,
   ConfigFile,
@@ -228,7 +228,7 @@ function uplinkFindings(uplinks: readonly (UplinkSection | undefined)[]): Findin
 
 /** In a cluster two agents with one name are a mistake that stops one of them. */
 function identityFindings({ agent, uplinks }: ConfigFile): Finding[] {
-  if (agent !== "weir" || uplinks.every(({ kafka }) => kafka === undefined)) return [];
+  if (agent !== defaultAgentName || uplinks.every(({ kafka }) => kafka === undefined)) return [];
   const message =
     "an agent that sends to Kafka needs a name of its own: set agent to this gateway's";
   return [{ path: ["agent"], message }];

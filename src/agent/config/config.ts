@@ -74,6 +74,8 @@ export function dataflowSpecOf(config: Config): DataflowSpec {
   };
 }
 
+export const defaultAgentName = "weir";
+
 /** Defaults of a source, beside its name and topics. */
 export const sourceDefaults: typeof receiveDefaults & Omit<SourceSpec, "name"> = {
   ...receiveDefaults,

@@ -48,7 +48,7 @@ test("everything else is taken as it is set, paths relative to the file", async 
       schemas: { summary: 17, alert: 18 }
       linger: 5s
       batch: 100KiB
-      record: 1MiB
+      record: 50KiB
       timeouts: { connect: 3s, request: 4s, transaction: 5s }
       tls: { ca: ca.pem, certificate: /pki/own.pem, key: own.key, serverName: kafka }
       sasl: { mechanism: SCRAM-SHA-512, user: gw1, password: "\${SECRET}" }`);
@@ -73,7 +73,7 @@ test("everything else is taken as it is set, paths relative to the file", async 
     registry: undefined,
     lingerMs: 5_000,
     batchBytesMax: 102_400,
-    recordBytesMax: 102_400,
+    recordBytesMax: 51_200,
     connectMs: 3_000,
     requestMs: 4_000,
     transactionMs: 5_000,
@@ -103,6 +103,13 @@ test("what contradicts itself is refused where it stands", async () => {
     [kafka("tls: { certificate: a.pem }"), /kafka\.tls: a client certificate needs .* both/],
     [kafka("sasl: { mechanism: PLAIN, user: a }"), /kafka\.sasl: PLAIN needs user and password/],
     [kafka("sasl: { mechanism: OAUTHBEARER }"), /kafka\.sasl: OAUTHBEARER needs tokenFile/],
+    [kafka("record: 1MiB"), /kafka\.record: a record must fit into a transaction/],
+    [
+      kafka(
+        "format: avro-confluent, schemas: { summary: 1, alert: 2 }, registry: { url: http://r }",
+      ),
+      /kafka\.registry: the ids are in schemas already/,
+    ],
     [
       kafka("topics: { summaries: x, alerts: x }"),
       /kafka\.topics: each of the three needs its own/,

@@ -1,6 +1,6 @@
 /** The effective configuration of an uplink to Kafka, and what of it depends on several values. */
 
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { assert } from "../../core/assert.ts";
 import { limits } from "../../core/limits.ts";
 import { isLoopback } from "../../core/loopback.ts";
@@ -61,7 +61,7 @@ export function kafkaUplinkConfig(section: KafkaSection, directory: string): Kaf
     registry,
     lingerMs: linger,
     batchBytesMax: batch,
-    recordBytesMax: Math.min(record, batch),
+    recordBytesMax: record ?? Math.min(limits.kafkaRecordBytesMax, batch),
     connectMs: timeouts.connect,
     requestMs: timeouts.request,
     transactionMs: timeouts.transaction,
@@ -89,6 +89,12 @@ export function checkKafka(
   }
   if (tls !== undefined && (tls.certificate === undefined) !== (tls.key === undefined)) {
     find(["tls"], "a client certificate needs certificate and key, both of them");
+  }
+  if (schemas !== undefined && registry !== undefined) {
+    find(["registry"], "the ids are in schemas already: remove one of the two");
+  }
+  if (section.record !== undefined && section.record > section.batch) {
+    find(["record"], "a record must fit into a transaction: at most batch");
   }
   if (timeouts.request >= timeouts.transaction) {
     find(["timeouts", "request"], "a request must be given up before its transaction is aborted");
@@ -128,7 +134,7 @@ function hostOf(broker: string): string {
 function tlsOf({ tls }: KafkaSection, directory: string): KafkaSecurity["tls"] {
   if (tls === undefined) return undefined;
   const { ca, certificate, key, ...rest } = tls;
-  const from = (path: string): string => (isAbsolute(path) ? path : resolve(directory, path));
+  const from = (path: string): string => resolve(directory, path);
   return {
     ...rest,
     ...(ca === undefined ? {} : { ca: from(ca) }),

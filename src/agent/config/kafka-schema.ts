@@ -150,12 +150,11 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
       }),
       bytesText(limits.kafkaBatchBytesMax),
     ),
-    record: v.optional(
-      byteSize("A larger record is left out, counted and named.", {
-        min: 1_024,
-        max: limits.kafkaBatchBytesCeiling,
-      }),
-      bytesText(limits.kafkaRecordBytesMax),
+    record: v.exactOptional(
+      byteSize(
+        `A larger record is left out, counted and named. Default: ${bytesText(limits.kafkaRecordBytesMax)}, or batch.`,
+        { min: 1_024, max: limits.kafkaBatchBytesCeiling },
+      ),
     ),
     timeouts: v.optional(timeouts, {}),
     tls: v.exactOptional(tls),

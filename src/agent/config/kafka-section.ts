@@ -19,7 +19,8 @@ export type KafkaSection = {
   readonly registry?: { readonly url: string; readonly user?: string; readonly password?: string };
   readonly linger: number;
   readonly batch: number;
-  readonly record: number;
+  /** Default: by batch. */
+  readonly record?: number;
   readonly timeouts: {
     readonly connect: number;
     readonly request: number;

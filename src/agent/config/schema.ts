@@ -6,7 +6,13 @@
 
 import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
-import { boundDefaults, commitDefaults, fileUplinkDefaults, sourceDefaults } from "./config.ts";
+import {
+  boundDefaults,
+  commitDefaults,
+  defaultAgentName,
+  fileUplinkDefaults,
+  sourceDefaults,
+} from "./config.ts";
 import type {
   CommitSection,
   ConfigFile,
@@ -317,7 +323,7 @@ export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
       v.literal(1, "1, the version of this format"),
       v.description("Version of this format."),
     ),
-    agent: v.optional(name("Name of this agent: in every record it sends."), "weir"),
+    agent: v.optional(name("Name of this agent: in every record it sends."), defaultAgentName),
     data: v.optional(
       anyText("Folder of log and state, relative to the configuration."),
       "./weir-data",

@@ -1,7 +1,7 @@
 /**
  * One life of a lane's producer: a session with the cluster, a producer id and its epoch, and the
- * sequence numbers that go with them. Each method is one step of the session machine (session.ts), in
- * its order. It ends with the first failure and is never used again: the next one fences it.
+ * sequence numbers that go with them. Its methods are what the session machine (session.ts) does, in its
+ * order. A failure that the machine does not try again ends it for good: the next one fences it.
  *
  *   each transaction:  AddPartitions, AddOffsets │ Produce data + cursor, TxnOffsetCommit │ EndTxn
  */
@@ -20,7 +20,7 @@ import {
   encodeRecordBatch,
   noCompression,
 } from "./message/record-batch.ts";
-import type { Delivery } from "./session.ts";
+import type { Guarantee } from "./session.ts";
 import { openTopics, type TopicOptions } from "./topics.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -29,7 +29,7 @@ export type IncarnationOptions = {
   readonly agent: string;
   /** Version of weir, for the cursor. */
   readonly version: string;
-  readonly delivery: Delivery;
+  readonly delivery: Guarantee;
   /** Topic of the lane's records. */
   readonly topic: string;
   readonly cursorTopic: string;

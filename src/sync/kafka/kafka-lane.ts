@@ -16,12 +16,13 @@ import type { Lane, OutboxRead } from "../../store/outbox.ts";
 import type { Delivery, Incidents, LaneFacts, Receipt, UplinkLane } from "../uplink.ts";
 import { Closing } from "./closing.ts";
 import { type Cluster, errorOf } from "./cluster.ts";
-import { type Cursor, digestAfter, type Mark } from "./cursor.ts";
+import type { Cursor } from "./cursor.ts";
 import { Incarnation, type IncarnationOptions } from "./incarnation.ts";
 import { decodeLaneState, encodeLaneState, type LaneState } from "./lane-state.ts";
 import type { MessageEncoder } from "./message/message.ts";
+import { ownMarkAt } from "./own-mark.ts";
 import { reconcile, resumeUpsert } from "./reconcile.ts";
-import { type Compression, recordBytesMax } from "./message/record-batch.ts";
+import type { Compression } from "./message/record-batch.ts";
 import {
   afterEvent,
   closedSession,
@@ -68,7 +69,7 @@ export class KafkaLane implements UplinkLane {
   #incidents: Incidents = { count: 0, last: undefined };
   /** This process has had the lane. */
   #isHeld = false;
-  #finding = "";
+  #verdict = "";
   /** Less than the option after the topic refused a batch. */
   #batchBytesMax: number;
   /** Number of a record that the topic refused although it was sent alone. */
@@ -109,7 +110,7 @@ export class KafkaLane implements UplinkLane {
       ...(mark === undefined ? {} : { outbox: mark.outbox, cursor: mark.seq }),
       ...(clusterId === undefined ? {} : { cluster: clusterId }),
       ...(producer === undefined ? {} : { producer: String(producer.id), epoch: producer.epoch }),
-      ...(this.#finding === "" ? {} : { found: this.#finding }),
+      ...(this.#verdict === "" ? {} : { found: this.#verdict }),
       sentBytes: this.#traffic.sent + sent,
       receivedBytes: this.#traffic.received + received,
     };
@@ -275,40 +276,28 @@ export class KafkaLane implements UplinkLane {
       isHeld: this.#isHeld,
       start: this.#start,
       freshOutbox: randomHex(16),
-      markAt: (seq: number) => this.#markAt(seq),
+      markAt: (seq: number) => this.#ownMarkAt(seq),
     };
     const reconciled =
       delivery === "transactional" ? reconcile(here, this.#found) : resumeUpsert(here);
     if (reconciled.kind === "halt") {
-      this.#finding = reconciled.why;
+      this.#verdict = reconciled.why;
       this.#on({ kind: "foreign" });
       return;
     }
     this.#isHeld = true;
-    this.#finding = reconciled.finding;
+    this.#verdict = reconciled.verdict;
     this.#state = reconciled.state;
   }
 
-  /** Where our own records would be at `seq`, from what the outbox still holds. */
-  #markAt(seq: number): { readonly mark: Mark; readonly number: number } | undefined {
-    const { lane, read, recordBytesMax: bytesMax } = this.#options;
-    const state = this.#state;
-    assert(state !== undefined && this.#encoding !== undefined, "there is a state to compare");
-    let { mark, number } = state;
-    while (mark.seq < seq) {
-      const part = read(lane, { from: number, bytesMax: limits.uplinkBatchBytesMax });
-      if (part.records.length === 0 || part.first !== number) return undefined;
-      for (const record of part.records) {
-        if (mark.seq === seq) break;
-        const { outbox, digest } = mark;
-        const message = this.#encoding.encode(record, { outbox, lane, seq: mark.seq });
-        number += 1;
-        // It was left out then as well.
-        if (recordBytesMax(message) > bytesMax) continue;
-        mark = { outbox, seq: mark.seq + 1, digest: digestAfter(digest, message.value) };
-      }
-    }
-    return { mark, number };
+  #ownMarkAt(seq: number): ReturnType<typeof ownMarkAt> {
+    const { lane, read, recordBytesMax: messageBytesMax } = this.#options;
+    assert(
+      this.#state !== undefined && this.#encoding !== undefined,
+      "there is a state to compare",
+    );
+    const { encode } = this.#encoding;
+    return ownMarkAt(seq, { lane, state: this.#state, read, encode, messageBytesMax });
   }
 
   get #life(): Incarnation {
@@ -359,6 +348,6 @@ export class KafkaLane implements UplinkLane {
   }
 
   #halted(): Fault {
-    return new Fault("IDENTITY_IN_USE", this.#finding);
+    return new Fault("IDENTITY_IN_USE", this.#verdict);
   }
 }

@@ -4,15 +4,14 @@
  */
 
 import type { Clock, Random } from "../../core/doors.ts";
-import { limits } from "../../core/limits.ts";
 import { byLane, type Lane, type OutboxRead } from "../../store/outbox.ts";
 import type { Uplink } from "../uplink.ts";
 import type { AvroEncoder } from "./message/avro.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Encoding, KafkaLane } from "./kafka-lane.ts";
 import { createMessageEncoder } from "./message/message.ts";
-import type { Compression } from "./message/record-batch.ts";
-import type { Delivery } from "./session.ts";
+import { type Compression, noCompression } from "./message/record-batch.ts";
+import type { Guarantee } from "./session.ts";
 import type { TopicOptions } from "./topics.ts";
 
 export type CompressionName = "none" | "zstd" | "lz4" | "snappy" | "gzip";
@@ -23,7 +22,7 @@ export type KafkaUplinkOptions = {
   readonly agent: string;
   /** Version of weir. */
   readonly version: string;
-  readonly delivery: Delivery;
+  readonly delivery: Guarantee;
   /** Topic names: one per lane, and the cursors'. */
   readonly lanes: Readonly<Record<Lane, string>>;
   readonly cursorTopic: string;
@@ -103,7 +102,7 @@ async function makeEncoding(options: KafkaUplinkOptions): Promise<Encoding> {
 async function compressionOf(name: CompressionName): Promise<Compression> {
   switch (name) {
     case "none":
-      return (await import("./message/record-batch.ts")).noCompression;
+      return noCompression;
     case "zstd":
     case "gzip":
       return (await import("./message/compression.ts"))[name];
@@ -117,20 +116,3 @@ function hexOf(random: Random, bytes: number): string {
   const words = Array.from({ length: bytes / 4 }, () => random.uint32());
   return words.map((word) => word.toString(16).padStart(8, "0")).join("");
 }
-
-/** Defaults of everything that a configuration may leave out. */
-export const kafkaDefaults: {
-  readonly lingerMs: number;
-  readonly batchBytesMax: number;
-  readonly recordBytesMax: number;
-  readonly transactionMs: number;
-  readonly requestMs: number;
-  readonly connectMs: number;
-} = {
-  lingerMs: limits.kafkaLingerMs,
-  batchBytesMax: limits.kafkaBatchBytesMax,
-  recordBytesMax: limits.kafkaRecordBytesMax,
-  transactionMs: limits.kafkaTransactionMs,
-  requestMs: limits.kafkaRequestMs,
-  connectMs: limits.kafkaConnectMs,
-};

@@ -42,11 +42,13 @@ test("a lane's state is read back as it was written", () => {
 });
 
 test("a state that is damaged, or of a later version, is a fault that names its place", () => {
-  for (const stored of ["", "{}", '{"v":2}', '{"v":1,"agent":"a","cluster":"c","mark":[1]}']) {
+  const damaged = ["", "{}", '{"v":1,"agent":"a","cluster":"c","mark":[1]}'];
+  for (const [stored, code] of [
+    ...damaged.map((text) => [text, "STORE_FAILED"] as const),
+    ['{"v":2}', "FORMAT_TOO_NEW"] as const,
+  ]) {
     const isNamed = (error: unknown): boolean =>
-      error instanceof Fault &&
-      error.code === "STORE_FAILED" &&
-      /uplink\/k\/alerts/.test(error.message);
+      error instanceof Fault && error.code === code && /uplink\/k\/alerts/.test(error.message);
     assert.throws(() => decodeLaneState(Buffer.from(stored), "uplink/k/alerts"), isNamed, stored);
   }
 });

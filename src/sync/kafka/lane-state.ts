@@ -4,6 +4,7 @@
  * documented in docs/format/records.md.
  */
 
+import { Fault } from "../../core/faults.ts";
 import type { Lane } from "../../store/outbox.ts";
 import {
   damaged,
@@ -69,7 +70,14 @@ export function encodeLaneState(state: LaneState): Uint8Array {
 /** Faults: STORE_FAILED. */
 export function decodeLaneState(bytes: Uint8Array, place: string): LaneState {
   const stored = decodeJson(bytes, place);
-  if (wholeOf(stored, "v") !== 1) throw damaged(place, "it is of a later version");
+  const version = wholeOf(stored, "v");
+  if (version !== 1) {
+    throw new Fault(
+      "FORMAT_TOO_NEW",
+      `${place} has version ${version}, this weir knows 1; start the newer weir again`,
+      { facts: { version } },
+    );
+  }
   const { there, intent, place: at, last } = stored.fields;
   return {
     agent: textOf(stored, "agent"),

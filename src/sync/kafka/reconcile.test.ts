@@ -60,27 +60,27 @@ function told({ state }: { readonly state: LaneState }): string | undefined {
 
 test("a lane that was never used begins at the oldest record with a fresh outbox", () => {
   const begun = went(reconcile(here(undefined), undefined));
-  assert.equal(begun.finding, "begun");
+  assert.equal(begun.verdict, "begun");
   assert.deepEqual(begun.state.mark, { outbox: fresh, seq: 0, digest: emptyDigest });
   assert.equal(begun.state.number, 100);
   assert.equal(told(begun), undefined);
 });
 
 test("an intent of which the cluster knows is committed", () => {
-  const { finding, state } = went(reconcile(here(underWay), cursor(intent.mark)));
-  assert.equal(finding, "committed");
+  const { verdict, state } = went(reconcile(here(underWay), cursor(intent.mark)));
+  assert.equal(verdict, "committed");
   assert.deepEqual(state, { ...sent, mark: intent.mark, number: 115, there: intent.mark });
 });
 
 test("an intent of which the cluster does not know was aborted", () => {
-  const { finding, state } = went(reconcile(here(underWay), cursor(sent.mark)));
-  assert.equal(finding, "resumed");
+  const { verdict, state } = went(reconcile(here(underWay), cursor(sent.mark)));
+  assert.equal(verdict, "resumed");
   assert.deepEqual(state, sent);
 });
 
 test("the first intent ever was aborted where there is no cursor, and that is no incident", () => {
   const begun = went(reconcile(here({ ...unused, intent }), undefined));
-  assert.equal(begun.finding, "begun");
+  assert.equal(begun.verdict, "begun");
   assert.equal(begun.state.intent, undefined);
   assert.equal(told(begun), undefined);
 });
@@ -89,7 +89,7 @@ test("a cursor that is further with the same records is caught up with", () => {
   const further = mark(12, { digest: digests[3]! });
   const markAt = (seq: number) => (seq === 12 ? { mark: further, number: 112 } : undefined);
   const caughtUp = went(reconcile(here(sent, { markAt }), cursor(further)));
-  assert.equal(caughtUp.finding, "caught-up");
+  assert.equal(caughtUp.verdict, "caught-up");
   assert.deepEqual([caughtUp.state.mark, caughtUp.state.number], [further, 112]);
   assert.match(told(caughtUp) ?? "", /had 2 records more than this agent remembered/);
 });
@@ -98,7 +98,7 @@ test("a cursor that is further, or as far, with other records makes a fork", () 
   const others = { mark: mark(12), number: 112 };
   for (const at of [mark(12, { digest: digests[3]! }), mark(10, { digest: digests[3]! })]) {
     const forked = went(reconcile(here(underWay, { markAt: () => others }), cursor(at)));
-    assert.equal(forked.finding, "forked");
+    assert.equal(forked.verdict, "forked");
     const { state } = forked;
     assert.deepEqual(state.mark, { outbox: fresh, seq: 0, digest: emptyDigest });
     assert.equal(state.forkedFrom, `${ours}:10`);
@@ -127,17 +127,17 @@ test("a cluster that is behind is reported once, and we go on from what we know"
   const found = cursor(mark(6), { boot: "a boot long ago" });
   for (const isHeld of [false, true]) {
     const behind = went(reconcile(here(underWay, { isHeld }), found));
-    assert.equal(behind.finding, "cluster-behind");
+    assert.equal(behind.verdict, "cluster-behind");
     assert.deepEqual([behind.state.mark, behind.state.number], [sent.mark, 110]);
     assert.match(told(behind) ?? "", /acknowledged 10 records .* now has 6/);
     const again = went(reconcile(here(behind.state, { isHeld }), found));
-    assert.deepEqual([again.finding, again.state], ["resumed", behind.state]);
+    assert.deepEqual([again.verdict, again.state], ["resumed", behind.state]);
   }
 });
 
 test("a cursor that is gone is reported once, with what was under way", () => {
   const quiet = went(reconcile(here(sent), undefined));
-  assert.equal(quiet.finding, "cursor-lost");
+  assert.equal(quiet.verdict, "cursor-lost");
   assert.match(
     told(quiet) ?? "",
     /no cursor of gw1 any more: .* what this agent remembers as sent is not sent again/,
@@ -146,14 +146,14 @@ test("a cursor that is gone is reported once, with what was under way", () => {
   assert.match(told(doubtful) ?? "", /records 110 to 114 were under way and may be there twice/);
   assert.deepEqual(went(reconcile(here(quiet.state), undefined)), {
     kind: "go",
-    finding: "resumed",
+    verdict: "resumed",
     state: quiet.state,
   });
 });
 
 test("another cluster is reported once, and places in the old one are forgotten", () => {
   const replaced = went(reconcile(here(underWay, { cluster: "c2" }), undefined));
-  assert.equal(replaced.finding, "cluster-replaced");
+  assert.equal(replaced.verdict, "cluster-replaced");
   assert.match(
     told(replaced) ?? "",
     /another one \(c2, it was c1\): what was sent before record 110/,
@@ -162,18 +162,18 @@ test("another cluster is reported once, and places in the old one are forgotten"
   assert.deepEqual([last?.first, last?.next], [110, 115]);
   assert.deepEqual([replaced.state.place, replaced.state.intent], [undefined, undefined]);
   const again = went(reconcile(here(replaced.state, { cluster: "c2" }), undefined));
-  assert.deepEqual([again.finding, again.state], ["resumed", replaced.state]);
+  assert.deepEqual([again.verdict, again.state], ["resumed", replaced.state]);
 });
 
 test("a lane that sent nothing yet moves to another cluster without a word", () => {
   const begun = went(reconcile(here(unused, { cluster: "c2" }), undefined));
-  assert.deepEqual([begun.finding, told(begun), begun.state.cluster], ["begun", undefined, "c2"]);
+  assert.deepEqual([begun.verdict, told(begun), begun.state.cluster], ["begun", undefined, "c2"]);
 });
 
 test("another outbox that we do not know is taken over, with a word, and kept in before", () => {
   const found = cursor(mark(77, { outbox: theirs }), { boot: "their boot", before: [mark(10)] });
   const resumed = went(reconcile(here(sent), found));
-  assert.equal(resumed.finding, "resumed");
+  assert.equal(resumed.verdict, "resumed");
   assert.deepEqual(resumed.state.before, [found.mark]);
   assert.match(
     told(resumed) ?? "",
@@ -187,8 +187,8 @@ test("another outbox that we do not know is taken over, with a word, and kept in
 
 test("our intent is decided right although another outbox wrote after it", () => {
   const found = cursor(mark(5, { outbox: theirs }), { boot: "their boot", before: [intent.mark] });
-  const { finding, state } = went(reconcile(here(underWay), found));
-  assert.equal(finding, "committed");
+  const { verdict, state } = went(reconcile(here(underWay), found));
+  assert.equal(verdict, "committed");
   assert.deepEqual([state.mark, state.number], [intent.mark, 115]);
 });
 
@@ -206,7 +206,7 @@ test("a process that has had the lane halts when another writes, whatever its ou
 
 test("an agent that was renamed begins anew, and says what was under way under the old name", () => {
   const renamed = went(reconcile(here(underWay, { agent: "gw2" }), undefined));
-  assert.equal(renamed.finding, "begun");
+  assert.equal(renamed.verdict, "begun");
   assert.deepEqual([renamed.state.agent, renamed.state.number], ["gw2", 110]);
   assert.deepEqual(renamed.state.mark, { outbox: fresh, seq: 0, digest: emptyDigest });
   assert.match(told(renamed) ?? "", /was called gw1 while records 110 to 114 were under way/);
@@ -227,6 +227,6 @@ test("marks of others are bounded, the newest are kept", () => {
 
 test("without cursors what was under way is sent again with the same numbers", () => {
   assert.deepEqual(went(resumeUpsert(here(underWay))).state, sent);
-  assert.equal(went(resumeUpsert(here(undefined))).finding, "begun");
-  assert.equal(went(resumeUpsert(here(sent, { cluster: "c2" }))).finding, "cluster-replaced");
+  assert.equal(went(resumeUpsert(here(undefined))).verdict, "begun");
+  assert.equal(went(resumeUpsert(here(sent, { cluster: "c2" }))).verdict, "cluster-replaced");
 });

@@ -31,7 +31,7 @@ import type { Incident } from "../uplink.ts";
 import { type Cursor, emptyDigest, type Mark, marksMax } from "./cursor.ts";
 import { type LaneState, withIncident } from "./lane-state.ts";
 
-export type Finding =
+export type Verdict =
   | "begun"
   | "resumed"
   | "committed"
@@ -42,7 +42,7 @@ export type Finding =
   | "cluster-replaced";
 
 export type Reconciled =
-  | { readonly kind: "go"; readonly finding: Finding; readonly state: LaneState }
+  | { readonly kind: "go"; readonly verdict: Verdict; readonly state: LaneState }
   /** Another agent has the name; `why` is a sentence that says what to do. */
   | { readonly kind: "halt"; readonly why: string };
 
@@ -209,8 +209,8 @@ function settled(state: LaneState): LaneState {
   return { ...state, intent: undefined };
 }
 
-function go(finding: Finding, state: LaneState): Reconciled {
-  return { kind: "go", finding, state };
+function go(verdict: Verdict, state: LaneState): Reconciled {
+  return { kind: "go", verdict, state };
 }
 
 // ---- sentences ----

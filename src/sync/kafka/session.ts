@@ -27,11 +27,12 @@ export type SessionState =
   | "committing"
   | "halted";
 
-export type Delivery = "transactional" | "upsert";
+/** What `delivery` in the configuration promises. */
+export type Guarantee = "transactional" | "upsert";
 
 export type Session = {
   readonly state: SessionState;
-  readonly delivery: Delivery;
+  readonly delivery: Guarantee;
   /** Tries of this step that found the cluster busy. */
   readonly waits: number;
 };
@@ -47,7 +48,7 @@ export type SessionEvent =
   /** Reconciling found another agent under our name. */
   | { readonly kind: "foreign" };
 
-/** Tries of one step that may find the cluster busy; with waitMsOf, about a minute. */
+/** Tries of one step that may find the cluster busy; with waitMsOf, 79 s: more than a transaction may take. */
 export const waitsMax = 400;
 
 /** What a step answers with while an earlier transaction, or the coordinator itself, is not ready. */
@@ -57,7 +58,7 @@ const busy: Readonly<Partial<Record<SessionState, readonly string[]>>> = {
   adding: ["CONCURRENT_TRANSACTIONS"],
 };
 
-const steps: Readonly<Record<Delivery, readonly SessionState[]>> = {
+const steps: Readonly<Record<Guarantee, readonly SessionState[]>> = {
   transactional: [
     "connecting",
     "initialising",
@@ -71,7 +72,7 @@ const steps: Readonly<Record<Delivery, readonly SessionState[]>> = {
   upsert: ["connecting", "reconciling", "ready", "sending"],
 };
 
-export function closedSession(delivery: Delivery): Session {
+export function closedSession(delivery: Guarantee): Session {
   return { state: "closed", delivery, waits: 0 };
 }
 
@@ -107,7 +108,7 @@ export function waitMsOf({ waits }: Session): number {
 }
 
 /** After the last step comes ready again. */
-function stepAfter(state: SessionState, delivery: Delivery): SessionState {
+function stepAfter(state: SessionState, delivery: Guarantee): SessionState {
   const all = steps[delivery];
   return all[all.indexOf(state) + 1] ?? "ready";
 }

@@ -27,21 +27,25 @@ export type Transaction = {
   readonly state: LaneState & { readonly intent: Intent };
 };
 
-export type TransactionOptions = {
+/** What decides whether a record can be sent. */
+export type FitOptions = {
+  readonly encode: MessageEncoder;
+  /** A larger message is left out. */
+  readonly messageBytesMax: number;
+  /** Number of a record that the topic refused as too large when it was sent alone. */
+  readonly refused: number | undefined;
+};
+
+export type TransactionOptions = FitOptions & {
   readonly lane: Lane;
   /** Nothing is under way in it. */
   readonly state: LaneState;
   /** Id of this process. */
   readonly boot: string;
-  readonly encode: MessageEncoder;
   /** Of the data topic. */
   readonly partitions: number;
   /** All messages together, before compression; one message always fits. */
   readonly bytesMax: number;
-  /** A larger message is left out. */
-  readonly messageBytesMax: number;
-  /** Number of a record that the topic refused as too large when it was sent alone. */
-  readonly refused: number | undefined;
 };
 
 export function createTransaction(
@@ -61,7 +65,7 @@ export function createTransaction(
       seq,
       forkedFrom: state.forkedFrom || undefined,
     };
-    const found = messageOf(record, { place, number: state.number + count, options });
+    const found = fit(record, { ...options, place, number: state.number + count });
     if (found.kind === "unfit") {
       if (count > 0) break;
       state = leftOut(state, lane, found.why);
@@ -83,20 +87,17 @@ export function createTransaction(
   return { messages, count, bytes, state: { ...state, boots, intent } };
 }
 
-type Found =
+export type Fit =
   | { readonly kind: "message"; readonly message: Message; readonly size: number }
   /** It cannot be sent; `why` ends a sentence. */
   | { readonly kind: "unfit"; readonly why: string };
 
-function messageOf(
+/** The message of a record, with its size in a batch, or why it cannot be sent. */
+export function fit(
   record: Uint8Array,
-  at: {
-    readonly place: OutboxPlace;
-    readonly number: number;
-    readonly options: Pick<TransactionOptions, "encode" | "messageBytesMax" | "refused">;
-  },
-): Found {
-  const { encode, messageBytesMax, refused } = at.options;
+  at: FitOptions & { readonly place: OutboxPlace; readonly number: number },
+): Fit {
+  const { encode, messageBytesMax, refused } = at;
   let message: Message;
   try {
     message = encode(record, at.place);

@@ -268,7 +268,7 @@ function closedAtOnce({ tls, mechanism, certificate }: Peer): string {
     ...(tls && !certificate ? ["a client certificate (tls.certificate)"] : []),
     ...(mechanism === undefined ? ["a login (sasl)"] : []),
   ];
-  const closed = "it closed the connection before it answered: it is down behind a proxy";
+  const closed = "it closed the connection before it answered: perhaps it is down behind a proxy";
   return wants.length === 0 ? closed : `${closed}, or this port wants ${wants.join(" or ")}`;
 }
 

@@ -10,7 +10,7 @@ import { millis } from "../../../core/units.ts";
 import { encodeAlert, encodeSummary } from "../../../store/record-codec.ts";
 import { alertSchema, openAvro, summarySchema } from "./avro.ts";
 
-const schemaFolder = join(import.meta.dirname, "../../../schema");
+const schemaFolder = join(import.meta.dirname, "../../../../schema");
 const schemaOf = (kind: string): avro.Schema =>
   JSON.parse(readFileSync(join(schemaFolder, `weir.${kind}.avsc`), "utf8"));
 
