@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
+import { kafkaUplinkDefaults as defaults } from "./kafka-config.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import {
@@ -46,36 +47,39 @@ const count = (about: string, max: number): Value<number> => integer(about, { mi
 const schemaId = (about: string): Value<number> => integer(about, { min: 1, max: 2_147_483_647 });
 
 const topics = section("Topics, and what to do where they are missing.", {
-  summaries: v.optional(topicName("Topic of summaries."), "weir.summaries"),
-  alerts: v.optional(topicName("Topic of alerts."), "weir.alerts"),
-  cursor: v.optional(topicName("Topic of cursors, compacted."), "weir.cursor"),
-  create: v.optional(flag("Create topics that are missing."), true),
+  summaries: v.optional(topicName("Topic of summaries."), defaults.topics.summaries),
+  alerts: v.optional(topicName("Topic of alerts."), defaults.topics.alerts),
+  cursor: v.optional(topicName("Topic of cursors, compacted."), defaults.topics.cursor),
+  create: v.optional(flag("Create topics that are missing."), defaults.topics.create),
   partitions: v.optional(
     count("Partitions of topics created for records; -1 as the cluster has it.", 10_000),
-    -1,
+    defaults.topics.partitions,
   ),
-  replication: v.optional(count("Replicas of topics created; -1 as the cluster has it.", 100), -1),
+  replication: v.optional(
+    count("Replicas of topics created; -1 as the cluster has it.", 100),
+    defaults.topics.replication,
+  ),
   cursorPartitions: v.optional(
     integer("Partitions of the cursor topic if created.", { min: 1, max: 10_000 }),
-    50,
+    defaults.topics.cursorPartitions,
   ),
 });
 
 const timeouts = section("How long to wait for the cluster.", {
   connect: v.optional(
     duration("For connection, TLS and login.", { min: 100, max: 120 * SECOND_MS }),
-    durationText(limits.kafkaConnectMs),
+    durationText(defaults.connectMs),
   ),
   request: v.optional(
     duration("For an answer.", { min: 100, max: 300 * SECOND_MS }),
-    durationText(limits.kafkaRequestMs),
+    durationText(defaults.requestMs),
   ),
   transaction: v.optional(
     duration("The cluster aborts a transaction that takes longer.", {
       min: SECOND_MS,
       max: 900 * SECOND_MS,
     }),
-    durationText(limits.kafkaTransactionMs),
+    durationText(defaults.transactionMs),
   ),
 });
 
@@ -108,19 +112,19 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
         "transactional",
         "upsert",
       ]),
-      "transactional",
+      defaults.delivery,
     ),
-    format: v.optional(choice("Format of values.", ["json", "avro-confluent"]), "json"),
+    format: v.optional(choice("Format of values.", ["json", "avro-confluent"]), defaults.format),
     headers: v.optional(
       choice("cloudevents describes each record; minimal has ce_id only.", [
         "cloudevents",
         "minimal",
       ]),
-      "cloudevents",
+      defaults.headers,
     ),
     compression: v.optional(
       choice("Compression of batches.", ["none", "zstd", "lz4", "snappy", "gzip"]),
-      "zstd",
+      defaults.compression,
     ),
     topics: v.optional(topics, {}),
     schemas: v.exactOptional(
@@ -141,18 +145,18 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
         min: 0,
         max: 3_600 * SECOND_MS,
       }),
-      durationText(limits.kafkaLingerMs),
+      durationText(defaults.lingerMs),
     ),
     batch: v.optional(
       byteSize("Records of one transaction, before compression.", {
         min: 1_024,
         max: limits.kafkaBatchBytesCeiling,
       }),
-      bytesText(limits.kafkaBatchBytesMax),
+      bytesText(defaults.batchBytesMax),
     ),
     record: v.exactOptional(
       byteSize(
-        `A larger record is left out, counted and named. Default: ${bytesText(limits.kafkaRecordBytesMax)}, or batch.`,
+        `A larger record is left out, counted and named. Default: ${bytesText(defaults.recordBytesMax)}, or batch.`,
         { min: 1_024, max: limits.kafkaBatchBytesCeiling },
       ),
     ),
