@@ -42,8 +42,12 @@ const state: LaneState = {
   boots,
   before,
   forkedFrom: `${other}:70`,
-  intent: { number: 520, mark: { outbox, seq: 508, digest: "00112233445566778899aabbccddeeff" } },
-  place: { partition: 7, offset: 123_456 },
+  intent: {
+    number: 520,
+    mark: { outbox, seq: 508, digest: "00112233445566778899aabbccddeeff" },
+    delivery: "transactional",
+  },
+  place: { topic: "weir.cursor", partition: 7, offset: 123_456 },
   incidents: { count: 2, last: { first: 3, next: 4, what: "it was left out" } },
 };
 

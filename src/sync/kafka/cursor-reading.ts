@@ -3,18 +3,17 @@
  * name is then decided, and all its markers are written.
  *
  * First the group's offset, one small answer; clusters forget it after a week without a commit. It is
- * looked for in all partitions where we do not know in which one the cursor is: it stays where it was
- * first written when the topic grows, and whoever looked elsewhere would take a used name for a free
- * one. Then
- * the cursor topic, from where our last cursor was written to the high watermark, else from its
- * beginning. It is read uncommitted and decided by the control markers of each producer: reading
- * committed would stop at the oldest transaction that any agent has open on the partition.
+ * looked for in all partitions: a cursor stays where it was first written when the topic grows, and
+ * whoever looked elsewhere would take a used name for a free one. Then the cursor topic, from where our
+ * last cursor was written to the high watermark, else from its beginning. It is read uncommitted and
+ * decided by the control markers of each producer: reading committed would stop at the oldest
+ * transaction that any agent has open on the partition.
  */
 
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import type { Cluster, FetchedBatch, TopicPartition } from "./cluster.ts";
-import { type Cursor, decodeCursor } from "./cursor.ts";
+import { type Cursor, cursorKey, decodeCursor } from "./cursor.ts";
 import type { CursorPlace } from "./lane-state.ts";
 import { partitionOf } from "./message/murmur2.ts";
 
@@ -24,8 +23,8 @@ export type CursorToFind = {
   readonly topic: string;
   readonly partitions: number;
   readonly key: Uint8Array;
-  /** Where the last one that we know of was written. */
-  readonly hint: CursorPlace | undefined;
+  /** Where the last one that we know of was written, in this topic. */
+  readonly hint: Pick<CursorPlace, "partition" | "offset"> | undefined;
 };
 
 /** The last committed cursor of the key, undefined where there is none, and its partition. */
@@ -33,31 +32,47 @@ export async function readCursor(
   cluster: Cluster,
   wanted: CursorToFind,
 ): Promise<{ readonly cursor: Cursor | undefined; readonly partition: number }> {
-  const { group, topic, partitions, key, hint } = wanted;
-  const isKnown = hint !== undefined && hint.partition < partitions;
-  const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
-  const places = isKnown ? [{ topic, partition: hint.partition }] : all;
-  const offsets = await cluster.committedOffsets(group, places);
-  const found = offsets.find((offset) => offset.topic === topic && offset.metadata !== "");
-  if (found !== undefined) {
-    const { metadata, partition } = found;
-    const cursor = cursorIn(new TextEncoder().encode(metadata), `the offset of group ${group}`);
-    // Whoever resets offsets by hand leaves other words there; the topic has it still.
-    if (cursor !== undefined) return { cursor, partition };
+  const { topic, partitions, key, hint } = wanted;
+  const committed = await committedCursor(cluster, wanted);
+  if (committed !== undefined) return committed;
+  const hashed = partitionOf(key, partitions);
+  const known = hint !== undefined && hint.partition < partitions ? hint : undefined;
+  const places = [...new Set([known?.partition ?? hashed, hashed])];
+  for (const partition of places) {
+    const from = partition === known?.partition ? known.offset : undefined;
+    const value = await findRecord(cluster, { at: { topic, partition }, key, from });
+    if (value === undefined) continue;
+    const cursor = cursorIn(value, { place: `the cursor in ${topic}`, key });
+    if (cursor === undefined) throw notOurs({ topic, partition }, key);
+    return { cursor, partition };
   }
-  const partition = isKnown ? hint.partition : partitionOf(key, partitions);
-  const from = isKnown ? hint.offset : undefined;
-  const value = await findRecord(cluster, { at: { topic, partition }, key, from });
-  if (value === undefined) return { cursor: undefined, partition };
-  const cursor = cursorIn(value, `the cursor in ${topic}`);
-  if (cursor === undefined) throw notOurs({ topic, partition }, key);
-  return { cursor, partition };
+  return { cursor: undefined, partition: known?.partition ?? hashed };
 }
 
-/** Undefined where the bytes are no cursor. Faults: FORMAT_TOO_NEW. */
-function cursorIn(bytes: Uint8Array, place: string): Cursor | undefined {
+/** What the group's offsets say; the partition that we know of is believed before others. */
+async function committedCursor(
+  cluster: Cluster,
+  { group, topic, partitions, key, hint }: CursorToFind,
+): Promise<{ readonly cursor: Cursor; readonly partition: number } | undefined> {
+  const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
+  const offsets = await cluster.committedOffsets(group, all);
+  const place = `the offset of group ${group}`;
+  const found = offsets.flatMap(({ partition, metadata }) => {
+    // Whoever resets offsets by hand leaves other words there; the topic has it still.
+    const cursor = cursorIn(new TextEncoder().encode(metadata), { place, key });
+    return cursor === undefined ? [] : [{ cursor, partition }];
+  });
+  return found.find(({ partition }) => partition === hint?.partition) ?? found[0];
+}
+
+/** Undefined where the bytes are no cursor of the key. Faults: FORMAT_TOO_NEW. */
+function cursorIn(
+  bytes: Uint8Array,
+  { place, key }: { readonly place: string; readonly key: Uint8Array },
+): Cursor | undefined {
   try {
-    return decodeCursor(bytes, place);
+    const cursor = decodeCursor(bytes, place);
+    return isEqual(cursorKey(cursor.agent, cursor.lane), key) ? cursor : undefined;
   } catch (error) {
     if (error instanceof Fault && error.code === "STORE_FAILED") return undefined;
     throw error;

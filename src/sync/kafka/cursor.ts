@@ -23,6 +23,7 @@ import {
   encodeJson,
   itemsOf,
   listOf,
+  type StoredObject,
   textOf,
   wholeOf,
 } from "../../store/stored-json.ts";
@@ -111,16 +112,15 @@ export function decodeCursor(bytes: Uint8Array, place: string): Cursor {
   }
   const lane = textOf(stored, "lane");
   if (lane !== "alerts" && lane !== "summaries") throw damaged(place, `its lane is ${lane}`);
+  const boots = listOf(stored, "boots");
+  const before = listOf(stored, "before");
+  if (boots.length > bootsMax || before.length > marksMax) throw damaged(place, "it is too long");
   return {
     agent: textOf(stored, "agent"),
     lane,
-    mark: {
-      outbox: textOf(stored, "outbox"),
-      seq: wholeOf(stored, "seq"),
-      digest: textOf(stored, "digest"),
-    },
-    boots: listOf(stored, "boots").map((item) => bootOf(item, place)),
-    before: listOf(stored, "before").map((item) => markOf(item, place)),
+    mark: markIn(stored),
+    boots: boots.map((item) => bootOf(item, place)),
+    before: before.map((item) => markOf(item, place)),
     version: textOf(stored, "weir"),
   };
 }
@@ -129,16 +129,28 @@ export function decodeCursor(bytes: Uint8Array, place: string): Cursor {
 export function bootOf(item: unknown, place: string): Boot {
   const [id, seq] = itemsOf(item, place);
   const stored = { place, fields: { id, seq } };
-  return { id: textOf(stored, "id"), seq: wholeOf(stored, "seq") };
+  return { id: hexOf(stored, "id", 16), seq: wholeOf(stored, "seq") };
 }
 
 /** [outbox, seq, digest] */
 export function markOf(item: unknown, place: string): Mark {
   const [outbox, seq, digest] = itemsOf(item, place);
-  const stored = { place, fields: { outbox, seq, digest } };
+  return markIn({ place, fields: { outbox, seq, digest } });
+}
+
+function markIn(stored: StoredObject): Mark {
   return {
-    outbox: textOf(stored, "outbox"),
+    outbox: hexOf(stored, "outbox", 32),
     seq: wholeOf(stored, "seq"),
-    digest: textOf(stored, "digest"),
+    digest: hexOf(stored, "digest", 32),
   };
+}
+
+/** Whoever may write to the cursor topic may write anything: an id is not believed by its name. */
+function hexOf(stored: StoredObject, name: string, digits: number): string {
+  const text = textOf(stored, name);
+  if (text.length !== digits || !/^[0-9a-f]+$/.test(text)) {
+    throw damaged(stored.place, `${name} is not ${digits} hex digits`);
+  }
+  return text;
 }

@@ -81,18 +81,27 @@ export class Incarnation {
     this.#producer = await this.cluster.initProducer({ transactionalId, timeoutMs });
   }
 
-  /** The lane's cursor, and from then on the partition where it is written. */
-  async readCursor(hint: CursorPlace | undefined): Promise<Cursor | undefined> {
+  /**
+   * The lane's cursor, and from then on the partition where it is written. Where the last one is in
+   * another topic, because the configuration named that one then, it is still the one that counts.
+   */
+  async readCursor(last: CursorPlace | undefined): Promise<Cursor | undefined> {
     const { agent, lane, cursorTopic } = this.#options;
-    const { cursor, partition } = await readCursor(this.cluster, {
-      group: this.#name,
-      topic: cursorTopic,
-      partitions: this.#partitions.cursor,
-      key: cursorKey(agent, lane),
-      hint,
-    });
+    const key = cursorKey(agent, lane);
+    const read = async (topic: string, partitions: number) =>
+      await readCursor(this.cluster, {
+        group: this.#name,
+        topic,
+        partitions,
+        key,
+        hint: last?.topic === topic ? last : undefined,
+      });
+    const { cursor, partition } = await read(cursorTopic, this.#partitions.cursor);
     this.#cursorPartition = partition;
-    return cursor;
+    if (last === undefined || last.topic === cursorTopic) return cursor;
+    const partitions = (await this.cluster.partitionsOf([last.topic])).get(last.topic);
+    if (partitions === undefined) return cursor;
+    return (await read(last.topic, partitions)).cursor ?? cursor;
   }
 
   /** Begins the transaction with everything it touches. */
@@ -132,7 +141,7 @@ export class Incarnation {
       }),
     ]);
     const written = produced.find((part) => isAt(part, at));
-    return written && { partition: at.partition, offset: written.offset };
+    return written && { ...at, offset: written.offset };
   }
 
   async commit(): Promise<void> {
@@ -147,11 +156,14 @@ export class Incarnation {
     const name = `${at.topic}/${at.partition}`;
     const sequence = this.#sequences.get(name) ?? 0;
     this.#sequences.set(name, sequence + records.length);
+    const { clock, delivery } = this.#options;
+    const now = clock.now();
     const bytes = encodeRecordBatch(records, {
       producer: this.#producer,
       sequence,
-      isTransactional: this.#options.delivery === "transactional",
-      timeMs: this.#options.clock.now(),
+      isTransactional: delivery === "transactional",
+      // By the time of a clock that was never set, the cluster would delete records at once.
+      timeMs: now < limits.clockFloorMs ? noTimestamp : now,
       compression,
     });
     return { ...at, bytes };
@@ -171,6 +183,9 @@ export class Incarnation {
     return { topic: this.#options.cursorTopic, partition: this.#cursorPartition };
   }
 }
+
+/** Kafka's "no timestamp": the cluster goes by when it got the record. */
+const noTimestamp = -1;
 
 function isAt(part: TopicPartition, { topic, partition }: TopicPartition): boolean {
   return part.topic === topic && part.partition === partition;

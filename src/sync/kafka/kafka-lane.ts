@@ -29,9 +29,10 @@ import {
   isResting,
   type Session,
   type SessionEvent,
+  type SessionState,
   waitMsOf,
 } from "./session.ts";
-import { createTransaction, type Transaction } from "./transaction.ts";
+import { createTransaction, type Refused, type Transaction } from "./transaction.ts";
 
 /** What a lane sends with, found out when it first connects. */
 export type Encoding = { readonly encode: MessageEncoder; readonly compression: Compression };
@@ -58,6 +59,13 @@ export type KafkaLaneOptions = IncarnationOptions & {
   ) => OutboxRead;
 };
 
+/** What a topic answers to records that it will never take. */
+const refusals: ReadonlySet<string> = new Set([
+  "MESSAGE_TOO_LARGE",
+  "RECORD_LIST_TOO_LARGE",
+  "INVALID_RECORD",
+]);
+
 export class KafkaLane implements UplinkLane {
   readonly lingerMs: number;
   readonly batchBytesMax: number;
@@ -70,10 +78,13 @@ export class KafkaLane implements UplinkLane {
   /** This process has had the lane. */
   #isHeld = false;
   #verdict = "";
-  /** Less than the option after the topic refused a batch. */
-  #batchBytesMax: number;
-  /** Number of a record that the topic refused although it was sent alone. */
-  #refused: number | undefined;
+  /** Nothing was sent since the session began. */
+  #isFresh = false;
+  /** Less than batchBytesMax after a batch was refused or took too long; doubled by each success. */
+  #batchBytesNow: number;
+  #refused: Refused | undefined;
+  /** Where the session was when it failed. */
+  #failedIn: SessionState = "closed";
   #start = 0;
   #checkedAt = 0;
   readonly #closing: Closing;
@@ -89,7 +100,7 @@ export class KafkaLane implements UplinkLane {
     this.#options = options;
     this.#closing = new Closing(options.clock);
     this.lingerMs = options.lingerMs;
-    this.#batchBytesMax = options.batchBytesMax;
+    this.#batchBytesNow = options.batchBytesMax;
     this.batchBytesMax = options.batchBytesMax;
     this.#key = uplinkKey(options.uplink, options.lane);
     this.#session = closedSession(options.delivery);
@@ -118,7 +129,6 @@ export class KafkaLane implements UplinkLane {
 
   get tendMs(): number {
     if (this.#session.state !== "ready") return Infinity;
-    if (this.#life.cluster.isLost) return 0;
     if (this.#options.isOutdated === undefined) return Infinity;
     const dueAt = this.#checkedAt + limits.kafkaCredentialsMs;
     return Math.max(0, dueAt - this.#options.clock.monotonic());
@@ -146,9 +156,10 @@ export class KafkaLane implements UplinkLane {
       state: this.#state,
       encode: this.#encoding.encode,
       partitions: this.#life.dataPartitions,
-      bytesMax: this.#batchBytesMax,
+      bytesMax: this.#batchBytesNow,
       messageBytesMax: recordBytesMax,
       refused: this.#refused,
+      delivery: this.#options.delivery,
     });
     return [{ key: this.#key, value: encodeLaneState(this.#transaction.state) }];
   }
@@ -156,25 +167,44 @@ export class KafkaLane implements UplinkLane {
   async deliver(): Promise<Receipt> {
     const transaction = this.#transaction;
     assert(transaction !== undefined, "a delivery is prepared first");
-    if (transaction.count > 0) await this.#run({ kind: "deliver" });
+    if (transaction.count > 0) {
+      const isSent = await this.#deliverNow(transaction);
+      if (!isSent) return await this.open(this.#start);
+    }
     this.#transaction = undefined;
     const { intent, ...state } = transaction.state;
     const { mark, number } = intent;
-    const there = this.#options.delivery === "upsert" ? state.there : mark;
+    const isTold = this.#options.delivery === "transactional" && transaction.count > 0;
+    const there = isTold ? mark : state.there;
     const place = this.#state?.place;
     this.#state = { ...state, place, there, intent: undefined, mark, number };
     return this.#receipt();
+  }
+
+  /** False where the lane is to be opened again and the same records sent in another way. */
+  async #deliverNow(transaction: Transaction): Promise<boolean> {
+    // A broker hangs up on who is idle. If that is how the session began, it is tried as it is.
+    if (this.#life.cluster.isLost && !this.#isFresh) return false;
+    this.#isFresh = false;
+    try {
+      await this.#run({ kind: "deliver" });
+    } catch (error) {
+      if (this.#learnFrom(error, transaction)) return false;
+      throw error;
+    }
+    this.#batchBytesNow = Math.min(2 * this.#batchBytesNow, this.batchBytesMax);
+    return true;
   }
 
   settled(): void {
     if (this.#state !== undefined) this.#incidents = this.#state.incidents;
   }
 
-  /** Connects again where the broker hung up, as it does when idle, or certificates were replaced. */
+  /** Connects again where certificates were replaced. */
   async tend(): Promise<Receipt | undefined> {
     this.#checkedAt = this.#options.clock.monotonic();
-    const isStale = this.#life.cluster.isLost || ((await this.#options.isOutdated?.()) ?? false);
-    return isStale ? await this.open(this.#start) : undefined;
+    const isOutdated = (await this.#options.isOutdated?.()) ?? false;
+    return isOutdated ? await this.open(this.#start) : undefined;
   }
 
   async close(): Promise<void> {
@@ -193,9 +223,9 @@ export class KafkaLane implements UplinkLane {
         if (!isResting(this.#session.state)) this.#on({ kind: "done" });
       } catch (error) {
         if (!isEnvironmental(error)) throw error;
+        this.#failedIn = this.#session.state;
         this.#on({ kind: "failed", error: this.#closing.isClosed ? undefined : errorOf(error) });
         if (this.#session.state === "closed") {
-          this.#learnFrom(error);
           await this.#discard();
           throw error;
         }
@@ -286,6 +316,7 @@ export class KafkaLane implements UplinkLane {
       return;
     }
     this.#isHeld = true;
+    this.#isFresh = true;
     this.#verdict = reconciled.verdict;
     this.#state = reconciled.state;
   }
@@ -330,21 +361,21 @@ export class KafkaLane implements UplinkLane {
   }
 
   /**
-   * What the topic does not take is made smaller, until a record is too large alone: that one is left
-   * out, and the others had nothing to do with it.
+   * What the topic does not take is made smaller, until a record is refused alone: that one is left
+   * out, and the others had nothing to do with it. A batch whose answer did not come may have been too
+   * large for the link. True where the next try is another one, and need not wait.
    */
-  #learnFrom(error: unknown): void {
-    const { topic, batchBytesMax } = this.#options;
+  #learnFrom(error: unknown, { count, bytes, state }: Transaction): boolean {
+    if (this.#failedIn !== "sending" || !(error instanceof Fault)) return false;
     const name = errorOf(error);
-    if (name !== "MESSAGE_TOO_LARGE" && name !== "RECORD_LIST_TOO_LARGE") return;
-    const isOurs = error instanceof Fault && error.facts["topic"] === topic;
-    if (!isOurs || this.#transaction === undefined) return;
-    const { count, bytes, state } = this.#transaction;
-    if (count > 1) this.#batchBytesMax = Math.floor(bytes / 2);
-    else {
-      this.#refused = state.number;
-      this.#batchBytesMax = batchBytesMax;
+    const isRefused = name !== undefined && refusals.has(name);
+    const isOurs = isRefused && error.facts["topic"] === this.#options.topic;
+    if (count > 1 && (isOurs || error.code === "UPLINK_UNREACHABLE")) {
+      this.#batchBytesNow = Math.max(1, Math.floor(bytes / 2));
+    } else if (isOurs) {
+      this.#refused = { number: state.number, error: name };
     }
+    return isOurs;
   }
 
   #halted(): Fault {

@@ -17,7 +17,9 @@ function record<T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> })
 
 const whole = fc.maxSafeNat();
 const text = fc.string({ maxLength: 40 });
-const marks = record({ outbox: text, seq: whole, digest: text });
+const hex = (digits: number): fc.Arbitrary<string> =>
+  fc.stringMatching(new RegExp(`^[0-9a-f]{${digits}}$`));
+const marks = record({ outbox: hex(32), seq: whole, digest: hex(32) });
 const incidents = record({ first: whole, next: whole, what: text });
 const states: fc.Arbitrary<LaneState> = record({
   agent: text,
@@ -25,11 +27,14 @@ const states: fc.Arbitrary<LaneState> = record({
   mark: marks,
   number: whole,
   there: fc.option(marks, { nil: undefined }),
-  boots: fc.array(record({ id: text, seq: whole }), { maxLength: 8 }),
+  boots: fc.array(record({ id: hex(16), seq: whole }), { maxLength: 8 }),
   before: fc.array(marks, { maxLength: 8 }),
   forkedFrom: text,
-  intent: fc.option(record({ number: whole, mark: marks }), { nil: undefined }),
-  place: fc.option(record({ partition: whole, offset: whole }), { nil: undefined }),
+  intent: fc.option(
+    record({ number: whole, mark: marks, delivery: fc.constantFrom("transactional", "upsert") }),
+    { nil: undefined },
+  ),
+  place: fc.option(record({ topic: text, partition: whole, offset: whole }), { nil: undefined }),
   incidents: record({ count: whole, last: fc.option(incidents, { nil: undefined }) }),
 });
 

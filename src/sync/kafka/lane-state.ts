@@ -18,16 +18,26 @@ import {
 } from "../../store/stored-json.ts";
 import type { Incident, Incidents } from "../uplink.ts";
 import { type Boot, bootOf, type Mark, markOf } from "./cursor.ts";
+import type { Guarantee } from "./session.ts";
 
 /**
  * A transaction whose outcome is not known yet: the records with the numbers [LaneState.number,
  * number) in the lane of the outbox, which become [LaneState.mark.seq, mark.seq) upstream. It is not
  * changed until the cursor has decided it.
  */
-export type Intent = { readonly number: number; readonly mark: Mark };
+export type Intent = {
+  readonly number: number;
+  readonly mark: Mark;
+  /** Without a transaction no cursor can decide it. */
+  readonly delivery: Guarantee;
+};
 
 /** Where the lane's cursor record was last written. */
-export type CursorPlace = { readonly partition: number; readonly offset: number };
+export type CursorPlace = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+};
 
 export type LaneState = {
   readonly agent: string;
@@ -61,7 +71,9 @@ export function encodeLaneState(state: LaneState): Uint8Array {
     ...(there === undefined ? {} : { there: marked(there) }),
     boots: boots.map(({ id, seq }) => [id, seq]),
     before: before.map(marked),
-    ...(intent === undefined ? {} : { intent: [intent.number, ...marked(intent.mark)] }),
+    ...(intent === undefined
+      ? {}
+      : { intent: [intent.number, ...marked(intent.mark), intent.delivery] }),
     incidents: incidents.count,
     last: incidents.last,
   });
@@ -111,16 +123,27 @@ function marked({ outbox, seq, digest }: Mark): readonly (string | number)[] {
   return [outbox, seq, digest];
 }
 
-function intentOf([number, ...mark]: readonly unknown[], place: string): Intent {
+function intentOf(
+  [number, outbox, seq, digest, delivery]: readonly unknown[],
+  place: string,
+): Intent {
+  if (delivery !== "transactional" && delivery !== "upsert") {
+    throw damaged(place, "the delivery of its intent is unknown");
+  }
   return {
     number: wholeOf({ place, fields: { number } }, "number"),
-    mark: markOf(mark, place),
+    mark: markOf([outbox, seq, digest], place),
+    delivery,
   };
 }
 
 function placeOf(value: unknown, place: string): CursorPlace {
   const stored = objectOf(value, place);
-  return { partition: wholeOf(stored, "partition"), offset: wholeOf(stored, "offset") };
+  return {
+    topic: textOf(stored, "topic"),
+    partition: wholeOf(stored, "partition"),
+    offset: wholeOf(stored, "offset"),
+  };
 }
 
 function incidentOf(value: unknown, place: string): Incident {

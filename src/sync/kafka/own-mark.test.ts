@@ -40,6 +40,7 @@ test("our own mark is that of the transactions made of the same records, whateve
         encode,
         partitions: 1,
         messageBytesMax,
+        delivery: "transactional",
       } as const;
       let sent = state;
       while (sent.number < all.length) {

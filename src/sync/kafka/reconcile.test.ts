@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Cursor, emptyDigest, type Mark, marksMax } from "./cursor.ts";
-import type { LaneState } from "./lane-state.ts";
+import type { Intent, LaneState } from "./lane-state.ts";
 import { type Here, type Reconciled, reconcile, resumeUpsert } from "./reconcile.ts";
 
 const ours = "a".repeat(32);
@@ -24,10 +24,14 @@ const sent: LaneState = {
   before: [],
   forkedFrom: "",
   intent: undefined,
-  place: { partition: 3, offset: 7 },
+  place: { topic: "weir.cursor", partition: 3, offset: 7 },
   incidents: { count: 0, last: undefined },
 };
-const intent = { number: 115, mark: mark(15, { digest: digests[2]! }) };
+const intent: Intent = {
+  number: 115,
+  mark: mark(15, { digest: digests[2]! }),
+  delivery: "transactional",
+};
 const underWay: LaneState = { ...sent, intent };
 const unused: LaneState = { ...sent, mark: mark(0, { digest: emptyDigest }), there: undefined };
 
@@ -114,7 +118,10 @@ test("a cursor that is further, or as far, with other records makes a fork", () 
 test("a fork is not reported again before its first commit, even after one was tried", () => {
   const found = cursor(mark(12, { digest: digests[3]! }));
   const forked = went(reconcile(here(sent), found)).state;
-  const tried: LaneState = { ...forked, intent: { number: 112, mark: mark(2, { outbox: fresh }) } };
+  const tried: LaneState = {
+    ...forked,
+    intent: { ...intent, number: 112, mark: mark(2, { outbox: fresh }) },
+  };
   for (const state of [forked, tried]) {
     for (const isHeld of [false, true]) {
       const again = went(reconcile(here(state, { isHeld }), found));
@@ -229,4 +236,20 @@ test("without cursors what was under way is sent again with the same numbers", (
   assert.deepEqual(went(resumeUpsert(here(underWay))).state, sent);
   assert.equal(went(resumeUpsert(here(undefined))).verdict, "begun");
   assert.equal(went(resumeUpsert(here(sent, { cluster: "c2" }))).verdict, "cluster-replaced");
+});
+
+test("what was under way without a transaction may be twice, whatever the cursor says", () => {
+  const doubtful: LaneState = { ...underWay, intent: { ...intent, delivery: "upsert" } };
+  for (const found of [cursor(sent.mark), undefined]) {
+    const state = found === undefined ? { ...doubtful, there: undefined } : doubtful;
+    const resumed = went(reconcile(here(state), found));
+    assert.equal(resumed.verdict, "resumed");
+    assert.match(told(resumed) ?? "", /records 110 to 114 .* without a transaction/);
+  }
+});
+
+test("back in a cluster that has an older cursor of ours, it is another cluster that has the rest", () => {
+  const back = went(reconcile(here({ ...sent, cluster: "c2" }), cursor(mark(4))));
+  assert.equal(back.verdict, "cluster-replaced");
+  assert.match(told(back) ?? "", /another one \(c1, it was c2\)/);
 });

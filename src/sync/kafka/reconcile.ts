@@ -74,7 +74,7 @@ export function reconcile(here: Here, cursor: Cursor | undefined): Reconciled {
   if (own === undefined) return withoutCursor(here, base, state);
   if (state.intent === undefined || !isSame(own, state.intent.mark)) {
     const wasThere = state.there !== undefined && isSame(own, state.there);
-    if (wasThere || isSame(own, state.mark)) return go("resumed", settled(base));
+    if (wasThere || isSame(own, state.mark)) return go("resumed", settled(doubted(base)));
   }
   return compare(here, base, own);
 }
@@ -125,6 +125,11 @@ function compare(here: Here, state: LaneState, own: Mark): Reconciled {
     return go("committed", settled({ ...state, mark: intent.mark, number: intent.number }));
   }
   if (own.seq < mark.seq) {
+    // The state is as of this cluster already; what is stored tells whether it was of another one.
+    const stored = here.state?.cluster ?? state.cluster;
+    if (stored !== state.cluster) {
+      return go("cluster-replaced", withIncident(settled(state), replaced(here, state, stored)));
+    }
     return go("cluster-behind", withIncident(settled(state), clusterBehind(state, own)));
   }
   const there = here.markAt(own.seq);
@@ -161,10 +166,14 @@ function withoutCursor(here: Here, base: LaneState, stored: LaneState): Reconcil
   const next = intent?.number ?? number;
   if (stored.cluster !== here.cluster) {
     if (mark.seq === 0 && intent === undefined) return go("begun", base);
-    const what = `the cluster is another one (${here.cluster}, it was ${stored.cluster}): what was sent before record ${number} is in the old one only`;
-    return go("cluster-replaced", withIncident(settled(base), { first: number, next, what }));
+    return go(
+      "cluster-replaced",
+      withIncident(settled(base), replaced(here, stored, stored.cluster)),
+    );
   }
-  if (there === undefined) return go(mark.seq === 0 ? "begun" : "resumed", settled(base));
+  if (there === undefined) {
+    return go(mark.seq === 0 ? "begun" : "resumed", settled(doubted(base)));
+  }
   const doubt =
     intent === undefined
       ? "nothing was under way, and what this agent remembers as sent is not sent again"
@@ -204,6 +213,14 @@ function asOf(cluster: string, state: LaneState): LaneState {
   return { ...state, cluster, place: state.cluster === cluster ? state.place : undefined };
 }
 
+/** What was under way without a transaction may be there, whatever the cursor says. */
+function doubted(state: LaneState): LaneState {
+  const { number, intent } = state;
+  if (intent?.delivery !== "upsert") return state;
+  const what = `records ${number} to ${intent.number - 1} were under way without a transaction and may be there twice`;
+  return withIncident(state, { first: number, next: intent.number, what });
+}
+
 /** Nothing is under way. */
 function settled(state: LaneState): LaneState {
   return { ...state, intent: undefined };
@@ -214,6 +231,11 @@ function go(verdict: Verdict, state: LaneState): Reconciled {
 }
 
 // ---- sentences ----
+
+function replaced({ cluster }: Here, { number, intent }: LaneState, before: string): Incident {
+  const what = `the cluster is another one (${cluster}, it was ${before}): what was sent before record ${number} is in the old one, or in both`;
+  return { first: number, next: intent?.number ?? number, what };
+}
 
 function takenOver({ agent, number }: LaneState, { mark }: Cursor): Incident {
   const what = `outbox ${mark.outbox} has written ${mark.seq} records as ${agent}, which this agent takes over: if that gateway still runs, it halts; give each its own name`;

@@ -44,6 +44,7 @@ function transactionOf(
       bytesMax: 1_000,
       messageBytesMax: 500,
       refused: undefined,
+      delivery: "transactional",
       ...more,
     },
   );
@@ -66,7 +67,11 @@ test("the intent says where number, seq and digest are after the commit, and who
   assert.deepEqual(transaction.state, {
     ...state,
     boots: [{ id: "boot", seq: 10 }],
-    intent: { number: 113, mark: { outbox, seq: 13, digest: digestOf(["a", "b", "c"]) } },
+    intent: {
+      number: 113,
+      mark: { outbox, seq: 13, digest: digestOf(["a", "b", "c"]) },
+      delivery: "transactional",
+    },
   });
 });
 
@@ -115,7 +120,10 @@ test("a record behind others that cannot be sent waits until it is in front", ()
 test("where no record can be sent there is nothing to send, and the numbers go on", () => {
   const { count, state: after } = transactionOf([large]);
   assert.equal(count, 0);
-  assert.deepEqual([after.number, after.intent], [111, { number: 111, mark: state.mark }]);
+  assert.deepEqual(
+    [after.number, after.intent],
+    [111, { number: 111, mark: state.mark, delivery: "transactional" }],
+  );
   assert.match(
     after.incidents.last?.what ?? "",
     /^alerts 110 \(L\) has \d+ bytes, more than the 500 /,
@@ -123,9 +131,14 @@ test("where no record can be sent there is nothing to send, and the numbers go o
 });
 
 test("a record that the topic refused alone is left out", () => {
-  const transaction = transactionOf(["a", "b"], { refused: 110 });
+  const transaction = transactionOf(["a", "b"], {
+    refused: { number: 110, error: "MESSAGE_TOO_LARGE" },
+  });
   assert.deepEqual(valuesOf(transaction), ["b"]);
-  assert.match(transaction.state.incidents.last?.what ?? "", /more than the topic takes/);
+  assert.match(
+    transaction.state.incidents.last?.what ?? "",
+    /the topic refuses it \(MESSAGE_TOO_LARGE\)/,
+  );
 });
 
 test("a gap in the outbox is an incident, and numbers upstream have none", () => {

@@ -14,6 +14,7 @@ import { digestAfter, withBoot } from "./cursor.ts";
 import { type Intent, type LaneState, withIncident } from "./lane-state.ts";
 import type { Message, MessageEncoder, OutboxPlace } from "./message/message.ts";
 import { partitionOf } from "./message/murmur2.ts";
+import type { Guarantee } from "./session.ts";
 import { recordBytesMax } from "./message/record-batch.ts";
 
 export type Transaction = {
@@ -27,13 +28,16 @@ export type Transaction = {
   readonly state: LaneState & { readonly intent: Intent };
 };
 
+/** Number of the record, and the protocol's name of what the topic said. */
+export type Refused = { readonly number: number; readonly error: string };
+
 /** What decides whether a record can be sent. */
 export type FitOptions = {
   readonly encode: MessageEncoder;
   /** A larger message is left out. */
   readonly messageBytesMax: number;
-  /** Number of a record that the topic refused as too large when it was sent alone. */
-  readonly refused: number | undefined;
+  /** A record that the topic refused when it was sent alone. */
+  readonly refused: Refused | undefined;
 };
 
 export type TransactionOptions = FitOptions & {
@@ -42,6 +46,7 @@ export type TransactionOptions = FitOptions & {
   readonly state: LaneState;
   /** Id of this process. */
   readonly boot: string;
+  readonly delivery: Guarantee;
   /** Of the data topic. */
   readonly partitions: number;
   /** All messages together, before compression; one message always fits. */
@@ -83,7 +88,8 @@ export function createTransaction(
     seq += 1;
   }
   const boots = withBoot(state.boots, { id: options.boot, seq: state.mark.seq });
-  const intent = { number: state.number + count, mark: { outbox: state.mark.outbox, seq, digest } };
+  const mark = { outbox: state.mark.outbox, seq, digest };
+  const intent = { number: state.number + count, mark, delivery: options.delivery };
   return { messages, count, bytes, state: { ...state, boots, intent } };
 }
 
@@ -106,12 +112,13 @@ export function fit(
     return { kind: "unfit", why: `cannot be sent: ${error.message}` };
   }
   const size = recordBytesMax(message);
-  if (size <= messageBytesMax && at.number !== refused) return { kind: "message", message, size };
+  const isRefused = at.number === refused?.number;
+  if (size <= messageBytesMax && !isRefused) return { kind: "message", message, size };
   const key = new TextDecoder().decode(message.key.subarray(0, 200));
   const reason =
     size > messageBytesMax
       ? `more than the ${messageBytesMax} that may be sent`
-      : "more than the topic takes";
+      : `and the topic refuses it (${refused?.error ?? ""})`;
   return { kind: "unfit", why: `(${key}) has ${size} bytes, ${reason}: it was left out` };
 }
 
