@@ -154,8 +154,8 @@ function uplinkFamilies({ uplinks, clock }: Status): Family[] {
   return [
     gauge(
       "weir_uplink_healthy",
-      "Whether the uplink runs without trouble.",
-      perLane(({ trouble }) => Number(trouble === undefined)),
+      "Whether the uplink was reached and runs without trouble.",
+      perLane(({ state, trouble }) => Number(state === "running" && trouble === undefined)),
     ),
     gauge(
       "weir_uplink_state",

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { ClusterModel } from "../../test/support/cluster-model.ts";
+import { commitRecords } from "../../test/support/commit-records.ts";
+import { ClusterModel } from "../../test/support/kafka/cluster-model.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
 import { ManualClock } from "../../test/support/simulated-net.ts";
 import type { Disk, Net } from "../core/doors.ts";
-import { millis, position } from "../core/units.ts";
+import { millis } from "../core/units.ts";
 import { KvMemory } from "../store/kv-memory.ts";
 import { OutboxWriter } from "../store/outbox.ts";
 import { encodeAlert } from "../store/record-codec.ts";
@@ -60,8 +61,7 @@ async function sendAlert(kv: KvMemory, kafka: KafkaDoor, uplink: Partial<KafkaUp
   const drain = openDrain({ store, clock, random, uplinks: openUplinks({ config, doors, store }) });
   const outbox = new OutboxWriter();
   outbox.add("alerts", encodeAlert("gw1", alert));
-  const nothing = { ledger: new Uint8Array(), definitions: [], deadLetters: [] };
-  await store.commit({ through: position(1), outbox, ...nothing });
+  await commitRecords(store, outbox);
   drain.wake();
   await whileTimePasses(clock, drain.idle());
   assert.equal(drain.status[0]?.trouble, undefined);

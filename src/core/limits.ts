@@ -174,6 +174,8 @@ const bounds = {
   kafkaCursorReadBytesMax: 67_108_864, // 64 MiB
   /** Of one answer. */
   kafkaFetchBytesMax: 1_048_576, // 1 MiB
+  /** A longer answer is none that a broker gives; also what the records of a batch unpack to. */
+  kafkaAnswerBytesMax: 67_108_864, // 64 MiB
   /** Certificates and tokens on disk are looked at this often. */
   kafkaCredentialsMs: 30_000,
   /** A topic that was just created is waited for. */
@@ -244,6 +246,10 @@ assert(
 assert(
   limits.kafkaBatchBytesMax <= limits.kafkaBatchBytesCeiling,
   "the default is one that may be set",
+);
+assert(
+  limits.kafkaFetchBytesMax + limits.kafkaBatchBytesMax <= limits.kafkaAnswerBytesMax,
+  "an answer has room for a batch that is sent whole though it is larger than what was asked for",
 );
 assert(
   limits.kafkaRequestMs < limits.kafkaTransactionMs,

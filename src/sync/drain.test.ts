@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { commitRecords } from "../../test/support/commit-records.ts";
 import { ManualClock } from "../../test/support/simulated-net.ts";
 import type { KvWrite } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
-import { position } from "../core/units.ts";
 import { outboxKey } from "../store/kv-key.ts";
 import { KvMemory } from "../store/kv-memory.ts";
 import { byLane, type Lane, OutboxWriter } from "../store/outbox.ts";
@@ -117,8 +117,7 @@ async function rig(...uplinks: readonly Uplink[]): Promise<Rig> {
 async function emit(store: StateStore, lane: Lane, ...names: readonly string[]): Promise<void> {
   const outbox = new OutboxWriter();
   for (const name of names) outbox.add(lane, new TextEncoder().encode(name));
-  const nothing = { ledger: new Uint8Array(), definitions: [], deadLetters: [] };
-  await store.commit({ through: position(1), outbox, ...nothing });
+  await commitRecords(store, outbox);
 }
 
 test("each lane goes on its own: an alert does not wait for summaries that are under way", async () => {

@@ -37,10 +37,15 @@ export class Drain {
 
   constructor({ uplinks, ...parts }: DrainParts) {
     parts.store.serve(uplinks.map(({ name }) => name));
-    this.#uplinks = uplinks.map(({ name, lanes: ends }) => ({
-      name,
-      pumps: byLane((lane) => new Pump({ ...parts, uplink: name, lane, end: ends[lane] })),
-    }));
+    this.#uplinks = uplinks.map(({ name, lanes: ends }) => {
+      const pumps: Record<Lane, Pump> = byLane((lane) => {
+        const onRecovered = (): void => {
+          for (const other of lanes) pumps[other].retry();
+        };
+        return new Pump({ ...parts, uplink: name, lane, end: ends[lane], onRecovered });
+      });
+      return { name, pumps };
+    });
   }
 
   /** There may be more in the outbox. A lane that waits after a failure waits on. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { commitRecords } from "../../test/support/commit-records.ts";
 import { type DiskCall, FaultDisk, type Fate } from "../../test/support/fault-disk.ts";
 import { below, seededRandom } from "../../test/support/seeded-random.ts";
 import { ManualClock } from "../../test/support/simulated-net.ts";
 import type { Kv, KvWrite, Random } from "../core/doors.ts";
-import { position } from "../core/units.ts";
 import { KvMemory } from "../store/kv-memory.ts";
 import { type Lane, lanes, OutboxWriter } from "../store/outbox.ts";
 import { openStateStore, type StateStore } from "../store/state-store.ts";
@@ -41,8 +41,7 @@ async function emit(
   for (const lane of lanes) {
     for (const name of names[lane] ?? []) outbox.add(lane, new TextEncoder().encode(name));
   }
-  const nothing = { ledger: new Uint8Array(), definitions: [], deadLetters: [] };
-  await store.commit({ through: position(1), outbox, ...nothing });
+  await commitRecords(store, outbox);
 }
 
 async function emitAndWait(

@@ -27,6 +27,8 @@ export type PumpOptions = {
   readonly store: StateStore;
   readonly clock: Clock;
   readonly random: Random;
+  /** It failed before and succeeds now: others that wait for the same may try at once. */
+  readonly onRecovered: () => void;
 };
 
 /** The worst first. */
@@ -121,6 +123,13 @@ export class Pump {
     else this.#running = this.#run();
   }
 
+  /** Does not wait any longer after a failure. */
+  retry(): void {
+    if (this.#state !== "waiting") return;
+    this.#state = "opening";
+    this.wake();
+  }
+
   /** As wake, without waiting for more records. */
   flush(): void {
     if (this.#behind === 0) return;
@@ -189,6 +198,7 @@ export class Pump {
   }
 
   #succeeded(): void {
+    if (this.#failuresInARow > 0) this.#options.onRecovered();
     this.#failuresInARow = 0;
     this.#trouble = undefined;
   }

@@ -9,7 +9,7 @@ export const commands: readonly Command[] = [
     help: `usage: weir demo [OPTIONS]
 
 Starts an agent with an embedded MQTT broker on loopback and a simulated plant that publishes to it.
-Summaries and alerts go to NDJSON files in the data folder. Ctrl-C ends it cleanly.
+Summaries and alerts go to NDJSON files in the data folder, or to Kafka. Ctrl-C ends it cleanly.
 
   --seconds N    end after N seconds (default: run until Ctrl-C)
   --devices N    simulated devices (default 300)

@@ -141,6 +141,7 @@ function announce(agent: Agent, options: DemoOptions & { readonly continued: boo
   console.log(
     `  MQTT    127.0.0.1:${agent.mqttPort}   try: mosquitto_pub -p ${agent.mqttPort} -q 1 -t ${topic} -m '{"temperature":21.5}'`,
   );
+  if (options.kafka !== undefined) console.log(`  Kafka   ${options.kafka}`);
   if (agent.httpPort !== undefined) console.log(`  status  http://127.0.0.1:${agent.httpPort}/`);
   console.log("  Ctrl-C ends it.\n");
 }
@@ -166,9 +167,11 @@ async function showResult(
 /** What is in the cluster, and what still waits for it. */
 function kafkaText(agent: Agent, kafka: string): string {
   const lines = agent.status().uplinks.flatMap(({ lanes }) =>
-    Object.values(lanes).map(({ delivered, behind, facts }) => {
+    Object.values(lanes).map(({ delivered, behind, facts, trouble, incidents }) => {
       const waiting = behind === 0 ? "" : `, ${behind} wait for the next start`;
-      return `${String(facts["topic"])}: ${delivered} records, each once${waiting}`;
+      const wrong = [trouble, incidents.last?.what].filter((text) => text !== undefined);
+      const counts = `${String(facts["topic"])}: ${delivered} records, each once${waiting}`;
+      return [counts, ...wrong].join("\n  ");
     }),
   );
   const { summaries } = kafkaUplinkDefaults.topics;

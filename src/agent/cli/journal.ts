@@ -1,6 +1,8 @@
 /**
- * What `weir run` writes while it runs: changes of state, and each notice when it first appears and
- * then at most once in ten minutes if its count moved. One line each, for the service's journal.
+ * What `weir run` writes while it runs: changes of state; each notice when it first appears, when it
+ * says something else, and at most once in ten minutes if only its numbers moved; what was in trouble
+ * and is no longer; uplinks that are reached for the first time. One line each, for the service's
+ * journal.
  */
 
 import type { Agent } from "../start.ts";
@@ -9,10 +11,13 @@ export type Say = (event: string, facts: Readonly<Record<string, unknown>>) => v
 
 const LOOK_MS = 1_000;
 const REPEAT_MS = 600_000;
+/** A notice that says something else each time is still said no more often than this. */
+const CHANGE_MS = 10_000;
 
 /** Starts to watch; the result stops it. */
 export function startJournal(agent: Agent, say: Say): () => void {
   const said = new Map<string, { readonly message: string; readonly atMs: number }>();
+  const reached = new Set<string>();
   let state = "running";
   const look = (): void => {
     const status = agent.status();
@@ -22,13 +27,25 @@ export function startJournal(agent: Agent, say: Say): () => void {
     }
     const nowMs = performance.now();
     const notices = agent.notices();
+    for (const { name, lanes } of status.uplinks) {
+      for (const [lane, pump] of Object.entries(lanes)) {
+        const end = `${name} ${lane}`;
+        if (pump.state !== "running" || reached.has(end)) continue;
+        reached.add(end);
+        say("uplink", { name, lane, state: pump.state, behind: pump.behind });
+      }
+    }
     for (const code of said.keys()) {
-      if (!notices.some((notice) => notice.code === code)) said.delete(code);
+      if (notices.some((notice) => notice.code === code)) continue;
+      said.delete(code);
+      if (code.startsWith("uplink_trouble_")) say("recovered", { code });
     }
     for (const { code, message } of notices) {
       const last = said.get(code);
       if (last?.message === message) continue;
-      if (last !== undefined && nowMs - last.atMs < REPEAT_MS) continue;
+      const waitMs =
+        last !== undefined && wordsOf(last.message) === wordsOf(message) ? REPEAT_MS : CHANGE_MS;
+      if (last !== undefined && nowMs - last.atMs < waitMs) continue;
       said.set(code, { message, atMs: nowMs });
       say("notice", { code, message });
     }
@@ -36,4 +53,9 @@ export function startJournal(agent: Agent, say: Say): () => void {
   look();
   const timer = setInterval(look, LOOK_MS);
   return () => clearInterval(timer);
+}
+
+/** A message without its numbers. */
+function wordsOf(message: string): string {
+  return message.replaceAll(/\d+/g, "#");
 }

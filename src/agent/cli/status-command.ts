@@ -53,12 +53,12 @@ function statusText(status: Status): string {
   ].join("\n");
 }
 
-/** State, how far it is, what it says about itself, and what is wrong. */
+/** State and how far it is, what it says about itself, and what is wrong, a line each. */
 function pumpText({ state, trouble, delivered, behind, facts }: PumpStatus): string {
   const about = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
   return [
     `${state}, ${delivered} delivered, ${behind} waiting`,
     ...(about.length === 0 ? [] : [about.join(", ")]),
     ...(trouble === undefined ? [] : [trouble]),
-  ].join("; ");
+  ].join("\n          ");
 }

@@ -60,9 +60,13 @@ function uplinkText(uplink: UplinkConfig): string {
     const { directory, rotateBytes, rotateMs } = uplink;
     return `files in ${directory}, a new one at ${bytesText(rotateBytes)} or after ${durationText(rotateMs)}`;
   }
-  const { brokers, delivery, format, compression, topics, lingerMs } = uplink;
+  const { brokers, delivery, format, compression, topics, lingerMs, security } = uplink;
+  const { tls, sasl } = security;
+  const login = sasl === undefined ? "no login" : `login by ${sasl.mechanism}`;
+  const own = tls?.certificate === undefined ? "" : " with a certificate of its own";
+  const link = `${tls === undefined ? "no TLS" : `TLS${own}`}, ${login}`;
   const promise = delivery === "transactional" ? "exactly once" : "at least once, by key";
-  return `Kafka at ${brokers.join(", ")}, ${promise}: ${topics.summaries} and ${topics.alerts}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others`;
+  return `Kafka at ${brokers.join(", ")}, ${link}, ${promise}: ${topics.summaries} and ${topics.alerts}, cursors in ${topics.cursor}${topics.create ? ", created where missing" : ""}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others`;
 }
 
 function sourceRows(source: Config["sources"][number]): Row[] {

@@ -90,7 +90,7 @@ test("everything else is taken as it is set, paths relative to the file", async 
   const explained = explain(config);
   assert.match(
     explained,
-    /Kafka at k1\.example:9093, \[::1\]:9093, at least once, by key: s and a/,
+    /Kafka at k1\.example:9093, \[::1\]:9093, TLS with .* own, login by SCRAM-SHA-512, at least once/,
   );
   assert.doesNotMatch(explained, /hush/);
 });
@@ -117,6 +117,8 @@ test("what contradicts itself is refused where it stands", async () => {
     [kafka("timeouts: { request: 60s }"), /timeouts\.request: a request must be given up before/],
     ["  - kafka: { brokers: ['localhost'] }", /brokers\[0\]: expected an address such as/],
     ["  - kafka: { brokers: [] }", /brokers: expected a list of 1 to 32/],
+    ["  - kafka: { brokers: ['localhost:99999'] }", /brokers\[0\]: 99999 is no port/],
+    [kafka("topics: { partitions: 0 }"), /topics\.partitions: at least 1, or -1/],
     ["  - {}", /uplinks\[0\]: each uplink is one of file and kafka/],
     [`${kafka("")}\n${kafka("")}`, /uplinks\[1\]: uplinks\[0\] is kafka already/],
   ];

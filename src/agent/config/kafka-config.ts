@@ -96,6 +96,13 @@ export function checkKafka(
   if (section.record !== undefined && section.record > section.batch) {
     find(["record"], "a record must fit into a transaction: at most batch");
   }
+  for (const [index, broker] of section.brokers.entries()) {
+    const port = Number(broker.slice(broker.lastIndexOf(":") + 1));
+    if (port < 1 || port > 65_535) find(["brokers", index], `${port} is no port: 1 to 65535`);
+  }
+  for (const key of ["partitions", "replication"] as const) {
+    if (topics[key] === 0) find(["topics", key], "at least 1, or -1 for what the cluster has");
+  }
   if (timeouts.request >= timeouts.transaction) {
     find(["timeouts", "request"], "a request must be given up before its transaction is aborted");
   }

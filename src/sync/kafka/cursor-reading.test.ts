@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClusterModel } from "../../../test/support/cluster-model.ts";
+import { ClusterModel } from "../../../test/support/kafka/cluster-model.ts";
 import { Fault } from "../../core/faults.ts";
 import { type Cluster, errorOf, type TransactionOf } from "./cluster.ts";
 import { cursorKey, emptyDigest, encodeCursor } from "./cursor.ts";

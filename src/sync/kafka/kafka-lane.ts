@@ -21,7 +21,7 @@ import { Incarnation, type IncarnationOptions } from "./incarnation.ts";
 import { decodeLaneState, encodeLaneState, type LaneState } from "./lane-state.ts";
 import type { MessageEncoder } from "./message/message.ts";
 import { ownMarkAt } from "./own-mark.ts";
-import { reconcile, resumeUpsert } from "./reconcile.ts";
+import { reconcile, resumeUpsert, type Verdict } from "./reconcile.ts";
 import type { Compression } from "./message/record-batch.ts";
 import {
   afterEvent,
@@ -77,7 +77,10 @@ export class KafkaLane implements UplinkLane {
   #incidents: Incidents = { count: 0, last: undefined };
   /** This process has had the lane. */
   #isHeld = false;
-  #verdict = "";
+  /** What the cursor meant when it was read last. */
+  #verdict: Verdict | undefined;
+  /** Why it halted. */
+  #why = "";
   /** Nothing was sent since the session began. */
   #isFresh = false;
   /** Less than batchBytesMax after a batch was refused or took too long; doubled by each success. */
@@ -121,7 +124,7 @@ export class KafkaLane implements UplinkLane {
       ...(mark === undefined ? {} : { outbox: mark.outbox, cursor: mark.seq }),
       ...(clusterId === undefined ? {} : { cluster: clusterId }),
       ...(producer === undefined ? {} : { producer: String(producer.id), epoch: producer.epoch }),
-      ...(this.#verdict === "" ? {} : { found: this.#verdict }),
+      ...(this.#verdict === undefined ? {} : { found: this.#verdict }),
       sentBytes: this.#traffic.sent + sent,
       receivedBytes: this.#traffic.received + received,
     };
@@ -311,7 +314,7 @@ export class KafkaLane implements UplinkLane {
     const reconciled =
       delivery === "transactional" ? reconcile(here, this.#found) : resumeUpsert(here);
     if (reconciled.kind === "halt") {
-      this.#verdict = reconciled.why;
+      this.#why = reconciled.why;
       this.#on({ kind: "foreign" });
       return;
     }
@@ -379,6 +382,6 @@ export class KafkaLane implements UplinkLane {
   }
 
   #halted(): Fault {
-    return new Fault("IDENTITY_IN_USE", this.#verdict);
+    return new Fault("IDENTITY_IN_USE", this.#why);
   }
 }

@@ -238,7 +238,7 @@ function replaced({ cluster }: Here, { number, intent }: LaneState, before: stri
 }
 
 function takenOver({ agent, number }: LaneState, { mark }: Cursor): Incident {
-  const what = `outbox ${mark.outbox} has written ${mark.seq} records as ${agent}, which this agent takes over: if that gateway still runs, it halts; give each its own name`;
+  const what = `outbox ${mark.outbox} has written ${mark.seq} records as ${agent}, which this agent takes over: another gateway, which halts if it still runs and needs a name of its own, or this one before its data directory was replaced`;
   return { first: number, next: number, what };
 }
 

@@ -53,8 +53,12 @@ export const waitsMax = 400;
 
 /** What a step answers with while an earlier transaction, or the coordinator itself, is not ready. */
 const busy: Readonly<Partial<Record<SessionState, readonly string[]>>> = {
-  initialising: ["CONCURRENT_TRANSACTIONS", "COORDINATOR_LOAD_IN_PROGRESS"],
-  reading: ["UNSTABLE_OFFSET_COMMIT", "COORDINATOR_LOAD_IN_PROGRESS"],
+  initialising: [
+    "CONCURRENT_TRANSACTIONS",
+    "COORDINATOR_LOAD_IN_PROGRESS",
+    "COORDINATOR_NOT_AVAILABLE",
+  ],
+  reading: ["UNSTABLE_OFFSET_COMMIT", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE"],
   adding: ["CONCURRENT_TRANSACTIONS"],
 };
 

@@ -8,6 +8,7 @@
  */
 
 import { Fault } from "../../../core/faults.ts";
+import { checkAnswers, checkFrames } from "./answers.ts";
 import { type ClusterOptions, principalOf } from "./cluster-options.ts";
 import { connectionOptions } from "./connection-options.ts";
 import {
@@ -32,6 +33,8 @@ type Parts = { readonly protocol: Protocol; readonly options: ClusterOptions };
 export class Broker {
   /** "host:port". */
   readonly address: string;
+  readonly #host: string;
+  readonly #port: number;
   readonly #protocol: Protocol;
   readonly #options: ClusterOptions;
   readonly #peer: Peer;
@@ -44,7 +47,10 @@ export class Broker {
 
   /** Touches no network before `open`. */
   constructor(address: string, { protocol, options }: Parts) {
+    const { host, port } = hostAndPort(address);
     this.address = address;
+    this.#host = host;
+    this.#port = port;
     this.#protocol = protocol;
     this.#options = options;
     this.#peer = {
@@ -56,8 +62,9 @@ export class Broker {
     };
     this.#connection = new protocol.Connection(
       options.clientId,
-      connectionOptions(options, protocol),
+      connectionOptions(options, { host, protocol }),
     );
+    checkAnswers(this.#connection, protocol);
     this.#connection.on("error", (error) => {
       this.#broken ??= error;
     });
@@ -65,7 +72,10 @@ export class Broker {
 
   /** The broker hung up, or the connection broke, after it was open. */
   get isLost(): boolean {
-    return !this.#isClosed && this.#versions.size > 0 && !this.#connection.isConnected();
+    if (this.#isClosed || this.#versions.size === 0) return false;
+    const { socket, status } = this.#connection;
+    // It logs in again from time to time and is not lost while it does.
+    return socket.destroyed || (status !== "connected" && status !== "reauthenticating");
   }
 
   /** Bytes on the wire's near side: before TLS encrypts, after it decrypts. */
@@ -76,9 +86,8 @@ export class Broker {
   }
 
   async open(): Promise<void> {
-    const { host, port } = hostAndPort(this.address);
     const { connectTimeoutMs, requestTimeoutMs } = this.#options;
-    await this.#opening(connectTimeoutMs, async () => await this.#connection.connect(host, port));
+    await this.#opening(connectTimeoutMs, async () => await this.#connect());
     const { apiKeys } = await this.#opening(
       requestTimeoutMs,
       async () => await this.#protocol.apiVersionsV1.api.async(this.#connection, "", ""),
@@ -148,6 +157,12 @@ export class Broker {
     // A destroyed socket may still report what it was doing, and close() takes the listeners away.
     socket?.on("error", () => undefined);
     socket?.destroy();
+  }
+
+  async #connect(): Promise<void> {
+    const connected = this.#connection.connect(this.#host, this.#port);
+    checkFrames(this.#connection.socket, { tls: this.#peer.tls });
+    await connected;
   }
 
   async #opening<Value>(timeoutMs: number, step: () => Promise<Value>): Promise<Value> {

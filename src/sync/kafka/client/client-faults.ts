@@ -6,6 +6,7 @@
 
 import { InvariantError } from "../../../core/assert.ts";
 import { Fault, type FaultCode } from "../../../core/faults.ts";
+import { UnreadableAnswer } from "./answers.ts";
 import type { Asked, RequestName } from "./requests.ts";
 
 /** The broker talked to, and how. */
@@ -242,6 +243,7 @@ function saslReason(error: Error, { mechanism, principal }: Peer): Reason | unde
 }
 
 function networkReason(error: Error): Reason | undefined {
+  if (error instanceof UnreadableAnswer) return unreachable(error.message);
   switch (codeOf(error)) {
     case "ENOTFOUND":
     case "EAI_AGAIN":

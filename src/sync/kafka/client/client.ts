@@ -46,11 +46,11 @@ export async function connectCluster(options: ClusterOptions): Promise<Cluster> 
       const metadata = await metadataOf(broker, [], protocol);
       return new KafkaCluster({ options, protocol, pool, broker, metadata });
     } catch (error) {
+      pool.drop(address);
       if (!(error instanceof Fault)) throw error;
       faults.push(error);
     }
   }
-  pool.close();
   throw noBrokerFault(faults);
 }
 

@@ -15,18 +15,19 @@ import {
 
 export function connectionOptions(
   { connectTimeoutMs, requestTimeoutMs, sasl, tls }: ClusterOptions,
-  protocol: Protocol,
+  { host, protocol }: { readonly host: string; readonly protocol: Protocol },
 ): ConnectionOptions {
   return {
     connectTimeout: connectTimeoutMs,
     requestTimeout: requestTimeoutMs,
     ...(sasl === undefined ? {} : { sasl: saslOf(sasl, protocol) }),
-    ...(tls === undefined ? {} : { tls: tlsOf(tls) }),
+    ...(tls === undefined ? {} : { tls: tlsOf(tls, host) }),
   };
 }
 
-function tlsOf(tls: TlsOptions): NonNullable<ConnectionOptions["tls"]> {
-  const { ca, cert, key, keyPassphrase, serverName } = tls;
+function tlsOf(tls: TlsOptions, host: string): NonNullable<ConnectionOptions["tls"]> {
+  const { ca, cert, key, keyPassphrase } = tls;
+  const serverName = tls.serverName ?? nameOf(host);
   return {
     ...(ca === undefined ? {} : { ca: bufferOver(ca) }),
     ...(cert === undefined ? {} : { cert: bufferOver(cert) }),
@@ -34,6 +35,15 @@ function tlsOf(tls: TlsOptions): NonNullable<ConnectionOptions["tls"]> {
     ...(keyPassphrase === undefined ? {} : { passphrase: keyPassphrase }),
     ...(serverName === undefined ? {} : { servername: serverName }),
   };
+}
+
+/**
+ * What a broker behind others is told apart by (SNI), and what its certificate is checked for; without
+ * it the address is. RFC 6066, 3: neither an address nor a dot at the end.
+ */
+function nameOf(host: string): string | undefined {
+  const isAddress = host.includes(":") || /^\d+(\.\d+){3}$/.test(host);
+  return isAddress ? undefined : host.replace(/\.$/, "");
 }
 
 function saslOf(sasl: SaslOptions, protocol: Protocol): SASLOptions {

@@ -6,9 +6,11 @@
  *   AddPartitionsToTxn  its answer says which partition was refused, the client's error does not
  *   Fetch               the client reads records without looking at their checksums
  *
- * None of these versions is flexible: no compact lengths, no tagged fields.
+ * None of these versions is flexible: no compact lengths, no tagged fields. Answers are read through
+ * bounds (answers.ts), so that no count or length leads beyond them.
  */
 
+import { readCount } from "./answers.ts";
 import type { Exchange } from "./broker.ts";
 import type { ProduceBatch, TopicPartition, TransactionOf } from "../cluster.ts";
 import { bufferOver, type Reader } from "./protocol.ts";
@@ -43,7 +45,7 @@ export function produceExchange(
               ),
           ...plainArray,
         ),
-    read: (reader) => readParts(reader, readProduced),
+    read: (reader) => readParts(reader, 36, readProduced),
   };
 }
 
@@ -52,10 +54,10 @@ function readProduced(reader: Reader): Omit<ProducedPart, "topic"> {
   const code = reader.readInt16();
   const offset = Number(reader.readInt64());
   reader.skip(16); // time of appending, first offset of the log
-  const ofRecords = reader.readArray(
-    (r) => ({ index: r.readInt32(), message: r.readNullableString(false) }),
-    ...plainArray,
-  );
+  const ofRecords = readList(reader, 6, (r) => ({
+    index: r.readInt32(),
+    message: r.readNullableString(false),
+  }));
   const message = reader.readNullableString(false);
   const record = ofRecords.find(({ message }) => message !== null);
   const detail =
@@ -85,7 +87,7 @@ export function addPartitionsExchange(
         ),
     read: (reader) => {
       reader.skip(4); // throttle time
-      return readParts(reader, (r) => ({ partition: r.readInt32(), code: r.readInt16() }));
+      return readParts(reader, 6, (r) => ({ partition: r.readInt32(), code: r.readInt16() }));
     },
   };
 }
@@ -133,7 +135,7 @@ export function fetchExchange(
       reader.skip(4); // throttle time
       const code = reader.readInt16();
       reader.skip(4); // fetch session
-      return { code, parts: readParts(reader, readFetched) };
+      return { code, parts: readParts(reader, 42, readFetched) };
     },
   };
 }
@@ -142,27 +144,32 @@ function readFetched(reader: Reader): Omit<FetchedPart, "topic"> {
   const partition = reader.readInt32();
   const code = reader.readInt16();
   reader.skip(24); // high watermark, last stable offset, first offset
-  reader.readNullableArray((r) => r.skip(16), ...plainArray); // aborted transactions
+  reader.skip(16 * readCount(reader, 16)); // aborted transactions
   reader.skip(4); // preferred replica
   return { partition, code, records: reader.readBytes(false) };
 }
 
-/** How the client writes and reads arrays that are neither compact nor followed by tags. */
+/** How the client writes arrays that are neither compact nor followed by tags. */
 const plainArray: readonly [compact: false, tags: false] = [false, false];
 
+/** The parts of all topics, each of at least `bytesMin` bytes. */
 function readParts<Part>(
   reader: Reader,
+  bytesMin: number,
   readPart: (reader: Reader) => Part,
 ): (Part & { readonly topic: string })[] {
-  return reader
-    .readArray(
-      (r) => {
-        const topic = r.readString(false);
-        return r.readArray((r) => ({ ...readPart(r), topic }), ...plainArray);
-      },
-      ...plainArray,
-    )
-    .flat();
+  return readList(reader, 6, (r) => {
+    const topic = r.readString(false);
+    return readList(r, bytesMin, (r) => ({ ...readPart(r), topic }));
+  }).flat();
+}
+
+function readList<Entry>(
+  reader: Reader,
+  bytesMin: number,
+  readEntry: (reader: Reader) => Entry,
+): Entry[] {
+  return Array.from({ length: readCount(reader, bytesMin) }, () => readEntry(reader));
 }
 
 function byTopic<Part extends TopicPartition>(parts: readonly Part[]): [string, Part[]][] {

@@ -8,13 +8,19 @@
 import { Fault } from "../../../core/faults.ts";
 import type { Fetched, FetchedBatch, FetchedRecord, TopicPartition } from "../cluster.ts";
 import { crc32c } from "../message/crc32c.ts";
-import { bufferOver, type Protocol, type RecordsBatch } from "./protocol.ts";
+import { batchHeaderBytes } from "../message/record-batch.ts";
+import { Malformed } from "./answers.ts";
+import { readRecords } from "./fetched-records.ts";
+import type { Protocol } from "./protocol.ts";
 
 /** Bytes before the field that counts from the leader epoch on, and that field. */
 const headBytes = 12;
 const magicAt = 16;
 const crcAt = 17;
 const checkedFrom = 21;
+const attributesAt = 21;
+const lastOffsetDeltaAt = 23;
+const producerIdAt = 43;
 
 const isTransactional = 1 << 4;
 const isControl = 1 << 5;
@@ -23,38 +29,32 @@ type Place = TopicPartition & { readonly protocol: Protocol };
 
 /** What `bytes` hold from `offset` on. */
 export function readBatches(bytes: Uint8Array, at: Place & { readonly offset: number }): Fetched {
-  const { offset } = at;
   const batches: FetchedBatch[] = [];
-  let next = offset;
+  let next = at.offset;
   for (const whole of wholeBatches(bytes, at)) {
-    const batch = decoded(whole, at);
-    const first = Number(batch.firstOffset);
-    const records = batch.records.map(
-      (record): FetchedRecord => ({
-        offset: first + record.offsetDelta,
-        key: record.key ?? undefined,
-        value: record.value ?? undefined,
-      }),
-    );
-    const control = (batch.attributes & isControl) !== 0;
+    const view = new DataView(whole.buffer, whole.byteOffset, whole.byteLength);
+    const first = Number(view.getBigInt64(0));
+    const attributes = view.getInt16(attributesAt);
+    const records = recordsOf(whole, first, at);
+    const control = (attributes & isControl) !== 0;
     batches.push({
-      producerId: batch.producerId,
-      isTransactional: (batch.attributes & isTransactional) !== 0,
+      producerId: view.getBigInt64(producerIdAt),
+      isTransactional: (attributes & isTransactional) !== 0,
       control: control ? markerOf(records[0]?.key) : undefined,
       // A batch is sent whole when its middle is asked for.
-      records: control ? [] : records.filter((record) => record.offset >= offset),
+      records: control ? [] : records.filter((record) => record.offset >= at.offset),
     });
-    next = Math.max(next, first + batch.lastOffsetDelta + 1);
+    next = Math.max(next, first + view.getInt32(lastOffsetDeltaAt) + 1);
   }
   return { batches, next };
 }
 
-function decoded(batch: Uint8Array, place: Place): RecordsBatch {
-  const { protocol } = place;
+function recordsOf(batch: Uint8Array, first: number, place: Place): FetchedRecord[] {
   try {
-    return protocol.readRecordsBatch(protocol.Reader.from(bufferOver(batch)));
+    return readRecords(batch, first, place.protocol);
   } catch (error) {
-    throw corrupt(place, "its records cannot be decoded", error);
+    const why = error instanceof Malformed ? `: ${error.message}` : "";
+    throw corrupt(place, `its records cannot be decoded${why}`, error);
   }
 }
 
@@ -64,7 +64,7 @@ function* wholeBatches(bytes: Uint8Array, place: Place): Generator<Uint8Array> {
     const end = at + headBytes + view.getInt32(at + 8);
     if (end > bytes.length) return;
     const batch = bytes.subarray(at, end);
-    if (batch.length < checkedFrom || view.getInt8(at + magicAt) !== 2) {
+    if (end < at + batchHeaderBytes || view.getInt8(at + magicAt) !== 2) {
       throw corrupt(place, "a batch is not of version 2");
     }
     if (crc32c(batch, checkedFrom) !== view.getUint32(at + crcAt)) {
@@ -77,7 +77,7 @@ function* wholeBatches(bytes: Uint8Array, place: Place): Generator<Uint8Array> {
 
 function markerOf(key: Uint8Array | undefined): "commit" | "abort" | undefined {
   if (key === undefined || key.length < 4) return undefined;
-  const type = new DataView(key.buffer, key.byteOffset).getInt16(2);
+  const type = new DataView(key.buffer, key.byteOffset, key.length).getInt16(2);
   return type === 0 ? "abort" : type === 1 ? "commit" : undefined;
 }
 
