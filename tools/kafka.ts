@@ -4,9 +4,12 @@
  */
 
 import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { lockDirectories } from "../src/agent/doors/directory-lock.ts";
 import { startKafka } from "../test/support/kafka/broker.ts";
 import {
   fetchJars,
@@ -19,7 +22,8 @@ import { findTool } from "../test/support/require-tool.ts";
 
 const usage = `usage: npm run kafka [-- OPTIONS]
 
-Starts a Kafka broker on 127.0.0.1, without a login, until Ctrl-C.
+Starts a Kafka broker on 127.0.0.1, without a login, until Ctrl-C; without --data, what it was sent
+goes with it.
 
   --version 3.9|4   which line of Kafka (default 4)
   --port NUMBER     port to listen on (default 9092)
@@ -28,6 +32,8 @@ Starts a Kafka broker on 127.0.0.1, without a login, until Ctrl-C.
 `;
 
 const portMax = 65_535;
+/** Then the broker is killed: it cannot end in order when its controller does not answer. */
+const stopMsMax = 20_000;
 
 type Wanted = {
   readonly version: KafkaVersion;
@@ -52,12 +58,20 @@ async function run({ version, port, data }: Wanted): Promise<void> {
   console.log(`kafka: starting Kafka ${fullVersion(version)} ...`);
   const stopped = stopSignal();
   const folder = data === undefined ? {} : { folder: resolve(data) };
+  if (data !== undefined) await lock(resolve(data));
   await using broker = await startKafka({ version, port, ...folder });
   console.log(greeting(broker.bootstrap));
   const why = await Promise.race([stopped, broker.ended().then(() => "ended" as const)]);
   if (why === "ended") throw new Error(`the broker ended by itself:\n${broker.log()}`);
   console.log("kafka: stopping ...");
-  await broker.stop();
+  await Promise.race([broker.stop(), wait(stopMsMax, undefined, { ref: false })]);
+}
+
+/** Two brokers over one folder would spoil it for both. Held until this process ends. */
+async function lock(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  const inUse = `another broker uses ${directory}; stop it, or name another folder with --data`;
+  await lockDirectories([{ directory, inUse }]);
 }
 
 function greeting(address: string): string {

@@ -137,6 +137,9 @@ function lineOf(status: Status, rate: number): string {
     `outbox ${whole(outboxDepth(status))}`,
     `${whole(status.memory.rssBytes / 1e6)} MB`,
     ...status.reasons,
+    ...status.uplinks.flatMap(({ name, trouble }) =>
+      trouble === undefined ? [] : [`${name}: ${trouble}`],
+    ),
   ].join(", ");
 }
 
