@@ -6,7 +6,7 @@
 
 import { randomBytes } from "node:crypto";
 import { connectCluster } from "../src/sync/kafka/client/client.ts";
-import { eventually } from "../test/support/cluster-contract-rig.ts";
+import { eventually } from "../test/support/kafka/cluster-contract-rig.ts";
 import { type KafkaBroker, startKafka } from "../test/support/kafka/broker.ts";
 import { fetchJars, hasJars } from "../test/support/kafka/jars.ts";
 import { type AlertLatency, type LatencyOptions, measureAlerts } from "./uplink-latency.ts";

@@ -2,8 +2,8 @@
 
 import { after, type TestContext } from "node:test";
 import { connectCluster } from "../../src/sync/kafka/client/client.ts";
-import { clusterContract } from "../support/cluster-contract.ts";
-import type { ClusterUnderTest } from "../support/cluster-contract-rig.ts";
+import { clusterContract } from "../support/kafka/cluster-contract.ts";
+import type { ClusterUnderTest } from "../support/kafka/cluster-contract-rig.ts";
 import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";
 import { requireKafka } from "../support/kafka/require-kafka.ts";
 

@@ -9,6 +9,7 @@ import { lanes } from "../../src/store/outbox.ts";
 import {
   begun,
   type FailureRig,
+  inTime,
   once,
   oneBroker,
   portion,
@@ -70,7 +71,8 @@ for (const version of ["3.9", "4"] as const) {
           const half = await begun(of);
           const death = half.dieAtCommit(moment, count);
           await half.emit(portion);
-          halves.push(await revived(of, await death));
+          const remains = await inTime(`${half.agent} dies`, death);
+          halves.push(await revived(of, remains));
         }
       }
       await assertOnce(halves, rig.kafka);
@@ -145,7 +147,7 @@ async function deathOf(proxy: KafkaProxy, half: UplinkHalf, at: Place): Promise<
     return at.verdict;
   });
   await half.emit(portion);
-  return await promise;
+  return await inTime(`${half.agent} dies: ${nameOf(at)}`, promise);
 }
 
 /** A half begins and dies there. */
@@ -157,8 +159,12 @@ async function deathOpening(proxy: KafkaProxy, of: HalfOptions, at: Place): Prom
     return at.verdict;
   });
   const half = await startHalf(of);
-  await promise;
+  await inTime(`${half.agent} dies as it opens: ${nameOf(at)}`, promise);
   return half.crash();
+}
+
+function nameOf({ step, side, verdict }: Place): string {
+  return `${verdict} the ${side} of ${step}`;
 }
 
 function isOpening(step: Step): boolean {
@@ -187,7 +193,7 @@ async function troubled({ proxy }: FailureRig, of: HalfOptions, at: Place): Prom
     meet();
   }
   await half.emit(portion);
-  await met;
+  await inTime(`${half.agent} meets its trouble: ${nameOf(at)}`, met);
   await half.sent();
   const found = lanes.map((lane) => half.found(lane));
   const isCommitted = isOpening(at.step) || at.step === "EndTxn";

@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { lanes } from "../../src/store/outbox.ts";
 import { laneName } from "../../src/sync/kafka/lane-state.ts";
 import type { TransactionOf } from "../../src/sync/kafka/cluster.ts";
-import { batchBytes } from "../support/cluster-contract-rig.ts";
+import { batchBytes } from "../support/kafka/cluster-contract-rig.ts";
 import type { KafkaBroker } from "../support/kafka/broker.ts";
 import {
   begun,

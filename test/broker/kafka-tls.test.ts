@@ -1,6 +1,6 @@
 /**
- * Logging in to Kafka with what files hold: over TLS, with client certificates, with tokens; what a
- * person is told when it fails; and certificates that are replaced while the uplink runs.
+ * Logging in to Kafka with what files hold: tokens and certificates that are replaced while the uplink
+ * runs, and files of no use. What a login itself does and tells: cluster-login.test.ts.
  */
 
 import assert from "node:assert/strict";
@@ -19,20 +19,20 @@ import {
 import type { Clock } from "../../src/core/doors.ts";
 import { Fault, type FaultCode } from "../../src/core/faults.ts";
 import { limits } from "../../src/core/limits.ts";
-import { millis, position } from "../../src/core/units.ts";
 import { KvMemory } from "../../src/store/kv-memory.ts";
 import { byLane, lanes, OutboxWriter } from "../../src/store/outbox.ts";
-import { encodeAlert, encodeSummary } from "../../src/store/record-codec.ts";
 import { openStateStore, type StateStore } from "../../src/store/state-store.ts";
 import { type Drain, openDrain } from "../../src/sync/drain.ts";
 import { connectCluster } from "../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";
 import { openKafkaUplink } from "../../src/sync/kafka/kafka-uplink.ts";
-import { eventually } from "../support/cluster-contract-rig.ts";
+import { commitRecords } from "../support/commit-records.ts";
+import { eventually } from "../support/kafka/cluster-contract-rig.ts";
 import { type KafkaBroker, startKafka, unsecuredToken } from "../support/kafka/broker.ts";
-import { type Identity, makeCertificates } from "../support/kafka/certificates.ts";
+import type { Identity } from "../support/kafka/certificates.ts";
 import { readCommitted } from "../support/kafka/kcat.ts";
 import { requireKafka } from "../support/kafka/require-kafka.ts";
+import { sampleRecord } from "../support/kafka/sample-record.ts";
 import { requireTool } from "../support/require-tool.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { SimulatedClock } from "../support/simulated-clock.ts";
@@ -47,9 +47,6 @@ type Rig = {
   readonly client: Identity;
   /** User:CN=renewed, of the same authority. */
   readonly renewed: Identity;
-  /** Of another authority. */
-  readonly stranger: Identity;
-  readonly strangers: string;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -65,18 +62,11 @@ async function rigOf(t: TestContext): Promise<Rig | undefined> {
 async function start(): Promise<Rig> {
   const kafka = await startKafka({ version, security: { users: { alice: password } } });
   const { authority, client } = kafka.secured.certificates;
-  const folder = mkdtempDisposableSync(join(tmpdir(), "weir-tls-"));
-  const theirs = makeCertificates(folder.path);
   return {
     kafka,
     client,
     renewed: issue(dirname(authority), "renewed"),
-    stranger: theirs.client,
-    strangers: theirs.authority,
-    async [Symbol.asyncDispose]() {
-      folder.remove();
-      await kafka[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: async () => await kafka[Symbol.asyncDispose](),
   };
 }
 
@@ -164,29 +154,6 @@ async function refused(
   assert.doesNotMatch(failure.message, /wonderland|n0t-it|BEGIN/);
 }
 
-const alice = { mechanism: "SCRAM-SHA-512", user: "alice", password } as const;
-
-test("a password over TLS lets in; a wrong one, authority or name is told", async (t) => {
-  const rig = await rigOf(t);
-  if (rig === undefined) return;
-  const { saslSsl, certificates } = rig.kafka.secured;
-  const ca = certificates.authority;
-  await letIn(wayOf(saslSsl, { tls: { ca }, sasl: alice }));
-  const wrong = { ...alice, password: "n0t-it" };
-  await refused(
-    letIn(wayOf(saslSsl, { tls: { ca }, sasl: wrong })),
-    /the login of User:alice by SCRAM-SHA-512 was refused: check sasl\.username and sasl\.pass/,
-  );
-  const notKnown = /its certificate comes from an authority not known here/;
-  await refused(letIn(wayOf(saslSsl, { tls: { ca: rig.strangers }, sasl: alice })), notKnown);
-  await refused(letIn(wayOf(saslSsl, { tls: {}, sasl: alice })), notKnown);
-  const elsewhere = { ca, serverName: "elsewhere.example" };
-  await refused(
-    letIn(wayOf(saslSsl, { tls: elsewhere, sasl: alice })),
-    /elsewhere\.example.* or set tls\.serverName$/,
-  );
-});
-
 test("a token from a file lets in", async (t) => {
   const rig = await rigOf(t);
   if (rig === undefined) return;
@@ -202,25 +169,24 @@ test("a token from a file lets in", async (t) => {
   await refused(letIn(way), /the broker did not accept the token$/);
 });
 
-test("a client certificate lets in; one that is of no use is told before anyone is asked", async (t) => {
+test("files of no use are told before anyone is asked", async (t) => {
   const rig = await rigOf(t);
   if (rig === undefined) return;
-  const { mtls, certificates } = rig.kafka.secured;
-  const ca = certificates.authority;
-  await letIn(wayOf(mtls, { tls: { ca, ...rig.client } }));
-  await refused(letIn(wayOf(mtls, { tls: { ca } })), /wants a client certificate/);
+  const { certificates } = rig.kafka.secured;
+  const withFiles = async (identity: Identity): Promise<void> =>
+    await letIn(wayOf("127.0.0.1:1", { tls: { ca: certificates.authority, ...identity } }));
   await refused(
-    letIn(wayOf(mtls, { tls: { ca, ...rig.stranger } })),
-    /it refused our client certificate/,
-  );
-  const nowhere = "127.0.0.1:1";
-  await refused(
-    letIn(wayOf(nowhere, { tls: { ca, ...certificates.expiredClient } })),
+    withFiles(certificates.expiredClient),
     /the client certificate .*expired-client\.pem expired on .* this gateway's clock says/,
   );
   await refused(
-    letIn(wayOf(nowhere, { tls: { ca, ...rig.client, key: rig.stranger.key } })),
-    /client-key\.pem does not fit the certificate/,
+    withFiles({ ...rig.client, key: rig.renewed.key }),
+    /renewed-key\.pem does not fit the certificate/,
+  );
+  const missing = `${rig.client.certificate}.missing`;
+  await refused(
+    withFiles({ ...rig.client, certificate: missing }),
+    /client\.pem\.missing .*ENOENT/,
   );
 });
 
@@ -339,34 +305,11 @@ class UplinkHalf implements AsyncDisposable {
   /** So many more records in each lane. */
   async emit(count: number): Promise<void> {
     const outbox = new OutboxWriter();
-    for (let number = 0; number < count; number++, this.#emitted++) {
-      const start = millis(Date.UTC(2026, 0, 1) + this.#emitted * 1_000);
-      const of = { pipeline: "temp", key: [["device", "d1"]] } as const;
-      const summary = encodeSummary(agent, {
-        kind: "summary",
-        ...of,
-        start,
-        end: millis(start + 1_000),
-        revision: 0,
-        count: 1,
-        fields: { sum: 0.5 },
-        arrivalTimed: 0,
-      });
-      const alert = encodeAlert(agent, {
-        kind: "alert",
-        ...of,
-        time: start,
-        reason: "ewma_high",
-        value: 2,
-        score: 2,
-        expected: 0,
-        limit: 1,
-      });
-      outbox.add("summaries", summary);
-      outbox.add("alerts", alert);
+    for (let added = 0; added < count; added++, this.#emitted++) {
+      const of = { agent, number: this.#emitted, by: "original" };
+      for (const lane of lanes) outbox.add(lane, sampleRecord({ ...of, lane }));
     }
-    const nothing = { ledger: new Uint8Array(), definitions: [], deadLetters: [] };
-    await this.#store.commit({ through: position(1), outbox, ...nothing });
+    await commitRecords(this.#store, outbox);
     this.#drain.wake();
   }
 

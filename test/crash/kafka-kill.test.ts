@@ -15,7 +15,7 @@ import { byLane, type Lane } from "../../src/store/outbox.ts";
 import { type AgentProcess, freePort, startAgentProcess } from "../support/agent-process.ts";
 import { DeviceLoad } from "../support/device-load.ts";
 import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";
-import { once, steps, warmUp } from "../support/kafka/failure-rig.ts";
+import { inTime, once, steps, warmUp } from "../support/kafka/failure-rig.ts";
 import type { KafkaVersion } from "../support/kafka/jars.ts";
 import { freePorts } from "../support/kafka/ports.ts";
 import { openProxy } from "../support/kafka/proxy.ts";
@@ -81,7 +81,7 @@ for (const version of VERSIONS) {
         });
         // A lane asks these only when it opens.
         if (step === "InitProducerId" || step === "OffsetFetch") await gateway.restart();
-        await killed;
+        await inTime(`killed: ${verdict} the ${side} of ${step}`, killed);
         await gateway.start();
       }
     }

@@ -10,15 +10,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort, startAgentProcess } from "../support/agent-process.ts";
-import { Publisher } from "../support/publisher.ts";
+import { DeviceLoad } from "../support/device-load.ts";
 import { fractions } from "../support/seeded-random.ts";
 import { latestRevisions, readUpstream, repeatedIds } from "../support/upstream.ts";
 
 const KILLS = Number(process.env["WEIR_TEST_KILLS"] ?? 30);
 const SEED = Number(process.env["WEIR_TEST_SEED"] ?? 1);
-const DEVICES = 8;
-const WINDOW_MS = 1_000;
-const STEP_MS = 20;
 
 test(`nothing acknowledged is lost or counted twice over ${KILLS} kills`, {
   timeout: 280_000,
@@ -34,24 +31,12 @@ test(`nothing acknowledged is lost or counted twice over ${KILLS} kills`, {
   const random = fractions(SEED);
 
   let agent = await startAgentProcess(["run", "-c", file]);
-  const sent = new Map<string, number>();
-  let sending = true;
-  const startMs = Math.floor(Date.now() / WINDOW_MS) * WINDOW_MS - 60_000;
-  const devices = Array.from({ length: DEVICES }, (_, index) => `d${index}`);
-  const publishers = devices.map((device) => new Publisher({ port, clientId: device, window: 20 }));
-  const senders = publishers.map(async (publisher, index) => {
-    const device = devices[index]!;
-    for (let n = 0; sending; n++) {
-      const time = startMs + n * STEP_MS;
-      await publisher.publish(
-        `plant/a/${device}/state`,
-        JSON.stringify({ ts: time, seq: n, v: n % 7 }),
-      );
-      const window = `${device}@${Math.floor(time / WINDOW_MS) * WINDOW_MS}`;
-      sent.set(window, (sent.get(window) ?? 0) + 1);
-      if (n % 10 === 0) await sleep(5 + random() * 10);
-    }
-    await publisher.settled();
+  const load = new DeviceLoad({
+    port,
+    devices: 8,
+    windowMs: 1_000,
+    stepMs: 20,
+    random: fractions(SEED + 1),
   });
 
   for (let kill = 0; kill < KILLS; kill++) {
@@ -59,10 +44,8 @@ test(`nothing acknowledged is lost or counted twice over ${KILLS} kills`, {
     await agent.kill("SIGKILL");
     agent = await startAgentProcess(["run", "-c", file]);
   }
-  sending = false;
-  await Promise.all(senders);
+  await load.stop();
   await sleep(4_000); // longer than the idle timeout: silent devices let their windows close
-  for (const publisher of publishers) publisher.close();
   assert.equal(await agent.kill("SIGTERM"), 0, `a clean end: ${agent.output()}`);
 
   const summaries = await readUpstream(join(directory, "out"), "summaries");
@@ -72,18 +55,11 @@ test(`nothing acknowledged is lost or counted twice over ${KILLS} kills`, {
     const { device } = summary["key"] as { device: string };
     counted.set(`${device}@${String(summary["start"])}`, Number(summary["count"]));
   }
-  assert.deepEqual(counted, sent);
-  const total = [...sent.values()].reduce((sum, count) => sum + count, 0);
-  assert.equal(
-    publishers.reduce((sum, publisher) => sum + publisher.acknowledged, 0),
-    total,
-  );
-  assert.equal(
-    publishers.reduce((sum, publisher) => sum + publisher.strayAcks, 0),
-    0,
-  );
+  assert.deepEqual(counted, load.sent);
+  assert.equal(load.acknowledged, load.total);
+  assert.equal(load.strayAcks, 0);
   t.diagnostic(
-    `${total} readings acknowledged over ${KILLS} kills, ${summaries.length} records upstream`,
+    `${load.total} readings acknowledged over ${KILLS} kills, ${summaries.length} records upstream`,
   );
 });
 

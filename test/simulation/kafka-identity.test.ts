@@ -7,17 +7,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byLane, lanes } from "../../src/store/outbox.ts";
+import { assertNothingSilent } from "../support/kafka/repetition-oracle.ts";
 import { below } from "../support/seeded-random.ts";
+import { eachSeed, seedCount } from "../support/seeds.ts";
 import {
   cursorTopic,
   type HalfOptions,
   startHalf,
   type UpstreamHalf,
   UpstreamWorld,
-} from "../support/upstream-half.ts";
-import { digestOf, histories, lastCursor } from "../support/upstream-oracle.ts";
+} from "../support/kafka/upstream-half.ts";
+import { histories, lastCursor } from "../support/kafka/upstream-oracle.ts";
 
-const seeds = Math.ceil(Number(process.env["WEIR_TEST_SEEDS"] ?? 40) / 4);
+const seeds = Math.ceil(seedCount / 4);
 
 async function emitAndSend(half: UpstreamHalf, count: number): Promise<void> {
   await half.emit({ alerts: count, summaries: count });
@@ -37,34 +39,6 @@ async function sentBy(
   const half = await startHalf(world, options);
   for (let sent = 0; sent < count; sent += 2) await emitAndSend(half, 2);
   return half;
-}
-
-/**
- * Nothing is lost: what a half emitted is upstream, or still in its outbox. Nothing is repeated in
- * silence: no outbox has a record twice, so a repeated one is there under two, and somebody reported.
- */
-function assertNothingSilent(halves: readonly UpstreamHalf[], where: string): void {
-  const [{ world }] = [halves[0]!];
-  world.cluster.settle();
-  for (const lane of lanes) {
-    const at = `${where}, ${lane}`;
-    const found = histories(world.cluster, lane, at);
-    const values = [...found.values()].flat();
-    const upstream = new Set(values);
-    for (const values of found.values()) assert.equal(new Set(values).size, values.length, at);
-    for (const half of halves) {
-      const { first } = half.store.span(lane);
-      const lacking = half.emitted[lane].findIndex((text, n) => n < first && !upstream.has(text));
-      assert.equal(lacking, -1, `${at}: record ${lacking} is neither upstream nor in the outbox`);
-    }
-    const reported = halves.reduce((sum, half) => sum + half.status(lane).incidents.count, 0);
-    if (values.length > upstream.size) assert.ok(reported > 0, `${at}: repeated in silence`);
-    const cursor = lastCursor(world.cluster, "gw1", lane);
-    assert.equal(cursor.digest, digestOf(found.get(cursor.outbox) ?? []), at);
-    for (const [outbox, seq, digest] of cursor.before) {
-      assert.equal(digest, digestOf((found.get(outbox) ?? []).slice(0, seq)), `${at}: before`);
-    }
-  }
 }
 
 function findings(half: UpstreamHalf): readonly unknown[] {
@@ -104,17 +78,40 @@ test("a restored copy with other records goes on as a new outbox and says where 
   original.crash();
   const restored = await startHalf(world, { ...backup, origin: "b" });
   await emitAndSend(restored, 5);
-  assertNothingSilent([original, restored], "restored");
+  assertNothingSilent(world, [original, restored], "restored");
   assert.deepEqual(findings(restored), ["forked", "forked"]);
   const sent = world.cluster.readCommitted("summaries");
   const cursor = lastCursor(world.cluster, "gw1", "summaries");
-  const [[old, seq]] = [cursor.before[0]!];
+  const [old, seq] = cursor.before[0] ?? [];
   const forked = sent.filter(({ headers }) => headers["ce_id"]?.startsWith(cursor.outbox));
   assert.equal(seq, 7);
   assert.deepEqual(
     forked.map(({ headers }) => headers["weir-forked-from"]),
     Array.from({ length: 5 }, () => `${old}:4`),
   );
+});
+
+test("a fork sends what it does not know to be sent, and says so although a takeover was told before", async () => {
+  const world = new UpstreamWorld(10);
+  (await sentBy(world, 2, { origin: "old" })).crash();
+  const original = await sentBy(world, 4);
+  world.fate = () => "lose-request";
+  await original.emit({ alerts: 3, summaries: 3 });
+  const backup = original.remains;
+  await world.pass(5_000);
+  await original.emit({ alerts: 1, summaries: 1 });
+  world.fate = () => "answer";
+  await atRest(original);
+  original.crash();
+  const restored = await startHalf(world, { ...backup, origin: "b" });
+  await emitAndSend(restored, 2);
+  assert.deepEqual(findings(restored), ["forked", "forked"]);
+  world.cluster.settle();
+  const unknown = original.emitted.summaries.slice(4, 7);
+  const sent = [...histories(world.cluster, "summaries", "fork").values()];
+  const those = sent.filter((texts) => unknown.every((text) => texts.includes(text)));
+  assert.equal(those.length, 2, "they are in both outboxes");
+  assertNothingSilent(world, [original, restored], "fork");
 });
 
 test("a fork is reported once, also when it has nothing to send for a long time", async () => {
@@ -132,16 +129,15 @@ test("a fork is reported once, also when it has nothing to send for a long time"
   }
   await emitAndSend(restored, 2);
   assert.equal(restored.incidents, 2);
-  assertNothingSilent([original, restored], "forked");
+  assertNothingSilent(world, [original, restored], "forked");
 });
 
 // ---- two at a time ----
 
 /** Runs until both have nothing to do: all sent, or halted. */
-async function settle(halves: readonly UpstreamHalf[]): Promise<void> {
+async function settle(world: UpstreamWorld, halves: readonly UpstreamHalf[]): Promise<void> {
   const isSettled = (half: UpstreamHalf): boolean =>
     lanes.every((lane) => half.isLaneDone(lane) || half.status(lane).state === "halted");
-  const world = halves[0]!.world;
   assert.ok(await world.until(() => halves.every(isSettled)), "both come to rest");
 }
 
@@ -149,8 +145,8 @@ function haltedLanes(half: UpstreamHalf): number {
   return lanes.filter((lane) => half.status(lane).state === "halted").length;
 }
 
-test("of two clones that run at once one halts in each lane, and nothing is lost or repeated in silence", async () => {
-  for (let seed = 1; seed <= seeds; seed++) {
+test("of two clones that run at once one halts in each lane, and nothing is lost or repeated in silence", async (t) => {
+  await eachSeed(t, seeds, async (seed) => {
     const world = new UpstreamWorld(seed);
     const first = await sentBy(world, 2 * below(world.random, 3));
     if (below(world.random, 2) === 0) await first.emit({ alerts: 2, summaries: 3 });
@@ -164,9 +160,9 @@ test("of two clones that run at once one halts in each lane, and nothing is lost
     await first.emit({ alerts: 1, summaries: 1 });
     await world.pass(3_000);
     await second.emit({ alerts: 1, summaries: 1 });
-    await settle([first, second]);
+    await settle(world, [first, second]);
     assert.equal(haltedLanes(first) + haltedLanes(second), 2, `seed ${seed}: one of each lane`);
-    assertNothingSilent([first, second], `seed ${seed}`);
+    assertNothingSilent(world, [first, second], `seed ${seed}`);
     const halted = first.isHalted ? first : second;
     const lane = lanes.find((name) => halted.status(name).state === "halted") ?? "alerts";
     assert.match(halted.status(lane).trouble ?? "", /another agent writes as gw1 .* give one/);
@@ -174,7 +170,7 @@ test("of two clones that run at once one halts in each lane, and nothing is lost
     const calls = world.cluster.calls;
     await world.pass(120_000);
     assert.equal(world.cluster.calls, calls, `seed ${seed}`);
-  }
+  });
 });
 
 test("two agents that were given the same name: one halts, and both outboxes are told apart", async () => {
@@ -187,10 +183,10 @@ test("two agents that were given the same name: one halts, and both outboxes are
   );
   assert.equal(second.incidents, 2);
   await first.emit({ alerts: 2, summaries: 2 });
-  await settle([first, second]);
+  await settle(world, [first, second]);
   assert.deepEqual([haltedLanes(first), haltedLanes(second)], [2, 0]);
   await emitAndSend(second, 2);
-  assertNothingSilent([first, second], "two agents");
+  assertNothingSilent(world, [first, second], "two agents");
   assert.equal(first.status().behind, 2);
 });
 
@@ -204,11 +200,11 @@ test("an agent that starts anew under a used name takes it over, and says so onc
   fresh.crash();
   const again = await sentBy(world, 2, { ...fresh.remains, origin: "b" });
   assert.equal(again.incidents, 2);
-  assertNothingSilent([old, again], "fresh");
+  assertNothingSilent(world, [old, again], "fresh");
 });
 
-test("two that take the name from each other, one start after the other, find their own marks again", async () => {
-  for (let seed = 1; seed <= seeds; seed++) {
+test("two that take the name from each other, one start after the other, find their own marks again", async (t) => {
+  await eachSeed(t, seeds, async (seed) => {
     const world = new UpstreamWorld(seed);
     const { random } = world;
     const first = await sentBy(world, 2);
@@ -231,17 +227,17 @@ test("two that take the name from each other, one start after the other, find th
       copies = copies.with(turn % 2, { ...copies[turn % 2], ...half.remains });
       ended[turn % 2] = half;
     }
-    const last = [];
+    const last: UpstreamHalf[] = [];
     for (const copy of copies) {
       const half = await startHalf(world, copy);
       await emitAndSend(half, 1);
       half.crash();
       last.push(half);
     }
-    assertNothingSilent(last, `seed ${seed}`);
+    assertNothingSilent(world, last, `seed ${seed}`);
     const found = histories(world.cluster, "summaries", `seed ${seed}`);
     assert.equal(found.size, 2, `seed ${seed}: two outboxes`);
-  }
+  });
 });
 
 // ---- clusters that forget ----
@@ -325,7 +321,7 @@ test("a cursor is found where it was first written, although the topic has more 
   const second = await sentBy(world, 2, { origin: "b" });
   assert.equal(second.incidents, 2, "it sees that the name is used");
   await first.emit({ alerts: 1, summaries: 1 });
-  await settle([first, second]);
+  await settle(world, [first, second]);
   assert.equal(haltedLanes(first), 2);
-  assertNothingSilent([first, second], "grown");
+  assertNothingSilent(world, [first, second], "grown");
 });

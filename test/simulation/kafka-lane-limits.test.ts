@@ -5,15 +5,15 @@ import { test } from "node:test";
 import { limits } from "../../src/core/limits.ts";
 import { lanes } from "../../src/store/outbox.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";
-import type { ModelRight } from "../support/cluster-model-broker.ts";
+import type { ModelRight } from "../support/kafka/cluster-model-broker.ts";
 import {
   cursorTopic,
   startHalf,
   topics,
   type UpstreamHalf,
   UpstreamWorld,
-} from "../support/upstream-half.ts";
-import { assertExactlyOnce, received } from "../support/upstream-oracle.ts";
+} from "../support/kafka/upstream-half.ts";
+import { assertExactlyOnce, received } from "../support/kafka/upstream-oracle.ts";
 
 async function atRest(half: UpstreamHalf): Promise<void> {
   assert.ok(await half.world.until(() => half.isDone), String(half.drain.status[0]?.trouble));

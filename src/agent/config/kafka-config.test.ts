@@ -111,6 +111,14 @@ test("what contradicts itself is refused where it stands", async () => {
       /kafka\.registry: the ids are in schemas already/,
     ],
     [
+      kafka("format: avro-confluent, registry: { url: 'https://bob:hush@r' }"),
+      /registry\.url: no login in the address: registry\.user and registry\.password/,
+    ],
+    [
+      kafka("format: avro-confluent, registry: { url: 'https://bob@r' }"),
+      /registry\.url: no login in the address/,
+    ],
+    [
       kafka("topics: { summaries: x, alerts: x }"),
       /kafka\.topics: each of the three needs its own/,
     ],
@@ -126,6 +134,33 @@ test("what contradicts itself is refused where it stands", async () => {
     const faults = await faultsOf(text);
     assert.equal(faults.length, 1, `${text}: ${faults.join("\n")}`);
     assert.match(faults[0]!, expected);
+    assert.doesNotMatch(faults[0]!, /hush/);
+  }
+});
+
+test("a login that others on the way can read is a warning", async () => {
+  const token = "sasl: { mechanism: OAUTHBEARER, tokenFile: t }";
+  const password = "sasl: { mechanism: PLAIN, user: a, password: hush }";
+  const registry = (url: string): string =>
+    `format: avro-confluent, registry: { url: "${url}", user: a, password: hush }`;
+  const cases: readonly (readonly [broker: string, rest: string, expected: RegExp | undefined])[] =
+    [
+      ["k1:9092", token, /sasl\.mechanism: OAUTHBEARER sends the token as it is: use tls/],
+      ["k1:9092", password, /sasl\.mechanism: PLAIN sends the password as it is/],
+      ["k1:9092", `${token}, tls: {}`, undefined],
+      ["[::1]:9092", token, undefined],
+      ["k1:9092", registry("http://r:8081"), /registry\.url: http sends the login as it is/],
+      ["k1:9092", registry("https://r:8081"), undefined],
+      ["k1:9092", registry("http://[::1]:8081"), undefined],
+      ["k1:9092", 'format: avro-confluent, registry: { url: "http://r" }', undefined],
+    ];
+  for (const [broker, rest, expected] of cases) {
+    const parsed = await parse(`  - kafka: { brokers: ["${broker}"], ${rest} }`);
+    assert.ok(parsed.kind === "config", JSON.stringify(parsed));
+    const warnings = parsed.warnings.join("\n");
+    if (expected === undefined) assert.doesNotMatch(warnings, /as it is/, rest);
+    else assert.match(warnings, expected);
+    assert.doesNotMatch(warnings, /hush/);
   }
 });
 

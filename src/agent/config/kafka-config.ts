@@ -93,6 +93,17 @@ export function checkKafka(
   if (schemas !== undefined && registry !== undefined) {
     find(["registry"], "the ids are in schemas already: remove one of the two");
   }
+  if (registry !== undefined && /^[^:]+:\/\/[^/?#]*@/.test(registry.url)) {
+    // Not left to the schema, whose message would show the address with the login.
+    find(
+      ["registry", "url"],
+      "no login in the address: registry.user and registry.password are it",
+    );
+  }
+  if (registry?.user !== undefined && isOpenHttp(registry.url)) {
+    const message = "http sends the login as it is: use https";
+    warnings.push({ path: [...at, "registry", "url"], message });
+  }
   if (section.record !== undefined && section.record > section.batch) {
     find(["record"], "a record must fit into a transaction: at most batch");
   }
@@ -112,10 +123,8 @@ export function checkKafka(
     const missing = missingLogin(sasl);
     if (missing !== undefined) find(["sasl"], missing);
     const isOpen = section.brokers.some((broker) => !isLoopback(hostOf(broker)));
-    if (sasl.mechanism === "PLAIN" && tls === undefined && isOpen) {
-      const message = "PLAIN sends the password as it is: use tls, or SCRAM-SHA-512";
-      warnings.push({ path: [...at, "sasl", "mechanism"], message });
-    }
+    const message = tls === undefined && isOpen ? openLogins[sasl.mechanism] : undefined;
+    if (message !== undefined) warnings.push({ path: [...at, "sasl", "mechanism"], message });
   }
   if (delivery === "upsert") {
     const message = "upsert is at least once: a record may come again with the same ce_id and key";
@@ -123,6 +132,17 @@ export function checkKafka(
   }
   return { findings, warnings };
 }
+
+function isOpenHttp(url: string): boolean {
+  const address = URL.parse(url);
+  return address?.protocol === "http:" && !isLoopback(address.hostname);
+}
+
+/** Why a login of the mechanism is not safe without TLS. */
+const openLogins: Partial<Record<NonNullable<KafkaSection["sasl"]>["mechanism"], string>> = {
+  PLAIN: "PLAIN sends the password as it is: use tls, or SCRAM-SHA-512",
+  OAUTHBEARER: "OAUTHBEARER sends the token as it is: use tls",
+};
 
 function missingLogin(sasl: NonNullable<KafkaSection["sasl"]>): string | undefined {
   const { mechanism, user, password, tokenFile } = sasl;

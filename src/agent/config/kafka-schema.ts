@@ -135,7 +135,7 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
     ),
     registry: v.exactOptional(
       section("Confluent schema registry: asked once, then remembered.", {
-        url: url("Address of the registry."),
+        url: url("Address of the registry, without user and password."),
         user: v.exactOptional(anyText("User name.")),
         password: v.exactOptional(anyText("Password.")),
       }),

@@ -14,7 +14,7 @@ import type { IncomingMessage, RequestOptions } from "node:http";
 import { Fault, type FaultCode } from "../../core/faults.ts";
 
 export type SchemaToRegister = {
-  /** http or https, with the path before `/subjects` where there is one. */
+  /** http or https, with the path before `/subjects` where there is one; no login in it. */
   readonly url: string;
   readonly user?: string;
   readonly password?: string;
@@ -60,6 +60,10 @@ function placeOf({ url: text, subject }: SchemaToRegister): Place {
   const given = URL.parse(text);
   if (given === null || !["http:", "https:"].includes(given.protocol)) {
     const message = "the address of the schema registry is none: write https://host:port";
+    throw new Fault("CONFIG_INVALID", message, { facts: { subject } });
+  }
+  if (given.username + given.password !== "") {
+    const message = "no login in the address of the schema registry: set its user and password";
     throw new Fault("CONFIG_INVALID", message, { facts: { subject } });
   }
   const base = `${given.origin}${given.pathname.replace(/\/+$/, "")}`;

@@ -238,7 +238,7 @@ function replaced({ cluster }: Here, { number, intent }: LaneState, before: stri
 }
 
 function takenOver({ agent, number }: LaneState, { mark }: Cursor): Incident {
-  const what = `outbox ${mark.outbox} has written ${mark.seq} records as ${agent}, which this agent takes over: another gateway, which halts if it still runs and needs a name of its own, or this one before its data directory was replaced`;
+  const what = `outbox ${mark.outbox} has written ${mark.seq} records as ${agent}, which this agent takes over: another gateway, which halts if it still runs and needs a name of its own, or this one before its data directory was replaced; records that both have are there under both outboxes`;
   return { first: number, next: number, what };
 }
 

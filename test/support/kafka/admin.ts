@@ -1,17 +1,14 @@
 /**
- * What tests ask of a cluster beside the uplink: topics, groups, rights, passwords. Spoken by
+ * What tests ask of a cluster beside the uplink: topics, groups and rights. Spoken by
  * @platformatic/kafka, whose protocol functions the uplink stands on too; what tests *read* comes
  * from other clients (kcat.ts, java-consumer.ts).
  */
 
-import { pbkdf2Sync, randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import {
   AclOperations,
   AclPermissionTypes,
   Admin,
-  alterUserScramCredentialsV0,
-  Connection,
   ResourcePatternTypes,
   ResourceTypes,
 } from "@platformatic/kafka";
@@ -31,11 +28,6 @@ export type TopicOptions = {
   readonly config?: Readonly<Record<string, string>>;
 };
 
-const scramMechanisms = [
-  { number: 1, digest: "sha256", bytes: 32 },
-  { number: 2, digest: "sha512", bytes: 64 },
-];
-const scramIterations = 4096;
 const waitMsMax = 10_000;
 
 /** Whether the cluster behind this address knows a live broker. */
@@ -106,27 +98,6 @@ export async function revokeAll(bootstrap: string, principal: string): Promise<v
     permissionType: AclPermissionTypes.ANY,
   };
   await withAdmin(bootstrap, (admin) => admin.deleteAcls({ filters: [filter] }));
-}
-
-/** Sets the password of a SCRAM user, for SCRAM-SHA-256 and SCRAM-SHA-512. */
-export async function setPassword(
-  bootstrap: string,
-  { user, password }: { readonly user: string; readonly password: string },
-): Promise<void> {
-  const connection = new Connection("weir-tests");
-  const [host = "", port = ""] = bootstrap.split(":");
-  await connection.connect(host, Number(port));
-  try {
-    // One request may name a user once only.
-    for (const { number, digest, bytes } of scramMechanisms) {
-      const salt = randomBytes(24);
-      const saltedPassword = pbkdf2Sync(password, salt, scramIterations, bytes, digest);
-      const credential = { mechanism: number, iterations: scramIterations, salt, saltedPassword };
-      await alterUserScramCredentialsV0.api.async(connection, [], [{ name: user, ...credential }]);
-    }
-  } finally {
-    await connection.close();
-  }
 }
 
 /** Tries again by default: a coordinator, for one, comes into being when it is first asked for. */

@@ -48,7 +48,7 @@ export type KafkaOptions = {
 };
 
 /** Addresses "127.0.0.1:port" of the secured listeners, and the certificates that go with them. */
-export type SecuredAddresses = {
+type SecuredAddresses = {
   /** PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER (unsecuredToken). */
   readonly saslPlaintext: string;
   /** The same over TLS. */
@@ -156,11 +156,6 @@ export class KafkaBroker {
   /** Takes every right of a principal away. */
   revokeAll(principal: string): Promise<void> {
     return admin.revokeAll(this.bootstrap, principal);
-  }
-
-  /** Sets the password of a SCRAM user; PLAIN keeps those it was started with. */
-  setPassword(user: string, password: string): Promise<void> {
-    return admin.setPassword(this.bootstrap, { user, password });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Fault } from "../../src/core/faults.ts";
+import { Fault } from "../../../src/core/faults.ts";
 import {
   type Cluster,
   errorOf,
@@ -15,8 +15,8 @@ import {
   type Producer,
   type TopicPartition,
   type TransactionOf,
-} from "../../src/sync/kafka/cluster.ts";
-import { encodeRecordBatch, noCompression } from "../../src/sync/kafka/message/record-batch.ts";
+} from "../../../src/sync/kafka/cluster.ts";
+import { encodeRecordBatch, noCompression } from "../../../src/sync/kafka/message/record-batch.ts";
 
 /** What the tests run on. */
 export type ClusterUnderTest = {
@@ -99,7 +99,7 @@ export class ContractRig {
   }
 }
 
-export class TestProducer {
+class TestProducer {
   readonly cluster: Cluster;
   readonly of: TransactionOf;
 

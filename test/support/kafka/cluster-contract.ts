@@ -12,7 +12,7 @@
 
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { errorOf } from "../../src/sync/kafka/cluster.ts";
+import { errorOf } from "../../../src/sync/kafka/cluster.ts";
 import {
   batchBytes,
   type ClusterUnderTest,

@@ -5,7 +5,7 @@
  * a few more requests, anybody's, until its markers are written.
  */
 
-import type { Random } from "../../src/core/doors.ts";
+import type { Random } from "../../../src/core/doors.ts";
 import type {
   Cluster,
   CommittedOffset,
@@ -15,12 +15,12 @@ import type {
   TopicPartition,
   TopicToCreate,
   TransactionOf,
-} from "../../src/sync/kafka/cluster.ts";
+} from "../../../src/sync/kafka/cluster.ts";
 import { type Participants, TransactionCoordinator } from "./cluster-model-coordinator.ts";
 import { GroupOffsets } from "./cluster-model-groups.ts";
 import { type Outcome, PartitionLog, readProduced } from "./cluster-model-log.ts";
 import { ModelRefusal } from "./cluster-model-refusal.ts";
-import { below } from "./seeded-random.ts";
+import { below } from "../seeded-random.ts";
 
 /** What a client needs an ACL for. */
 export type ModelRight = {

@@ -13,8 +13,8 @@
  * next epoch, and a new producer id when epochs are used up.
  */
 
-import type { Producer, TransactionOf } from "../../src/sync/kafka/cluster.ts";
-import { requests } from "../../src/sync/kafka/client/requests.ts";
+import type { Producer, TransactionOf } from "../../../src/sync/kafka/cluster.ts";
+import { requests } from "../../../src/sync/kafka/client/requests.ts";
 import type { Outcome } from "./cluster-model-log.ts";
 import { ModelRefusal } from "./cluster-model-refusal.ts";
 
@@ -32,7 +32,7 @@ export type Participants = {
   readonly groups: ReadonlySet<string>;
 };
 
-export type CoordinatorOptions = {
+type CoordinatorOptions = {
   readonly clock: () => number;
   /** Read when needed, so that they can be changed at any time. */
   readonly limits: {

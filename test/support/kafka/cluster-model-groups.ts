@@ -3,7 +3,7 @@
  * committed, and for each producer those that wait for the end of its transaction.
  */
 
-import type { CommittedOffset, Producer } from "../../src/sync/kafka/cluster.ts";
+import type { CommittedOffset, Producer } from "../../../src/sync/kafka/cluster.ts";
 import type { Outcome } from "./cluster-model-log.ts";
 import { ModelRefusal } from "./cluster-model-refusal.ts";
 

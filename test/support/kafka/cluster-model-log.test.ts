@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Fault } from "../../src/core/faults.ts";
+import type { Fault } from "../../../src/core/faults.ts";
 import { batch, ClusterModelRig, refuses, topic } from "./cluster-model-rig.ts";
 
 const day = 86_400_000;

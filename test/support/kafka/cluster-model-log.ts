@@ -13,7 +13,7 @@
  */
 
 import { crc32c, Reader, readRecordsBatch } from "@platformatic/kafka";
-import type { Fetched, FetchedBatch, Producer } from "../../src/sync/kafka/cluster.ts";
+import type { Fetched, FetchedBatch, Producer } from "../../../src/sync/kafka/cluster.ts";
 import { ModelRefusal } from "./cluster-model-refusal.ts";
 
 export type Outcome = "commit" | "abort";
@@ -27,7 +27,7 @@ export type StoredRecord = {
 };
 
 /** A batch that was read and found whole, before a log has taken it; offsets count from 0. */
-export type ProducedBatch = {
+type ProducedBatch = {
   /** Without one the batch is neither idempotent nor transactional. */
   readonly producer: Producer | undefined;
   readonly sequence: number;
@@ -38,7 +38,7 @@ export type ProducedBatch = {
 };
 
 /** What a log is told about an append by the rest of the cluster. */
-export type Append = {
+type Append = {
   readonly nowMs: number;
   /** Throws unless the coordinator knows of an open transaction with this partition (KIP-890). */
   readonly verify: () => void;

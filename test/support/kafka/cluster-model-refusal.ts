@@ -1,6 +1,6 @@
 /** An error of the Kafka protocol inside the model of a cluster; a session makes it a Fault. */
 
-import type { TopicPartition } from "../../src/sync/kafka/cluster.ts";
+import type { TopicPartition } from "../../../src/sync/kafka/cluster.ts";
 
 export class ModelRefusal extends Error {
   override readonly name = "ModelRefusal";

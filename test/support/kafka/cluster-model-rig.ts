@@ -6,8 +6,8 @@ import {
   errorOf,
   type Producer,
   type TransactionOf,
-} from "../../src/sync/kafka/cluster.ts";
-import { encodeRecordBatch, noCompression } from "../../src/sync/kafka/message/record-batch.ts";
+} from "../../../src/sync/kafka/cluster.ts";
+import { encodeRecordBatch, noCompression } from "../../../src/sync/kafka/message/record-batch.ts";
 import { ClusterModel } from "./cluster-model.ts";
 
 export const topic = "t";

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { clusterContract } from "./cluster-contract.ts";
 import { ClusterModel, type ModelCall, type ModelFate } from "./cluster-model.ts";
 import { batch, ClusterModelRig, refuses, topic } from "./cluster-model-rig.ts";
-import { seededRandom } from "./seeded-random.ts";
+import { seededRandom } from "../seeded-random.ts";
 
 const group = "g";
 const day = 86_400_000;

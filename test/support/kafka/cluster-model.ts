@@ -74,11 +74,11 @@
  * `fate` holds them back.
  */
 
-import type { Random } from "../../src/core/doors.ts";
-import { Fault } from "../../src/core/faults.ts";
-import type { Cluster, TopicPartition } from "../../src/sync/kafka/cluster.ts";
-import { type Peer, refusalFault } from "../../src/sync/kafka/client/client-faults.ts";
-import type { Asked } from "../../src/sync/kafka/client/requests.ts";
+import type { Random } from "../../../src/core/doors.ts";
+import { Fault } from "../../../src/core/faults.ts";
+import type { Cluster, TopicPartition } from "../../../src/sync/kafka/cluster.ts";
+import { type Peer, refusalFault } from "../../../src/sync/kafka/client/client-faults.ts";
+import type { Asked } from "../../../src/sync/kafka/client/requests.ts";
 import { ModelBroker, type ModelLimits, type ModelRight } from "./cluster-model-broker.ts";
 import type { TransactionState } from "./cluster-model-coordinator.ts";
 import type { Outcome, StoredRecord } from "./cluster-model-log.ts";
@@ -106,7 +106,7 @@ export type ModelFate =
   | `refuse ${string}`;
 
 /** A record as a consumer sees it, in the same form as what kcat reads from a real broker. */
-export type ModelRecord = {
+type ModelRecord = {
   readonly partition: number;
   readonly offset: number;
   readonly key: string | undefined;
@@ -117,13 +117,13 @@ export type ModelRecord = {
 };
 
 /** A record in the log. */
-export type LoggedRecord = ModelRecord & {
+type LoggedRecord = ModelRecord & {
   readonly valueBytes: Uint8Array | undefined;
   /** Undefined while its transaction is open. */
   readonly outcome: Outcome | undefined;
 };
 
-export type ClusterModelOptions = {
+type ClusterModelOptions = {
   /** The cluster's clock, milliseconds since the epoch. */
   readonly clock: () => number;
   /** Draws how long a transaction takes to complete; without it, always `completionRequests`. */

@@ -4,12 +4,15 @@ import { after, type TestContext } from "node:test";
 import { connectCluster } from "../../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import type { Lane } from "../../../src/store/outbox.ts";
-import { eventually } from "../cluster-contract-rig.ts";
+import { eventually } from "./cluster-contract-rig.ts";
 import { type KafkaBroker, type KafkaOptions, startKafka } from "./broker.ts";
 import { freePorts } from "./ports.ts";
 import { apiKeys, type KafkaProxy, openProxy, type Verdict } from "./proxy.ts";
 import { requireKafka } from "./require-kafka.ts";
 import { type HalfOptions, startHalf, type UplinkHalf } from "./uplink-half.ts";
+
+/** Longer than a lane waits at most before it tries again. */
+const happensMsMax = 60_000;
 
 export type FailureRig = { readonly kafka: KafkaBroker; readonly proxy: KafkaProxy };
 
@@ -114,4 +117,18 @@ export function once(
   };
   if (at.side === "request") proxy.onRequest = judge;
   else proxy.onResponse = judge;
+}
+
+/** Resolves as `happens` does; rejects after a minute, with what did not happen. */
+export async function inTime<T>(what: string, happens: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new Error(`after ${happensMsMax} ms, not yet: ${what}`)),
+    happensMsMax,
+  );
+  try {
+    return await Promise.race([happens, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -25,7 +25,7 @@ export type DecodedRecord = {
   readonly value: unknown;
 };
 
-export type DecodeOptions = {
+type DecodeOptions = {
   readonly bootstrap: string;
   readonly topic: string;
   /** Paths of Avro schema files, by schema id. */

@@ -25,14 +25,14 @@ export type ReadRecord = {
   readonly timestamp: number;
 };
 
-export type ReadOptions = {
+type ReadOptions = {
   readonly bootstrap: string;
   readonly topic: string;
   /** Settings of librdkafka, such as security.protocol. */
   readonly settings?: Readonly<Record<string, string>>;
 };
 
-export type RecordToWrite = {
+type RecordToWrite = {
   readonly key?: string;
   readonly value: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;

@@ -42,9 +42,9 @@ export const apiKeys = {
  */
 export type Verdict = "pass" | "cut" | "cut-after" | "hold";
 
-export type Judge = (apiKey: number) => Verdict | Promise<Verdict>;
+type Judge = (apiKey: number) => Verdict | Promise<Verdict>;
 
-export type ProxyOptions = {
+type ProxyOptions = {
   /** Port to listen on; chosen by the system by default. */
   readonly port?: number;
   /** "host:port" of the broker's listener. */
@@ -88,11 +88,6 @@ export class KafkaProxy {
   /** Bytes forwarded so far, frames and their lengths. */
   get bytes(): { readonly toBroker: number; readonly toClient: number } {
     return { ...this.#bytes };
-  }
-
-  /** Connections that are open now. */
-  get connections(): number {
-    return this.#links.size;
   }
 
   /** Cuts every connection and refuses new ones. */

@@ -13,7 +13,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from "node:https";
 import { text } from "node:stream/consumers";
 
-export type RegistryOptions = {
+type RegistryOptions = {
   /** Who may register; everybody by default. */
   readonly users?: Readonly<Record<string, string>>;
   /** PEM; with it, https is spoken. */

@@ -13,7 +13,7 @@
  */
 
 /** Where the secured listeners are, and how they know who is who. */
-export type SecuredListeners = {
+type SecuredListeners = {
   readonly saslPlaintext: number;
   readonly saslSsl: number;
   readonly tls: number;

@@ -1,7 +1,7 @@
 /** A clock that goes from timer to timer, when it is told to: whoever holds it waits in between. */
 
-import type { Clock } from "../../src/core/doors.ts";
-import { type Millis, millis } from "../../src/core/units.ts";
+import type { Clock } from "../../../src/core/doors.ts";
+import { type Millis, millis } from "../../../src/core/units.ts";
 
 type Timer = { readonly at: number; readonly run: () => void };
 

@@ -3,9 +3,9 @@
  * has one: what hangs is given up, and may still arrive.
  */
 
-import type { Clock } from "../../src/core/doors.ts";
-import { Fault } from "../../src/core/faults.ts";
-import type { Cluster } from "../../src/sync/kafka/cluster.ts";
+import type { Clock } from "../../../src/core/doors.ts";
+import { Fault } from "../../../src/core/faults.ts";
+import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 
 export function timedCluster(
   cluster: Cluster,

@@ -16,7 +16,6 @@ import { systemClock } from "../../../src/agent/doors/clock.ts";
 import { systemRandom } from "../../../src/agent/doors/random.ts";
 import type { Clock } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
-import { position } from "../../../src/core/units.ts";
 import { type KvImage, KvMemory } from "../../../src/store/kv-memory.ts";
 import { byLane, type Lane, lanes, OutboxWriter } from "../../../src/store/outbox.ts";
 import { openStateStore, type StateStore } from "../../../src/store/state-store.ts";
@@ -26,6 +25,7 @@ import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import type { ClusterOptions } from "../../../src/sync/kafka/client/cluster-options.ts";
 import { openKafkaUplink } from "../../../src/sync/kafka/kafka-uplink.ts";
 import type { PumpStatus } from "../../../src/sync/pump.ts";
+import { commitRecords } from "../commit-records.ts";
 import { MortalKv } from "./mortal-kv.ts";
 import { sampleRecord } from "./sample-record.ts";
 
@@ -141,8 +141,7 @@ export class UplinkHalf {
         outbox.add(lane, record);
       }
     }
-    const nothing = { ledger: new Uint8Array(), definitions: [], deadLetters: [] };
-    await this.#parts.store.commit({ through: position(1), outbox, ...nothing });
+    await commitRecords(this.#parts.store, outbox);
     this.#drain.wake();
   }
 

@@ -8,19 +8,20 @@
  *   UpstreamHalf    one life of one agent
  */
 
-import type { Clock, Kv, KvWrite, Random } from "../../src/core/doors.ts";
-import { limits } from "../../src/core/limits.ts";
-import { millis, position } from "../../src/core/units.ts";
-import { type KvImage, KvMemory } from "../../src/store/kv-memory.ts";
-import { byLane, type Lane, lanes, OutboxWriter } from "../../src/store/outbox.ts";
-import { encodeAlert, encodeSummary } from "../../src/store/record-codec.ts";
-import { openStateStore, type StateStore } from "../../src/store/state-store.ts";
-import { type Drain, openDrain } from "../../src/sync/drain.ts";
-import type { Cluster } from "../../src/sync/kafka/cluster.ts";
-import { type KafkaUplinkOptions, openKafkaUplink } from "../../src/sync/kafka/kafka-uplink.ts";
-import type { PumpStatus } from "../../src/sync/pump.ts";
+import type { Clock, Kv, KvWrite, Random } from "../../../src/core/doors.ts";
+import { limits } from "../../../src/core/limits.ts";
+import { type KvImage, KvMemory } from "../../../src/store/kv-memory.ts";
+import { byLane, type Lane, lanes, OutboxWriter } from "../../../src/store/outbox.ts";
+import { openStateStore, type StateStore } from "../../../src/store/state-store.ts";
+import { type Drain, openDrain } from "../../../src/sync/drain.ts";
+import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
+import { type KafkaUplinkOptions, openKafkaUplink } from "../../../src/sync/kafka/kafka-uplink.ts";
+import type { PumpStatus } from "../../../src/sync/pump.ts";
+import type { Incident } from "../../../src/sync/uplink.ts";
+import { commitRecords } from "../commit-records.ts";
 import { ClusterModel, type ModelCall, type ModelFate } from "./cluster-model.ts";
-import { below, seededRandom } from "./seeded-random.ts";
+import { below, seededRandom } from "../seeded-random.ts";
+import { sampleRecord } from "./sample-record.ts";
 import { SteppedClock } from "./stepped-clock.ts";
 import { timedCluster } from "./timed-cluster.ts";
 
@@ -40,7 +41,12 @@ export class UpstreamWorld {
   fate: (call: ModelCall, half: UpstreamHalf) => Fate = () => "answer";
   /** Calls of stores and cluster so far: while it stands still, nothing goes on. */
   activity = 0;
+  /** Lives so far: each draws from a seed of its own. */
+  lives = 0;
+  /** What the lanes of all lives had to tell, each incident once. */
+  readonly incidents: Readonly<Record<Lane, Map<string, Incident>>> = byLane(() => new Map());
   #sessions = new Map<ClusterModel, UpstreamHalf[]>();
+  readonly #followed: UpstreamHalf[] = [];
 
   constructor(seed: number) {
     this.random = seededRandom(seed);
@@ -64,11 +70,17 @@ export class UpstreamWorld {
     return this.cluster.connect();
   }
 
+  /** From now on its incidents are heard. */
+  follow(half: UpstreamHalf): void {
+    this.#followed.push(half);
+  }
+
   /** Until nothing goes on but waiting. */
   async quiet(): Promise<void> {
     for (let still = 0; still < 4; ) {
       const before = this.activity;
       await new Promise((resolve) => setImmediate(resolve));
+      this.#hear();
       still = this.activity === before ? still + 1 : 0;
     }
   }
@@ -89,6 +101,16 @@ export class UpstreamWorld {
     }
     return false;
   }
+
+  /** A status has the last incident only. */
+  #hear(): void {
+    for (const half of this.#followed) {
+      for (const lane of lanes) {
+        const { last } = half.status(lane).incidents;
+        if (last !== undefined) this.incidents[lane].set(JSON.stringify(last), last);
+      }
+    }
+  }
 }
 
 export type HalfOptions = {
@@ -102,8 +124,6 @@ export type HalfOptions = {
   readonly crashAt?: number;
   readonly uplink?: Partial<KafkaUplinkOptions>;
 };
-
-let halves = 0;
 
 export class UpstreamHalf {
   readonly world: UpstreamWorld;
@@ -188,7 +208,7 @@ export class UpstreamHalf {
       }
     }
     const clock = this.#clockDoor();
-    const random = seededRandom(below(this.world.random, 2 ** 31) + halves++);
+    const random = seededRandom(below(this.world.random, 2 ** 31) + this.world.lives++);
     const kafka = openKafkaUplink({
       name: "kafka",
       agent,
@@ -213,6 +233,7 @@ export class UpstreamHalf {
       ...uplink,
     });
     this.#drain = openDrain({ store, uplinks: [kafka], clock, random });
+    this.world.follow(this);
     return this;
   }
 
@@ -230,8 +251,7 @@ export class UpstreamHalf {
     for (const lane of lanes) {
       for (const text of texts[lane]) outbox.add(lane, new TextEncoder().encode(text));
     }
-    const nothing = { ledger: new Uint8Array(), definitions: [], deadLetters: [] };
-    await this.store.commit({ through: position(1), outbox, ...nothing });
+    await commitRecords(this.store, outbox);
     for (const lane of lanes) this.emitted[lane].push(...texts[lane]);
     this.drain.wake();
   }
@@ -253,7 +273,8 @@ export class UpstreamHalf {
 
   #text(lane: Lane, number: number, bytes = 0): string {
     const { agent = "gw1", origin = "a" } = this.#options;
-    return recordText({ agent, origin, lane, number, bytes });
+    const by = origin + "x".repeat(bytes);
+    return new TextDecoder().decode(sampleRecord({ agent, lane, number, by }));
   }
 
   #kvDoor(): Kv {
@@ -305,47 +326,6 @@ export async function startHalf(
   options: HalfOptions = {},
 ): Promise<UpstreamHalf> {
   return await new UpstreamHalf(world, options).start();
-}
-
-/** A record, different for each origin, lane and number. */
-export function recordText(of: {
-  readonly agent: string;
-  readonly origin: string;
-  readonly lane: Lane;
-  readonly number: number;
-  readonly bytes: number;
-}): string {
-  const { agent, origin, lane, number, bytes } = of;
-  const key = [
-    ["device", `p${number % 5}`],
-    ["origin", origin + "x".repeat(bytes)],
-  ] as const;
-  const time = millis(1_800_000_000_000 + number * 10_000);
-  const encoded =
-    lane === "alerts"
-      ? encodeAlert(agent, {
-          kind: "alert",
-          pipeline: "limit",
-          key,
-          time,
-          reason: "ewma_high",
-          value: number,
-          score: 4,
-          expected: 0,
-          limit: 1,
-        })
-      : encodeSummary(agent, {
-          kind: "summary",
-          pipeline: "temp",
-          key,
-          start: time,
-          end: millis(time + 10_000),
-          revision: 0,
-          count: 1,
-          fields: { sum: number },
-          arrivalTimed: 0,
-        });
-  return new TextDecoder().decode(encoded);
 }
 
 function never(): Promise<never> {

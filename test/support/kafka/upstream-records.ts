@@ -11,7 +11,7 @@ import { allDecided } from "./stable-offsets.ts";
 import { type Emitted, type TopicNames, topicNames } from "./uplink-half.ts";
 
 /** The texts of an outbox's records in their order, by its id. */
-export type Outboxes = ReadonlyMap<string, readonly string[]>;
+type Outboxes = ReadonlyMap<string, readonly string[]>;
 
 export type Upstream = {
   readonly outboxes: Readonly<Record<Lane, Outboxes>>;
@@ -19,7 +19,7 @@ export type Upstream = {
   readonly forkedFrom: readonly string[];
 };
 
-export type UpstreamOptions = {
+type UpstreamOptions = {
   readonly bootstrap: string;
   readonly topics?: Partial<TopicNames>;
   /** The number that an outbox begins with here: not 0 where another cluster has those before. */

@@ -5,8 +5,27 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
+import { mkdtempDisposableSync, readFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createServer as createTlsServer } from "node:tls";
+import { makeCertificates } from "../../../../test/support/kafka/certificates.ts";
+import {
+  type Answers,
+  answerOf,
+  apiVersions,
+  broker,
+  listening,
+  ownVersions,
+  peer,
+  saslAuthenticate,
+  saslHandshake,
+  versionsAnswer,
+} from "../../../../test/support/kafka/scripted-broker.ts";
+import { requireTool } from "../../../../test/support/require-tool.ts";
 import { Fault } from "../../../core/faults.ts";
 import { type ClusterOptions, connectCluster } from "./client.ts";
 import type { Cluster } from "../cluster.ts";
@@ -68,8 +87,8 @@ test("a peer that is no Kafka broker is a fault, not a crash", async (t) => {
 test("a SCRAM answer that makes no sense is a refused login, not a crash", async (t) => {
   const sasl = { mechanism: "SCRAM-SHA-256", username: "alice", password: "secret" } as const;
   const address = await broker(t, (request) => {
-    if (request.key === 17) return Buffer.from("\0\0\0\0\0\x01\0\x0dSCRAM-SHA-256", "latin1");
-    if (request.key !== 36) return answerOf(request);
+    if (request.key === saslHandshake) return handshake("SCRAM-SHA-256");
+    if (request.key !== saslAuthenticate) return answerOf(request);
     // SaslAuthenticate v2: no error, no message, bytes "x", no end of the session, no tags.
     return Buffer.from([0, 0, 0, 0, 2, 0x78, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   });
@@ -77,6 +96,20 @@ test("a SCRAM answer that makes no sense is a refused login, not a crash", async
   assert.equal(fault.code, "UPLINK_LOGIN_REFUSED");
   assert.match(fault.message, /SCRAM answer makes no sense/);
   assert.doesNotMatch(fault.message, /secret/);
+});
+
+test("a login that holds for years is not renewed over and over", async (t) => {
+  let logins = 0;
+  const sasl = { mechanism: "PLAIN", username: "alice", password: "secret" } as const;
+  await connected(t, { sasl }, (request) => {
+    if (request.key === saslHandshake) return handshake("PLAIN");
+    if (request.key !== saslAuthenticate) return answerOf(request);
+    logins++;
+    // No error, no message, no bytes, 2^40 ms, no tags.
+    return Buffer.from([0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+  });
+  await sleep(50);
+  assert.equal(logins, 1);
 });
 
 test("a broker too old for a request says so when it is needed", async (t) => {
@@ -95,6 +128,66 @@ test("brokers are tried in order, and each failure is told", async (t) => {
   await cluster.close();
   const fault = await refused({ bootstrap: ["127.0.0.1:1", "nonsense"] });
   assert.match(fault.message, /127\.0\.0\.1:1: nothing listens there.*; .*nonsense.*host:port$/);
+});
+
+test("a broker that fails in the middle is left alone: what becomes of it is not the session's loss", async (t) => {
+  const sockets: Socket[] = [];
+  const useless = await broker(
+    t,
+    // Of Metadata, an answer that ends too early.
+    (request) => (request.key === requests.Metadata.key ? Buffer.from([0]) : answerOf(request)),
+    (socket, frame) => {
+      sockets.push(socket);
+      socket.write(frame);
+    },
+  );
+  const useful = await broker(t, answerOf);
+  const cluster = await connectCluster({ ...patience, bootstrap: [useless, useful] });
+  t.after(async () => await cluster.close());
+  const [socket] = sockets;
+  assert.ok(socket !== undefined);
+  if (!socket.closed) await once(socket, "close");
+  assert.equal(cluster.isLost, false);
+  assert.ok(cluster.traffic.received > 200, "what it cost is counted");
+});
+
+test("a session whose broker hangs up is lost", async (t) => {
+  const sockets = new Set<Socket>();
+  const address = await broker(t, answerOf, (socket, frame) => {
+    sockets.add(socket);
+    socket.write(frame);
+  });
+  const cluster = await connectCluster({ ...patience, bootstrap: [address] });
+  t.after(async () => await cluster.close());
+  assert.equal(cluster.isLost, false);
+  for (const socket of sockets) socket.destroy();
+  const deadline = performance.now() + 2_000;
+  while (!cluster.isLost && performance.now() < deadline) await sleep(1);
+  assert.equal(cluster.isLost, true);
+});
+
+test("a broker is told by what name it was called, unless that is an address", async (t) => {
+  if (!requireTool(t, "openssl")) return;
+  using folder = mkdtempDisposableSync(join(tmpdir(), "weir-names-"));
+  const { authority, server: own } = makeCertificates(folder.path);
+  const names: (string | false | null)[] = [];
+  const identity = { key: readFileSync(own.key), cert: readFileSync(own.certificate) };
+  const server = createTlsServer(identity, (socket) => {
+    names.push(socket.servername);
+    socket.on("error", () => undefined).destroy();
+  });
+  t.after(() => server.close());
+  const port = await listening(server);
+  const ca = readFileSync(authority);
+  const tried = async (host: string, serverName?: string): Promise<void> => {
+    const tls = { ca, ...(serverName === undefined ? {} : { serverName }) };
+    const fault = await refused({ bootstrap: [`${host}:${port}`], tls });
+    assert.match(fault.message, /closed the connection before it answered/);
+  };
+  await tried("localhost");
+  await tried("127.0.0.1");
+  await tried("127.0.0.1", "localhost");
+  assert.deepEqual(names, ["localhost", false, "localhost"]);
 });
 
 test("an unusable certificate of our own is a refused login", async (t) => {
@@ -129,50 +222,9 @@ test("Snappy and LZ4 come with the client", async () => {
   }
 });
 
-// ---- peers ----
+// ---- sessions ----
 
 const patience = { clientId: "test", requestTimeoutMs: 2_000, connectTimeoutMs: 2_000 };
-
-const apiVersions = 18;
-
-type Request = { readonly key: number; readonly correlation: number };
-
-/** Says what the body of the answer is; undefined for none. */
-type Answers = (request: Request) => Uint8Array | undefined;
-
-/** The address of a server that does this with each connection. */
-async function peer(t: TestContext, meet: (socket: Socket) => void): Promise<string> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket.on("error", () => undefined));
-    meet(socket);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const address = server.address();
-  assert.ok(address !== null && typeof address === "object");
-  return `127.0.0.1:${address.port}`;
-}
-
-async function broker(t: TestContext, answers: Answers): Promise<string> {
-  return await peer(t, (socket) => {
-    let left: Buffer = Buffer.alloc(0);
-    socket.on("data", (chunk: Buffer) => {
-      left = Buffer.concat([left, chunk]);
-      while (left.length >= 4 && left.length >= 4 + left.readInt32BE(0)) {
-        const request = { key: left.readInt16BE(4), correlation: left.readInt32BE(8) };
-        const flexible = left.readInt16BE(6) >= 2 && request.key !== 17;
-        left = left.subarray(4 + left.readInt32BE(0));
-        const body = answers(request);
-        if (body !== undefined) socket.write(framed(request, body, flexible));
-      }
-    });
-  });
-}
 
 async function connected(
   t: TestContext,
@@ -185,39 +237,10 @@ async function connected(
   return cluster;
 }
 
-/** A broker of no cluster to speak of, which knows our versions. */
-function answerOf({ key }: Request): Uint8Array | undefined {
-  if (key === apiVersions) return versionsAnswer(ownVersions());
-  // Metadata v9: throttle, no brokers, cluster id "c", controller, no topics, rights, no tags.
-  return key === requests.Metadata.key
-    ? Buffer.from([0, 0, 0, 0, 1, 2, 0x63, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0])
-    : undefined;
-}
-
-function framed({ correlation }: Request, body: Uint8Array, flexible: boolean): Buffer {
-  const head = Buffer.alloc(flexible ? 9 : 8);
-  head.writeInt32BE(head.length - 4 + body.length, 0);
-  head.writeInt32BE(correlation, 4);
-  return Buffer.concat([head, body]);
-}
-
-type Ranges = Readonly<Record<number, readonly [min: number, max: number]>>;
-
-function ownVersions(): Ranges {
-  const all = Object.values(requests).map(({ key, version }) => [key, [0, version]] as const);
-  return { ...Object.fromEntries(all), 36: [0, 2] };
-}
-
-function versionsAnswer(ranges: Ranges): Uint8Array {
-  const entries = Object.entries(ranges);
-  const answer = Buffer.alloc(2 + 4 + 6 * entries.length + 4);
-  answer.writeInt32BE(entries.length, 2);
-  entries.forEach(([key, [min, max]], i) => {
-    answer.writeInt16BE(Number(key), 6 + 6 * i);
-    answer.writeInt16BE(min, 8 + 6 * i);
-    answer.writeInt16BE(max, 10 + 6 * i);
-  });
-  return answer;
+/** SaslHandshake v1: no error, one mechanism. */
+function handshake(mechanism: string): Buffer {
+  const length = String.fromCharCode(mechanism.length);
+  return Buffer.from(`\0\0\0\0\0\x01\0${length}${mechanism}`, "latin1");
 }
 
 async function refused(

@@ -1,12 +1,13 @@
 /**
- * Our options in the client's terms, with two repairs: a token refused by the broker is told by
- * bytes of its own rather than by an error, and a malformed SCRAM answer is thrown where nobody
- * catches it.
+ * Our options in the client's terms, with three repairs: a token refused by the broker is told by
+ * bytes of its own rather than by an error, a malformed SCRAM answer is thrown where nobody catches
+ * it, and a login that holds for longer than a timer can wait is renewed without a pause.
  */
 
 import type { ClusterOptions, SaslOptions, TlsOptions } from "./cluster-options.ts";
 import {
   bufferOver,
+  type Connection,
   type ConnectionOptions,
   type Protocol,
   type SASLCustomAuthenticator,
@@ -47,22 +48,10 @@ function nameOf(host: string): string | undefined {
 }
 
 function saslOf(sasl: SaslOptions, protocol: Protocol): SASLOptions {
-  switch (sasl.mechanism) {
-    case "PLAIN":
-      return sasl;
-    case "SCRAM-SHA-256":
-    case "SCRAM-SHA-512":
-      return { ...sasl, authenticate: scramAuthenticator(protocol) };
-    case "OAUTHBEARER": {
-      const { mechanism, token, extensions } = sasl;
-      return {
-        mechanism,
-        token,
-        ...(extensions === undefined ? {} : { oauthBearerExtensions: extensions }),
-        authBytesValidator: acceptOnlySilence(protocol),
-      };
-    }
-  }
+  const authenticate = authenticatorOf(sasl, protocol);
+  if (sasl.mechanism !== "OAUTHBEARER") return { ...sasl, authenticate };
+  const { mechanism, token } = sasl;
+  return { mechanism, token, authenticate, authBytesValidator: acceptOnlySilence(protocol) };
 }
 
 /** RFC 7628, 3.2.2: a broker that takes the token says nothing; otherwise it says why in JSON. */
@@ -73,33 +62,50 @@ function acceptOnlySilence(protocol: Protocol): NonNullable<SASLOptions["authByt
   };
 }
 
-/** SCRAM as the client does it, but a broker's nonsense is a refused login and not an exception. */
-function scramAuthenticator({
-  saslScramSha,
-  AuthenticationError,
-}: Protocol): SASLCustomAuthenticator {
-  return (mechanism, connection, ask, username, password, _token, callback) => {
-    const guarded: typeof ask = Object.assign(
-      (to: typeof connection, bytes: Buffer, done?: typeof callback): void =>
-        ask(to, bytes, (error, answer) => {
-          try {
-            done?.(error, answer);
-          } catch {
-            callback(new AuthenticationError("the broker's SCRAM answer makes no sense"));
-          }
-        }),
-      { async: ask.async, key: ask.key, version: ask.version },
-    );
-    const hash = mechanism === "SCRAM-SHA-512" ? "SHA-512" : "SHA-256";
-    const { authenticate, defaultCrypto } = saslScramSha;
-    authenticate(
-      guarded,
-      connection,
-      hash,
-      username ?? "",
-      password ?? "",
-      defaultCrypto,
-      callback,
-    );
+function authenticatorOf(
+  sasl: SaslOptions,
+  { saslPlain, saslScramSha, saslOAuthBearer, AuthenticationError }: Protocol,
+): SASLCustomAuthenticator {
+  return (mechanism, connection, ask, user = "", password = "", token = "", callback) => {
+    const done = renewedInTime(callback);
+    if (sasl.mechanism === "PLAIN") {
+      saslPlain.authenticate(ask, connection, user, password, done);
+    } else if (sasl.mechanism === "OAUTHBEARER") {
+      saslOAuthBearer.authenticate(ask, connection, token, sasl.extensions ?? {}, done);
+    } else {
+      const refuse = (): void =>
+        done(new AuthenticationError("the broker's SCRAM answer makes no sense"));
+      const hash = mechanism === "SCRAM-SHA-512" ? "SHA-512" : "SHA-256";
+      const { authenticate, defaultCrypto } = saslScramSha;
+      const guarded = guardedBy(ask, refuse);
+      authenticate(guarded, connection, hash, user, password, defaultCrypto, done);
+    }
+  };
+}
+
+type Ask = Parameters<SASLCustomAuthenticator>[2];
+type Done = Parameters<SASLCustomAuthenticator>[6];
+
+/** What is thrown by the one who reads an answer is an answer refused. */
+function guardedBy(ask: Ask, refuse: () => void): Ask {
+  const guarded = (to: Connection, bytes: Buffer, done?: Done): void =>
+    ask(to, bytes, (error, answer) => {
+      try {
+        done?.(error, answer);
+      } catch {
+        refuse();
+      }
+    });
+  return Object.assign(guarded, { async: ask.async, key: ask.key, version: ask.version });
+}
+
+/** Above this a timer fires at once. */
+const timerMsMax = 2n ** 31n - 1n;
+
+/** The client logs in again after most of the session's lifetime, which may be that of a token. */
+function renewedInTime(callback: Done): Done {
+  return (error, answer) => {
+    const isLong = answer !== undefined && answer.sessionLifetimeMs > timerMsMax;
+    callback(error, isLong ? { ...answer, sessionLifetimeMs: timerMsMax } : answer);
   };
 }

@@ -33,7 +33,8 @@ export function readRecords(batch: Uint8Array, first: number, protocol: Protocol
   const packed = batch.subarray(batchHeaderBytes);
   const bytes = unpacked(packed, view.getInt16(attributesAt) & codecBits, protocol);
   const count = view.getInt32(countAt);
-  if (count < 0 || count > bytes.length) throw new Malformed("a batch has no such count of records");
+  if (count < 0 || count > bytes.length)
+    throw new Malformed("a batch has no such count of records");
   const records: FetchedRecord[] = [];
   const at = { bytes, position: 0 };
   while (records.length < count) records.push(readRecord(at, first));
@@ -131,21 +132,26 @@ function snappyPieceBytes(piece: Uint8Array): number {
   return value;
 }
 
-/** The most that a frame unpacks to: a byte of a block makes no more than 255. */
+const lz4Magic = 0x184d_2204;
+const lz4HeadBytes = 7;
+
+/** The most that frames unpack to: a byte of a block makes no more than 255. */
 function lz4BytesMax(bytes: Uint8Array): number {
   const view = viewOf(bytes);
-  const headBytes = 7;
-  if (bytes.length < headBytes) return 0;
-  const flags = view.getUint8(4);
-  const blockBytesMax = 2 ** (8 + 2 * ((view.getUint8(5) >> 4) & 0b111));
-  const checksumBytes = (flags & 0x10) === 0 ? 0 : 4;
-  let at = headBytes + ((flags & 0x08) === 0 ? 0 : 8) + ((flags & 0x01) === 0 ? 0 : 4);
   let sum = 0;
-  while (at + 4 <= bytes.length) {
-    const length = view.getUint32(at, true) & 0x7fff_ffff;
-    if (length === 0) break;
-    sum += Math.min(blockBytesMax, 255 * length);
-    at += 4 + length + checksumBytes;
+  for (let at = 0; at + lz4HeadBytes <= bytes.length; ) {
+    if (view.getUint32(at, true) !== lz4Magic) throw new Malformed("a batch is no frame of LZ4");
+    const flags = view.getUint8(at + 4);
+    const blockBytesMax = 2 ** (8 + 2 * ((view.getUint8(at + 5) >> 4) & 0b111));
+    at += lz4HeadBytes + ((flags & 0x08) === 0 ? 0 : 8) + ((flags & 0x01) === 0 ? 0 : 4);
+    while (at + 4 <= bytes.length) {
+      const length = view.getUint32(at, true) & 0x7fff_ffff;
+      at += 4;
+      if (length === 0) break;
+      sum += Math.min(blockBytesMax, 255 * length);
+      at += length + ((flags & 0x10) === 0 ? 0 : 4);
+    }
+    at += (flags & 0x04) === 0 ? 0 : 4;
   }
   return sum;
 }

@@ -15,7 +15,6 @@ export type {
   Connection,
   ConnectionOptions,
   Reader,
-  RecordsBatch,
   SASLCustomAuthenticator,
   SASLOptions,
   Writer,
