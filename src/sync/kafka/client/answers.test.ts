@@ -20,7 +20,7 @@ import { connectCluster } from "./client.ts";
 import { addPartitionsExchange, fetchExchange, produceExchange } from "./exchanges.ts";
 import { readBatches } from "./fetched-batches.ts";
 import { loadProtocol, type Writer } from "./protocol.ts";
-import type { RequestName } from "./requests.ts";
+import { type RequestName, requests } from "./requests.ts";
 
 const patience = { clientId: "test", requestTimeoutMs: 2_000, connectTimeoutMs: 2_000 };
 
@@ -98,6 +98,19 @@ test("a count is not believed: it costs no more than the answer has bytes", asyn
   }
   const grownMiB = (process.memoryUsage().rss - heap) / 2 ** 20;
   assert.ok(grownMiB < 64, `${grownMiB} MiB`);
+});
+
+test("a length that leads back does not make the client read the same bytes again and again", async (t) => {
+  // Metadata v9: throttle, 2^16 brokers. The first has id 0, no name, port 0, no rack, and one tag
+  // that is -17 bytes long, which is where the broker begins.
+  const head = [0, 0, 0, 0, 0x81, 0x80, 0x04];
+  const brokerBack = [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0xef, 0xff, 0xff, 0xff, 0x0f];
+  const body = Buffer.from([...head, ...brokerBack, 0, 0, 0, 0, 0, 0, 0, 0]);
+  const address = await broker(t, (request) =>
+    request.key === requests.Metadata.key ? body : answerOf(request),
+  );
+  const fault = await faultOf(connectCluster({ ...patience, bootstrap: [address] }));
+  assert.match(fault.message, /Metadata: its answer cannot be read: a length in it does not fit$/);
 });
 
 test("an answer that is damaged anywhere is a fault or a value", async (t) => {
