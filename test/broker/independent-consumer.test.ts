@@ -13,10 +13,15 @@ import { encodeAlert, encodeSummary } from "../../src/store/record-codec.ts";
 import { openAvro } from "../../src/sync/kafka/message/avro.ts";
 import { connectCluster } from "../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";
-import { zstd } from "../../src/sync/kafka/message/compression.ts";
+import { loadCodecs } from "../../src/sync/kafka/client/protocol.ts";
+import { gzip, zstd } from "../../src/sync/kafka/message/compression.ts";
 import { createMessageEncoder, type MessageOptions } from "../../src/sync/kafka/message/message.ts";
 import { partitionOf } from "../../src/sync/kafka/message/murmur2.ts";
-import { encodeRecordBatch } from "../../src/sync/kafka/message/record-batch.ts";
+import {
+  type Compression,
+  encodeRecordBatch,
+  noCompression,
+} from "../../src/sync/kafka/message/record-batch.ts";
 import { startKafka } from "../support/kafka/broker.ts";
 import { type DecodedRecord, readDecoded } from "../support/kafka/java-consumer.ts";
 import { requireKafka } from "../support/kafka/require-kafka.ts";
@@ -62,12 +67,13 @@ const awkward: readonly Uint8Array[] = [
 
 const records = [...golden, ...awkward];
 
-test("a Java consumer decodes JSON and Avro as the format says", async (t) => {
+test("a Java consumer decodes JSON and Avro as the format says, in every compression", async (t) => {
   if (!requireKafka(t, ["4", "reader"])) return;
   await using kafka = await startKafka({ version: "4" });
   const { bootstrap } = kafka;
   const avro = await openAvro({ schemaIds });
-  for (const topic of ["as-json", "as-avro"]) await kafka.createTopic(topic, { partitions });
+  for (const topic of ["as-json", "as-avro", "codecs"])
+    await kafka.createTopic(topic, { partitions });
   const cluster = await connectCluster({
     bootstrap: [bootstrap],
     clientId: "test",
@@ -77,6 +83,15 @@ test("a Java consumer decodes JSON and Avro as the format says", async (t) => {
   t.after(() => cluster.close());
   await send(cluster, "as-json", { agent: "gw1", headers: "cloudevents", format: "json" });
   await send(cluster, "as-avro", { agent: "gw1", headers: "cloudevents", format: avro });
+  const codecs = { none: noCompression, zstd, gzip, ...(await loadCodecs()) };
+  for (const compression of Object.values(codecs)) {
+    await send(
+      cluster,
+      "codecs",
+      { agent: "gw1", headers: "minimal", format: "json" },
+      compression,
+    );
+  }
 
   const expected = new Map(
     records.map((record, seq) => [`${outbox}:summaries:${seq}`, parsed(record)]),
@@ -90,9 +105,19 @@ test("a Java consumer decodes JSON and Avro as the format says", async (t) => {
     assert.deepEqual(flat(value), asAvro(expected.get(headers["ce_id"]!)!));
     assert.equal(headers["content-type"], "application/avro");
   }
+  const compressed = await readDecoded({ bootstrap, topic: "codecs" });
+  assert.equal(compressed.length, Object.keys(codecs).length * records.length);
+  for (const { headers, value } of compressed) {
+    assert.deepEqual(value, withoutSignOfZero(expected.get(headers["ce_id"]!)!));
+  }
 });
 
-async function send(cluster: Cluster, topic: string, options: MessageOptions): Promise<void> {
+async function send(
+  cluster: Cluster,
+  topic: string,
+  options: MessageOptions,
+  compression: Compression = zstd,
+): Promise<void> {
   const encode = createMessageEncoder(options);
   const messages = records.map((record, seq) => encode(record, { outbox, lane: "summaries", seq }));
   await cluster.partitionsOf([topic]);
@@ -106,7 +131,7 @@ async function send(cluster: Cluster, topic: string, options: MessageOptions): P
       sequence: 0,
       isTransactional: false,
       timeMs: Date.now(),
-      compression: zstd,
+      compression,
     });
     await cluster.produce([{ topic, partition, bytes }], { transactionalId: undefined });
   }

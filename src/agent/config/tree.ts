@@ -110,7 +110,7 @@ export function describe(node: Tree | undefined, path: Path): string {
 
 /** Whether what stands at the path must never be printed. */
 function isSecret(path: Path): boolean {
-  return path.includes("password");
+  return path.includes("password") || path.includes("passphrase");
 }
 
 const QUOTED_CHARACTERS_MAX = 60;
