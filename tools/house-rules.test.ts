@@ -29,6 +29,14 @@ const broken: readonly Case[] = [
     at: ["src/store/kv.ts:1", "src/store/log.ts:2"],
   },
   {
+    rule: "heavy-clients-are-loaded-late",
+    tree: {
+      "src/sync/a.ts": 'import type { A } from "avsc";\nimport avro from "avsc";\n',
+      "src/sync/b.ts": 'const { b } = await import("@platformatic/kafka");\n',
+    },
+    at: ["src/sync/a.ts:2"],
+  },
+  {
     rule: "relative-imports-name-their-file",
     tree: { "src/store/a.ts": 'import { b } from "./b";\n', "src/store/b.ts": "" },
     at: ["src/store/a.ts:1"],

@@ -71,6 +71,19 @@ export const rules: readonly Rule[] = [
       }),
   },
 
+  perFile("heavy-clients-are-loaded-late", ({ path, text }) =>
+    path.startsWith("src/") && isSource(path) && !isTest(path)
+      ? matches(
+          text,
+          /^(?:import|export)\s+(?!type\b)[^;]*?\bfrom\s+["'](@platformatic\/kafka|avsc)["']/gm,
+        ).map(({ line, groups: [client] }) => ({
+          path,
+          line,
+          message: `${client} is loaded with the agent: import it with await import() where it is needed`,
+        }))
+      : [],
+  ),
+
   perImport("relative-imports-name-their-file", ({ path, line, target }) =>
     target.startsWith(".") && !/\.(ts|json|cjs|mjs)$/.test(target)
       ? [{ path, line, message: `"${target}" must end in .ts` }]
