@@ -19,6 +19,7 @@ export function startJournal(agent: Agent, say: Say): () => void {
   const said = new Map<string, { readonly message: string; readonly atMs: number }>();
   const reached = new Set<string>();
   let state = "running";
+  let isFirst = true;
   const look = (): void => {
     const status = agent.status();
     if (status.state !== state) {
@@ -47,8 +48,11 @@ export function startJournal(agent: Agent, say: Say): () => void {
         last !== undefined && wordsOf(last.message) === wordsOf(message) ? REPEAT_MS : CHANGE_MS;
       if (last !== undefined && nowMs - last.atMs < waitMs) continue;
       said.set(code, { message, atMs: nowMs });
-      say("notice", { code, message });
+      // Incidents are remembered for good: at the start they tell of processes before this one.
+      const isEarlier = isFirst && code.startsWith("uplink_incident_");
+      say("notice", { code, message: isEarlier ? `earlier: ${message}` : message });
     }
+    isFirst = false;
   };
   look();
   const timer = setInterval(look, LOOK_MS);
