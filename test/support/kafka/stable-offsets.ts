@@ -8,6 +8,11 @@ import { Admin, FetchIsolationLevels, ListOffsetTimestamps } from "@platformatic
 
 const waitMsMax = 20_000;
 
+/** A transaction was open all the time: one hangs, or one follows the other. */
+export class StillOpen extends Error {
+  override readonly name = "StillOpen";
+}
+
 /** Resolves when the last stable offset of each partition is its end. */
 export async function allDecided(bootstrap: string, topics: readonly string[]): Promise<void> {
   const admin = new Admin({ clientId: "weir-tests", bootstrapBrokers: [bootstrap], retries: 3 });
@@ -15,7 +20,7 @@ export async function allDecided(bootstrap: string, topics: readonly string[]): 
   try {
     while (!(await isDecided(admin, topics))) {
       if (performance.now() > deadline) {
-        throw new Error(
+        throw new StillOpen(
           `after ${waitMsMax} ms a transaction is still open on ${topics.join(", ")}`,
         );
       }
