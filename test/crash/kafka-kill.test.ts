@@ -15,6 +15,7 @@ import { byLane, type Lane } from "../../src/store/outbox.ts";
 import { type AgentProcess, freePort, startAgentProcess } from "../support/agent-process.ts";
 import { DeviceLoad } from "../support/device-load.ts";
 import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";
+import { StillOpen } from "../support/kafka/stable-offsets.ts";
 import { inTime, once, steps, warmUp } from "../support/kafka/failure-rig.ts";
 import type { KafkaVersion } from "../support/kafka/jars.ts";
 import { freePorts } from "../support/kafka/ports.ts";
