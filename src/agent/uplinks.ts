@@ -3,7 +3,6 @@
 import { relative } from "node:path";
 import { assert } from "../core/assert.ts";
 import { checksumOf } from "../core/checksum.ts";
-import { limits } from "../core/limits.ts";
 import type { Doors } from "./agent.ts";
 import { uplinkKey } from "../store/kv-key.ts";
 import type { StateStore } from "../store/state-store.ts";
@@ -132,13 +131,12 @@ async function registered(
     const known = decodeJson(stored, `the state store's ${key}`);
     if (textOf(known, "about") === about) return wholeOf(known, "id");
   }
-  const timeoutMs = Math.min(requestMs, limits.kafkaRequestMs);
   const { tls } = await doors.kafka.credentials(security).read();
   const id = await doors.kafka.registerSchema({
     ...registry,
     subject,
     schema,
-    timeoutMs,
+    timeoutMs: requestMs,
     ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
   });
   await store.advance([{ key, value: encodeJson({ about, id }) }]);

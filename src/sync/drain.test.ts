@@ -200,6 +200,28 @@ test("an uplink is as its worst lane is, and says what is wrong with that one", 
   assert.deepEqual([state, trouble], ["halted", "somebody else is a"]);
 });
 
+test("a lane that gets through again does not let the other one wait", async () => {
+  const uplink = new ListUplink("a");
+  const { store, drain, clock } = await rig(uplink);
+  const offline = (): Error => Object.assign(new Error("offline"), { code: "ENETDOWN" });
+  for (let i = 0; i < 4; i++) uplink.failures.push(offline());
+  await emit(store, "alerts", "a0");
+  drain.wake();
+  await drain.idle();
+  for (let i = 0; i < 3; i++) {
+    clock.advance(limits.uplinkRetryMsMax);
+    await drain.idle();
+  }
+  uplink.failures.push(offline());
+  await emit(store, "summaries", "s0");
+  drain.wake();
+  await drain.idle();
+  assert.deepEqual([uplink.out.alerts, uplink.out.summaries], [[], []], "both wait");
+  clock.advance(limits.uplinkRetryMsMin);
+  await drain.idle();
+  assert.deepEqual([uplink.out.alerts, uplink.out.summaries], [["a0"], ["s0"]]);
+});
+
 test("a lane whose identity another agent uses halts: nothing is tried again", async () => {
   const uplink = new ListUplink("a");
   const { store, drain, clock } = await rig(uplink);

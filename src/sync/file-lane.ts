@@ -21,7 +21,8 @@ import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { uplinkKey } from "../store/kv-key.ts";
 import type { Lane } from "../store/outbox.ts";
-import { decodeJson, encodeJson, objectOf, textOf, wholeOf } from "../store/stored-json.ts";
+import { decodeJson, encodeJson, wholeOf } from "../store/stored-json.ts";
+import { incidentOf } from "./incident.ts";
 import type { Delivery, Incident, Incidents, LaneFacts, Receipt, UplinkLane } from "./uplink.ts";
 
 export type FileLaneOptions = {
@@ -331,13 +332,4 @@ function fromStart(lane: Lane, cursor: Cursor, start: number): Cursor {
 
 function withIncident(cursor: Cursor, last: Incident): Cursor {
   return { ...cursor, incidents: cursor.incidents + 1, last };
-}
-
-function incidentOf(value: unknown, place: string): Incident {
-  const stored = objectOf(value, place);
-  return {
-    first: wholeOf(stored, "first"),
-    next: wholeOf(stored, "next"),
-    what: textOf(stored, "what"),
-  };
 }

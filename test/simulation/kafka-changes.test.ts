@@ -168,6 +168,42 @@ test("connections that are lost as soon as they are there are not opened in a lo
   assert.ok(opens < 60, `${opens} sessions for 20 deliveries`);
 });
 
+test("a topic that takes small batches only is not tried with large ones after each success", async () => {
+  const world = new UpstreamWorld(9);
+  const config = { "max.message.bytes": "20000" };
+  world.cluster.createTopic(topics.summaries, { partitions: 1, config });
+  const sessions = new Set<number>();
+  world.fate = ({ session }) => {
+    sessions.add(session);
+    return "answer";
+  };
+  const half = await startHalf(world);
+  await half.emit({ summaries: 2_000 }, { bytes: 200 });
+  await world.pass(hourMs);
+  const { delivered, deliveries } = half.status();
+  assert.equal(delivered, 2_000);
+  assert.ok(deliveries > 50, `${deliveries} deliveries`);
+  assert.ok(sessions.size < deliveries / 6, `${sessions.size} sessions, ${deliveries} deliveries`);
+});
+
+test("a gateway whose clock was never set sends records without a time", async () => {
+  const world = new UpstreamWorld(10);
+  world.cluster.createTopic(topics.summaries, { partitions: 1 });
+  const clock = new Proxy(world.clock, {
+    get(target, name) {
+      if (name === "now") return () => 0;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const half = await startHalf(world, { uplink: { clock } });
+  await half.emit({ summaries: 1 });
+  await world.pass(10_000);
+  world.cluster.settle();
+  const times = world.cluster.readCommitted(topics.summaries).map(({ timestamp }) => timestamp);
+  assert.deepEqual(times, [-1]);
+});
+
 test("records that a topic never takes cost a moment each, not a backoff", async () => {
   const world = new UpstreamWorld(8);
   world.cluster.createTopic(topics.summaries, { config: { "max.message.bytes": "2000" } });

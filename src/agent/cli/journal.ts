@@ -15,7 +15,7 @@ const REPEAT_MS = 600_000;
 const CHANGE_MS = 10_000;
 
 /** Starts to watch; the result stops it. */
-export function startJournal(agent: Agent, say: Say): () => void {
+export function startJournal(agent: Pick<Agent, "status" | "notices">, say: Say): () => void {
   const said = new Map<string, { readonly message: string; readonly atMs: number }>();
   const reached = new Set<string>();
   let state = "running";

@@ -59,6 +59,12 @@ export type KafkaLaneOptions = IncarnationOptions & {
   ) => OutboxRead;
 };
 
+/**
+ * How much larger the next batch may be than one that was taken, after one that was not: slowly, since
+ * topic or link may stay as they are, and what is tried in vain is sent in vain.
+ */
+const batchGrowth = 1.05;
+
 /** What a topic answers to records that it will never take. */
 const refusals: ReadonlySet<string> = new Set([
   "MESSAGE_TOO_LARGE",
@@ -83,7 +89,7 @@ export class KafkaLane implements UplinkLane {
   #why = "";
   /** Nothing was sent since the session began. */
   #isFresh = false;
-  /** Less than batchBytesMax after a batch was refused or took too long; doubled by each success. */
+  /** Less than batchBytesMax after a batch was refused or took too long; grows with each success. */
   #batchBytesNow: number;
   #refused: Refused | undefined;
   /** Where the session was when it failed. */
@@ -195,7 +201,10 @@ export class KafkaLane implements UplinkLane {
       if (this.#learnFrom(error, transaction)) return false;
       throw error;
     }
-    this.#batchBytesNow = Math.min(2 * this.#batchBytesNow, this.batchBytesMax);
+    this.#batchBytesNow = Math.min(
+      Math.ceil(batchGrowth * this.#batchBytesNow),
+      this.batchBytesMax,
+    );
     return true;
   }
 

@@ -16,6 +16,7 @@ import {
   textOf,
   wholeOf,
 } from "../../store/stored-json.ts";
+import { incidentOf } from "../incident.ts";
 import type { Incident, Incidents } from "../uplink.ts";
 import { type Boot, bootOf, type Mark, markOf } from "./cursor.ts";
 import type { Guarantee } from "./session.ts";
@@ -143,14 +144,5 @@ function placeOf(value: unknown, place: string): CursorPlace {
     topic: textOf(stored, "topic"),
     partition: wholeOf(stored, "partition"),
     offset: wholeOf(stored, "offset"),
-  };
-}
-
-function incidentOf(value: unknown, place: string): Incident {
-  const stored = objectOf(value, place);
-  return {
-    first: wholeOf(stored, "first"),
-    next: wholeOf(stored, "next"),
-    what: textOf(stored, "what"),
   };
 }
