@@ -103,7 +103,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     store,
     clock,
     random,
-    uplinks: openUplinks({ config, doors, store }),
+    uplinks: await openUplinks({ config, doors, store }),
   });
   const loop = new Loop(
     { ...recovery, clock, intake, outputs, clockTrust },

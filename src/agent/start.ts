@@ -2,16 +2,15 @@
 
 import { join } from "node:path";
 import { limits } from "../core/limits.ts";
-import type { Disk } from "../core/doors.ts";
+import type { Clock, Disk } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { openKvLmdb } from "../store/kv-lmdb.ts";
-import { type Agent, openAgent } from "./agent.ts";
+import { type Agent, type Doors, openAgent } from "./agent.ts";
 import type { Config } from "./config/config.ts";
 import { systemClock } from "./doors/clock.ts";
 import { type DirectoryToLock, lockDirectories } from "./doors/directory-lock.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { makeDataDirectory } from "./doors/data-directory.ts";
-import { systemKafka } from "./doors/kafka.ts";
 import { systemNet } from "./doors/net.ts";
 import { systemRandom } from "./doors/random.ts";
 import { checkStateFile } from "./doors/state-file.ts";
@@ -63,7 +62,7 @@ export async function openAgentOnDoors(
       config,
       doors: {
         clock,
-        kafka: systemKafka(clock),
+        ...(await kafkaDoor(config, clock)),
         random: systemRandom(),
         disk,
         net: systemNet(),
@@ -93,6 +92,12 @@ function directoriesToLock(config: Config): readonly DirectoryToLock[] {
       inUse: `another weir is using the uplink directory ${directory}; stop it, or set another directory for this uplink`,
     })),
   ];
+}
+
+/** Loaded only where an uplink goes there. */
+async function kafkaDoor({ uplinks }: Config, clock: Clock): Promise<Pick<Doors, "kafka">> {
+  if (uplinks.every(({ kind }) => kind !== "kafka")) return {};
+  return { kafka: (await import("./doors/kafka.ts")).systemKafka(clock) };
 }
 
 function uplinkDirectories({ uplinks }: Config): readonly string[] {

@@ -58,7 +58,12 @@ async function sendAlert(kv: KvMemory, kafka: KafkaDoor, uplink: Partial<KafkaUp
     uplinks: [{ ...kafkaUplinkDefaults, brokers: ["k:9092"], ...uplink }],
   });
   const doors = { clock, random, kv, kafka, disk: unused as Disk, net: unused as Net };
-  const drain = openDrain({ store, clock, random, uplinks: openUplinks({ config, doors, store }) });
+  const drain = openDrain({
+    store,
+    clock,
+    random,
+    uplinks: await openUplinks({ config, doors, store }),
+  });
   const outbox = new OutboxWriter();
   outbox.add("alerts", encodeAlert("gw1", alert));
   await commitRecords(store, outbox);
