@@ -18,6 +18,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   const startedAt = performance.now();
   const timed: Timed[] = [];
   const failed: string[] = [];
+  let failedAt = "";
   let passed = 0;
   let skipped = 0;
 
@@ -41,9 +42,14 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
         const title = titleOf(data);
         if (failsBySubtest(data.details.error)) break;
         failed.push(title);
+        failedAt = placeOf(data);
         yield `FAIL  ${title}\n${indent(describe(data.details.error))}\n`;
         break;
       }
+      // Comes after the result: what a failed test says of itself, such as how to repeat it.
+      case "test:diagnostic":
+        if (placeOf(data) === failedAt) yield indent(data.message) + "\n";
+        break;
       case "test:stdout":
       case "test:stderr":
         yield data.message;
@@ -66,6 +72,15 @@ function titleOf(data: { readonly name: string; readonly file?: string | undefin
   if (data.file === undefined) return data.name;
   const file = relative(process.cwd(), data.file);
   return data.name === file || data.name === data.file ? file : `${file}: ${data.name}`;
+}
+
+/** Where a test stands. */
+function placeOf(data: {
+  readonly file?: string | undefined;
+  readonly line?: number | undefined;
+  readonly column?: number | undefined;
+}): string {
+  return `${data.file}:${data.line}:${data.column}`;
 }
 
 /** A parent that fails only because a child did says nothing new. */

@@ -23,7 +23,7 @@ import {
   turns,
 } from "../support/front-rig.ts";
 import { below, seededRandom } from "../support/seeded-random.ts";
-import type { SimulatedPeer } from "../support/simulated-net.ts";
+import { READ_BYTES, type SimulatedPeer } from "../support/simulated-net.ts";
 
 const limits = {
   packetBytesMax: 2_048,
@@ -32,8 +32,8 @@ const limits = {
   retainedMessagesMax: 200,
   subscriptionsMax: 200,
 };
-/** One client keeps at most a split packet, or what is held when the socket stops, twice for growth. */
-const keptBytesMax = 2 * (limits.packetBytesMax + limits.heldBytesPerConnectionMax + 8_192);
+/** One client keeps at most a split packet, or what is held and the read that filled it, twice for growth. */
+const keptBytesMax = 2 * (limits.packetBytesMax + limits.heldBytesPerConnectionMax + READ_BYTES);
 const casesPerWitness = 64;
 
 export type MqttFuzzSummary = {

@@ -9,7 +9,8 @@ import assert from "node:assert/strict";
 import type { Clock, Net, NetHandlers, NetListener, NetSocket } from "../../src/core/doors.ts";
 import { millis } from "../../src/core/units.ts";
 
-const READ_BYTES = 64 * 1024;
+/** The most that one read brings; what waits longer comes with the next. */
+export const READ_BYTES: number = 8 * 1024;
 const POISON = 0xee;
 
 export class SimulatedNet implements Net {

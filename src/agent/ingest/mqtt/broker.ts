@@ -128,7 +128,11 @@ export class Broker {
     this.#answers = new Float64Array(options.topicsMax);
     aedes.authenticate = (_client, name, password, done) => this.#login({ name, password }, done);
     aedes.authorizePublish = (client, packet, done) =>
-      this.#ask(client ?? undefined, packet, (refusal) => done(refusal ?? null));
+      this.#ask(client ?? undefined, packet, (refusal) => {
+        // Never within this call: with no subscriber aedes would then read on from inside its
+        // parser, which would take the packet again and lose as many bytes of the next.
+        queueMicrotask(() => done(refusal ?? null));
+      });
     aedes.authorizeSubscribe = (_client, subscription, done) =>
       done(null, this.#admits() ? subscription : null);
     const emitter: EventEmitter = aedes;

@@ -98,6 +98,22 @@ describe("acknowledgements", () => {
     assert.deepEqual(namesOf(packetsIn(peer)), ["puback 7"]);
     assert.deepEqual(rig.receiver.received, []);
   });
+
+  it("of a topic that no source wants come also when many packets wait for the broker", async () => {
+    await using rig = await openRig();
+    const peer = await connected(rig);
+    const ids = [1, 2, 3, 4, 5];
+    for (const id of ids) {
+      peer.send(publishPacket("other/a", "not asked for"));
+      peer.send(publishPacket("other/a", "asked for", { qos: 1, id }));
+    }
+    await turns();
+    assert.deepEqual(
+      namesOf(packetsIn(peer)),
+      ids.map((id) => `puback ${id}`),
+    );
+    assert.equal(peer.isClosed, false);
+  });
 });
 
 describe("a QoS 2 message", () => {
