@@ -75,6 +75,8 @@ export class Loop {
   /** When the last commit began, by the monotonic clock. */
   #committedAt = Number.NEGATIVE_INFINITY;
   #turnSoon = false;
+  /** When the last frame was sealed, by the monotonic clock. */
+  #sealedAt: number;
   #lastAppendMs = 0;
   #turning: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
@@ -105,6 +107,7 @@ export class Loop {
     this.#applied = parts.applied;
     this.#checkpointed = parts.checkpointed;
     this.#checkpointAt = parts.clock.monotonic() + options.commit.checkpointMs;
+    this.#sealedAt = parts.clock.monotonic();
     parts.intake.onWork(() => this.#schedule(), { rows: options.commit.rowsEager });
     this.#release(this.#checkpointed); // the last life may have ended before it did
     this.#schedule();
@@ -182,14 +185,19 @@ export class Loop {
     this.#cancelWait = this.#parts.clock.after(delayMs, () => this.#startTurn());
   }
 
-  /** Nothing is waiting: look at the clock again when an operator would do something with it. */
+  /**
+   * Nothing is waiting: look at the clock again when an operator would do something with it, and
+   * now and then anyway. That moment is far off when the clock was set back, however often we ask.
+   */
   #scheduleWake(): void {
     this.#cancelWake?.();
     this.#cancelWake = undefined;
     const at = this.#parts.dataflow.wakeAt();
     if (at === Number.POSITIVE_INFINITY) return;
-    const delayMs = Math.max(limits.tickMs, at - this.#parts.clock.now());
-    this.#cancelWake = this.#parts.clock.after(Math.min(delayMs, limits.wakeMsMax), () => {
+    const { clock } = this.#parts;
+    const lookMs = this.#sealedAt + limits.wakeMsMax - clock.monotonic();
+    const delayMs = Math.max(limits.tickMs, Math.min(at - clock.now(), lookMs));
+    this.#cancelWake = clock.after(delayMs, () => {
       this.#cancelWake = undefined;
       this.#startTurn();
     });
@@ -221,11 +229,11 @@ export class Loop {
     const now = clock.now();
     const frame = intake.seal(now, clockTrust.observe(now));
     for (const gate of this.#gates) gate.seal();
-    const startedAt = clock.monotonic();
+    this.#sealedAt = clock.monotonic();
     const at = await this.#append(frame);
     if (at === undefined) return;
     assert(at === this.#applied, "the log continues where the dataflow stands");
-    this.#lastAppendMs = clock.monotonic() - startedAt;
+    this.#lastAppendMs = clock.monotonic() - this.#sealedAt;
     this.appendMs.record(this.#lastAppendMs);
     for (const gate of this.#gates) gate.release();
     this.#apply(frame, at);

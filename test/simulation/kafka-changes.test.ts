@@ -214,3 +214,29 @@ test("records that a topic never takes cost a moment each, not a backoff", async
   assert.deepEqual([delivered, failures], [200, 0]);
   assert.equal(half.status().incidents.count, 200);
 });
+
+test("a group that stays undecided though all transactions are over is passed over", async () => {
+  const world = new UpstreamWorld(11);
+  let half = await startHalf(world);
+  await half.emit({ summaries: 10, alerts: 3 });
+  await world.pass(10_000);
+  world.fate = ({ request }) => (request === "EndTxn" ? "hang-answer" : "answer");
+  await half.emit({ summaries: 10 });
+  await world.pass(1_000);
+  const remains = half.crash();
+  let asked = 0;
+  world.fate = ({ request }) => {
+    if (request !== "OffsetFetch") return "answer";
+    asked += 1;
+    return "refuse UNSTABLE_OFFSET_COMMIT";
+  };
+  half = await startHalf(world, remains);
+  await half.emit({ summaries: 5 });
+  await world.pass(30_000);
+  assert.ok(half.isDone, half.status().trouble);
+  assert.ok(asked > 2 && asked < 60, `${asked} times asked`);
+  const { all, twice } = seen(world);
+  assert.equal(all.length, 25);
+  assert.deepEqual(twice, []);
+  assert.equal(half.incidents, 0);
+});

@@ -186,3 +186,12 @@ test("an answer that is not decided yet is passed on, to be asked for again", as
   const error = await rig.read().catch((reason: unknown) => errorOf(reason));
   assert.equal(error, "UNSTABLE_OFFSET_COMMIT");
 });
+
+test("without the group the topic is believed, in whatever partition the cursor is", async () => {
+  const rig = new Rig();
+  await rig.write(5, { inGroup: true });
+  rig.model.growTopic(topic, 40);
+  const requests = rig.requests();
+  assert.equal(await rig.read({ group: undefined, partitions: 40 }), 5);
+  assert.ok(!requests.includes("OffsetFetch"));
+});

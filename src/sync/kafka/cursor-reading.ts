@@ -18,7 +18,8 @@ import type { CursorPlace } from "./lane-state.ts";
 import { partitionOf } from "./message/murmur2.ts";
 
 export type CursorToFind = {
-  readonly group: string;
+  /** Undefined: its offset is passed over, and the topic is read whatever partition it takes. */
+  readonly group: string | undefined;
   /** The cursor topic, and how many partitions it has. */
   readonly topic: string;
   readonly partitions: number;
@@ -32,12 +33,13 @@ export async function readCursor(
   cluster: Cluster,
   wanted: CursorToFind,
 ): Promise<{ readonly cursor: Cursor | undefined; readonly partition: number }> {
-  const { topic, partitions, key, hint } = wanted;
-  const committed = await committedCursor(cluster, wanted);
+  const { group, topic, partitions, key, hint } = wanted;
+  const committed = group === undefined ? undefined : await committedCursor(cluster, wanted, group);
   if (committed !== undefined) return committed;
   const hashed = partitionOf(key, partitions);
   const known = hint !== undefined && hint.partition < partitions ? hint : undefined;
-  const places = [...new Set([known?.partition ?? hashed, hashed])];
+  const others = group === undefined ? Array.from({ length: partitions }, (_, n) => n) : [];
+  const places = [...new Set([known?.partition ?? hashed, hashed, ...others])];
   for (const partition of places) {
     const from = partition === known?.partition ? known.offset : undefined;
     const value = await findRecord(cluster, { at: { topic, partition }, key, from });
@@ -52,7 +54,8 @@ export async function readCursor(
 /** What the group's offsets say; the partition that we know of is believed before others. */
 async function committedCursor(
   cluster: Cluster,
-  { group, topic, partitions, key, hint }: CursorToFind,
+  { topic, partitions, key, hint }: CursorToFind,
+  group: string,
 ): Promise<{ readonly cursor: Cursor; readonly partition: number } | undefined> {
   const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
   const offsets = await cluster.committedOffsets(group, all);

@@ -84,13 +84,17 @@ export class Incarnation {
   /**
    * The lane's cursor, and from then on the partition where it is written. Where the last one is in
    * another topic, because the configuration named that one then, it is still the one that counts.
+   * `asksGroup` false: without the group's offset, from the topic alone.
    */
-  async readCursor(last: CursorPlace | undefined): Promise<Cursor | undefined> {
+  async readCursor(
+    last: CursorPlace | undefined,
+    { asksGroup }: { readonly asksGroup: boolean },
+  ): Promise<Cursor | undefined> {
     const { agent, lane, cursorTopic } = this.#options;
     const key = cursorKey(agent, lane);
     const read = async (topic: string, partitions: number) =>
       await readCursor(this.cluster, {
-        group: this.#name,
+        group: asksGroup ? this.#name : undefined,
         topic,
         partitions,
         key,

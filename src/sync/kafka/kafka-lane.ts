@@ -26,6 +26,7 @@ import type { Compression } from "./message/record-batch.ts";
 import {
   afterEvent,
   closedSession,
+  groupWaitsMax,
   isResting,
   type Session,
   type SessionEvent,
@@ -264,7 +265,9 @@ export class KafkaLane implements UplinkLane {
       case "initialising":
         return await this.#life.initialise();
       case "reading":
-        this.#found = await this.#life.readCursor(this.#cursorHint());
+        this.#found = await this.#life.readCursor(this.#cursorHint(), {
+          asksGroup: this.#session.waits < groupWaitsMax,
+        });
         return;
       case "reconciling":
         return this.#reconcile();

@@ -51,6 +51,13 @@ export type SessionEvent =
 /** Tries of one step that may find the cluster busy; with waitMsOf, 79 s: more than a transaction may take. */
 export const waitsMax = 400;
 
+/**
+ * Tries of reading, about 3 s, after which a group whose offset stays undecided is passed over. All
+ * transactions of this name are decided by then; a Kafka 4 that was killed has been seen to say
+ * otherwise of its group for more than a minute.
+ */
+export const groupWaitsMax = 24;
+
 /** What a step answers with while an earlier transaction, or the coordinator itself, is not ready. */
 const busy: Readonly<Partial<Record<SessionState, readonly string[]>>> = {
   initialising: [
