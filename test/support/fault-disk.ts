@@ -14,6 +14,10 @@
  *
  * Every call first asks `fate`, which can fail it, hold it back, or cut the power during it. A write
  * during which the power is cut leaves any of its sectors.
+ *
+ * A process without faults and power cuts sees what it would on a real disk (disk-contract.ts), but
+ * directories cannot be renamed, and are durable at once. A file takes the sectors that were
+ * written, so a hole takes nothing, and a removed file takes them until it is closed.
  */
 
 import { basename, dirname } from "node:path";
@@ -39,7 +43,12 @@ type Image = {
   durable: Uint8Array;
   durableSize: number;
   readonly dirty: Set<number>;
+  /** The sectors of the live image that take space. */
+  readonly taken: Set<number>;
 };
+
+/** An open file; it keeps its image when its name is removed or taken by another. */
+type Handle = { readonly image: Image };
 
 type Change = { readonly from: string | undefined; readonly to: string | undefined; image: Image };
 
@@ -60,7 +69,10 @@ export class FaultDisk {
     readonly from: number;
     readonly to: number;
   }) => boolean = () => false;
-  /** Bytes the files may take together; writes and truncates past it fail with ENOSPC. */
+  /**
+   * Bytes the files may take together. A write past it takes what fits, in whole sectors, and fails
+   * with ENOSPC.
+   */
   bytesMax: number = Number.POSITIVE_INFINITY;
   readonly #random: Random;
   #files = new Map<string, Image>();
@@ -70,7 +82,7 @@ export class FaultDisk {
   #calls = 0;
   /** Open files belong to one power cycle. */
   #cycle = 0;
-  #openFiles = 0;
+  readonly #handles = new Set<Handle>();
   #isDown = false;
 
   constructor(random: Random) {
@@ -84,7 +96,7 @@ export class FaultDisk {
 
   /** Files that are open now, of the running process. */
   get openFiles(): number {
-    return this.#openFiles;
+    return this.#handles.size;
   }
 
   /** Whether the power is out: every call fails until `crash` has brought it back. */
@@ -101,8 +113,12 @@ export class FaultDisk {
     this.#files = new Map(this.#durableFiles);
     for (const image of this.#files.values()) {
       this.#settle(image);
+      // What lies past the end is gone: the file grows with zeros.
+      image.durable = image.durable.slice(0, image.durableSize);
       image.live = image.durable.slice();
       image.liveSize = image.durableSize;
+      image.taken.clear();
+      takeSectors(image.taken, 0, image.liveSize);
     }
   }
 
@@ -110,16 +126,17 @@ export class FaultDisk {
   kill(): void {
     this.#isDown = false;
     this.#cycle += 1;
-    this.#openFiles = 0;
+    this.#handles.clear();
   }
 
   /** The live bytes of a file, to look at or to damage; what is damaged is durable. */
   peek(path: string): Uint8Array {
-    return this.#image(path).live.slice(0, this.#image(path).liveSize);
+    const { live, liveSize } = this.#fileAt(path);
+    return live.slice(0, liveSize);
   }
 
   poke(path: string, offset: number, bytes: Uint8Array): void {
-    const image = this.#image(path);
+    const image = this.#fileAt(path);
     assert(offset + bytes.length <= image.durableSize, "only what is there is damaged");
     image.live.set(bytes, offset);
     image.durable = withSize(image.durable, image.durableSize);
@@ -141,64 +158,124 @@ export class FaultDisk {
     return {
       open: async (path, { create }) => {
         await enter("open", path);
-        return this.#fileOf(path, this.#files.get(path) ?? this.#create(path, create));
+        return this.#fileOf(path, create ? this.#fileOrNew(path) : this.#fileAt(path));
       },
       list: async (directory) => {
         await enter("other", directory);
-        if (!this.#directories.has(directory)) throw new DiskError("ENOENT", directory);
-        const paths = [...this.#files.keys()].filter((path) => dirname(path) === directory);
-        return paths.map((path) => basename(path));
+        this.#directoryAt(directory);
+        return [...this.#files.keys(), ...this.#directories]
+          .filter((path) => path !== "/" && dirname(path) === directory)
+          .map((path) => basename(path));
       },
       makeDirectory: async (path) => {
         await enter("other", path);
-        for (let at = path; !this.#directories.has(at); at = dirname(at)) this.#directories.add(at);
+        const above = this.#nearest(path);
+        if (this.#files.has(above)) {
+          throw new DiskError(above === path ? "EEXIST" : "ENOTDIR", path);
+        }
+        for (let at = path; at !== above; at = dirname(at)) {
+          // It is durable at once, so a file that was here before must be durably gone.
+          if (this.#changes.some(({ from, to }) => from === at || to === at)) this.#syncNames();
+          this.#directories.add(at);
+        }
       },
       rename: async (from, to) => {
         await enter("rename", from);
-        this.#change({ from, to, image: this.#image(from) });
+        const found = this.#at(from);
+        const replaced = this.#at(to);
+        if (found === undefined) throw new DiskError("ENOENT", from);
+        assert(found !== "directory", "a directory is not renamed on a simulated disk");
+        if (replaced === "directory") {
+          throw new DiskError(from.startsWith(`${to}/`) ? "ENOTEMPTY" : "EISDIR", to);
+        }
+        this.#change({ from, to, image: found });
       },
       remove: async (path) => {
         await enter("remove", path);
-        this.#change({ from: path, to: undefined, image: this.#image(path) });
+        this.#change({ from: path, to: undefined, image: this.#fileAt(path) });
       },
       syncDirectory: async (path) => {
         await enter("sync", path);
-        for (const change of this.#changes) applyChange(this.#durableFiles, change);
-        this.#changes = [];
+        this.#directoryAt(path);
+        this.#syncNames();
       },
       freeBytes: async (path) => {
         await enter("other", path);
-        return this.bytesMax - this.#bytes();
+        if (this.#at(path) === undefined) throw new DiskError("ENOENT", path);
+        return this.#freeBytes();
       },
     };
   }
 
-  #create(path: string, create: boolean): Image {
-    if (!create || !this.#directories.has(dirname(path))) throw new DiskError("ENOENT", path);
+  // ---- paths ----
+
+  /** What is at a path, in a directory that must be there. */
+  #at(path: string): Image | "directory" | undefined {
+    const above = this.#nearest(dirname(path));
+    if (this.#files.has(above)) throw new DiskError("ENOTDIR", path);
+    if (above !== dirname(path)) throw new DiskError("ENOENT", path);
+    return this.#directories.has(path) ? "directory" : this.#files.get(path);
+  }
+
+  #fileAt(path: string): Image {
+    const found = this.#at(path);
+    if (found === undefined) throw new DiskError("ENOENT", path);
+    if (found === "directory") throw new DiskError("EISDIR", path);
+    return found;
+  }
+
+  #fileOrNew(path: string): Image {
+    if (this.#at(path) !== undefined) return this.#fileAt(path);
     const image: Image = {
       live: new Uint8Array(0),
       liveSize: 0,
       durable: new Uint8Array(0),
       durableSize: 0,
       dirty: new Set(),
+      taken: new Set(),
     };
     this.#change({ from: undefined, to: path, image });
     return image;
+  }
+
+  #directoryAt(path: string): void {
+    const found = this.#at(path);
+    if (found === undefined) throw new DiskError("ENOENT", path);
+    if (found !== "directory") throw new DiskError("ENOTDIR", path);
+  }
+
+  /** The path, or what is nearest above it, that is there. */
+  #nearest(path: string): string {
+    let at = path;
+    while (!this.#files.has(at) && !this.#directories.has(at)) at = dirname(at);
+    return at;
+  }
+
+  #change(change: Change): void {
+    applyChange(this.#files, change);
+    this.#changes.push(change);
+  }
+
+  #syncNames(): void {
+    for (const change of this.#changes) applyChange(this.#durableFiles, change);
+    this.#changes = [];
   }
 
   // ---- a file ----
 
   #fileOf(path: string, image: Image): DiskFile {
     const cycle = this.#cycle;
-    let isOpen = true;
-    this.#openFiles += 1;
+    const handle: Handle = { image };
+    this.#handles.add(handle);
     const enter = async (name: DiskCall["name"], during?: () => void): Promise<void> => {
-      if (!isOpen || cycle !== this.#cycle) throw new DiskError("EBADF", path);
+      if (!this.#handles.has(handle)) throw new DiskError("EBADF", path);
       await this.#enter(name, path, during);
       if (cycle !== this.#cycle) throw new DiskError("EIO", path);
     };
     return {
+      // What is empty is done without asking the system, as on a real disk.
       read: async (target, offset) => {
+        if (target.length === 0) return 0;
         await enter("read");
         if (this.unreadable({ path, from: offset, to: offset + target.length })) {
           throw new DiskError("EIO", path);
@@ -208,13 +285,13 @@ export class FaultDisk {
         return bytes.length;
       },
       write: async (source, offset) => {
+        if (source.length === 0) return;
         const frozen = source.slice();
-        await enter("write", () => this.#write(image, frozen, offset));
+        await enter("write", () => void this.#write(image, frozen, offset));
         const isSame = source.length === frozen.length && source.every((b, i) => b === frozen[i]);
         assert(isSame, "a buffer is left alone until its write has resolved");
-        if (offset + source.length > image.liveSize)
-          this.#makeRoom(path, image, offset + source.length);
-        this.#write(image, source, offset);
+        const written = this.#write(image, source, offset);
+        if (written < source.length) throw new DiskError("ENOSPC", path);
       },
       sync: async () => {
         try {
@@ -233,22 +310,41 @@ export class FaultDisk {
       },
       truncate: async (size) => {
         await enter("truncate");
-        if (size > image.liveSize) this.#makeRoom(path, image, size);
         resize(image, size);
       },
       close: async () => {
-        if (isOpen && cycle === this.#cycle) this.#openFiles -= 1;
-        isOpen = false;
+        // A dead process closes what it likes.
+        const wasOpen = this.#handles.delete(handle);
+        if (!wasOpen && cycle === this.#cycle) throw new DiskError("EBADF", path);
       },
     };
   }
 
-  #write(image: Image, source: Uint8Array, offset: number): void {
-    if (offset + source.length > image.liveSize) resize(image, offset + source.length);
-    image.live.set(source, offset);
-    const last = Math.floor((offset + source.length - 1) / SECTOR);
-    for (let sector = Math.floor(offset / SECTOR); sector <= last; sector++)
-      image.dirty.add(sector);
+  /** Writes what fits, from the start; the bytes that did. */
+  #write(image: Image, source: Uint8Array, offset: number): number {
+    const fitting = source.subarray(0, this.#fittingBytes(image, source, offset));
+    const end = offset + fitting.length;
+    if (fitting.length === 0) return 0;
+    if (end > image.liveSize) resize(image, end);
+    image.live.set(fitting, offset);
+    takeSectors(image.dirty, offset, end);
+    takeSectors(image.taken, offset, end);
+    return fitting.length;
+  }
+
+  /** How much of `source` there is space for: all of it, or whole sectors. */
+  #fittingBytes(image: Image, source: Uint8Array, offset: number): number {
+    if (this.bytesMax === Number.POSITIVE_INFINITY) return source.length;
+    const end = offset + source.length;
+    const size = Math.max(image.liveSize, end);
+    let free = this.#freeBytes();
+    for (let sector = Math.floor(offset / SECTOR); sector * SECTOR < end; sector++) {
+      const from = sector * SECTOR;
+      const to = Math.min(from + SECTOR, size);
+      free -= to - (image.taken.has(sector) ? Math.min(image.liveSize, to) : from);
+      if (free < 0) return Math.max(0, from - offset);
+    }
+    return source.length;
   }
 
   /** Each dirty sector becomes durable or is forgotten, as the seed says. */
@@ -259,25 +355,13 @@ export class FaultDisk {
     image.durable = withSize(image.durable, image.durableSize);
   }
 
-  #makeRoom(path: string, image: Image, size: number): void {
-    if (this.#bytes() + size - image.liveSize > this.bytesMax) throw new DiskError("ENOSPC", path);
-  }
-
-  #bytes(): number {
+  #freeBytes(): number {
+    // A removed file takes its space until it is closed.
+    const images = new Set(this.#files.values());
+    for (const { image } of this.#handles) images.add(image);
     let bytes = 0;
-    for (const image of this.#files.values()) bytes += image.liveSize;
-    return bytes;
-  }
-
-  #image(path: string): Image {
-    const image = this.#files.get(path);
-    if (image === undefined) throw new DiskError("ENOENT", path);
-    return image;
-  }
-
-  #change(change: Change): void {
-    applyChange(this.#files, change);
-    this.#changes.push(change);
+    for (const image of images) bytes += takenBytes(image);
+    return Math.max(0, this.bytesMax - bytes);
   }
 
   /** `during` is what the call does to the live image if the power is cut within it. */
@@ -309,8 +393,24 @@ function copySector(image: Image, sector: number): void {
 
 function resize(image: Image, size: number): void {
   image.live = withSize(image.live, size);
-  if (size < image.liveSize) image.live.fill(0, size);
+  if (size < image.liveSize) {
+    // What is cut off reads as zeros when the file grows again, after a sync and a crash too.
+    image.live.fill(0, size);
+    takeSectors(image.dirty, size, image.liveSize);
+    for (const sector of image.taken) if (sector * SECTOR >= size) image.taken.delete(sector);
+  }
   image.liveSize = size;
+}
+
+/** Adds the sectors of the bytes in [from, to). */
+function takeSectors(sectors: Set<number>, from: number, to: number): void {
+  for (let sector = Math.floor(from / SECTOR); sector * SECTOR < to; sector++) sectors.add(sector);
+}
+
+/** Whole sectors, but for the end of the file. */
+function takenBytes({ taken, liveSize }: Image): number {
+  const last = Math.floor(liveSize / SECTOR);
+  return taken.size * SECTOR - (taken.has(last) ? (last + 1) * SECTOR - liveSize : 0);
 }
 
 /** At least so long, in steps so that a growing file is not copied for each write. */
