@@ -95,6 +95,12 @@ export const rules: readonly Rule[] = [
     return message === undefined ? [] : [{ path, line, message }];
   }),
 
+  perImport("the-oracle-knows-nobody", ({ path, line, target }) =>
+    path.startsWith("test/simulation/oracle/") && !/^(\.\/[\w-]+\.ts|node:.*)$/.test(target)
+      ? [{ path, line, message: `"${target}" is code that the oracle is there to judge` }]
+      : [],
+  ),
+
   {
     name: "document-links-resolve",
     check: (files) => {

@@ -34,6 +34,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
           yield `skip  ${title}: ${String(data.skip ?? data.todo)}\n`;
           break;
         }
+        failedAt = "";
         passed++;
         timed.push({ title, ms: data.details.duration_ms });
         break;

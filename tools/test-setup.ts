@@ -1,13 +1,14 @@
 /**
  * The step before the tests: are the programs here that tests start? What is missing is named, one
  * line each; as root under `WEIR_TEST_REQUIRE_ALL=1` it is installed from Debian, without starting
- * any service. Then Kafka's jars, which Maven fetches where it and Java are present. Running it
- * again changes nothing.
+ * any service. Then Kafka's jars, which Maven fetches where it and Java are present, and the older
+ * Node. Running it again changes nothing.
  */
 
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { fetchJars, hasJars, jarSets, javaLack } from "../test/support/kafka/jars.ts";
+import { fetchOtherNode, hasOtherNode } from "../test/support/other-node.ts";
 import { debianPackages, everythingRequired, findTool } from "../test/support/require-tool.ts";
 
 const missing = Object.keys(debianPackages).filter((tool) => findTool(tool) === undefined);
@@ -26,6 +27,14 @@ if (missing.length > 0) {
 }
 
 fetchKafka();
+fetchNode();
+
+function fetchNode(): void {
+  if (hasOtherNode()) return;
+  console.log("set-up: fetching the oldest Node that weir runs on");
+  const trouble = fetchOtherNode();
+  if (trouble !== undefined) console.log(`set-up: npm failed; its tests will say so: ${trouble}`);
+}
 
 function fetchKafka(): void {
   const sets = jarSets.filter((set) => !hasJars(set));

@@ -210,6 +210,10 @@ export class ModelBroker {
     while (logs.length < partitions) logs.push(new PartitionLog());
   }
 
+  has(topic: string): boolean {
+    return this.#topics.has(topic);
+  }
+
   logs(topic: string): readonly PartitionLog[] {
     return this.#topic(topic).partitions;
   }

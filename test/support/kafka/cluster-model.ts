@@ -216,6 +216,10 @@ export class ClusterModel {
 
   // ---- what readers see ----
 
+  hasTopic(topic: string): boolean {
+    return this.#broker.has(topic);
+  }
+
   /** What a read_committed consumer gets now, partition by partition, up to the last stable offset. */
   readCommitted(topic: string): readonly ModelRecord[] {
     return this.#broker.logs(topic).flatMap((log, partition) =>

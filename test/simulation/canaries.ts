@@ -1,0 +1,110 @@
+/**
+ * Canaries: faults put into the agent on purpose, each of which breaks a promise. A simulator that
+ * does not find them finds nothing. They are edits of the source while it is loaded
+ * (source-edits.ts): WEIR_CANARY names the one to load, and nothing of it is in the agent.
+ */
+
+import type { SourceEdit } from "./source-edits.ts";
+
+export type Canary = {
+  readonly name: string;
+  /** One of these is what the verdict must name. */
+  readonly breaks: readonly string[];
+  readonly edits: readonly SourceEdit[];
+};
+
+export const canaries: readonly Canary[] = [
+  {
+    name: "acknowledge-before-sync",
+    breaks: ["P1"],
+    edits: [
+      {
+        file: "src/agent/loop.ts",
+        from: "    const at = await this.#append(frame);",
+        to: "    for (const gate of this.#gates) gate.release();\n    const at = await this.#append(frame);",
+      },
+      {
+        file: "src/agent/loop.ts",
+        from: "    for (const gate of this.#gates) gate.release();\n    this.#apply(frame, at);",
+        to: "    this.#apply(frame, at);",
+      },
+    ],
+  },
+  {
+    name: "resend-without-cursor",
+    breaks: ["P4"],
+    edits: [
+      {
+        file: "src/sync/kafka/kafka-lane.ts",
+        from: 'delivery === "transactional" ? reconcile(here, this.#found)',
+        to: 'delivery === "transactional" && this.#state?.intent === undefined ? reconcile(here, this.#found)',
+      },
+    ],
+  },
+  {
+    name: "skip-state-chunk",
+    breaks: ["P2", "P7"],
+    edits: [
+      {
+        file: "src/edge-ops/dataflow.ts",
+        from: "      table.encodeDirty((chunk, bytes) => visit(table.name, chunk, bytes));",
+        to: '      table.encodeDirty((chunk, bytes) => { if (table.name !== "devices") visit(table.name, chunk, bytes); });',
+      },
+    ],
+  },
+  {
+    name: "reuse-segment-too-early",
+    breaks: ["P1", "P7"],
+    edits: [
+      {
+        file: "src/agent/loop.ts",
+        from: "      await this.#parts.log.release(through);",
+        to: "      await this.#parts.log.release(this.#parts.log.end);",
+      },
+    ],
+  },
+  {
+    name: "forget-catalog-record",
+    breaks: ["P2", "P7"],
+    edits: [
+      {
+        file: "src/agent/loop.ts",
+        from: "        const at = await this.#parts.log.append(frame);",
+        to: '        const at = await this.#parts.log.append({ ...frame, definitions: frame.definitions.filter(({ kind }) => kind !== "series") });',
+      },
+    ],
+  },
+  {
+    name: "believe-future-device",
+    breaks: ["P8"],
+    edits: [
+      {
+        file: "src/edge-ops/accept.ts",
+        from: "if (time > clock + futureMs[source]! &&",
+        to: "if (time > Number.POSITIVE_INFINITY &&",
+      },
+    ],
+  },
+  {
+    name: "change-buffer-given-away",
+    breaks: ["P2", "P7"],
+    edits: [
+      {
+        file: "src/store/state-store.ts",
+        from: "    await this.#kv.commit([\n      { key: emittedKey,",
+        to: "    queueMicrotask(() => ledger.fill(0, 12));\n    await this.#kv.commit([\n      { key: emittedKey,",
+      },
+    ],
+  },
+  {
+    name: "apply-resend-twice",
+    breaks: ["P9"],
+    edits: [
+      {
+        file: "src/edge-ops/accept.ts",
+        from: "    if (verdict === DUPLICATE) {",
+        to: "    if (verdict === DUPLICATE && row < 0) {",
+      },
+    ],
+  },
+];

@@ -1,0 +1,172 @@
+/**
+ * Coverage marks: branches of the agent that matter, and whether a run came through them. A mark is
+ * an edit of the source while it is loaded (source-edits.ts), so the agent itself knows nothing of
+ * it. A place that is gone is an error: then the mark is made anew.
+ *
+ * In `to`, MARK is an expression that tells the simulator.
+ */
+
+import type { SourceEdit } from "./source-edits.ts";
+
+type Mark = SourceEdit & { readonly name: string };
+
+export const marks: readonly Mark[] = [
+  // receive
+  {
+    name: "a packet is split",
+    file: "src/agent/ingest/mqtt/parser.ts",
+    from: "if (unseen && at < length) this.#keep(bytes, at, length);",
+    to: "if (unseen && at < length) { MARK; this.#keep(bytes, at, length); }",
+  },
+  {
+    name: "acknowledgements of a connection that is gone",
+    file: "src/agent/ingest/mqtt/connection.ts",
+    from: '    this.#settle(count);\n    if (this.#state !== "ready") {',
+    to: '    this.#settle(count);\n    if (this.#state !== "ready") { MARK;',
+  },
+  // append
+  {
+    name: "torn tail cut",
+    file: "src/store/log-recovery.ts",
+    from: "torn = offset + used - from;",
+    to: "(MARK, torn = offset + used - from);",
+  },
+  {
+    name: "segment recycled",
+    file: "src/store/segment-pool.ts",
+    from: "else this.#spares.push({ number, path, file: used.file, capacity: used.capacity });",
+    to: "else { MARK; this.#spares.push({ number, path, file: used.file, capacity: used.capacity }); }",
+  },
+  {
+    name: "log full, or the disk",
+    file: "src/agent/loop.ts",
+    from: "        // The frame was refused whole",
+    to: "        MARK;\n        // The frame was refused whole",
+  },
+  {
+    name: "log poisoned",
+    file: "src/store/log.ts",
+    from: "      this.#failure = cause;\n      if (isNew)",
+    to: "      MARK; this.#failure = cause;\n      if (isNew)",
+  },
+  // apply
+  {
+    name: "suppressed replay",
+    file: "src/agent/recovery.ts",
+    from: "    outputs.muted = at < emittedThrough;",
+    to: "    if (at < emittedThrough) MARK;\n    outputs.muted = at < emittedThrough;",
+  },
+  {
+    name: "checkpoint restored",
+    file: "src/agent/recovery.ts",
+    from: "  dataflow.restore();",
+    to: "  MARK; dataflow.restore();",
+  },
+  {
+    name: "resend recognised",
+    file: "src/edge-ops/accept.ts",
+    from: "counts[cells + SOURCE_DUPLICATE]! += 1;",
+    to: "MARK; counts[cells + SOURCE_DUPLICATE]! += 1;",
+  },
+  {
+    name: "device from the future",
+    file: "src/edge-ops/accept.ts",
+    from: "counts[cells + SOURCE_QUARANTINED]! += 1;",
+    to: "MARK; counts[cells + SOURCE_QUARANTINED]! += 1;",
+  },
+  {
+    name: "clock not believed",
+    file: "src/agent/clock-trust.ts",
+    from: "    const trusted = this.isTrusted(now);",
+    to: "    const trusted = this.isTrusted(now);\n    if (!trusted) MARK;",
+  },
+  {
+    name: "late revision",
+    file: "src/edge-ops/windows/panes.ts",
+    from: "if (this.#marked[this.#slotOf(key, first)] === 1) this.#emit(key, first, emitter);\n  }\n\n  /** Marks",
+    to: "if (this.#marked[this.#slotOf(key, first)] === 1) { MARK; this.#emit(key, first, emitter); }\n  }\n\n  /** Marks",
+  },
+  {
+    name: "too late",
+    file: "src/edge-ops/windows/panes.ts",
+    from: "          late++;",
+    to: "          MARK; late++;",
+  },
+  {
+    name: "device idle",
+    file: "src/edge-ops/watermarks.ts",
+    from: "        this.expired[count++] = device;",
+    to: "        MARK; this.expired[count++] = device;",
+  },
+  {
+    name: "sessions merged",
+    file: "src/edge-ops/windows/session.ts",
+    from: "    mergeSlot(sessions.aggregates, earlier, sessions.aggregates, later);",
+    to: "    MARK; mergeSlot(sessions.aggregates, earlier, sessions.aggregates, later);",
+  },
+  // commit
+  {
+    name: "commit without space",
+    file: "src/agent/loop.ts",
+    from: "        this.#commitTrouble = { code: fault.code, message: fault.message };\n        await",
+    to: "        MARK; this.#commitTrouble = { code: fault.code, message: fault.message };\n        await",
+  },
+  {
+    name: "commit lost",
+    file: "src/agent/loop.ts",
+    from: "    this.#commitLost = true;",
+    to: "    MARK; this.#commitLost = true;",
+  },
+  // drain
+  {
+    name: "fencing",
+    file: "src/sync/kafka/kafka-lane.ts",
+    from: "        this.#failedIn = this.#session.state;",
+    to: '        if (errorOf(error) === "INVALID_PRODUCER_EPOCH") MARK;\n        this.#failedIn = this.#session.state;',
+  },
+  {
+    name: "reconciled: what was in doubt is committed",
+    file: "src/sync/kafka/reconcile.ts",
+    from: 'return go("committed",',
+    to: 'return MARK, go("committed",',
+  },
+  {
+    name: "reconciled: what was in doubt was aborted",
+    file: "src/sync/kafka/reconcile.ts",
+    from: "    if (wasThere || isSame(own, state.mark)) return",
+    to: "    if (state.intent !== undefined && (wasThere || isSame(own, state.mark))) MARK;\n    if (wasThere || isSame(own, state.mark)) return",
+  },
+  {
+    name: "cursor read from the topic",
+    file: "src/sync/kafka/cursor-reading.ts",
+    from: "    const cursor = cursorIn(value, { place: `the cursor in ${topic}`, key });",
+    to: "    MARK; const cursor = cursorIn(value, { place: `the cursor in ${topic}`, key });",
+  },
+  {
+    name: "batch made smaller",
+    file: "src/sync/kafka/kafka-lane.ts",
+    from: "      this.#batchBytesNow = Math.max(1, Math.floor(bytes / 2));",
+    to: "      MARK; this.#batchBytesNow = Math.max(1, Math.floor(bytes / 2));",
+  },
+  {
+    name: "file cut to its cursor",
+    file: "src/sync/file-lane.ts",
+    from: "if ((await file.size()) > cursor.bytes) await file.truncate(cursor.bytes);",
+    to: "if ((await file.size()) > cursor.bytes) { MARK; await file.truncate(cursor.bytes); }",
+  },
+];
+
+declare global {
+  var weirMark: ((name: string) => void) | undefined;
+}
+
+/** Calls `hear` at every mark that is passed from now on. */
+export function hearMarks(hear: ((name: string) => void) | undefined): void {
+  globalThis.weirMark = hear;
+}
+
+export const markEdits: readonly SourceEdit[] = marks.map(({ name, file, from, to }) => ({
+  file,
+  from,
+  to: to.replace("MARK", `globalThis.weirMark?.(${JSON.stringify(name)})`),
+}));

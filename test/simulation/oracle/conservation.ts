@@ -1,0 +1,77 @@
+/**
+ * P3: what came in is what is accounted for. The ledger's rows add up, and they are the counts of
+ * what is upstream.
+ */
+
+import type { Counts, Evidence, Violation } from "./evidence.ts";
+import { windowOf } from "./once.ts";
+
+/** `isWhole`: the medium gave back everything, so every acknowledged message is counted. */
+export function checkConservation(
+  evidence: Evidence,
+  { isWhole }: { readonly isWhole: boolean },
+): readonly Violation[] {
+  const { ledger, upstream } = evidence;
+  if (ledger === undefined) return [];
+  const found: string[] = [];
+  const equal = (what: string, left: number, right: number): void => {
+    if (left !== right) found.push(`${what}: ${left} is not ${right}`);
+  };
+  for (const source of ledger.sources) {
+    equal("messages", of(source, "received"), of(source, "decoded", "deadLettered", "shed"));
+    const where = of(source, "accepted", "duplicate", "quarantined", "rejected");
+    equal("readings", of(source, "readings"), where);
+  }
+  for (const [name, counts] of ledger.pipelines) {
+    const where = of(counts, "filtered", "refused", "late", "open", "closed");
+    equal(`readings of ${name}`, of(counts, "accepted"), where);
+    equal(`readings of ${name} against those of its sources`, of(counts, "accepted"), accepted());
+    equal(`open readings of ${name} at the end`, of(counts, "open"), 0);
+  }
+  const counted = [
+    ...evidence.windows.filter(isTumbling).map(({ name }) => name),
+    evidence.sessions,
+  ];
+  for (const place of new Set(upstream.map((read) => read.place))) {
+    for (const name of counted) {
+      const counts = ledger.pipelines.get(name) ?? {};
+      equal(
+        `readings of ${name} in ${place}`,
+        readingsIn(evidence, name, place),
+        of(counts, "closed"),
+      );
+    }
+  }
+  const deadLettered = ledger.sources.reduce((sum, source) => sum + of(source, "deadLettered"), 0);
+  const { sent, acknowledged } = evidence.broken;
+  if ((isWhole && deadLettered < acknowledged) || deadLettered > sent) {
+    found.push(`${deadLettered} dead letters of ${sent} sent and ${acknowledged} acknowledged`);
+  }
+  return found.map((what) => ({ promise: "P3", what }));
+
+  function accepted(): number {
+    return ledger!.sources.reduce((sum, source) => sum + of(source, "accepted"), 0);
+  }
+}
+
+function of(counts: Counts, ...names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + (counts[name] ?? Number.NaN), 0);
+}
+
+function isTumbling({ sizeMs, slideMs }: Evidence["windows"][number]): boolean {
+  return sizeMs === slideMs;
+}
+
+/** By the newest revision of each window. */
+function readingsIn({ upstream }: Evidence, name: string, place: string): number {
+  const newest = new Map<string, { readonly revision: number; readonly count: number }>();
+  for (const { record, ...read } of upstream) {
+    if (read.place !== place || record["pipeline"] !== name) continue;
+    const window = windowOf(String(record["id"]));
+    const revision = Number(record["revision"]);
+    if ((newest.get(window)?.revision ?? -1) < revision) {
+      newest.set(window, { revision, count: Number(record["count"]) });
+    }
+  }
+  return newest.values().reduce((sum, { count }) => sum + count, 0);
+}

@@ -1,0 +1,85 @@
+/**
+ * What the oracle goes by: what devices did, what a consumer upstream reads, and what the agent said
+ * of itself. Plain data: nothing in this folder knows any code of the agent or of the world.
+ */
+
+/** One reading that a device made. */
+export type Reading = {
+  readonly device: string;
+  /** Counts the readings of the device, from 0. */
+  readonly number: number;
+  /** Of the device's clock, milliseconds since 1970. */
+  readonly time: number;
+  /** A power of two that no other reading of the device within half a minute has. */
+  readonly value: number;
+  isAcknowledged: boolean;
+  /** When it was sent, milliseconds of the world, in order. */
+  readonly transmissions: number[];
+};
+
+/** A record as a consumer reads it. */
+export type Upstream = {
+  /** Where it was read: two uplinks are two places. */
+  readonly place: "kafka" | "files";
+  readonly lane: "summaries" | "alerts";
+  /** The header `ce_id`, in Kafka. */
+  readonly eventId: string | undefined;
+  /** As it stands there. */
+  readonly text: string;
+  /** `text`, parsed. */
+  readonly record: Readonly<Record<string, unknown>>;
+};
+
+/** A pipeline of windows over the readings' values, by device. */
+export type WindowPipeline = {
+  readonly name: string;
+  readonly sizeMs: number;
+  readonly slideMs: number;
+};
+
+/** What a status says, once a second and at every end. */
+export type Sample = {
+  readonly atMs: number;
+  /** Name to value and bound. */
+  readonly bounded: Readonly<Record<string, readonly [value: number, bound: number]>>;
+};
+
+export type Counts = Readonly<Record<string, number>>;
+
+export type Evidence = {
+  readonly readings: readonly Reading[];
+  /** Messages that were no JSON: how often they were sent, how many of them were acknowledged. */
+  readonly broken: { readonly sent: number; readonly acknowledged: number };
+  /** What the agent did on connections that no sound broker does. */
+  readonly protocolFaults: readonly string[];
+  readonly windows: readonly WindowPipeline[];
+  /** The pipeline of sessions. */
+  readonly sessions: string;
+  readonly latenessMs: number;
+  readonly futureMs: number;
+  /** Devices whose clock is so far ahead that nothing of them may be believed. */
+  readonly futureDevices: readonly string[];
+  /** Whether the gateway's clock was right all the time. */
+  readonly clockWasRight: boolean;
+  /** In the order in which a consumer reads it. */
+  readonly upstream: readonly Upstream[];
+  /** The same log applied once more, from nothing; undefined where its beginning is gone. */
+  readonly replayed: readonly Upstream[] | undefined;
+  /** At the end: by source, by pipeline. Undefined if the agent did not get there. */
+  readonly ledger:
+    | undefined
+    | { readonly sources: readonly Counts[]; readonly pipelines: ReadonlyMap<string, Counts> };
+  readonly samples: readonly Sample[];
+  /** Why an agent could not start, ended, or did not come to rest, though nothing was wrong. */
+  readonly failures: readonly string[];
+  /** Records kept for uplinks at the end, and what uplinks had to report. */
+  readonly leftOver: number;
+  readonly incidents: readonly string[];
+  /** How often the medium refused to read the log, and how many damaged places the agent named. */
+  readonly medium: { readonly unreadable: number; readonly named: number };
+  /** Buffers that were changed after they were given away. */
+  readonly changedBuffers: readonly string[];
+};
+
+/** A promise of the design that did not hold. */
+export type Violation = { readonly promise: string; readonly what: string };

@@ -1,0 +1,59 @@
+/**
+ * The verdict on a simulated world: which promises did not hold, from the evidence alone.
+ *
+ *   P1 acknowledged is durable     windows.ts, and PUBACKs that nobody was owed
+ *   P2 determinism                 same.ts
+ *   P3 conservation                conservation.ts
+ *   P4 exactly once upstream       once.ts
+ *   P5 exact aggregates            windows.ts (degrading under a budget does not exist yet)
+ *   P6 bounded everything          below
+ *   P7 it always starts            below: it starts, stays, and comes to rest when all is well
+ *   P8 time is honest              windows.ts: a device from the future is not believed
+ *   P9 resends are recognised      windows.ts
+ *   P10 late data corrects         windows.ts
+ *
+ * A medium that does not give back what was synced may cost readings, and the agent has to say so:
+ * then what is missing, and what depends on it, is not asked for.
+ */
+
+import { checkConservation } from "./conservation.ts";
+import type { Evidence, Violation } from "./evidence.ts";
+import { checkOnce } from "./once.ts";
+import { checkSame } from "./same.ts";
+import { checkWindows } from "./windows.ts";
+
+/** Of each check the first few. */
+const shownMax = 5;
+
+export function judge(evidence: Evidence): readonly Violation[] {
+  const { unreadable, named } = evidence.medium;
+  const isWhole = unreadable === 0 || named === 0;
+  const checks = [
+    evidence.failures.map((what) => ({ promise: "P7", what })),
+    evidence.protocolFaults.map((what) => ({ promise: "P1", what })),
+    evidence.changedBuffers.map((what) => ({ promise: "P2", what })),
+    checkBounds(evidence),
+    // Of an agent that never came to rest, the rest would only be said again and again.
+    ...(evidence.ledger === undefined
+      ? []
+      : [
+          isWhole ? checkWindows(evidence) : [],
+          checkOnce(evidence),
+          checkConservation(evidence, { isWhole }),
+          isWhole ? checkSame(evidence) : [],
+        ]),
+  ];
+  return checks.flatMap((violations) => violations.slice(0, shownMax));
+}
+
+/** P6: each in its bound, whenever one looked. */
+function checkBounds({ samples }: Evidence): readonly Violation[] {
+  return samples.flatMap(({ atMs, bounded }) =>
+    Object.entries(bounded)
+      .filter(([, [value, bound]]) => !(value <= bound))
+      .map(([name, [value, bound]]) => ({
+        promise: "P6",
+        what: `${name} is ${value}, over its bound of ${bound}, at ${atMs} ms`,
+      })),
+  );
+}

@@ -1,0 +1,60 @@
+/**
+ * P4: each record is upstream once.
+ *
+ *   Kafka   under one outbox, the numbers of a lane are 1, 2, 3 and so on, each once
+ *   both    no identity twice; revisions of a window are 0, 1, 2 and so on, in that order
+ *   end     nothing is left in the outbox, and no uplink has an incident to tell of
+ */
+
+import type { Evidence, Upstream, Violation } from "./evidence.ts";
+
+export function checkOnce(evidence: Evidence): readonly Violation[] {
+  const { upstream, incidents, leftOver } = evidence;
+  const lanes = Map.groupBy(upstream, ({ place, lane }) => `${lane} in ${place}`);
+  const found = [...lanes].flatMap(([where, records]) => [
+    ...checkIdentities(records).map((what) => `${where}: ${what}`),
+    ...checkNumbers(records).map((what) => `${where}: ${what}`),
+  ]);
+  if (leftOver > 0) found.push(`${leftOver} records are still in the outbox`);
+  found.push(...incidents.map((incident) => `an incident: ${incident}`));
+  return found.map((what) => ({ promise: "P4", what }));
+}
+
+function checkIdentities(records: readonly Upstream[]): readonly string[] {
+  const found: string[] = [];
+  const seen = new Set<string>();
+  const revisions = new Map<string, number>();
+  for (const { record, lane } of records) {
+    const id = String(record["id"]);
+    if (seen.has(id)) found.push(`${id} is there twice`);
+    seen.add(id);
+    if (lane !== "summaries") continue;
+    const window = windowOf(id);
+    const revision = Number(record["revision"]);
+    const next = revisions.get(window) ?? 0;
+    if (revision !== next) found.push(`${window} has revision ${revision} where ${next} is due`);
+    revisions.set(window, revision + 1);
+  }
+  return found;
+}
+
+/** Of lanes that number their records. */
+function checkNumbers(records: readonly Upstream[]): readonly string[] {
+  const numbered = records.flatMap(({ eventId }) => (eventId === undefined ? [] : [eventId]));
+  if (numbered.length === 0) return [];
+  const outboxes = new Set(numbered.map((eventId) => eventId.split(":")[0]));
+  const numbers = numbered
+    .map((eventId) => Number(eventId.split(":")[2]))
+    .toSorted((a, b) => a - b);
+  const found = outboxes.size > 1 ? [`records of ${outboxes.size} outboxes`] : [];
+  const first = numbers[0] ?? 0;
+  const gap = numbers.findIndex((number, index) => number !== first + index);
+  if (gap >= 0) found.push(`number ${numbers[gap]} where ${first + gap} is due`);
+  if (first > 1) found.push(`the first number is ${first}`);
+  return found;
+}
+
+/** Agent, pipeline, key and start: what all revisions of a window, or a session that grows, share. */
+export function windowOf(id: string): string {
+  return id.split("/").slice(0, 4).join("/");
+}

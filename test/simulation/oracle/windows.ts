@@ -1,0 +1,170 @@
+/**
+ * Which readings are in which window, told from the sum: the values of one device's readings within
+ * a window are different powers of two, so the sum's bits name them, and a reading that was counted
+ * twice leaves a bit that nobody has.
+ *
+ *   P1  every acknowledged reading is in every window that holds its time
+ *   P9  none is in it twice, and nothing is in it that was never sent
+ *   P10 a late one corrects: the newest revision has it; only beyond the allowed lateness it may lack
+ *   P8  nothing of a device from the future is in any window while the gateway's clock is right
+ */
+
+import type { Evidence, Reading, Violation, WindowPipeline } from "./evidence.ts";
+
+type Found = Readonly<Record<string, unknown>>;
+
+export function checkWindows(evidence: Evidence): readonly Violation[] {
+  const places = new Set(evidence.upstream.map(({ place }) => place));
+  return [...places].flatMap((place) =>
+    evidence.windows.flatMap((pipeline) => checkPipeline(evidence, pipeline, place)),
+  );
+}
+
+function checkPipeline(
+  evidence: Evidence,
+  pipeline: WindowPipeline,
+  place: string,
+): readonly Violation[] {
+  const violations: Violation[] = [];
+  const newest = newestRevisions(evidence, pipeline.name, place);
+  const windows = readingsByWindow(evidence.readings, pipeline);
+  for (const key of newest.keys()) {
+    if (!windows.has(key)) {
+      violations.push({ promise: "P9", what: `${pipeline.name} ${key}: no reading has that time` });
+    }
+  }
+  for (const [key, readings] of windows) {
+    const where = `${pipeline.name} ${key} in ${place}`;
+    const record = newest.get(key);
+    const { members, fault } = membersOf(record, readings);
+    if (fault !== undefined) violations.push({ promise: "P9", what: `${where}: ${fault}` });
+    const device = readings[0]!.device;
+    const isFuture = evidence.futureDevices.includes(device);
+    if (isFuture) {
+      if (evidence.clockWasRight && members.size > 0) {
+        violations.push({ promise: "P8", what: `${where}: a device from the future is believed` });
+      }
+      continue;
+    }
+    const end = Number(key.slice(key.indexOf("@") + 1)) + pipeline.sizeMs;
+    for (const reading of readings) {
+      if (!reading.isAcknowledged || members.has(reading)) continue;
+      if (mayBeLate(evidence, reading, { end, sizeMs: pipeline.sizeMs })) continue;
+      const promise = record === undefined || !wasCorrected(evidence, reading) ? "P1" : "P10";
+      const what = `reading ${reading.number} of ${device} was acknowledged and is missing`;
+      violations.push({ promise, what: `${where}: ${what}` });
+    }
+    if (record !== undefined && fault === undefined) {
+      violations.push(...checkAggregates(record, [...members], where));
+    }
+  }
+  return violations;
+}
+
+/** The newest revision of each window, by `device@start`. */
+function newestRevisions(
+  { upstream }: Evidence,
+  name: string,
+  place: string,
+): ReadonlyMap<string, Found> {
+  const newest = new Map<string, Found>();
+  for (const { record, ...read } of upstream) {
+    if (read.place !== place || record["pipeline"] !== name) continue;
+    const { device } = record["key"] as { readonly device: string };
+    const key = `${device}@${String(record["start"])}`;
+    if (Number(newest.get(key)?.["revision"] ?? -1) < Number(record["revision"])) {
+      newest.set(key, record);
+    }
+  }
+  return newest;
+}
+
+function readingsByWindow(
+  readings: readonly Reading[],
+  { sizeMs, slideMs }: WindowPipeline,
+): ReadonlyMap<string, readonly Reading[]> {
+  const windows = new Map<string, Reading[]>();
+  for (const reading of readings) {
+    if (reading.transmissions.length === 0) continue;
+    const last = Math.floor(reading.time / slideMs) * slideMs;
+    for (let start = last; start > reading.time - sizeMs; start -= slideMs) {
+      const key = `${reading.device}@${start}`;
+      const window = windows.get(key);
+      if (window === undefined) windows.set(key, [reading]);
+      else window.push(reading);
+    }
+  }
+  return windows;
+}
+
+function membersOf(
+  record: Found | undefined,
+  readings: readonly Reading[],
+): { readonly members: ReadonlySet<Reading>; readonly fault: string | undefined } {
+  const members = new Set<Reading>();
+  if (record === undefined) return { members, fault: undefined };
+  let rest = Number(record["sum"] ?? 0) + Number(record["sumError"] ?? 0);
+  for (const reading of readings.toSorted((a, b) => b.value - a.value)) {
+    if (rest < reading.value) continue;
+    rest -= reading.value;
+    members.add(reading);
+  }
+  const count = Number(record["count"]);
+  if (rest !== 0) return { members, fault: `a sum of ${String(record["sum"])} is of no readings` };
+  const fault = count === members.size ? undefined : `${count} readings, but ${members.size}`;
+  return { members, fault };
+}
+
+/**
+ * A window is final when a newer reading of the device is `latenessMs` past its end; and a device that
+ * then falls silent closes all windows that hold that one.
+ */
+function mayBeLate(
+  { readings, latenessMs }: Evidence,
+  reading: Reading,
+  { end, sizeMs }: { readonly end: number; readonly sizeMs: number },
+): boolean {
+  const lastSentAt = reading.transmissions.at(-1)!;
+  return readings.some(
+    (other) =>
+      other.device === reading.device &&
+      other.time + sizeMs >= end + latenessMs &&
+      other.transmissions.length > 0 &&
+      other.transmissions[0]! <= lastSentAt,
+  );
+}
+
+/** Others of its device that are newer had been sent before it: a correction was due. */
+function wasCorrected({ readings }: Evidence, reading: Reading): boolean {
+  return readings.some(
+    (other) =>
+      other.device === reading.device &&
+      other.time > reading.time &&
+      (other.transmissions[0] ?? Number.POSITIVE_INFINITY) < reading.transmissions[0]!,
+  );
+}
+
+/** Every aggregate is that of its members. */
+function checkAggregates(
+  record: Found,
+  members: readonly Reading[],
+  where: string,
+): readonly Violation[] {
+  if (members.length === 0) return [];
+  const byTime = members.toSorted((a, b) => a.time - b.time);
+  const values = members.map(({ value }) => value);
+  const expected: Readonly<Record<string, number>> = {
+    min: Math.min(...values),
+    max: Math.max(...values),
+    first: byTime[0]!.value,
+    firstTime: byTime[0]!.time,
+    last: byTime.at(-1)!.value,
+    lastTime: byTime.at(-1)!.time,
+    arrivalTimed: 0,
+  };
+  return Object.entries(expected).flatMap(([name, value]) =>
+    record[name] === value
+      ? []
+      : [{ promise: "P5", what: `${where}: ${name} is ${String(record[name])}, not ${value}` }],
+  );
+}

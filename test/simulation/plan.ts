@@ -1,0 +1,143 @@
+/**
+ * A plan: everything that is decided before a simulated world begins, as data that can be printed,
+ * shrunk and kept. `drawPlan` draws one from a seed; `simulate` lives through it. What remains open
+ * (how long a sync takes, which sectors survive) is drawn from the plan's seed on the way.
+ */
+
+import { below, seededRandom } from "../support/seeded-random.ts";
+import {
+  between,
+  drawFaults,
+  type Fault,
+  type FaultRates,
+  magnitude,
+  usualRates,
+} from "./faults.ts";
+
+export type DevicePlan = {
+  readonly name: string;
+  /** From one reading to the next, ms of device time. */
+  readonly everyMs: number;
+  readonly qos: 0 | 1;
+  /** Messages without an answer at most. */
+  readonly inFlight: number;
+  /** Messages kept while there is no connection; older ones are given up. */
+  readonly bufferMax: number;
+  /** A message is held back by up to so long, and others overtake it. */
+  readonly disorderMs: number;
+  /** Per cent of messages that are sent once more, later, as new ones. */
+  readonly repeatPercent: number;
+  /** Per cent of messages that are no JSON. */
+  readonly brokenPercent: number;
+  /** Whether it counts its messages in the payload. */
+  readonly hasSequence: boolean;
+  /** What its clock is ahead. */
+  readonly aheadMs: number;
+  readonly startMs: number;
+  /** How often, about, it loses its memory: what was not acknowledged is gone. 0: never. */
+  readonly rebootEveryMs: number;
+};
+
+export type Plan = {
+  readonly version: 1;
+  readonly seed: number;
+  /** Devices send and faults strike for so long; then all is well, and comes to rest. */
+  readonly durationMs: number;
+  readonly gateway: {
+    readonly commitWaitMs: number;
+    readonly commitIntervalMs: number;
+    readonly checkpointMs: number;
+    readonly segmentBytes: number;
+    readonly logBytesMax: number;
+  };
+  readonly source: {
+    readonly disorderMs: number;
+    readonly idleMs: number;
+    readonly futureMs: number;
+  };
+  /** Allowed lateness of all windows. */
+  readonly latenessMs: number;
+  readonly uplinks: {
+    readonly files: boolean;
+    readonly kafka: boolean;
+    readonly lingerMs: number;
+    /** Records of one transaction, in bytes. */
+    readonly batchBytesMax: number;
+  };
+  readonly devices: readonly DevicePlan[];
+  readonly faults: readonly Fault[];
+};
+
+/** The same seed gives the same plan. */
+export function drawPlan(seed: number, rates: FaultRates = usualRates): Plan {
+  const random = seededRandom(seed);
+  const segmentBytesOf = (devices: readonly DevicePlan[]): number =>
+    // A frame fits a segment: what waits without acknowledgement is bounded with QoS 1 only.
+    devices.some(({ qos }) => qos === 0) ? 131_072 : percent(70) ? 16_384 : 65_536;
+  const percent = (of: number): boolean => below(random, 100) < of;
+  const durationMs = between(random, [20_000, 120_000]);
+  const uplink = below(random, 10);
+  const source = {
+    disorderMs: percent(50) ? 500 : between(random, [0, 3_000]),
+    idleMs: percent(50) ? 4_000 : between(random, [1_000, 20_000]),
+    futureMs: 300_000,
+  };
+  const devices = Array.from({ length: 1 + below(random, 4) }, (_, index) =>
+    drawDevice(index, { percent, number: (bounds) => between(random, bounds) }),
+  );
+  const segmentBytes = segmentBytesOf(devices);
+  return {
+    version: 1,
+    seed,
+    durationMs,
+    gateway: {
+      commitWaitMs: percent(30) ? 0 : magnitude(random, [10, 1_000]),
+      commitIntervalMs: magnitude(random, [100, 2_000]),
+      checkpointMs: magnitude(random, [500, 30_000]),
+      segmentBytes,
+      // So few segments that a checkpoint that is late is felt.
+      logBytesMax: percent(40) ? 3 * segmentBytes : 4_194_304,
+    },
+    source,
+    latenessMs: percent(60) ? 600_000 : magnitude(random, [500, 60_000]),
+    uplinks: {
+      files: uplink >= 7,
+      kafka: uplink !== 9,
+      lingerMs: percent(50) ? 0 : magnitude(random, [10, 2_000]),
+      batchBytesMax: percent(50) ? 4_096 : 262_144,
+    },
+    devices,
+    faults: drawFaults(random, {
+      rates,
+      durationMs,
+      devices: devices.length,
+      hasKafka: uplink !== 9,
+    }),
+  };
+}
+
+function drawDevice(
+  index: number,
+  draw: {
+    readonly percent: (of: number) => boolean;
+    readonly number: (bounds: readonly [number, number]) => number;
+  },
+): DevicePlan {
+  const { percent, number } = draw;
+  // Few are broken for good, and then so often that a frame has no room for all of it.
+  const isBroken = percent(4);
+  return {
+    name: `d${index}`,
+    everyMs: isBroken ? 110 : percent(30) ? number([110, 200]) : number([200, 1_500]),
+    qos: !isBroken && percent(85) ? 1 : 0,
+    inFlight: number([1, 20]),
+    bufferMax: percent(80) ? 10_000 : number([5, 50]),
+    disorderMs: percent(50) ? 0 : number([0, 3_000]),
+    repeatPercent: percent(50) ? 0 : number([1, 20]),
+    brokenPercent: isBroken ? 100 : percent(70) ? 0 : number([1, 10]),
+    hasSequence: percent(50),
+    aheadMs: percent(80) ? number([-2_000, 2_000]) : percent(50) ? 3_600_000 : -60_000,
+    startMs: percent(70) ? 0 : number([0, 20_000]),
+    rebootEveryMs: percent(80) ? 0 : number([10_000, 60_000]),
+  };
+}

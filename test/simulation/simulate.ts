@@ -1,0 +1,167 @@
+/**
+ * One simulated world, from a plan to a verdict: the whole agent on simulated doors, devices that
+ * send, faults that strike, and in the end a quiet hour in which everything must come to rest.
+ *
+ *   [ devices send, faults strike ][ all is well: what is owed arrives ][ the log once more ][ verdict ]
+ *   0                     durationMs
+ */
+
+import { fileUplinkDefaults } from "../../src/agent/config/config.ts";
+import type { FaultKind } from "./faults.ts";
+import { hearMarks } from "./marks.ts";
+import type { Evidence, Upstream, Violation } from "./oracle/evidence.ts";
+import { judge } from "./oracle/judge.ts";
+import type { Plan } from "./plan.ts";
+import { Trace } from "./trace.ts";
+import { saidAtTheEnd } from "./world/agent-words.ts";
+import { readFiles, readKafka } from "./world/consumer.ts";
+import {
+  filesDirectory,
+  gatewayConfig,
+  sessionsName,
+  windowPipelines,
+} from "./world/gateway-config.ts";
+import { surround } from "./world/tamed-globals.ts";
+import { Timeline } from "./world/timeline.ts";
+import { World } from "./world/world.ts";
+
+/** So long it may take until all has come to rest, once all is well. */
+const restMsMax = 1_800_000;
+
+export type Outcome = {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  readonly simulatedMs: number;
+  readonly readings: number;
+  readonly acknowledged: number;
+  readonly lives: number;
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  readonly marks: readonly string[];
+  readonly trace: readonly string[];
+};
+
+/** `detailed`: the trace has every request, call and mark. One at a time in a process. */
+export async function simulate(
+  plan: Plan,
+  { detailed = false }: { readonly detailed?: boolean } = {},
+): Promise<Outcome> {
+  const timeline = new Timeline();
+  const trace = new Trace({ now: () => timeline.now, detailed });
+  const world = new World(plan, { timeline, trace });
+  const marks = new Set<string>();
+  const onError = (error: unknown): void => world.fail(`a bug: ${textOf(error)}`);
+  process.on("unhandledRejection", onError);
+  process.on("uncaughtException", onError);
+  hearMarks((name) => {
+    marks.add(name);
+    trace.detail("mark", () => name);
+  });
+  try {
+    world.begin();
+    await timeline.run(() => timeline.now >= plan.durationMs || world.failures.length > 0);
+    if (world.failures.length === 0) await comeToRest(world, timeline);
+    const violations = judge(await evidenceOf(world, { plan, timeline, trace }));
+    for (const { promise, what } of violations) trace.tell("verdict", `${promise}: ${what}`);
+    return {
+      seed: plan.seed,
+      violations,
+      simulatedMs: timeline.now,
+      readings: world.readings.length,
+      acknowledged: world.readings.filter(({ isAcknowledged }) => isAcknowledged).length,
+      lives: world.gateway.lives,
+      faults: Object.fromEntries(world.struck),
+      marks: [...marks].toSorted(),
+      trace: trace.lines,
+    };
+  } finally {
+    hearMarks(undefined);
+    surround(undefined);
+    process.off("unhandledRejection", onError);
+    process.off("uncaughtException", onError);
+  }
+}
+
+async function comeToRest(world: World, timeline: Timeline): Promise<void> {
+  world.calm();
+  await untilAtRest(world, timeline);
+  if (world.failures.length > 0 || world.isAtRest) return;
+  world.fail(`${restMsMax} ms after all was well again: ${world.unrest}`);
+}
+
+async function untilAtRest(world: World, timeline: Timeline): Promise<void> {
+  const deadline = timeline.now + restMsMax;
+  await timeline.run(() => world.isAtRest || timeline.now > deadline || world.failures.length > 0);
+}
+
+// ---- evidence ----
+
+type Surroundings = { readonly plan: Plan; readonly timeline: Timeline; readonly trace: Trace };
+
+async function evidenceOf(world: World, of: Surroundings): Promise<Evidence> {
+  const { plan, timeline } = of;
+  const { agent } = world.gateway;
+  const isWell = world.failures.length === 0 && agent !== undefined;
+  const isLogWhole = isWell && agent.status().log.start === 0;
+  const said = isWell ? saidAtTheEnd(agent) : undefined;
+  if (isWell && !isLogWhole) await end(world, timeline);
+  world.link.settle();
+  const upstream = [
+    ...(plan.uplinks.kafka ? readKafka(world.link.cluster) : []),
+    ...(plan.uplinks.files ? readFiles(world.gateway.disk, filesDirectory) : []),
+  ];
+  return {
+    readings: world.readings,
+    broken: world.broken,
+    protocolFaults: world.protocolFaults,
+    windows: windowPipelines,
+    sessions: sessionsName,
+    latenessMs: plan.latenessMs,
+    futureMs: plan.source.futureMs,
+    futureDevices: plan.devices
+      .filter(({ aheadMs }) => aheadMs > plan.source.futureMs)
+      .map(({ name }) => name),
+    clockWasRight: !world.wasClockWrong,
+    upstream,
+    replayed: isLogWhole ? await replay(world, of) : undefined,
+    ledger: said?.ledger,
+    samples: world.samples,
+    failures: world.failures,
+    leftOver: said?.leftOver ?? 0,
+    incidents: said?.incidents ?? [],
+    medium: { unreadable: world.unreadable, named: world.damageNamed },
+    changedBuffers: world.changedBuffers,
+  };
+}
+
+/** An orderly end of the agent. */
+async function end(world: World, timeline: Timeline): Promise<void> {
+  let isOver = false;
+  void world.gateway.end().then(() => {
+    isOver = true;
+  });
+  await timeline.run(() => isOver || world.failures.length > 0);
+}
+
+/** What the same log gives once more, from nothing. */
+async function replay(
+  world: World,
+  { plan, timeline, trace }: Surroundings,
+): Promise<readonly Upstream[]> {
+  const directory = "/replayed";
+  const { gateway } = world;
+  trace.tell("world", "the log is applied once more, from nothing");
+  // An orderly end would let go of the log's beginning.
+  gateway.life?.end("kill", "the end of the world");
+  const uplink = { ...fileUplinkDefaults, directory };
+  gateway.forgetState({ ...gatewayConfig(plan), uplinks: [uplink] });
+  const { lives } = gateway;
+  await timeline.run(() => gateway.lives > lives);
+  world.disturb();
+  await untilAtRest(world, timeline);
+  await end(world, timeline);
+  return readFiles(gateway.disk, directory);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

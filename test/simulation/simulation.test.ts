@@ -1,0 +1,67 @@
+/**
+ * Simulated worlds of fixed seeds: every promise holds in each, and their faults come through every
+ * branch that is marked. More of them: npm run simulate -- --seeds 10000. See docs/testing.md.
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { requireOtherNode } from "../support/other-node.ts";
+import { marks } from "./marks.ts";
+import { drawPlan, type Plan } from "./plan.ts";
+import { Tally } from "./report.ts";
+import { PlanRunner, runPlans } from "./run-plans.ts";
+
+const seeds = Number(process.env["WEIR_TEST_SEEDS"] ?? 200);
+const from = Number(process.env["WEIR_TEST_SEED"] ?? 1);
+/** So many are sure to meet what only some of them do. */
+const seedsThatReachAll = 200;
+/** Their traces are compared. */
+const tracedSeeds = [3, 7, 16, 25];
+
+test(`every promise holds in ${seeds} worlds, whose faults reach every mark`, async (t) => {
+  const tally = new Tally(marks.map(({ name }) => name));
+  const startedAt = performance.now();
+  await runPlans(plans(), {
+    jobs: 2,
+    onOutcome: (outcome) => {
+      tally.add(outcome);
+      return outcome.violations.length === 0;
+    },
+  });
+  const report = tally.report((performance.now() - startedAt) / 1_000);
+  for (const { seed } of report.failed) t.diagnostic(`again: npm run simulate -- --seed ${seed}`);
+  assert.deepEqual(report.failed, []);
+  t.diagnostic(`${report.simulated_hours} hours, ${report.lives} lives in ${report.seconds} s`);
+  if (seeds < seedsThatReachAll) return;
+  const missed = Object.keys(report.marks).filter((name) => report.marks[name] === 0);
+  assert.deepEqual(missed, [], "marks that no world came through");
+  assert.ok(report.acknowledged > seeds * 50, "devices were acknowledged");
+  assert.ok(report.lives > seeds * 2, "agents died and lived on");
+});
+
+function* plans(): Generator<Plan> {
+  for (let seed = from; seed < from + seeds; seed++) yield drawPlan(seed);
+}
+
+test("the same seed gives the same trace, byte for byte", async () => {
+  using first = new PlanRunner({ detailed: true });
+  using second = new PlanRunner({ detailed: true });
+  await assertSameTraces(first, second);
+});
+
+test("and the same with the oldest Node that weir runs on", async (t) => {
+  const node = requireOtherNode(t);
+  if (node === undefined) return;
+  using here = new PlanRunner({ detailed: true });
+  using there = new PlanRunner({ detailed: true, node });
+  await assertSameTraces(here, there);
+});
+
+async function assertSameTraces(one: PlanRunner, other: PlanRunner): Promise<void> {
+  for (const seed of tracedSeeds) {
+    const plan = drawPlan(seed);
+    const [{ trace }, again] = await Promise.all([one.run(plan), other.run(plan)]);
+    assert.ok(trace.length > 1_000, "the trace has every call");
+    assert.equal(trace.join("\n"), again.trace.join("\n"), `seed ${seed}`);
+  }
+}

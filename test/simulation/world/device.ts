@@ -1,0 +1,277 @@
+/**
+ * A simulated device: it measures, publishes over MQTT 3.1.1, and sends again what was not
+ * acknowledged. It speaks in bytes it makes itself, and shares no code with the agent. What it did
+ * is written down in its readings: the oracle's evidence.
+ *
+ *   measure --> buffer (bounded) --> in flight (bounded) --PUBACK--> acknowledged
+ *                  ^                      | connection lost: again, in order, with DUP
+ *                  +----------------------+
+ *
+ * Values name their readings: reading n of a device has the value 2^(n mod 40), so the sum over a
+ * window of fewer than 40 readings tells which of them are in it, and how often.
+ */
+
+import type { Random } from "../../../src/core/doors.ts";
+import { below } from "../../support/seeded-random.ts";
+import type { Reading } from "../oracle/evidence.ts";
+import type { DevicePlan } from "../plan.ts";
+import type { Connection } from "./network.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** Values repeat after so many readings. */
+export const valueCycle = 40;
+
+const connectWaitMs = 4_000;
+const answerWaitMs = 8_000;
+const retryMsMax = 3_000;
+
+type Message = {
+  readonly payload: Uint8Array;
+  readonly reading: Reading | undefined;
+  packetId: number;
+  sent: number;
+};
+
+export type DeviceOptions = {
+  readonly plan: DevicePlan;
+  readonly timeline: Timeline;
+  readonly random: Random;
+  /** Milliseconds since 1970, the true ones. */
+  readonly trueTime: () => number;
+  readonly connect: (end: {
+    readonly onBytes: (bytes: Uint8Array) => void;
+    readonly onClose: () => void;
+  }) => Connection;
+  /** A new reading: it goes into the evidence. */
+  readonly onReading: (reading: Reading) => void;
+  /** A message that is no JSON was sent, or acknowledged. */
+  readonly onBroken: (event: "sent" | "acknowledged") => void;
+  /** What no sound broker does. */
+  readonly onProtocolFault: (what: string) => void;
+};
+
+export class Device {
+  readonly #options: DeviceOptions;
+  #connection: Connection | undefined;
+  #isReady = false;
+  #isMeasuring = true;
+  #readings = 0;
+  #sequence = 0;
+  /** Measured, and nobody to send to. */
+  #buffer: Message[] = [];
+  #inFlight: Message[] = [];
+  #nextPacketId = 1;
+  #rest: Uint8Array = new Uint8Array(0);
+  #heardAt = 0;
+  /** Messages held back: others overtake them. */
+  #heldBack = 0;
+
+  constructor(options: DeviceOptions) {
+    this.#options = options;
+    const { plan, timeline, random } = options;
+    timeline.after(plan.startMs + below(random, plan.everyMs), () => this.#measure());
+    timeline.after(plan.startMs, () => this.#connect());
+    if (plan.rebootEveryMs > 0) this.#planReboot();
+  }
+
+  /** It measures no more; what it has is still sent. */
+  stop(): void {
+    this.#isMeasuring = false;
+  }
+
+  get isDone(): boolean {
+    return (
+      !this.#isMeasuring &&
+      this.#heldBack + this.#buffer.length === 0 &&
+      (this.#inFlight.length === 0 || this.#options.plan.qos === 0)
+    );
+  }
+
+  get unacknowledged(): number {
+    return this.#heldBack + this.#buffer.length + this.#inFlight.length;
+  }
+
+  // ---- measuring ----
+
+  #measure(): void {
+    if (!this.#isMeasuring) return;
+    const { plan, timeline, random, trueTime, onReading } = this.#options;
+    timeline.after(plan.everyMs, () => this.#measure());
+    const number = this.#readings++;
+    const time = Math.floor(trueTime() + plan.aheadMs);
+    const value = 2 ** (number % valueCycle);
+    const sequence = plan.hasSequence ? { seq: this.#sequence++ } : {};
+    const wobble = 20 + (number % 7) / 10 + (below(random, 60) === 0 ? 30 : 0);
+    const payload = encode(JSON.stringify({ ts: time, ...sequence, v: value, t: wobble }));
+    const reading: Reading = {
+      device: plan.name,
+      number,
+      time,
+      value,
+      isAcknowledged: false,
+      transmissions: [],
+    };
+    onReading(reading);
+    if (below(random, 100) < plan.brokenPercent) this.#offer(encode(`{"ts":${time},"v":`));
+    const overtaken = below(random, 2) === 0 ? below(random, plan.disorderMs + 1) : 0;
+    this.#later(overtaken, payload, reading);
+    if (below(random, 100) < plan.repeatPercent)
+      this.#later(below(random, 3_000), payload, reading);
+  }
+
+  #later(delayMs: number, payload: Uint8Array, reading: Reading): void {
+    if (delayMs === 0) return this.#offer(payload, reading);
+    this.#heldBack += 1;
+    this.#options.timeline.after(delayMs, () => {
+      this.#heldBack -= 1;
+      this.#offer(payload, reading);
+    });
+  }
+
+  #offer(payload: Uint8Array, reading?: Reading): void {
+    this.#buffer.push({ payload, reading, packetId: 0, sent: 0 });
+    if (this.#buffer.length > this.#options.plan.bufferMax) this.#buffer.shift();
+    this.#pump();
+  }
+
+  #planReboot(): void {
+    const { plan, timeline, random } = this.#options;
+    timeline.after(plan.rebootEveryMs * (0.5 + below(random, 100) / 100), () => {
+      if (!this.#isMeasuring) return;
+      this.#buffer = [];
+      this.#inFlight = [];
+      this.#sequence = 0;
+      this.#connection?.destroy();
+      this.#planReboot();
+    });
+  }
+
+  // ---- sending ----
+
+  #pump(): void {
+    const { plan } = this.#options;
+    while (this.#isReady && this.#buffer.length > 0) {
+      if (plan.qos === 1 && this.#inFlight.length >= plan.inFlight) return;
+      const message = this.#buffer.shift()!;
+      if (plan.qos === 1) {
+        message.packetId = this.#freePacketId();
+        this.#inFlight.push(message);
+        this.#expectAnswer();
+      }
+      this.#send(message);
+    }
+  }
+
+  #send(message: Message): void {
+    const { plan, timeline, onBroken } = this.#options;
+    message.reading?.transmissions.push(timeline.now);
+    if (message.reading === undefined) onBroken("sent");
+    const dup = message.sent > 0 ? 8 : 0;
+    message.sent += 1;
+    const topic = text(`plant/a/${plan.name}/state`);
+    const id = plan.qos === 1 ? u16(message.packetId) : [];
+    this.#connection?.send(
+      packet(0x30 | dup | (plan.qos << 1), [...topic, ...id], message.payload),
+    );
+  }
+
+  #freePacketId(): number {
+    do this.#nextPacketId = (this.#nextPacketId % 65_535) + 1;
+    while (this.#inFlight.some(({ packetId }) => packetId === this.#nextPacketId));
+    return this.#nextPacketId;
+  }
+
+  /** Whoever gets no answer for so long tries another connection. */
+  #expectAnswer(): void {
+    const connection = this.#connection;
+    const { timeline } = this.#options;
+    timeline.after(answerWaitMs, () => {
+      if (this.#connection !== connection || this.#inFlight.length === 0) return;
+      if (timeline.now - this.#heardAt >= answerWaitMs) connection?.destroy();
+    });
+  }
+
+  // ---- the connection ----
+
+  #connect(): void {
+    const { plan, timeline, connect } = this.#options;
+    this.#rest = new Uint8Array(0);
+    const connection = connect({
+      onBytes: (bytes) => {
+        if (this.#connection === connection) this.#receive(bytes);
+      },
+      onClose: () => {
+        if (this.#connection === connection) this.#lost();
+      },
+    });
+    this.#connection = connection;
+    // Flags: clean session; no keep alive.
+    const hello = [...text("MQTT"), 4, 2, 0, 0, ...text(plan.name)];
+    connection.send(packet(0x10, hello, new Uint8Array(0)));
+    timeline.after(connectWaitMs, () => {
+      if (this.#connection === connection && !this.#isReady) connection.destroy();
+    });
+  }
+
+  #lost(): void {
+    const { timeline, random } = this.#options;
+    this.#connection = undefined;
+    this.#isReady = false;
+    timeline.after(50 + below(random, retryMsMax), () => this.#connect());
+  }
+
+  #receive(bytes: Uint8Array): void {
+    this.#heardAt = this.#options.timeline.now;
+    const all = Buffer.concat([this.#rest, bytes]);
+    let at = 0;
+    while (all.length - at >= 2 && all.length - at >= 2 + all[at + 1]!) {
+      const length = all[at + 1]!;
+      this.#answer(all[at]! >> 4, all.subarray(at + 2, at + 2 + length));
+      at += 2 + length;
+    }
+    this.#rest = all.subarray(at);
+    this.#pump();
+  }
+
+  #answer(type: number, body: Uint8Array): void {
+    if (type === 2) return this.#accepted(body[1] === 0);
+    if (type !== 4 || body.length !== 2) {
+      return this.#options.onProtocolFault(`a packet of type ${type} that was not asked for`);
+    }
+    const packetId = (body[0]! << 8) | body[1]!;
+    const found = this.#inFlight.findIndex((message) => message.packetId === packetId);
+    if (found < 0) return this.#options.onProtocolFault("a PUBACK for nothing in flight");
+    if (found > 0) this.#options.onProtocolFault("a PUBACK out of its turn");
+    const [message] = this.#inFlight.splice(found, 1);
+    if (message?.reading === undefined) this.#options.onBroken("acknowledged");
+    else message.reading.isAcknowledged = true;
+  }
+
+  #accepted(isOk: boolean): void {
+    if (!isOk) return this.#options.onProtocolFault("a login that was refused");
+    this.#isReady = true;
+    for (const message of this.#inFlight) this.#send(message);
+    if (this.#inFlight.length > 0) this.#expectAnswer();
+  }
+}
+
+// ---- bytes (MQTT 3.1.1) ----
+
+function encode(json: string): Uint8Array {
+  return new TextEncoder().encode(json);
+}
+
+function u16(value: number): readonly number[] {
+  return [value >> 8, value & 0xff];
+}
+
+function text(value: string): readonly number[] {
+  const bytes = encode(value);
+  return [...u16(bytes.length), ...bytes];
+}
+
+function packet(first: number, head: readonly number[], payload: Uint8Array): Uint8Array {
+  const length = head.length + payload.length;
+  const remaining = length < 128 ? [length] : [(length & 0x7f) | 0x80, length >> 7];
+  return Uint8Array.from([first, ...remaining, ...head, ...payload]);
+}

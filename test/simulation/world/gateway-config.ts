@@ -1,0 +1,108 @@
+/** The configuration of a simulated gateway, from its plan. */
+
+import {
+  type Config,
+  commitDefaults,
+  configOf,
+  fileUplinkDefaults,
+  sourceDefaults,
+} from "../../../src/agent/config/config.ts";
+import { kafkaUplinkDefaults } from "../../../src/agent/config/kafka-config.ts";
+import type { Plan } from "../plan.ts";
+
+export const logDirectory = "/data/log";
+export const filesDirectory = "/out";
+export const topics = { summaries: "weir.summaries", alerts: "weir.alerts", cursor: "weir.cursor" };
+
+/** What the pipelines are called, for the oracle. */
+export const sessionsName = "bursts";
+export const windowPipelines = [
+  { name: "seconds", sizeMs: 1_000, slideMs: 1_000 },
+  { name: "sliding", sizeMs: 4_000, slideMs: 2_000 },
+] as const;
+
+export function gatewayConfig(plan: Plan): Config {
+  const { gateway, source, uplinks } = plan;
+  const { segmentBytes: _, logBytesMax, commitWaitMs, ...commit } = gateway;
+  const kafka = {
+    ...kafkaUplinkDefaults,
+    brokers: ["kafka:9092"],
+    compression: "none" as const,
+    lingerMs: uplinks.lingerMs,
+    batchBytesMax: uplinks.batchBytesMax,
+    recordBytesMax: uplinks.batchBytesMax,
+    topics: {
+      ...kafkaUplinkDefaults.topics,
+      ...topics,
+      partitions: 2,
+      replication: 1,
+      cursorPartitions: 2,
+    },
+  };
+  return configOf({
+    agent: "gw1",
+    dataDirectory: "/data",
+    sources: [
+      { ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"], ...source },
+    ],
+    pipelines: [...windowPipelines.map(windowPipeline), bursts, outliers],
+    uplinks: [
+      ...(uplinks.kafka ? [kafka] : []),
+      ...(uplinks.files
+        ? [{ ...fileUplinkDefaults, directory: filesDirectory, rotateBytes: 4_096 }]
+        : []),
+    ],
+    commit: {
+      ...commitDefaults,
+      waitMs: commitWaitMs,
+      intervalMs: commit.commitIntervalMs,
+      checkpointMs: commit.checkpointMs,
+    },
+    logBytesMax,
+    seriesMax: 40,
+    devicesMax: 20,
+    keysMax: 20,
+  });
+
+  function windowPipeline({
+    name,
+    sizeMs,
+    slideMs,
+  }: (typeof windowPipelines)[number]): Config["pipelines"][number] {
+    return {
+      kind: "window",
+      name,
+      where: { sources: [], metrics: ["v"], tags: {} },
+      key: ["device"],
+      window:
+        (sizeMs as number) === slideMs
+          ? { kind: "tumbling", sizeMs }
+          : { kind: "sliding", sizeMs, slideMs },
+      aggregate: ["count", "sum", "min", "max", "first", "last"],
+      allowedLatenessMs: plan.latenessMs,
+    };
+  }
+}
+
+const bursts: Config["pipelines"][number] = {
+  kind: "window",
+  name: sessionsName,
+  where: { sources: [], metrics: ["v"], tags: {} },
+  key: ["device"],
+  window: { kind: "session", gapMs: 2_000, maxMs: 30_000 },
+  aggregate: ["count", "sum"],
+  allowedLatenessMs: 10_000,
+};
+
+const outliers: Config["pipelines"][number] = {
+  kind: "ewma",
+  name: "outliers",
+  where: { sources: [], metrics: ["t"], tags: {} },
+  key: [],
+  lambda: 0.3,
+  sigmas: 6,
+  warmup: 10,
+  baseline: 0.02,
+  sigmaMin: 0.1,
+  rearm: 3,
+};

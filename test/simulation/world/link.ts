@@ -1,0 +1,145 @@
+/**
+ * The link between the gateway and a model of a Kafka cluster: requests take time, are lost on
+ * either way, hang, overtake each other, or find nobody; and the cluster may refuse.
+ */
+
+import type { Random } from "../../../src/core/doors.ts";
+import { Fault } from "../../../src/core/faults.ts";
+import { errorOf } from "../../../src/sync/kafka/cluster.ts";
+import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
+import { encodeRecordBatch, noCompression } from "../../../src/sync/kafka/message/record-batch.ts";
+import { ClusterModel, type ModelCall, type ModelFate } from "../../support/kafka/cluster-model.ts";
+import { below } from "../../support/seeded-random.ts";
+import type { Fault as PlannedFault } from "../faults.ts";
+import type { Life } from "./life.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** Whose transactions hang; also the key of its records. */
+export const otherAgent = "another";
+
+const latencyMs = 5;
+const connectWaitMs = 10_000;
+
+type Lasting = Extract<
+  PlannedFault,
+  { readonly kind: "link-down" | "link-flaky" | "cluster-refuses" }
+>;
+
+export class Link {
+  readonly cluster: ClusterModel;
+  readonly #timeline: Timeline;
+  readonly #random: Random;
+  /** By session; undefined for those that the world opens itself. */
+  readonly #lives: (Life | undefined)[] = [];
+  /** Faults that are on. */
+  readonly on: Set<Lasting> = new Set();
+  #aheadMs = 0;
+  /** Told of every request and what became of it. */
+  onRequest: (call: ModelCall, fate: ModelFate) => void = () => undefined;
+
+  constructor(options: {
+    readonly timeline: Timeline;
+    readonly random: Random;
+    /** Milliseconds since 1970. */
+    readonly trueTime: () => number;
+  }) {
+    this.#timeline = options.timeline;
+    this.#random = options.random;
+    this.cluster = new ClusterModel({
+      clock: () => Math.floor(options.trueTime() + this.#aheadMs),
+      random: options.random,
+    });
+    this.cluster.fate = async (call) => {
+      const fate = await this.#fateOf(call);
+      this.onRequest(call, fate);
+      return fate;
+    };
+  }
+
+  /** A session of a life. */
+  async dial(life: Life): Promise<Cluster> {
+    const isDown = [...this.on].some(({ kind }) => kind === "link-down");
+    await life.pause(isDown ? connectWaitMs : latencyMs);
+    if (isDown) throw new Fault("UPLINK_UNREACHABLE", "the simulated link is down");
+    this.#lives.push(life);
+    return this.cluster.connect();
+  }
+
+  /** So much time passes for the cluster alone. */
+  age(days: number): void {
+    this.#aheadMs += days * 86_400_000;
+  }
+
+  /** Long enough for every transaction that somebody left open to be aborted. */
+  settle(): void {
+    this.#aheadMs += 600_000;
+    this.cluster.settle();
+  }
+
+  async #fateOf(call: ModelCall): Promise<ModelFate> {
+    const life = this.#lives[call.session];
+    if (life === undefined) return "answer";
+    if (!life.call(`kafka ${call.request}`)) return "hang-request";
+    let delayMs = latencyMs;
+    let fate: ModelFate = "answer";
+    for (const fault of this.on) {
+      const drawn = this.#drawn(fault);
+      if (drawn === undefined) continue;
+      if (typeof drawn === "number") delayMs += drawn;
+      else fate = drawn;
+    }
+    await this.#timeline.pause(Math.ceil(delayMs * (0.5 + below(this.#random, 100) / 100)));
+    // The process died meanwhile: the request may still arrive, nobody hears the answer.
+    if (life.isOver) return below(this.#random, 2) === 0 ? "hang-request" : "hang-answer";
+    if (!life.call(`kafka ${call.request} arrives`)) return "hang-answer";
+    return fate;
+  }
+
+  /** What the fault does to this request: its end, or how much later it comes. */
+  #drawn(fault: Lasting): ModelFate | number | undefined {
+    const percent = (of: number): boolean => below(this.#random, 100) < of;
+    const way = below(this.#random, 2) === 0 ? "request" : "answer";
+    switch (fault.kind) {
+      case "link-down":
+        return `hang-${way}`;
+      case "link-flaky":
+        if (percent(fault.losePercent)) return `lose-${way}`;
+        if (percent(fault.hangPercent)) return `hang-${way}`;
+        return below(this.#random, fault.delayMs + 1);
+      case "cluster-refuses":
+        return percent(fault.percent) ? `refuse ${fault.error}` : undefined;
+    }
+  }
+
+  // ---- what others do ----
+
+  /** Another agent leaves a transaction open on the first partitions of these topics. */
+  async leaveOpen(topics: readonly string[]): Promise<void> {
+    this.#lives.push(undefined);
+    const session = this.cluster.connect();
+    const transactionalId = otherAgent;
+    try {
+      const producer = await session.initProducer({ transactionalId, timeoutMs: 60_000 });
+      const of = { transactionalId, producer };
+      const at = topics.map((topic) => ({ topic, partition: 0 }));
+      await session.addPartitions(of, at);
+      const bytes = encodeRecordBatch(
+        [{ key: Buffer.from(otherAgent), value: Buffer.from("{}"), headers: [] }],
+        {
+          producer,
+          sequence: 0,
+          isTransactional: true,
+          timeMs: 0,
+          compression: noCompression,
+        },
+      );
+      await session.produce(
+        at.map((place) => ({ ...place, bytes })),
+        { transactionalId },
+      );
+    } catch (error) {
+      // Its last one is not over, or the topics are not there yet.
+      if (errorOf(error) === undefined) throw error;
+    }
+  }
+}

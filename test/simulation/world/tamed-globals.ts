@@ -1,0 +1,110 @@
+/**
+ * Time and chance for code that is not ours and takes them from where everyone does: the broker
+ * behind the MQTT front, streams, emitters. `tameGlobals` is called once per process, before that
+ * code is loaded; from then on timers, `Date` and `Math.random` are those of the world whose `with`
+ * is under way. Outside of a world they are the real ones.
+ *
+ * Our own code never gets here: it asks the doors.
+ */
+
+import type { Random } from "../../../src/core/doors.ts";
+
+/** What third-party code of one process gets. */
+export interface Surroundings {
+  /** Milliseconds since 1970. */
+  wallClock(): number;
+  after(delayMs: number, run: () => void): () => void;
+  readonly random: Random;
+}
+
+type Task = (...values: unknown[]) => void;
+
+/** What setTimeout and setImmediate give, as far as anyone uses it. */
+class Timer {
+  readonly #start: () => () => void;
+  #cancel: () => void;
+
+  constructor(start: () => () => void) {
+    this.#start = start;
+    this.#cancel = start();
+  }
+
+  refresh(): this {
+    this.#cancel();
+    this.#cancel = this.#start();
+    return this;
+  }
+  ref(): this {
+    return this;
+  }
+  unref(): this {
+    return this;
+  }
+  hasRef(): boolean {
+    return true;
+  }
+  cancel(): void {
+    this.#cancel();
+  }
+}
+
+let current: Surroundings | undefined;
+let isTamed = false;
+
+/** Until the next call, third-party code lives in these surroundings; undefined gives back the real ones. */
+export function surround(surroundings: Surroundings | undefined): void {
+  current = surroundings;
+}
+
+export function tameGlobals(): void {
+  if (isTamed) return;
+  isTamed = true;
+  const real = {
+    setTimeout: globalThis.setTimeout,
+    setInterval: globalThis.setInterval,
+    setImmediate: globalThis.setImmediate,
+    clearTimeout: globalThis.clearTimeout,
+    clearInterval: globalThis.clearInterval,
+    clearImmediate: globalThis.clearImmediate,
+    now: Date.now,
+    random: Math.random,
+  };
+  const later = (delayMs: number, run: () => void): unknown => {
+    const world = current;
+    return world === undefined ? undefined : new Timer(() => world.after(delayMs, run));
+  };
+  const every = (delayMs: number, run: () => void): unknown => {
+    const world = current;
+    if (world === undefined) return undefined;
+    return new Timer(() => {
+      let cancel = (): void => {};
+      const again = (): void => {
+        cancel = world.after(Math.max(1, delayMs), () => {
+          again();
+          run();
+        });
+      };
+      again();
+      return () => cancel();
+    });
+  };
+  const clearing =
+    (clear: (timer: never) => void) =>
+    (timer: unknown): void => {
+      if (timer instanceof Timer) timer.cancel();
+      else clear(timer as never);
+    };
+  Object.assign(globalThis, {
+    setTimeout: (run: Task, delayMs = 0, ...values: unknown[]) =>
+      later(Number(delayMs), () => run(...values)) ?? real.setTimeout(run, delayMs, ...values),
+    setInterval: (run: Task, delayMs = 0, ...values: unknown[]) =>
+      every(Number(delayMs), () => run(...values)) ?? real.setInterval(run, delayMs, ...values),
+    setImmediate: (run: Task, ...values: unknown[]) =>
+      later(0, () => run(...values)) ?? real.setImmediate(run, ...values),
+    clearTimeout: clearing(real.clearTimeout),
+    clearInterval: clearing(real.clearInterval),
+    clearImmediate: clearing(real.clearImmediate),
+  });
+  Date.now = () => current?.wallClock() ?? real.now();
+  Math.random = () => (current === undefined ? real.random() : current.random.uint32() / 2 ** 32);
+}

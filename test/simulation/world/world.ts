@@ -1,0 +1,246 @@
+/**
+ * A simulated world: devices, a network, a gateway, a link and a cluster, on one timeline and from
+ * one seed; faults that strike it; and what its devices and its agent were seen to do.
+ */
+
+import type { Agent } from "../../../src/agent/agent.ts";
+import { seededRandom } from "../../support/seeded-random.ts";
+import type { Fault, FaultKind } from "../faults.ts";
+import type { Reading, Sample } from "../oracle/evidence.ts";
+import type { Plan } from "../plan.ts";
+import type { Trace } from "../trace.ts";
+import { boundedIn, unrestOf } from "./agent-words.ts";
+import { Device } from "./device.ts";
+import { Gateway } from "./gateway.ts";
+import { gatewayConfig, topics } from "./gateway-config.ts";
+import { Link } from "./link.ts";
+import { Network } from "./network.ts";
+import type { Timeline } from "./timeline.ts";
+import { Weather } from "./weather.ts";
+
+/** When a world begins, milliseconds since 1970. */
+const epochMs = 1_764_000_000_000;
+const sampleMs = 1_000;
+
+export class World {
+  readonly gateway: Gateway;
+  readonly link: Link;
+  /** How often each kind of fault struck. */
+  readonly struck: Map<FaultKind, number> = new Map();
+  // What was seen.
+  readonly readings: Reading[] = [];
+  readonly broken = { sent: 0, acknowledged: 0 };
+  readonly protocolFaults: string[] = [];
+  readonly failures: string[] = [];
+  readonly changedBuffers: string[] = [];
+  readonly samples: Sample[] = [];
+  /** Damaged places that agents named when they started. */
+  damageNamed = 0;
+  wasClockWrong = false;
+  readonly #plan: Plan;
+  readonly #timeline: Timeline;
+  readonly #trace: Trace;
+  readonly #weather: Weather;
+  readonly #network: Network;
+  readonly #devices: readonly Device[];
+  /** The log holds a frame of a time at which the gateway's clock was right. */
+  #wasClockSeen = false;
+  #restedSamples = 0;
+
+  constructor(plan: Plan, { timeline, trace }: { timeline: Timeline; trace: Trace }) {
+    this.#plan = plan;
+    this.#timeline = timeline;
+    this.#trace = trace;
+    const random = seededRandom(plan.seed ^ 0x5eed);
+    const fork = (): ReturnType<typeof seededRandom> => seededRandom(random.uint32());
+    const trueTime = (): number => epochMs + timeline.now;
+    this.#weather = new Weather({
+      timeline,
+      random: fork(),
+      tell: (what) => trace.tell("disk", what),
+    });
+    this.#weather.onOver = () => this.#makeRoom();
+    this.#network = new Network({
+      timeline,
+      random: fork(),
+      latencyMs: () => this.#weather.latencyMs(),
+    });
+    this.#network.onChanged = (what) => this.changedBuffers.push(what);
+    this.link = new Link({ timeline, random: fork(), trueTime });
+    this.link.onRequest = (call, fate) =>
+      trace.detail("kafka", () => `${call.request} of session ${call.session}: ${fate}`);
+    this.gateway = new Gateway({
+      config: gatewayConfig(plan),
+      segmentBytes: plan.gateway.segmentBytes,
+      timeline,
+      random: fork(),
+      network: this.#network,
+      trueTime,
+      dial: (life) => this.link.dial(life),
+      diskFate: (call) => {
+        trace.detail("disk", () => `${call.name} ${call.path}`);
+        return this.#weather.diskFate(call);
+      },
+      commitFate: () => {
+        trace.detail("store", () => "commit");
+        return this.#weather.commitFate();
+      },
+      isTroubled: () => this.#weather.isTroubled,
+      tell: (what) => trace.tell("gateway", what),
+      onFailure: (what) => this.fail(what),
+      onUp: (agent) => this.#sawUp(agent),
+    });
+    this.#devices = plan.devices.map(
+      (device) =>
+        new Device({
+          plan: device,
+          timeline,
+          random: fork(),
+          trueTime,
+          connect: (end) => this.#network.connect(device.name, end),
+          onReading: (reading) => this.readings.push(reading),
+          onBroken: (event) => {
+            this.broken[event] += 1;
+          },
+          onProtocolFault: (what) => this.protocolFaults.push(`${device.name}: ${what}`),
+        }),
+    );
+  }
+
+  /** Plans what the plan says. */
+  begin(): void {
+    const timeline = this.#timeline;
+    for (const fault of this.#plan.faults) timeline.after(fault.atMs, () => this.#strike(fault));
+    timeline.after(0, () => this.gateway.start());
+    timeline.after(sampleMs, () => this.#sample());
+  }
+
+  /** A promise does not hold. */
+  fail(what: string): void {
+    this.#trace.tell("gateway", `FAILS: ${what}`);
+    this.failures.push(what);
+  }
+
+  /** Reads of the log that the medium refused. */
+  get unreadable(): number {
+    return this.#weather.unreadable;
+  }
+
+  // ---- coming to rest ----
+
+  /** All is well, and devices measure no more. */
+  calm(): void {
+    this.#trace.tell("world", "all is well from now on");
+    this.#weather.clear();
+    this.link.on.clear();
+    this.#network.silent.clear();
+    this.gateway.setClock();
+    for (const device of this.#devices) device.stop();
+  }
+
+  /** Nothing went on at the last two samples: between them a commit under way would have ended. */
+  get isAtRest(): boolean {
+    return this.#restedSamples >= 2;
+  }
+
+  /** It is looked at anew. */
+  disturb(): void {
+    this.#restedSamples = 0;
+  }
+
+  /** What still goes on; empty at rest. */
+  get unrest(): string {
+    const { agent } = this.gateway;
+    if (agent === undefined) return "the agent is not up";
+    const owed = this.#devices.filter((device) => !device.isDone);
+    if (owed.length > 0) return `${owed.length} devices wait for acknowledgements`;
+    return unrestOf(agent);
+  }
+
+  #sample(): void {
+    this.#timeline.after(sampleMs, () => this.#sample());
+    this.#restedSamples = this.unrest === "" ? this.#restedSamples + 1 : 0;
+    const { agent } = this.gateway;
+    if (agent === undefined) return;
+    const { log, clock } = agent.status();
+    this.#wasClockSeen ||= log.framesAppended > 0 && clock.trusted;
+    const { logBytesMax, segmentBytes } = this.#plan.gateway;
+    const filesMax = logBytesMax / segmentBytes + 2;
+    this.samples.push({
+      atMs: this.#timeline.now,
+      bounded: {
+        ...boundedIn(agent, { logBytesMax }),
+        "open files": [this.gateway.disk.openFiles, filesMax + 2],
+      },
+    });
+  }
+
+  #sawUp(agent: Agent): void {
+    this.damageNamed += agent.status().log.damage.places.length;
+  }
+
+  // ---- faults ----
+
+  #strike(fault: Fault): void {
+    if (this.#timeline.now > this.#plan.durationMs) return;
+    // A clock that was never right cannot be told from a right one (docs/delivery.md).
+    if (fault.kind === "clock-step" && fault.byMs < 0 && !this.#wasClockSeen) return;
+    this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
+    const { kind, atMs: _, ...facts } = fault;
+    this.#trace.tell("fault", `${kind} ${JSON.stringify(facts)}`);
+    const later = (run: () => void): void => {
+      if ("forMs" in fault) this.#timeline.after(fault.forMs, run);
+    };
+    switch (fault.kind) {
+      case "power-cut":
+      case "kill":
+        this.wasClockWrong ||= fault.clock === "unset";
+        return this.gateway.arm(fault.kind, fault.calls, fault);
+      case "restart":
+        this.wasClockWrong ||= fault.clock === "unset";
+        return void this.gateway.restart(fault);
+      case "clock-step":
+        this.wasClockWrong = true;
+        this.gateway.stepClock(fault.byMs);
+        return later(() => this.gateway.setClock());
+      case "store-broken":
+        return this.#weather.breakStore();
+      case "mqtt-cut":
+        return this.#network.cut(this.#deviceName(fault.device), fault.bytes);
+      case "mqtt-silent": {
+        const name = this.#deviceName(fault.device);
+        this.#network.silent.add(name);
+        return later(() => this.#network.silent.delete(name));
+      }
+      case "cluster-forgets":
+        return this.link.age(fault.days);
+      case "cluster-compacts":
+        return this.link.cluster.compact(topics.cursor);
+      case "cluster-stuck":
+        return void this.link.leaveOpen([topics.summaries, topics.cursor]);
+      case "link-down":
+      case "link-flaky":
+      case "cluster-refuses":
+        this.link.on.add(fault);
+        return later(() => this.link.on.delete(fault));
+      case "disk-full":
+        this.gateway.disk.bytesMax = this.gateway.diskBytes + fault.freeBytes;
+        return this.#weather.begin(fault);
+      case "disk-slow":
+      case "disk-error":
+      case "store-slow":
+      case "store-full":
+      case "mqtt-slow":
+        return this.#weather.begin(fault);
+    }
+  }
+
+  #makeRoom(): void {
+    if (!this.#weather.isOn("disk-full")) this.gateway.disk.bytesMax = Number.POSITIVE_INFINITY;
+  }
+
+  /** Shrunk plans have fewer devices than their faults know. */
+  #deviceName(index: number): string {
+    return this.#plan.devices[index % Math.max(1, this.#plan.devices.length)]?.name ?? "";
+  }
+}
