@@ -16,6 +16,7 @@ import type { Alert } from "../core/record.ts";
 import { sourceId } from "../core/units.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import { readDeadLetters } from "../store/dead-letters.ts";
+import { patientDisk } from "../store/patient-disk.ts";
 import { type Drain, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { type Config, dataflowSpecOf } from "./config/config.ts";
@@ -74,7 +75,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { clock, random, disk, kv } = doors;
   const outputs = new Outputs(config.agent);
   const recovery = await recover({
-    disk,
+    disk: patientDisk(disk, clock),
     kv,
     random,
     logDirectory,

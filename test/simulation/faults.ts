@@ -177,6 +177,16 @@ export const usualRates: FaultRates = {
   },
 };
 
+/** The power goes again and again, often while the agent still starts. */
+export const stormRates: FaultRates = {
+  ...usualRates,
+  gateway: {
+    ...usualRates.gateway,
+    perMinute: { "power-cut": 25, kill: 10, restart: 5 },
+    downMs: [100, 3_000],
+  },
+};
+
 /** What brokers answer on bad days. */
 const refusals = [
   "NOT_LEADER_OR_FOLLOWER",

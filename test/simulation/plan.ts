@@ -5,14 +5,7 @@
  */
 
 import { below, seededRandom } from "../support/seeded-random.ts";
-import {
-  between,
-  drawFaults,
-  type Fault,
-  type FaultRates,
-  magnitude,
-  usualRates,
-} from "./faults.ts";
+import { between, drawFaults, type Fault, magnitude, stormRates, usualRates } from "./faults.ts";
 
 export type DevicePlan = {
   readonly name: string;
@@ -69,13 +62,14 @@ export type Plan = {
 };
 
 /** The same seed gives the same plan. */
-export function drawPlan(seed: number, rates: FaultRates = usualRates): Plan {
+export function drawPlan(seed: number): Plan {
   const random = seededRandom(seed);
   const segmentBytesOf = (devices: readonly DevicePlan[]): number =>
     // A frame fits a segment: what waits without acknowledgement is bounded with QoS 1 only.
     devices.some(({ qos }) => qos === 0) ? 131_072 : percent(70) ? 16_384 : 65_536;
   const percent = (of: number): boolean => below(random, 100) < of;
   const durationMs = between(random, [20_000, 120_000]);
+  const rates = percent(10) ? stormRates : usualRates;
   const uplink = below(random, 10);
   const source = {
     disorderMs: percent(50) ? 500 : between(random, [0, 3_000]),

@@ -13,7 +13,7 @@
  *   P10 late data corrects         windows.ts
  *
  * A medium that does not give back what was synced may cost readings, and the agent has to say so:
- * then what is missing, and what depends on it, is not asked for.
+ * then what is missing, and what depends on it (counts, revisions), is not asked for.
  */
 
 import { checkConservation } from "./conservation.ts";
@@ -38,7 +38,7 @@ export function judge(evidence: Evidence): readonly Violation[] {
       ? []
       : [
           isWhole ? checkWindows(evidence) : [],
-          checkOnce(evidence),
+          checkOnce(evidence, { isWhole }),
           checkConservation(evidence, { isWhole }),
           isWhole ? checkSame(evidence) : [],
         ]),

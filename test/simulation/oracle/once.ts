@@ -8,11 +8,15 @@
 
 import type { Evidence, Upstream, Violation } from "./evidence.ts";
 
-export function checkOnce(evidence: Evidence): readonly Violation[] {
+/** `isWhole`: the medium gave back everything; else windows may begin anew with revision 0. */
+export function checkOnce(
+  evidence: Evidence,
+  { isWhole }: { readonly isWhole: boolean },
+): readonly Violation[] {
   const { upstream, incidents, leftOver } = evidence;
   const lanes = Map.groupBy(upstream, ({ place, lane }) => `${lane} in ${place}`);
   const found = [...lanes].flatMap(([where, records]) => [
-    ...checkIdentities(records).map((what) => `${where}: ${what}`),
+    ...(isWhole ? checkIdentities(records) : []).map((what) => `${where}: ${what}`),
     ...checkNumbers(records).map((what) => `${where}: ${what}`),
   ]);
   if (leftOver > 0) found.push(`${leftOver} records are still in the outbox`);
