@@ -70,6 +70,11 @@ export class Link {
     this.#aheadMs += days * 86_400_000;
   }
 
+  /** The cluster's cleaner comes by. */
+  compact(topic: string): void {
+    if (this.cluster.hasTopic(topic)) this.cluster.compact(topic);
+  }
+
   /** Long enough for every transaction that somebody left open to be aborted. */
   settle(): void {
     this.#aheadMs += 600_000;

@@ -215,7 +215,7 @@ export class World {
       case "cluster-forgets":
         return this.link.age(fault.days);
       case "cluster-compacts":
-        return this.link.cluster.compact(topics.cursor);
+        return this.link.compact(topics.cursor);
       case "cluster-stuck":
         return void this.link.leaveOpen([topics.summaries, topics.cursor]);
       case "link-down":
