@@ -72,6 +72,16 @@ const broken: readonly Case[] = [
     at: ["src/core/a.ts:1"],
   },
   {
+    rule: "the-oracle-knows-nobody",
+    tree: {
+      "test/simulation/oracle/a.ts": 'import { b } from "../../../src/core/b.ts";\n',
+      "test/simulation/oracle/c.ts":
+        'import { a } from "./a.ts";\nimport assert from "node:assert";\n',
+      "src/core/b.ts": "",
+    },
+    at: ["test/simulation/oracle/a.ts:1"],
+  },
+  {
     rule: "document-links-resolve",
     tree: { "docs/a.md": "[there](b.md#part)\n\n[gone](../c.md)\n", "docs/b.md": "" },
     at: ["docs/a.md:3"],
