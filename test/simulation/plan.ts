@@ -11,7 +11,7 @@ export type DevicePlan = {
   readonly name: string;
   /** From one reading to the next, ms of device time. */
   readonly everyMs: number;
-  readonly qos: 0 | 1;
+  readonly qos: 0 | 1 | 2;
   /** Messages without an answer at most. */
   readonly inFlight: number;
   /** Messages kept while there is no connection; older ones are given up. */
@@ -22,8 +22,12 @@ export type DevicePlan = {
   readonly repeatPercent: number;
   /** Per cent of messages that are no JSON. */
   readonly brokenPercent: number;
+  /** Per cent of messages that the broker keeps for later subscribers. */
+  readonly retainPercent: number;
   /** Whether it counts its messages in the payload. */
   readonly hasSequence: boolean;
+  /** Whether it says when it measured; otherwise the gateway says when it heard. */
+  readonly hasTime: boolean;
   /** What its clock is ahead. */
   readonly aheadMs: number;
   readonly startMs: number;
@@ -120,18 +124,22 @@ function drawDevice(
   const { percent, number } = draw;
   // Few are broken for good, and then so often that a frame has no room for all of it.
   const isBroken = percent(4);
+  const hasTime = percent(88);
   return {
     name: `d${index}`,
     everyMs: isBroken ? 110 : percent(30) ? number([110, 200]) : number([200, 1_500]),
-    qos: !isBroken && percent(85) ? 1 : 0,
+    qos: isBroken || percent(12) ? 0 : percent(80) ? 1 : 2,
     inFlight: number([1, 20]),
     bufferMax: percent(80) ? 10_000 : number([5, 50]),
     disorderMs: percent(50) ? 0 : number([0, 3_000]),
     repeatPercent: percent(50) ? 0 : number([1, 20]),
     brokenPercent: isBroken ? 100 : percent(70) ? 0 : number([1, 10]),
+    retainPercent: percent(85) ? 0 : number([1, 100]),
     hasSequence: percent(50),
+    hasTime,
     aheadMs: percent(80) ? number([-2_000, 2_000]) : percent(50) ? 3_600_000 : -60_000,
     startMs: percent(70) ? 0 : number([0, 20_000]),
-    rebootEveryMs: percent(80) ? 0 : number([10_000, 60_000]),
+    // With a sequence alone, a device that counts from 0 again cannot be told from a resend.
+    rebootEveryMs: !hasTime || percent(80) ? 0 : number([10_000, 60_000]),
   };
 }

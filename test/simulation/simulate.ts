@@ -16,6 +16,7 @@ import { Trace } from "./trace.ts";
 import { saidAtTheEnd } from "./world/agent-words.ts";
 import { readFiles, readKafka } from "./world/consumer.ts";
 import {
+  arrivalsName,
   filesDirectory,
   gatewayConfig,
   sessionsName,
@@ -115,6 +116,7 @@ async function evidenceOf(world: World, of: Surroundings): Promise<Evidence> {
     protocolFaults: world.protocolFaults,
     windows: windowPipelines,
     sessions: sessionsName,
+    arrivals: arrivalsName,
     latenessMs: plan.latenessMs,
     futureMs: plan.source.futureMs,
     futureDevices: plan.devices

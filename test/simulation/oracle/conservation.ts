@@ -4,7 +4,7 @@
  */
 
 import type { Counts, Evidence, Violation } from "./evidence.ts";
-import { windowOf } from "./once.ts";
+import { newestWindows } from "./once.ts";
 
 /** `isWhole`: the medium gave back everything, so every acknowledged message is counted. */
 export function checkConservation(
@@ -31,6 +31,7 @@ export function checkConservation(
   const counted = [
     ...evidence.windows.filter(isTumbling).map(({ name }) => name),
     evidence.sessions,
+    evidence.arrivals,
   ];
   for (const place of new Set(upstream.map((read) => read.place))) {
     for (const name of isWhole ? counted : []) {
@@ -63,15 +64,7 @@ function isTumbling({ sizeMs, slideMs }: Evidence["windows"][number]): boolean {
 }
 
 /** By the newest revision of each window. */
-function readingsIn({ upstream }: Evidence, name: string, place: string): number {
-  const newest = new Map<string, { readonly revision: number; readonly count: number }>();
-  for (const { record, ...read } of upstream) {
-    if (read.place !== place || record["pipeline"] !== name) continue;
-    const window = windowOf(String(record["id"]));
-    const revision = Number(record["revision"]);
-    if ((newest.get(window)?.revision ?? -1) < revision) {
-      newest.set(window, { revision, count: Number(record["count"]) });
-    }
-  }
-  return newest.values().reduce((sum, { count }) => sum + count, 0);
+function readingsIn({ upstream }: Evidence, pipeline: string, place: string): number {
+  const windows = newestWindows(upstream, { place, pipeline });
+  return windows.reduce((sum, { count }) => sum + Number(count), 0);
 }

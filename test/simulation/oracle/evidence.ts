@@ -8,8 +8,10 @@ export type Reading = {
   readonly device: string;
   /** Counts the readings of the device, from 0. */
   readonly number: number;
-  /** Of the device's clock, milliseconds since 1970. */
-  readonly time: number;
+  /** Of the device's clock, milliseconds since 1970; undefined where it sends none. */
+  readonly time: number | undefined;
+  /** Whether its message says so, by a sequence or a time, when it is sent again. */
+  readonly isRecognisable: boolean;
   /** A power of two that no other reading of the device within half a minute has. */
   readonly value: number;
   isAcknowledged: boolean;
@@ -55,6 +57,8 @@ export type Evidence = {
   readonly windows: readonly WindowPipeline[];
   /** The pipeline of sessions. */
   readonly sessions: string;
+  /** The pipeline of readings without a time of their own. */
+  readonly arrivals: string;
   readonly latenessMs: number;
   readonly futureMs: number;
   /** Devices whose clock is so far ahead that nothing of them may be believed. */

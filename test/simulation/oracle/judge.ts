@@ -8,14 +8,15 @@
  *   P5 exact aggregates            windows.ts (degrading under a budget does not exist yet)
  *   P6 bounded everything          below
  *   P7 it always starts            below: it starts, stays, and comes to rest when all is well
- *   P8 time is honest              windows.ts: a device from the future is not believed
- *   P9 resends are recognised      windows.ts
+ *   P8 time is honest              windows.ts: a device from the future is not believed; arrivals.ts
+ *   P9 resends are recognised      windows.ts, arrivals.ts
  *   P10 late data corrects         windows.ts
  *
  * A medium that does not give back what was synced may cost readings, and the agent has to say so:
  * then what is missing, and what depends on it (counts, revisions), is not asked for.
  */
 
+import { checkArrivals } from "./arrivals.ts";
 import { checkConservation } from "./conservation.ts";
 import type { Evidence, Violation } from "./evidence.ts";
 import { checkOnce } from "./once.ts";
@@ -38,6 +39,7 @@ export function judge(evidence: Evidence): readonly Violation[] {
       ? []
       : [
           isWhole ? checkWindows(evidence) : [],
+          isWhole ? checkArrivals(evidence) : [],
           checkOnce(evidence, { isWhole }),
           checkConservation(evidence, { isWhole }),
           isWhole ? checkSame(evidence) : [],

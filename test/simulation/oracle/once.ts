@@ -62,3 +62,20 @@ function checkNumbers(records: readonly Upstream[]): readonly string[] {
 export function windowOf(id: string): string {
   return id.split("/").slice(0, 4).join("/");
 }
+
+/** The newest revision of each window, or session that grew. */
+export function newestWindows(
+  upstream: readonly Upstream[],
+  of: { readonly place: string; readonly pipeline: string },
+): readonly Upstream["record"][] {
+  const newest = new Map<string, Upstream["record"]>();
+  for (const { place, record } of upstream) {
+    if (place !== of.place || record["pipeline"] !== of.pipeline) continue;
+    const window = windowOf(String(record["id"]));
+    const known = newest.get(window);
+    if (known === undefined || Number(known["revision"]) < Number(record["revision"])) {
+      newest.set(window, record);
+    }
+  }
+  return [...newest.values()];
+}

@@ -10,6 +10,7 @@
  */
 
 import type { Evidence, Reading, Violation, WindowPipeline } from "./evidence.ts";
+import { newestWindows } from "./once.ts";
 
 type Found = Readonly<Record<string, unknown>>;
 
@@ -64,19 +65,15 @@ function checkPipeline(
 /** The newest revision of each window, by `device@start`. */
 function newestRevisions(
   { upstream }: Evidence,
-  name: string,
+  pipeline: string,
   place: string,
 ): ReadonlyMap<string, Found> {
-  const newest = new Map<string, Found>();
-  for (const { record, ...read } of upstream) {
-    if (read.place !== place || record["pipeline"] !== name) continue;
-    const { device } = record["key"] as { readonly device: string };
-    const key = `${device}@${String(record["start"])}`;
-    if (Number(newest.get(key)?.["revision"] ?? -1) < Number(record["revision"])) {
-      newest.set(key, record);
-    }
-  }
-  return newest;
+  return new Map(
+    newestWindows(upstream, { place, pipeline }).map((record) => {
+      const { device } = record["key"] as { readonly device: string };
+      return [`${device}@${String(record["start"])}`, record];
+    }),
+  );
 }
 
 function readingsByWindow(
@@ -85,9 +82,13 @@ function readingsByWindow(
 ): ReadonlyMap<string, readonly Reading[]> {
   const windows = new Map<string, Reading[]>();
   for (const reading of readings) {
-    if (reading.transmissions.length === 0) continue;
-    const last = Math.floor(reading.time / slideMs) * slideMs;
-    for (let start = last; start > reading.time - sizeMs; start -= slideMs) {
+    const { time, transmissions } = reading;
+    if (transmissions.length === 0 || time === undefined) continue;
+    for (
+      let start = Math.floor(time / slideMs) * slideMs;
+      start > time - sizeMs;
+      start -= slideMs
+    ) {
       const key = `${reading.device}@${start}`;
       const window = windows.get(key);
       if (window === undefined) windows.set(key, [reading]);
@@ -128,7 +129,7 @@ function mayBeLate(
   return readings.some(
     (other) =>
       other.device === reading.device &&
-      other.time + sizeMs >= end + latenessMs &&
+      timeOf(other) + sizeMs >= end + latenessMs &&
       other.transmissions.length > 0 &&
       other.transmissions[0]! <= lastSentAt,
   );
@@ -139,9 +140,14 @@ function wasCorrected({ readings }: Evidence, reading: Reading): boolean {
   return readings.some(
     (other) =>
       other.device === reading.device &&
-      other.time > reading.time &&
+      timeOf(other) > timeOf(reading) &&
       (other.transmissions[0] ?? Number.POSITIVE_INFINITY) < reading.transmissions[0]!,
   );
+}
+
+/** Of readings that have one: only those are in these windows. */
+function timeOf({ time }: Reading): number {
+  return time ?? Number.NaN;
 }
 
 /** Every aggregate is that of its members. */
@@ -151,15 +157,15 @@ function checkAggregates(
   where: string,
 ): readonly Violation[] {
   if (members.length === 0) return [];
-  const byTime = members.toSorted((a, b) => a.time - b.time);
+  const byTime = members.toSorted((a, b) => timeOf(a) - timeOf(b));
   const values = members.map(({ value }) => value);
   const expected: Readonly<Record<string, number>> = {
     min: Math.min(...values),
     max: Math.max(...values),
     first: byTime[0]!.value,
-    firstTime: byTime[0]!.time,
+    firstTime: timeOf(byTime[0]!),
     last: byTime.at(-1)!.value,
-    lastTime: byTime.at(-1)!.time,
+    lastTime: timeOf(byTime.at(-1)!),
     arrivalTimed: 0,
   };
   return Object.entries(expected).flatMap(([name, value]) =>

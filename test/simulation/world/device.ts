@@ -3,9 +3,9 @@
  * acknowledged. It speaks in bytes it makes itself, and shares no code with the agent. What it did
  * is written down in its readings: the oracle's evidence.
  *
- *   measure --> buffer (bounded) --> in flight (bounded) --PUBACK--> acknowledged
- *                  ^                      | connection lost: again, in order, with DUP
- *                  +----------------------+
+ *   measure --> buffer (bounded) --> in flight (bounded) --PUBACK, PUBREC--> acknowledged
+ *                                      |  ^
+ *                                      +--+ connection lost: again, in order, with DUP
  *
  * Values name their readings: reading n of a device has the value 2^(n mod 40), so the sum over a
  * window of fewer than 40 readings tells which of them are in it, and how often.
@@ -21,6 +21,11 @@ import type { Timeline } from "./timeline.ts";
 /** Values repeat after so many readings. */
 export const valueCycle = 40;
 
+const CONNACK = 2;
+const PUBACK = 4;
+const PUBREC = 5;
+const PUBCOMP = 7;
+
 const connectWaitMs = 4_000;
 const answerWaitMs = 8_000;
 const retryMsMax = 3_000;
@@ -28,8 +33,11 @@ const retryMsMax = 3_000;
 type Message = {
   readonly payload: Uint8Array;
   readonly reading: Reading | undefined;
+  readonly isRetained: boolean;
   packetId: number;
   sent: number;
+  /** With QoS 2: PUBREC has come. */
+  isReceived: boolean;
 };
 
 export type DeviceOptions = {
@@ -102,12 +110,14 @@ export class Device {
     const value = 2 ** (number % valueCycle);
     const sequence = plan.hasSequence ? { seq: this.#sequence++ } : {};
     const wobble = 20 + (number % 7) / 10 + (below(random, 60) === 0 ? 30 : 0);
-    const payload = encode(JSON.stringify({ ts: time, ...sequence, v: value, t: wobble }));
+    const timed = plan.hasTime ? { ts: time, v: value } : { n: value };
+    const payload = encode(JSON.stringify({ ...timed, ...sequence, t: wobble }));
     const reading: Reading = {
       device: plan.name,
       number,
-      time,
+      time: plan.hasTime ? time : undefined,
       value,
+      isRecognisable: plan.hasTime || plan.hasSequence,
       isAcknowledged: false,
       transmissions: [],
     };
@@ -129,8 +139,10 @@ export class Device {
   }
 
   #offer(payload: Uint8Array, reading?: Reading): void {
-    this.#buffer.push({ payload, reading, packetId: 0, sent: 0 });
-    if (this.#buffer.length > this.#options.plan.bufferMax) this.#buffer.shift();
+    const { plan, random } = this.#options;
+    const isRetained = below(random, 100) < plan.retainPercent;
+    this.#buffer.push({ payload, reading, isRetained, packetId: 0, sent: 0, isReceived: false });
+    if (this.#buffer.length > plan.bufferMax) this.#buffer.shift();
     this.#pump();
   }
 
@@ -151,9 +163,9 @@ export class Device {
   #pump(): void {
     const { plan } = this.#options;
     while (this.#isReady && this.#buffer.length > 0) {
-      if (plan.qos === 1 && this.#inFlight.length >= plan.inFlight) return;
+      if (plan.qos > 0 && this.#inFlight.length >= plan.inFlight) return;
       const message = this.#buffer.shift()!;
-      if (plan.qos === 1) {
+      if (plan.qos > 0) {
         message.packetId = this.#freePacketId();
         this.#inFlight.push(message);
         this.#expectAnswer();
@@ -166,13 +178,11 @@ export class Device {
     const { plan, timeline, onBroken } = this.#options;
     message.reading?.transmissions.push(timeline.now);
     if (message.reading === undefined) onBroken("sent");
-    const dup = message.sent > 0 ? 8 : 0;
+    const flags = (message.sent > 0 ? 8 : 0) | (plan.qos << 1) | (message.isRetained ? 1 : 0);
     message.sent += 1;
     const topic = text(`plant/a/${plan.name}/state`);
-    const id = plan.qos === 1 ? u16(message.packetId) : [];
-    this.#connection?.send(
-      packet(0x30 | dup | (plan.qos << 1), [...topic, ...id], message.payload),
-    );
+    const id = plan.qos > 0 ? u16(message.packetId) : [];
+    this.#connection?.send(packet(0x30 | flags, [...topic, ...id], message.payload));
   }
 
   #freePacketId(): number {
@@ -234,22 +244,33 @@ export class Device {
   }
 
   #answer(type: number, body: Uint8Array): void {
-    if (type === 2) return this.#accepted(body[1] === 0);
-    if (type !== 4 || body.length !== 2) {
-      return this.#options.onProtocolFault(`a packet of type ${type} that was not asked for`);
+    if (type === CONNACK) return this.#accepted(body[1] === 0);
+    const { plan, onProtocolFault } = this.#options;
+    const expected = plan.qos === 1 ? [PUBACK] : plan.qos === 2 ? [PUBREC, PUBCOMP] : [];
+    if (!expected.includes(type) || body.length !== 2) {
+      return onProtocolFault(`a packet of type ${type} that was not asked for`);
     }
     const packetId = (body[0]! << 8) | body[1]!;
     const found = this.#inFlight.findIndex((message) => message.packetId === packetId);
-    if (found < 0) return this.#options.onProtocolFault("a PUBACK for nothing in flight");
-    if (found > 0) this.#options.onProtocolFault("a PUBACK out of its turn");
-    const [message] = this.#inFlight.splice(found, 1);
-    if (message?.reading === undefined) this.#options.onBroken("acknowledged");
+    const message = this.#inFlight[found];
+    if (message === undefined) return onProtocolFault("an acknowledgement of nothing in flight");
+    if (type === PUBACK && found > 0) onProtocolFault("a PUBACK out of its turn");
+    if (type !== PUBREC) this.#inFlight.splice(found, 1);
+    if (type === PUBCOMP) {
+      if (!message.isReceived) onProtocolFault("a PUBCOMP before its PUBREC");
+      return;
+    }
+    message.isReceived = true;
+    if (message.reading === undefined) this.#options.onBroken("acknowledged");
     else message.reading.isAcknowledged = true;
+    if (type === PUBREC) this.#connection?.send(Uint8Array.from([0x62, 2, ...u16(packetId)]));
   }
 
   #accepted(isOk: boolean): void {
     if (!isOk) return this.#options.onProtocolFault("a login that was refused");
     this.#isReady = true;
+    // The session is a new one: what was received is no affair of it.
+    this.#inFlight = this.#inFlight.filter(({ isReceived }) => !isReceived);
     for (const message of this.#inFlight) this.#send(message);
     if (this.#inFlight.length > 0) this.#expectAnswer();
   }

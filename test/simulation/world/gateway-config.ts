@@ -16,6 +16,7 @@ export const topics = { summaries: "weir.summaries", alerts: "weir.alerts", curs
 
 /** What the pipelines are called, for the oracle. */
 export const sessionsName = "bursts";
+export const arrivalsName = "arrivals";
 export const windowPipelines = [
   { name: "seconds", sizeMs: 1_000, slideMs: 1_000 },
   { name: "sliding", sizeMs: 4_000, slideMs: 2_000 },
@@ -45,7 +46,7 @@ export function gatewayConfig(plan: Plan): Config {
     sources: [
       { ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"], ...source },
     ],
-    pipelines: [...windowPipelines.map(windowPipeline), bursts, outliers],
+    pipelines: [...windowPipelines.map(windowPipeline), bursts, arrivals, outliers],
     uplinks: [
       ...(uplinks.kafka ? [kafka] : []),
       ...(uplinks.files
@@ -92,6 +93,17 @@ const bursts: Config["pipelines"][number] = {
   window: { kind: "session", gapMs: 2_000, maxMs: 30_000 },
   aggregate: ["count", "sum"],
   allowedLatenessMs: 10_000,
+};
+
+/** Readings without a time of their own. */
+const arrivals: Config["pipelines"][number] = {
+  kind: "window",
+  name: arrivalsName,
+  where: { sources: [], metrics: ["n"], tags: {} },
+  key: ["device"],
+  window: { kind: "tumbling", sizeMs: 5_000 },
+  aggregate: ["count"],
+  allowedLatenessMs: 60_000,
 };
 
 const outliers: Config["pipelines"][number] = {
