@@ -5,7 +5,14 @@
  */
 
 import { below, seededRandom } from "../support/seeded-random.ts";
-import { between, drawFaults, type Fault, magnitude, stormRates, usualRates } from "./faults.ts";
+import {
+  between,
+  drawFaults,
+  type PlannedFault,
+  magnitude,
+  stormRates,
+  usualRates,
+} from "./faults.ts";
 
 export type DevicePlan = {
   readonly name: string;
@@ -62,7 +69,7 @@ export type Plan = {
     readonly batchBytesMax: number;
   };
   readonly devices: readonly DevicePlan[];
-  readonly faults: readonly Fault[];
+  readonly faults: readonly PlannedFault[];
 };
 
 /** The same seed gives the same plan. */

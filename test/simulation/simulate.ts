@@ -1,6 +1,6 @@
 /**
  * One simulated world, from a plan to a verdict: the whole agent on simulated doors, devices that
- * send, faults that strike, and in the end a quiet hour in which everything must come to rest.
+ * send, faults that strike, and in the end a quiet time in which everything must come to rest.
  *
  *   [ devices send, faults strike ][ all is well: what is owed arrives ][ the log once more ][ verdict ]
  *   0                     durationMs
@@ -68,7 +68,8 @@ export async function simulate(
       violations,
       simulatedMs: timeline.now,
       readings: world.readings.length,
-      acknowledged: world.readings.filter(({ isAcknowledged }) => isAcknowledged).length,
+      acknowledged: world.readings.filter(({ acknowledgedAt }) => acknowledgedAt !== undefined)
+        .length,
       lives: world.gateway.lives,
       faults: Object.fromEntries(world.struck),
       marks: [...marks].toSorted(),
@@ -96,9 +97,9 @@ async function untilAtRest(world: World, timeline: Timeline): Promise<void> {
 
 // ---- evidence ----
 
-type Surroundings = { readonly plan: Plan; readonly timeline: Timeline; readonly trace: Trace };
+type Stage = { readonly plan: Plan; readonly timeline: Timeline; readonly trace: Trace };
 
-async function evidenceOf(world: World, of: Surroundings): Promise<Evidence> {
+async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
   const { plan, timeline } = of;
   const { agent } = world.gateway;
   const isWell = world.failures.length === 0 && agent !== undefined;
@@ -108,17 +109,23 @@ async function evidenceOf(world: World, of: Surroundings): Promise<Evidence> {
   world.link.settle();
   const upstream = [
     ...(plan.uplinks.kafka ? readKafka(world.link.cluster) : []),
-    ...(plan.uplinks.files ? readFiles(world.gateway.disk, filesDirectory) : []),
+    ...(plan.uplinks.files
+      ? readFiles(world.gateway.disk, { directory: filesDirectory, place: "files" })
+      : []),
   ];
   return {
     readings: world.readings,
     broken: world.broken,
+    places: [
+      ...(plan.uplinks.kafka ? (["kafka"] as const) : []),
+      ...(plan.uplinks.files ? (["files"] as const) : []),
+    ],
     protocolFaults: world.protocolFaults,
     windows: windowPipelines,
     sessions: sessionsName,
     arrivals: arrivalsName,
     latenessMs: plan.latenessMs,
-    futureMs: plan.source.futureMs,
+    idleMs: plan.source.idleMs,
     futureDevices: plan.devices
       .filter(({ aheadMs }) => aheadMs > plan.source.futureMs)
       .map(({ name }) => name),
@@ -147,7 +154,7 @@ async function end(world: World, timeline: Timeline): Promise<void> {
 /** What the same log gives once more, from nothing. */
 async function replay(
   world: World,
-  { plan, timeline, trace }: Surroundings,
+  { plan, timeline, trace }: Stage,
 ): Promise<readonly Upstream[]> {
   const directory = "/replayed";
   const { gateway } = world;
@@ -161,7 +168,7 @@ async function replay(
   world.disturb();
   await untilAtRest(world, timeline);
   await end(world, timeline);
-  return readFiles(gateway.disk, directory);
+  return readFiles(gateway.disk, { directory, place: "replayed" });
 }
 
 function textOf(error: unknown): string {

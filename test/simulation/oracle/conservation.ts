@@ -1,6 +1,6 @@
 /**
- * P3: what came in is what is accounted for. The ledger's rows add up, and they are the counts of
- * what is upstream.
+ * P3: what came in is what is accounted for. The ledger's rows add up, they are the counts of what is
+ * upstream, and between what devices saw acknowledged and what they sent.
  */
 
 import type { Counts, Evidence, Violation } from "./evidence.ts";
@@ -11,7 +11,7 @@ export function checkConservation(
   evidence: Evidence,
   { isWhole }: { readonly isWhole: boolean },
 ): readonly Violation[] {
-  const { ledger, upstream } = evidence;
+  const { ledger } = evidence;
   if (ledger === undefined) return [];
   const found: string[] = [];
   const equal = (what: string, left: number, right: number): void => {
@@ -33,7 +33,7 @@ export function checkConservation(
     evidence.sessions,
     evidence.arrivals,
   ];
-  for (const place of new Set(upstream.map((read) => read.place))) {
+  for (const place of evidence.places) {
     for (const name of isWhole ? counted : []) {
       const counts = ledger.pipelines.get(name) ?? {};
       equal(
@@ -48,6 +48,16 @@ export function checkConservation(
   if ((isWhole && deadLettered < acknowledged) || deadLettered > sent) {
     found.push(`${deadLettered} dead letters of ${sent} sent and ${acknowledged} acknowledged`);
   }
+  const decoded = ledger.sources.reduce((sum, source) => sum + of(source, "decoded"), 0);
+  const made = evidence.readings;
+  const owed = made.filter(({ acknowledgedAt }) => acknowledgedAt !== undefined).length;
+  const arrived = made.reduce((sum, { transmissions }) => sum + transmissions.length, 0);
+  if ((isWhole && decoded < owed) || decoded > arrived) {
+    found.push(`${decoded} messages decoded of ${arrived} sent and ${owed} acknowledged`);
+  }
+  const values = ledger.sources.reduce((sum, source) => sum + of(source, "readings"), 0);
+  // Each message has two values, beside its time and sequence.
+  equal("values of decoded messages", values, 2 * decoded);
   return found.map((what) => ({ promise: "P3", what }));
 
   function accepted(): number {

@@ -12,18 +12,23 @@ export type Reading = {
   readonly time: number | undefined;
   /** Whether its message says so, by a sequence or a time, when it is sent again. */
   readonly isRecognisable: boolean;
-  /** A power of two that no other reading of the device within half a minute has. */
+  /** A power of two that no other reading of the device in the same window has. */
   readonly value: number;
-  isAcknowledged: boolean;
+  /** When it was first acknowledged, milliseconds of the world. */
+  acknowledgedAt: number | undefined;
   /** When it was sent, milliseconds of the world, in order. */
   readonly transmissions: number[];
 };
 
+/** Where records are read: two uplinks are two places. */
+export type Place = "kafka" | "files" | "replayed";
+
 /** A record as a consumer reads it. */
 export type Upstream = {
-  /** Where it was read: two uplinks are two places. */
-  readonly place: "kafka" | "files";
+  readonly place: Place;
   readonly lane: "summaries" | "alerts";
+  /** The partition, in Kafka. */
+  readonly partition: number;
   /** The header `ce_id`, in Kafka. */
   readonly eventId: string | undefined;
   /** As it stands there. */
@@ -52,6 +57,8 @@ export type Evidence = {
   readonly readings: readonly Reading[];
   /** Messages that were no JSON: how often they were sent, how many of them were acknowledged. */
   readonly broken: { readonly sent: number; readonly acknowledged: number };
+  /** Where everything must arrive, whether anything did or not. */
+  readonly places: readonly Place[];
   /** What the agent did on connections that no sound broker does. */
   readonly protocolFaults: readonly string[];
   readonly windows: readonly WindowPipeline[];
@@ -60,7 +67,8 @@ export type Evidence = {
   /** The pipeline of readings without a time of their own. */
   readonly arrivals: string;
   readonly latenessMs: number;
-  readonly futureMs: number;
+  /** A device silent for so long holds no window open. */
+  readonly idleMs: number;
   /** Devices whose clock is so far ahead that nothing of them may be believed. */
   readonly futureDevices: readonly string[];
   /** Whether the gateway's clock was right all the time. */

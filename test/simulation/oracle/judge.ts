@@ -29,7 +29,9 @@ const shownMax = 5;
 export function judge(evidence: Evidence): readonly Violation[] {
   const { unreadable, named } = evidence.medium;
   const isWhole = unreadable === 0 || named === 0;
+  const invented = unreadable === 0 && named > 0 ? ["damage is named on a sound medium"] : [];
   const checks = [
+    invented.map((what) => ({ promise: "P7", what })),
     evidence.failures.map((what) => ({ promise: "P7", what })),
     evidence.protocolFaults.map((what) => ({ promise: "P1", what })),
     evidence.changedBuffers.map((what) => ({ promise: "P2", what })),
@@ -38,7 +40,7 @@ export function judge(evidence: Evidence): readonly Violation[] {
     ...(evidence.ledger === undefined
       ? []
       : [
-          isWhole ? checkWindows(evidence) : [],
+          checkWindows(evidence, { isWhole }),
           isWhole ? checkArrivals(evidence) : [],
           checkOnce(evidence, { isWhole }),
           checkConservation(evidence, { isWhole }),

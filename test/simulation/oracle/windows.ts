@@ -14,10 +14,15 @@ import { newestWindows } from "./once.ts";
 
 type Found = Readonly<Record<string, unknown>>;
 
-export function checkWindows(evidence: Evidence): readonly Violation[] {
-  const places = new Set(evidence.upstream.map(({ place }) => place));
-  return [...places].flatMap((place) =>
-    evidence.windows.flatMap((pipeline) => checkPipeline(evidence, pipeline, place)),
+/** `isWhole`: the medium gave back everything, so nothing may be missing. */
+export function checkWindows(
+  evidence: Evidence,
+  { isWhole }: { readonly isWhole: boolean },
+): readonly Violation[] {
+  return evidence.places.flatMap((place) =>
+    evidence.windows
+      .flatMap((pipeline) => checkPipeline(evidence, pipeline, place))
+      .filter(({ promise }) => isWhole || (promise !== "P1" && promise !== "P10")),
   );
 }
 
@@ -49,7 +54,7 @@ function checkPipeline(
     }
     const end = Number(key.slice(key.indexOf("@") + 1)) + pipeline.sizeMs;
     for (const reading of readings) {
-      if (!reading.isAcknowledged || members.has(reading)) continue;
+      if (reading.acknowledgedAt === undefined || members.has(reading)) continue;
       if (mayBeLate(evidence, reading, { end, sizeMs: pipeline.sizeMs })) continue;
       const promise = record === undefined || !wasCorrected(evidence, reading) ? "P1" : "P10";
       const what = `reading ${reading.number} of ${device} was acknowledged and is missing`;
@@ -117,22 +122,43 @@ function membersOf(
 }
 
 /**
- * A window is final when a newer reading of the device is `latenessMs` past its end; and a device that
- * then falls silent closes all windows that hold that one.
+ * A window is final when its device is `latenessMs` past its end: a newer reading that had been sent
+ * by then says so, and one after which nothing was heard for `idleMs` closes every window that holds
+ * it. A reading was heard at some time from its first transmission to its acknowledgement; a clock
+ * that is stepped counts as silence.
  */
 function mayBeLate(
-  { readings, latenessMs }: Evidence,
+  evidence: Evidence,
   reading: Reading,
   { end, sizeMs }: { readonly end: number; readonly sizeMs: number },
 ): boolean {
-  const lastSentAt = reading.transmissions.at(-1)!;
-  return readings.some(
-    (other) =>
-      other.device === reading.device &&
-      timeOf(other) + sizeMs >= end + latenessMs &&
-      other.transmissions.length > 0 &&
-      other.transmissions[0]! <= lastSentAt,
+  const { readings, latenessMs, idleMs, clockWasRight } = evidence;
+  const by = reading.acknowledgedAt ?? Number.POSITIVE_INFINITY;
+  const others = readings.filter(
+    (other) => other.device === reading.device && other !== reading && sentAt(other) <= by,
   );
+  const newestBy = (at: number): number =>
+    Math.max(...others.filter((other) => sentAt(other) <= at).map(timeOf));
+  if (newestBy(by) >= end + latenessMs) return true;
+  if (newestBy(by) + sizeMs < end + latenessMs) return false;
+  const isSilent = (from: number): boolean =>
+    others.every((other) => sentAt(other) <= from || (other.acknowledgedAt ?? by) >= from + idleMs);
+  return (
+    !clockWasRight ||
+    others
+      .map(sentAt)
+      .some(
+        (from) =>
+          from + idleMs <= by &&
+          isSilent(from) &&
+          newestBy(from + idleMs) + sizeMs >= end + latenessMs,
+      )
+  );
+}
+
+/** When it was first sent; Infinity if never. */
+function sentAt({ transmissions }: Reading): number {
+  return transmissions[0] ?? Number.POSITIVE_INFINITY;
 }
 
 /** Others of its device that are newer had been sent before it: a correction was due. */
@@ -141,7 +167,7 @@ function wasCorrected({ readings }: Evidence, reading: Reading): boolean {
     (other) =>
       other.device === reading.device &&
       timeOf(other) > timeOf(reading) &&
-      (other.transmissions[0] ?? Number.POSITIVE_INFINITY) < reading.transmissions[0]!,
+      sentAt(other) < sentAt(reading),
   );
 }
 

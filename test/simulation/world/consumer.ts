@@ -15,9 +15,10 @@ export function readKafka(cluster: ClusterModel): readonly Upstream[] {
     return cluster
       .readCommitted(topics[lane])
       .filter(({ key }) => key !== otherAgent)
-      .map(({ value = "", headers }) => ({
+      .map(({ partition, value = "", headers }) => ({
         place: "kafka" as const,
         lane,
+        partition,
         eventId: headers["ce_id"] ?? "",
         text: value,
         record: recordOf(value),
@@ -25,7 +26,11 @@ export function readKafka(cluster: ClusterModel): readonly Upstream[] {
   });
 }
 
-export function readFiles(disk: FaultDisk, directory: string): readonly Upstream[] {
+/** `place`: what the oracle calls the directory. */
+export function readFiles(
+  disk: FaultDisk,
+  { directory, place }: { readonly directory: string; readonly place: "files" | "replayed" },
+): readonly Upstream[] {
   return lanes.flatMap((lane) =>
     disk
       .paths()
@@ -33,8 +38,9 @@ export function readFiles(disk: FaultDisk, directory: string): readonly Upstream
       .flatMap((path) => new TextDecoder().decode(disk.peek(path)).split("\n"))
       .filter((line) => line !== "")
       .map((text) => ({
-        place: "files" as const,
+        place,
         lane,
+        partition: 0,
         eventId: undefined,
         text,
         record: recordOf(text),
@@ -42,6 +48,11 @@ export function readFiles(disk: FaultDisk, directory: string): readonly Upstream
   );
 }
 
+/** What is no record has the identity of what it is. */
 function recordOf(text: string): Upstream["record"] {
-  return JSON.parse(text) as Upstream["record"];
+  try {
+    return JSON.parse(text) as Upstream["record"];
+  } catch {
+    return { id: `no JSON: ${text}` };
+  }
 }

@@ -95,10 +95,6 @@ export class Device {
     );
   }
 
-  get unacknowledged(): number {
-    return this.#heldBack + this.#buffer.length + this.#inFlight.length;
-  }
-
   // ---- measuring ----
 
   #measure(): void {
@@ -118,7 +114,7 @@ export class Device {
       time: plan.hasTime ? time : undefined,
       value,
       isRecognisable: plan.hasTime || plan.hasSequence,
-      isAcknowledged: false,
+      acknowledgedAt: undefined,
       transmissions: [],
     };
     onReading(reading);
@@ -262,7 +258,7 @@ export class Device {
     }
     message.isReceived = true;
     if (message.reading === undefined) this.#options.onBroken("acknowledged");
-    else message.reading.isAcknowledged = true;
+    else message.reading.acknowledgedAt ??= this.#options.timeline.now;
     if (type === PUBREC) this.#connection?.send(Uint8Array.from([0x62, 2, ...u16(packetId)]));
   }
 

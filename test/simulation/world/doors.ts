@@ -36,7 +36,7 @@ export class StoreOfLife implements Kv {
   readonly #random: Random;
   readonly #ask: () => { readonly fate: CommitFate; readonly commitMs: number };
   #underWay: readonly KvWrite[] | undefined;
-  #isBroken = false;
+  isBroken = false;
 
   constructor(options: {
     readonly life: Life;
@@ -72,8 +72,12 @@ export class StoreOfLife implements Kv {
   async commit(writes: readonly KvWrite[]): Promise<void> {
     if (!this.#life.call("store commit")) return await never();
     const { fate, commitMs } = this.#ask();
-    if (fate === "broken") this.#isBroken = true;
-    if (this.#isBroken) throw new Fault("STORE_FAILED", "the simulated store is broken");
+    if (fate === "broken" && !this.isBroken) {
+      this.isBroken = true;
+      // A sync that failed may have reached the medium all the same.
+      if (below(this.#random, 2) === 0) await this.#kv.commit(writes);
+    }
+    if (this.isBroken) throw new Fault("STORE_FAILED", "the simulated store is broken");
     if (fate === "full") throw new Fault("DISK_FULL", "the simulated disk is full");
     this.#underWay = writes;
     await this.#life.pause(commitMs);

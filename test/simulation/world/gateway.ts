@@ -30,8 +30,22 @@ const restartMs = 1_000;
 const endWaitMs = 60_000;
 const unsetClockMs = Date.UTC(2000, 0, 1);
 
-/** Faults that no start by itself gets over: nobody injected what causes them. */
-const hopeless = new Set(["STATE_MISMATCH", "FORMAT_TOO_NEW", "FORMAT_UNKNOWN", "CONFIG_INVALID"]);
+const supervised: Start = { downMs: restartMs, clock: "right", clockSetMs: 0 };
+
+const doing = {
+  start: "the agent does not start",
+  life: "the agent gives up",
+  end: "the agent does not end well",
+};
+
+export type Excuse = {
+  /** Disk calls that failed so far. */
+  readonly diskFailures: number;
+  /** No space on the disk, or for the store. */
+  readonly isFull: boolean;
+  /** Syncs or commits take seconds. */
+  readonly isSlow: boolean;
+};
 
 export type GatewayOptions = {
   readonly config: Config;
@@ -45,8 +59,8 @@ export type GatewayOptions = {
   /** What the disk does with a call that the process lives to see. */
   readonly diskFate: (call: DiskCall) => { readonly code?: string; readonly delayMs: number };
   readonly commitFate: () => { readonly fate: CommitFate; readonly commitMs: number };
-  /** Whether something that may end an agent is, or just was, on. */
-  readonly isTroubled: () => boolean;
+  /** Why a life may have ended by itself: what happened to its doors. */
+  readonly excuse: () => Excuse;
   readonly tell: (what: string) => void;
   /** A promise did not hold: the agent cannot start, or gave up though nothing was wrong. */
   readonly onFailure: (what: string) => void;
@@ -62,9 +76,13 @@ export class Gateway {
   #store: StoreOfLife | undefined;
   #agent: Agent | undefined;
   #lives = 0;
+  /** Disk failures when the life began. */
+  #failuresBefore = 0;
+  /** What follows an end that is armed. */
+  #armed: { readonly how: End; readonly next: Start } | undefined;
   /** What the gateway's clock is ahead of the truth. */
   #clockAheadMs = 0;
-  #next: Start = { downMs: restartMs, clock: "right", clockSetMs: 0 };
+  #next: Start = supervised;
   #lastEnd: End | undefined;
 
   constructor(options: GatewayOptions) {
@@ -106,30 +124,32 @@ export class Gateway {
     this.#clockAheadMs = 0;
   }
 
-  /** The end comes at one of the next calls; then the next start. */
-  arm(how: End, calls: number, next: Start): void {
-    if (this.#life === undefined) return;
-    this.#next = next;
+  /** The end comes at one of the next calls; then the next start. False: there is nothing to end. */
+  arm(how: End, calls: number, next: Start): boolean {
+    if (this.#life === undefined || this.#armed !== undefined) return false;
+    this.#armed = { how, next };
     this.#life.arm(how, calls);
+    return true;
   }
 
-  /** As SIGTERM and a supervisor do. */
-  async restart(next: Start): Promise<void> {
-    const life = this.#life;
-    if (this.#agent === undefined || life === undefined) return;
+  /** As SIGTERM and a supervisor do. False: there is nothing to end. */
+  restart(next: Start): boolean {
+    if (this.#agent === undefined || this.#life === undefined) return false;
     this.#options.tell("is told to end");
-    this.#next = next;
-    if (await this.end()) this.#startLater();
+    void this.end().then((hasEnded) => {
+      if (hasEnded) this.#startLater(next);
+    });
+    return true;
   }
 
   /** An orderly end. False: it ended in another way meanwhile, or was not up. */
   async end(): Promise<boolean> {
-    const { tell, onFailure, isTroubled } = this.#options;
+    const { tell, onFailure, excuse } = this.#options;
     const [agent, life] = [this.#agent, this.#life];
     if (agent === undefined || life === undefined) return false;
     this.#agent = undefined;
     const cancel = life.after(endWaitMs, () => {
-      if (!isTroubled()) onFailure(`the agent did not end within ${endWaitMs} ms`);
+      if (!excuse().isSlow) onFailure(`the agent did not end within ${endWaitMs} ms`);
       life.end("kill", "a supervisor that waited too long");
     });
     try {
@@ -137,6 +157,7 @@ export class Gateway {
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       tell(`ended with ${error.code}`);
+      if (!life.isOver) this.#judge(error, "end");
     }
     cancel();
     if (life.isOver) return false;
@@ -150,7 +171,7 @@ export class Gateway {
   forgetState(config: Config): void {
     this.#config = config;
     this.#image = new Map();
-    this.#next = { downMs: 0, clock: "right", clockSetMs: 0 };
+    this.#next = supervised;
   }
 
   // ---- lives ----
@@ -160,6 +181,7 @@ export class Gateway {
     const { timeline, random, tell, network, dial } = this.#options;
     const number = ++this.#lives;
     this.#begin();
+    this.#failuresBefore = this.#options.excuse().diskFailures;
     const life = new Life({
       number,
       timeline,
@@ -210,16 +232,19 @@ export class Gateway {
   #begin(): void {
     if (this.#lastEnd === "power-cut") this.disk.crash();
     else this.disk.kill();
+    const lastEnd = this.#lastEnd;
     this.#lastEnd = undefined;
     const { clock, clockSetMs } = this.#next;
-    if (clock === "right") return this.setClock();
+    // Without power a clock is set anew; a process that starts again finds it as it was.
+    if (clock === "right") return lastEnd === "power-cut" ? this.setClock() : undefined;
     this.#clockAheadMs = unsetClockMs - this.#options.trueTime();
     this.#options.timeline.after(clockSetMs, () => this.setClock());
   }
 
-  #startLater(): void {
+  #startLater(next: Start): void {
     const { timeline } = this.#options;
-    timeline.after(this.#next.downMs, () => {
+    this.#next = next;
+    timeline.after(next.downMs, () => {
       if (this.#life === undefined) this.start();
     });
   }
@@ -229,47 +254,59 @@ export class Gateway {
     const { tell, network, timeline } = this.#options;
     tell(`${how === "kill" ? "is killed" : "loses its power"} at ${where}`);
     this.#lastEnd = how;
+    const next = this.#armed?.how === how ? this.#armed.next : supervised;
     this.#over();
     if (how === "power-cut") {
       network.gone("silence");
       // Whoever sends to a gateway that is back is told that it knows nothing.
-      timeline.after(this.#next.downMs, () => network.gone("reset"));
+      timeline.after(next.downMs, () => network.gone("reset"));
     } else {
       network.gone("reset");
     }
-    this.#startLater();
+    this.#startLater(next);
   }
 
   #over(): void {
     this.#image = this.#store?.remains() ?? this.#image;
     this.#life?.finish();
-    this.#life = this.#store = this.#agent = undefined;
+    this.#life = this.#store = this.#agent = this.#armed = undefined;
   }
 
   #gaveUp(life: Life, fault: Fault): void {
-    const { tell, onFailure, isTroubled } = this.#options;
+    const { tell } = this.#options;
     if (life.isOver) return;
     tell(`gives up: ${fault.code}`);
-    if (!isTroubled() || hopeless.has(fault.code)) {
-      onFailure(`the agent gave up though nothing was wrong: ${fault.message}`);
-    }
-    void life
-      .pause(0)
-      .then(() => this.restart({ ...this.#next, downMs: restartMs, clock: "right" }));
+    // While it ends it is no longer ours to ask.
+    this.#judge(fault, this.#agent === undefined ? "end" : "life");
+    void life.pause(0).then(() => this.restart(supervised));
   }
 
   #notStarted(life: Life, error: unknown): void {
-    const { tell, onFailure, isTroubled } = this.#options;
+    const { tell } = this.#options;
     if (life.isOver) return;
     if (!(error instanceof Fault)) throw error;
     tell(`does not start: ${error.code}`);
-    if (!isTroubled() || hopeless.has(error.code)) {
-      onFailure(`the agent does not start: ${error.code}: ${error.message}`);
-    }
+    this.#judge(error, "start");
     this.#over();
     this.disk.kill();
-    this.#next = { downMs: restartMs, clock: "right", clockSetMs: 0 };
-    this.#startLater();
+    this.#startLater(supervised);
+  }
+
+  /** An agent gives up for a reason, and the reason was given to it in this life. */
+  #judge(fault: Fault, when: "start" | "life" | "end"): void {
+    const { excuse, onFailure } = this.#options;
+    const { diskFailures, isFull } = excuse();
+    const isExcused: Readonly<Record<string, boolean>> = {
+      DISK_FAILED: diskFailures > this.#failuresBefore,
+      LOG_POISONED: diskFailures > this.#failuresBefore,
+      LOG_CORRUPT: diskFailures > this.#failuresBefore,
+      STORE_FAILED: this.#store?.isBroken ?? false,
+      // A running agent waits for room.
+      DISK_FULL: isFull && when !== "life",
+      OUTBOX_FULL: when === "end",
+    };
+    if (isExcused[fault.code] === true) return;
+    onFailure(`${doing[when]} though nothing was wrong: ${fault.code}: ${fault.message}`);
   }
 
   // ---- its disk ----

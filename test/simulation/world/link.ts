@@ -10,7 +10,7 @@ import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import { encodeRecordBatch, noCompression } from "../../../src/sync/kafka/message/record-batch.ts";
 import { ClusterModel, type ModelCall, type ModelFate } from "../../support/kafka/cluster-model.ts";
 import { below } from "../../support/seeded-random.ts";
-import type { Fault as PlannedFault } from "../faults.ts";
+import type { PlannedFault } from "../faults.ts";
 import type { Life } from "./life.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -70,9 +70,11 @@ export class Link {
     this.#aheadMs += days * 86_400_000;
   }
 
-  /** The cluster's cleaner comes by. */
-  compact(topic: string): void {
-    if (this.cluster.hasTopic(topic)) this.cluster.compact(topic);
+  /** The cluster's cleaner comes by; false where it finds nothing. */
+  compact(topic: string): boolean {
+    if (!this.cluster.hasTopic(topic)) return false;
+    this.cluster.compact(topic);
+    return true;
   }
 
   /** Long enough for every transaction that somebody left open to be aborted. */

@@ -11,10 +11,10 @@
 
 import type { Net, NetHandlers, NetListener, NetSocket, Random } from "../../../src/core/doors.ts";
 import { below } from "../../support/seeded-random.ts";
+import { READ_BYTES } from "../../support/simulated-net.ts";
 import { type Life, never } from "./life.ts";
 import type { Timeline } from "./timeline.ts";
 
-const READ_BYTES = 8 * 1024;
 const POISON = 0xee;
 const port = 1_883;
 
@@ -73,6 +73,7 @@ export class Network {
       end,
       remote: `10.0.0.1:${40_000 + (this.#count++ % 20_000)}`,
       timeline: this.#timeline,
+      random: this.#random,
       latencyMs: () => Math.ceil(this.#latencyMs() * (0.5 + below(this.#random, 100) / 100)),
       isSilent: () => this.silent.has(device),
       onChanged: (what) => this.onChanged(what),
@@ -83,9 +84,11 @@ export class Network {
     return connection;
   }
 
-  /** The device's connections are reset after so many more bytes from it. */
-  cut(device: string, bytes: number): void {
-    for (const each of this.#connections) if (each.device === device) each.cutAfter(bytes);
+  /** The device's connections are reset after so many more bytes from it. False: it has none. */
+  cut(device: string, bytes: number): boolean {
+    const of = [...this.#connections].filter((each) => each.device === device);
+    for (const each of of) each.cutAfter(bytes);
+    return of.length > 0;
   }
 
   /** The gateway's process is gone: the kernel resets its connections, or nobody is there to do so. */
@@ -100,6 +103,7 @@ type Way = {
   readonly end: DeviceEnd;
   readonly remote: string;
   readonly timeline: Timeline;
+  readonly random: Random;
   /** Of one packet, drawn. */
   readonly latencyMs: () => number;
   readonly isSilent: () => boolean;
@@ -115,8 +119,9 @@ export class Connection {
   readonly #shared = Buffer.alloc(READ_BYTES);
   #life: Life | undefined;
   #handlers: NetHandlers | undefined;
-  /** Arrived at the gateway, not read yet. */
-  #unread: Uint8Array[] = [];
+  /** Arrived at the gateway, not read yet: a stream, which reads cut anywhere. */
+  #unread: Uint8Array = new Uint8Array(0);
+  #readPlanned = false;
   #isPaused = false;
   #isReading = false;
   #queued = 0;
@@ -183,8 +188,8 @@ export class Connection {
     if (this.#isClosed) return;
     const taken = bytes.subarray(0, Math.min(bytes.length, this.#bytesLeft));
     this.#bytesLeft -= taken.length;
-    if (taken.length > 0) this.#unread.push(taken);
-    this.#read();
+    this.#unread = Buffer.concat([this.#unread, taken]);
+    this.#planRead();
     if (this.#bytesLeft <= 0) this.#close("ECONNRESET");
   }
 
@@ -220,21 +225,36 @@ export class Connection {
     };
   }
 
+  /** Often at once, sometimes a moment later, with what has come meanwhile. */
+  #planRead(): void {
+    const { random } = this.#way;
+    if (this.#readPlanned || below(random, 3) > 0) return this.#read();
+    this.#readPlanned = true;
+    this.#life?.after(below(random, 50), () => {
+      this.#readPlanned = false;
+      this.#read();
+    });
+  }
+
   #read(): void {
     if (this.#isReading) return;
     this.#isReading = true;
     while (!this.#isPaused && !this.#isClosed && this.#unread.length > 0) {
       const handlers = this.#handlers;
       if (handlers === undefined || this.#life?.call("net read") !== true) break;
-      const first = this.#unread[0]!;
-      const length = Math.min(first.length, READ_BYTES);
-      this.#shared.set(first.subarray(0, length));
-      if (length === first.length) this.#unread.shift();
-      else this.#unread[0] = first.subarray(length);
+      const length = this.#readLength();
+      this.#shared.set(this.#unread.subarray(0, length));
+      this.#unread = this.#unread.subarray(length);
       handlers.onBytes(this.#shared, length);
       this.#shared.fill(POISON, 0, length);
     }
     this.#isReading = false;
+  }
+
+  /** As much as there is, or less. */
+  #readLength(): number {
+    const most = Math.min(this.#unread.length, READ_BYTES);
+    return below(this.#way.random, 4) > 0 ? most : 1 + below(this.#way.random, most);
   }
 
   #write(bytes: Uint8Array): void {

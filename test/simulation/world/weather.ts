@@ -5,6 +5,7 @@ import type { DiskCall } from "../../support/fault-disk.ts";
 import { below } from "../../support/seeded-random.ts";
 import type { DiskFault, MqttFault, StoreFault } from "../faults.ts";
 import type { CommitFate } from "./doors.ts";
+import type { Excuse } from "./gateway.ts";
 import { logDirectory } from "./gateway-config.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -22,9 +23,11 @@ export type Spell = Extract<
   }
 >;
 
-/** What a fault set in motion may end an agent a while later. */
-const aftermathMs = 5_000;
 const quickSyncMs = 2;
+/** Other calls take up to so long. */
+const quickCallMs = 1;
+/** Slower than this is what an agent may be late for. */
+const slowMs = 500;
 const quickCommitMs = 1;
 const latencyMs = 4;
 
@@ -34,7 +37,7 @@ export class Weather {
   readonly #tell: (what: string) => void;
   readonly #on = new Set<Spell>();
   #isStoreBroken = false;
-  #troubledUntil = 0;
+  #diskFailures = 0;
   /** Reads of the log that the medium refused. */
   unreadable = 0;
   /** A spell is over. */
@@ -70,20 +73,31 @@ export class Weather {
     return [...this.#on].some((spell) => spell.kind === kind);
   }
 
-  /** Whether something that may end an agent is on, or just was. */
-  get isTroubled(): boolean {
-    return this.#timeline.now < this.#troubledUntil || this.#on.size > 0;
+  /** What an agent may give up for. */
+  get excuse(): Excuse {
+    return {
+      diskFailures: this.#diskFailures,
+      isFull: this.isOn("disk-full") || this.isOn("store-full"),
+      isSlow: [...this.#on].some(
+        (spell) =>
+          spell.kind === "store-full" ||
+          spell.kind === "disk-full" ||
+          (spell.kind === "disk-slow" && spell.syncMs > slowMs) ||
+          (spell.kind === "store-slow" && spell.commitMs > slowMs),
+      ),
+    };
   }
 
   // ---- what doors ask ----
 
   diskFate(call: DiskCall): { readonly code?: string; readonly delayMs: number } {
-    let delayMs = call.name === "sync" ? quickSyncMs : 0;
+    let delayMs = call.name === "sync" ? quickSyncMs : below(this.#random, quickCallMs + 1);
     for (const spell of this.#on) {
       if (spell.kind === "disk-slow" && call.name === "sync") delayMs += spell.syncMs;
       if (spell.kind !== "disk-error" || spell.call !== call.name) continue;
       if (call.path.startsWith(spell.place) && below(this.#random, spell.oneIn) === 0) {
         this.#tell(`${call.name} ${call.path} fails`);
+        this.#diskFailures += 1;
         if (call.name === "read" && spell.place === logDirectory) this.unreadable += 1;
         return { code: "EIO", delayMs };
       }
@@ -94,7 +108,6 @@ export class Weather {
   commitFate(): { readonly fate: CommitFate; readonly commitMs: number } {
     if (this.#isStoreBroken) {
       this.#isStoreBroken = false;
-      this.#troubledUntil = this.#timeline.now + aftermathMs;
       return { fate: "broken", commitMs: 0 };
     }
     if (this.isOn("store-full")) return { fate: "full", commitMs: 0 };
@@ -108,8 +121,6 @@ export class Weather {
   }
 
   #end(spell: Spell): void {
-    if (!this.#on.delete(spell)) return;
-    this.#troubledUntil = this.#timeline.now + aftermathMs;
-    this.onOver(spell);
+    if (this.#on.delete(spell)) this.onOver(spell);
   }
 }

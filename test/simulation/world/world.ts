@@ -4,8 +4,9 @@
  */
 
 import type { Agent } from "../../../src/agent/agent.ts";
+import { unreachable } from "../../../src/core/assert.ts";
 import { seededRandom } from "../../support/seeded-random.ts";
-import type { Fault, FaultKind } from "../faults.ts";
+import type { FaultKind, PlannedFault } from "../faults.ts";
 import type { Reading, Sample } from "../oracle/evidence.ts";
 import type { Plan } from "../plan.ts";
 import type { Trace } from "../trace.ts";
@@ -85,7 +86,7 @@ export class World {
         trace.detail("store", () => "commit");
         return this.#weather.commitFate();
       },
-      isTroubled: () => this.#weather.isTroubled,
+      excuse: () => this.#weather.excuse,
       tell: (what) => trace.tell("gateway", what),
       onFailure: (what) => this.fail(what),
       onUp: (agent) => this.#sawUp(agent),
@@ -181,57 +182,73 @@ export class World {
 
   // ---- faults ----
 
-  #strike(fault: Fault): void {
+  #strike(fault: PlannedFault): void {
     if (this.#timeline.now > this.#plan.durationMs) return;
     // A clock that was never right cannot be told from a right one (docs/delivery.md).
     if (fault.kind === "clock-step" && fault.byMs < 0 && !this.#wasClockSeen) return;
-    this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
     const { kind, atMs: _, ...facts } = fault;
     this.#trace.tell("fault", `${kind} ${JSON.stringify(facts)}`);
+    if (this.#take(fault)) this.struck.set(kind, (this.struck.get(kind) ?? 0) + 1);
+  }
+
+  /** Whether it had an effect. */
+  #take(fault: PlannedFault): boolean {
     const later = (run: () => void): void => {
       if ("forMs" in fault) this.#timeline.after(fault.forMs, run);
     };
     switch (fault.kind) {
       case "power-cut":
       case "kill":
+        if (!this.gateway.arm(fault.kind, fault.calls, fault)) return false;
         this.wasClockWrong ||= fault.clock === "unset";
-        return this.gateway.arm(fault.kind, fault.calls, fault);
+        return true;
       case "restart":
+        if (!this.gateway.restart(fault)) return false;
         this.wasClockWrong ||= fault.clock === "unset";
-        return void this.gateway.restart(fault);
+        return true;
       case "clock-step":
         this.wasClockWrong = true;
         this.gateway.stepClock(fault.byMs);
-        return later(() => this.gateway.setClock());
+        later(() => this.gateway.setClock());
+        return true;
       case "store-broken":
-        return this.#weather.breakStore();
+        this.#weather.breakStore();
+        return true;
       case "mqtt-cut":
         return this.#network.cut(this.#deviceName(fault.device), fault.bytes);
       case "mqtt-silent": {
         const name = this.#deviceName(fault.device);
         this.#network.silent.add(name);
-        return later(() => this.#network.silent.delete(name));
+        later(() => this.#network.silent.delete(name));
+        return true;
       }
       case "cluster-forgets":
-        return this.link.age(fault.days);
+        this.link.age(fault.days);
+        return true;
       case "cluster-compacts":
         return this.link.compact(topics.cursor);
       case "cluster-stuck":
-        return void this.link.leaveOpen([topics.summaries, topics.cursor]);
+        void this.link.leaveOpen([topics.summaries, topics.cursor]);
+        return true;
       case "link-down":
       case "link-flaky":
       case "cluster-refuses":
         this.link.on.add(fault);
-        return later(() => this.link.on.delete(fault));
+        later(() => this.link.on.delete(fault));
+        return true;
       case "disk-full":
         this.gateway.disk.bytesMax = this.gateway.diskBytes + fault.freeBytes;
-        return this.#weather.begin(fault);
+        this.#weather.begin(fault);
+        return true;
       case "disk-slow":
       case "disk-error":
       case "store-slow":
       case "store-full":
       case "mqtt-slow":
-        return this.#weather.begin(fault);
+        this.#weather.begin(fault);
+        return true;
+      default:
+        return unreachable(fault);
     }
   }
 
