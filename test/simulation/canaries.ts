@@ -97,6 +97,39 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "count-readings-twice",
+    breaks: ["P3"],
+    edits: [
+      {
+        file: "src/edge-ops/accept.ts",
+        from: "    counts[cells + SOURCE_READINGS]! += 1;",
+        to: "    counts[cells + SOURCE_READINGS]! += 1;\n    if (row === 7) { counts[cells + SOURCE_READINGS]! += 1; counts[cells + SOURCE_DUPLICATE]! += 1; }",
+      },
+    ],
+  },
+  {
+    name: "wrong-minimum",
+    breaks: ["P5"],
+    edits: [
+      {
+        file: "src/edge-ops/windows/aggregate.ts",
+        from: "  if (a.hasMin && value < a.min[slot]!) a.min[slot] = value;",
+        to: "  if (a.hasMin && value > a.min[slot]!) a.min[slot] = value;",
+      },
+    ],
+  },
+  {
+    name: "late-reading-changes-nothing",
+    breaks: ["P10", "P3"],
+    edits: [
+      {
+        file: "src/edge-ops/windows/panes.ts",
+        from: "    if (pane < closed) this.#markClosed(key, pane, emitter);",
+        to: "    if (pane < closed && pane < 0) this.#markClosed(key, pane, emitter);",
+      },
+    ],
+  },
+  {
     name: "apply-resend-twice",
     breaks: ["P9"],
     edits: [

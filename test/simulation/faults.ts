@@ -4,7 +4,7 @@
  * schedule is what a regression file holds.
  *
  * A fault that lasts is on from `atMs` for `forMs`. One that strikes at a call is armed at `atMs` and
- * strikes at the `calls`-th door call after it, of whichever door that is.
+ * strikes at the `calls`-th door call after it, of whichever door that is, or of those that `at` names.
  */
 
 import type { Random } from "../../src/core/doors.ts";
@@ -20,11 +20,16 @@ export type Start = {
   readonly clockSetMs: number;
 };
 
+/** Which calls count towards an end. */
+export type EndAt = "any call" | "log write";
+
+type AtCall = At & { readonly calls: number; readonly at: EndAt };
+
 export type GatewayFault =
   /** What was not synced is lost, sector by sector. */
-  | ({ readonly kind: "power-cut"; readonly calls: number } & At & Start)
+  | ({ readonly kind: "power-cut" } & AtCall & Start)
   /** kill -9: the kernel keeps what was written. */
-  | ({ readonly kind: "kill"; readonly calls: number } & At & Start)
+  | ({ readonly kind: "kill" } & AtCall & Start)
   /** SIGTERM and a new start. */
   | ({ readonly kind: "restart" } & At & Start);
 
@@ -257,7 +262,9 @@ export function drawFaults(
   draw(gateway.perMinute, (kind, atMs) =>
     kind === "restart"
       ? { kind, atMs, ...start() }
-      : { kind, atMs, calls: magnitude(random, gateway.calls), ...start() },
+      : below(random, 3) === 0
+        ? { kind, atMs, calls: below(random, 8), at: "log write", ...start() }
+        : { kind, atMs, calls: magnitude(random, gateway.calls), at: "any call", ...start() },
   );
   draw(clock.perMinute, (kind, atMs) => ({
     kind,

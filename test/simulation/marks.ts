@@ -49,6 +49,12 @@ export const marks: readonly Mark[] = [
     from: "      this.#failure = cause;\n      if (isNew)",
     to: "      MARK; this.#failure = cause;\n      if (isNew)",
   },
+  {
+    name: "read tried again",
+    file: "src/store/patient-disk.ts",
+    from: "          await wait();",
+    to: "          MARK; await wait();",
+  },
   // apply
   {
     name: "suppressed replay",
@@ -117,9 +123,15 @@ export const marks: readonly Mark[] = [
     from: "    this.#commitLost = true;",
     to: "    MARK; this.#commitLost = true;",
   },
+  {
+    name: "outbox full",
+    file: "src/store/state-store.ts",
+    from: "      await new Promise<void>((resolve) => {\n        this.#waiting = resolve;",
+    to: "      MARK; await new Promise<void>((resolve) => {\n        this.#waiting = resolve;",
+  },
   // drain
   {
-    name: "fencing",
+    name: "fencing, or an answer that says so",
     file: "src/sync/kafka/kafka-lane.ts",
     from: "        this.#failedIn = this.#session.state;",
     to: '        if (errorOf(error) === "INVALID_PRODUCER_EPOCH") MARK;\n        this.#failedIn = this.#session.state;',

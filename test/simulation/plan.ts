@@ -35,6 +35,8 @@ export type DevicePlan = {
   readonly hasSequence: boolean;
   /** Whether it says when it measured; otherwise the gateway says when it heard. */
   readonly hasTime: boolean;
+  /** Keep alive, seconds; it pings when it has sent nothing for half of it. 0: none. */
+  readonly keepAliveS: number;
   /** What its clock is ahead. */
   readonly aheadMs: number;
   readonly startMs: number;
@@ -144,6 +146,7 @@ function drawDevice(
     retainPercent: percent(85) ? 0 : number([1, 100]),
     hasSequence: percent(50),
     hasTime,
+    keepAliveS: percent(60) ? 0 : number([1, 20]),
     aheadMs: percent(80) ? number([-2_000, 2_000]) : percent(50) ? 3_600_000 : -60_000,
     startMs: percent(70) ? 0 : number([0, 20_000]),
     // With a sequence alone, a device that counts from 0 again cannot be told from a resend.

@@ -22,11 +22,10 @@ export async function shrink(
   for (let before: Plan | undefined; before !== smallest; ) {
     before = smallest;
     await fewerFaults(() => smallest, attempt);
-    for (const simpler of simplifications) {
-      for (let tries = 0; tries < 8; tries++) {
-        const smaller = simpler(smallest, tries);
-        if (smaller === undefined) break;
-        await attempt(smaller);
+    for (const { tries, simpler } of simplifications) {
+      for (let n = tries - 1; n >= 0; n--) {
+        const smaller = simpler(smallest, n);
+        if (smaller !== undefined) await attempt(smaller);
       }
     }
   }
@@ -45,27 +44,39 @@ async function fewerFaults(
   }
 }
 
-/** Each gives a smaller plan for its n-th try, or undefined. */
-const simplifications: readonly ((plan: Plan, n: number) => Plan | undefined)[] = [
-  (plan, n) =>
-    n < plan.devices.length && plan.devices.length > 1
-      ? { ...plan, devices: plan.devices.toSpliced(n, 1) }
-      : undefined,
-  (plan, n) => {
-    const last = Math.max(0, ...plan.faults.map(({ atMs }) => atMs)) + 1;
-    const durationMs = [last, Math.floor(plan.durationMs / 2), Math.floor(plan.durationMs * 0.8)][
-      n
-    ];
-    if (durationMs === undefined || durationMs >= plan.durationMs) return undefined;
-    return { ...plan, durationMs, faults: plan.faults.filter(({ atMs }) => atMs < durationMs) };
+type Simplification = {
+  readonly tries: number;
+  /** The n-th smaller plan; undefined where it would not be smaller. */
+  readonly simpler: (plan: Plan, n: number) => Plan | undefined;
+};
+
+const devicesMax = 8;
+
+const simplifications: readonly Simplification[] = [
+  {
+    tries: devicesMax,
+    simpler: (plan, n) =>
+      n < plan.devices.length && plan.devices.length > 1
+        ? { ...plan, devices: plan.devices.toSpliced(n, 1) }
+        : undefined,
   },
-  (plan, n) => {
-    const plainer = plainDevices[n];
-    if (plainer === undefined) return undefined;
-    const devices = plan.devices.map((device) => ({ ...device, ...plainer }));
-    return JSON.stringify(devices) === JSON.stringify(plan.devices)
-      ? undefined
-      : { ...plan, devices };
+  {
+    tries: 3,
+    simpler: (plan, n) => {
+      const last = Math.max(0, ...plan.faults.map(({ atMs }) => atMs)) + 1;
+      const { durationMs: now } = plan;
+      const durationMs = [Math.floor(now * 0.8), Math.floor(now / 2), last][n] ?? now;
+      if (durationMs >= now) return undefined;
+      return { ...plan, durationMs, faults: plan.faults.filter(({ atMs }) => atMs < durationMs) };
+    },
+  },
+  {
+    tries: 9,
+    simpler: (plan, n) => {
+      const devices = plan.devices.map((device) => ({ ...device, ...plainDevices[n] }));
+      const isSame = JSON.stringify(devices) === JSON.stringify(plan.devices);
+      return isSame ? undefined : { ...plan, devices };
+    },
   },
 ];
 
@@ -77,4 +88,6 @@ const plainDevices: readonly Partial<DevicePlan>[] = [
   { hasSequence: false },
   { aheadMs: 0 },
   { startMs: 0 },
+  { retainPercent: 0 },
+  { keepAliveS: 0 },
 ];

@@ -25,6 +25,7 @@ const CONNACK = 2;
 const PUBACK = 4;
 const PUBREC = 5;
 const PUBCOMP = 7;
+const PINGRESP = 13;
 
 const connectWaitMs = 4_000;
 const answerWaitMs = 8_000;
@@ -121,8 +122,9 @@ export class Device {
     if (below(random, 100) < plan.brokenPercent) this.#offer(encode(`{"ts":${time},"v":`));
     const overtaken = below(random, 2) === 0 ? below(random, plan.disorderMs + 1) : 0;
     this.#later(overtaken, payload, reading);
-    if (below(random, 100) < plan.repeatPercent)
-      this.#later(below(random, 3_000), payload, reading);
+    // So late that others come in between, but no more than a gateway remembers.
+    const repeatMs = below(random, 40 * plan.everyMs);
+    if (below(random, 100) < plan.repeatPercent) this.#later(repeatMs, payload, reading);
   }
 
   #later(delayMs: number, payload: Uint8Array, reading: Reading): void {
@@ -211,11 +213,21 @@ export class Device {
       },
     });
     this.#connection = connection;
-    // Flags: clean session; no keep alive.
-    const hello = [...text("MQTT"), 4, 2, 0, 0, ...text(plan.name)];
+    // Flags: clean session.
+    const hello = [...text("MQTT"), 4, 2, ...u16(plan.keepAliveS), ...text(plan.name)];
     connection.send(packet(0x10, hello, new Uint8Array(0)));
     timeline.after(connectWaitMs, () => {
       if (this.#connection === connection && !this.#isReady) connection.destroy();
+    });
+  }
+
+  /** Well within the time it promised: a gateway that closes it has not read what was there. */
+  #keepAlive(connection: Connection | undefined): void {
+    const { plan, timeline } = this.#options;
+    timeline.after(plan.keepAliveS * 500, () => {
+      if (this.#connection !== connection || !this.#isReady) return;
+      connection?.send(Uint8Array.from([0xc0, 0]));
+      this.#keepAlive(connection);
     });
   }
 
@@ -241,6 +253,7 @@ export class Device {
 
   #answer(type: number, body: Uint8Array): void {
     if (type === CONNACK) return this.#accepted(body[1] === 0);
+    if (type === PINGRESP && this.#options.plan.keepAliveS > 0) return;
     const { plan, onProtocolFault } = this.#options;
     const expected = plan.qos === 1 ? [PUBACK] : plan.qos === 2 ? [PUBREC, PUBCOMP] : [];
     if (!expected.includes(type) || body.length !== 2) {
@@ -265,6 +278,7 @@ export class Device {
   #accepted(isOk: boolean): void {
     if (!isOk) return this.#options.onProtocolFault("a login that was refused");
     this.#isReady = true;
+    if (this.#options.plan.keepAliveS > 0) this.#keepAlive(this.#connection);
     // The session is a new one: what was received is no affair of it.
     this.#inFlight = this.#inFlight.filter(({ isReceived }) => !isReceived);
     for (const message of this.#inFlight) this.#send(message);

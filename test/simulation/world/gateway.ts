@@ -16,7 +16,7 @@ import type { KvImage } from "../../../src/store/kv-memory.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import { type DiskCall, FaultDisk, type Fate } from "../../support/fault-disk.ts";
 import { below, seededRandom } from "../../support/seeded-random.ts";
-import type { Start } from "../faults.ts";
+import type { EndAt, Start } from "../faults.ts";
 import { clockOf, type CommitFate, kafkaOf, StoreOfLife } from "./doors.ts";
 import { logDirectory } from "./gateway-config.ts";
 import { type End, Life, never } from "./life.ts";
@@ -125,10 +125,10 @@ export class Gateway {
   }
 
   /** The end comes at one of the next calls; then the next start. False: there is nothing to end. */
-  arm(how: End, calls: number, next: Start): boolean {
+  arm(how: End, fault: Start & { readonly calls: number; readonly at: EndAt }): boolean {
     if (this.#life === undefined || this.#armed !== undefined) return false;
-    this.#armed = { how, next };
-    this.#life.arm(how, calls);
+    this.#armed = { how, next: fault };
+    this.#life.arm(how, fault);
     return true;
   }
 

@@ -4,11 +4,16 @@
  * call: it is armed as a count of calls, of whichever door.
  */
 
+import type { EndAt } from "../faults.ts";
+import { logDirectory } from "./gateway-config.ts";
 import type { Surroundings } from "./tamed-globals.ts";
 import type { Random } from "../../../src/core/doors.ts";
 import type { Timeline } from "./timeline.ts";
 
 export type End = "power-cut" | "kill";
+
+/** How such calls begin. */
+const logWrite = `disk write ${logDirectory}`;
 
 export class Life implements Surroundings {
   readonly number: number;
@@ -18,7 +23,7 @@ export class Life implements Surroundings {
   readonly #onEnd: (how: End, where: string) => void;
   readonly bornAt: number;
   #isOver = false;
-  #armed: { readonly how: End; calls: number } | undefined;
+  #armed: { readonly how: End; readonly at: EndAt; calls: number } | undefined;
 
   constructor(options: {
     readonly number: number;
@@ -44,15 +49,16 @@ export class Life implements Surroundings {
     return this.#wallClock();
   }
 
-  /** The end comes at the `calls`-th call from now. */
-  arm(how: End, calls: number): void {
-    if (this.#armed === undefined || calls < this.#armed.calls) this.#armed = { how, calls };
+  /** The end comes at the `calls`-th of these calls from now. Once in a life. */
+  arm(how: End, { calls, at }: { readonly calls: number; readonly at: EndAt }): void {
+    this.#armed ??= { how, calls, at };
   }
 
   /** A door is called. False: the process is gone, and the call with it. */
   call(where: string): boolean {
     if (this.#isOver) return false;
     if (this.#armed === undefined) return true;
+    if (this.#armed.at === "log write" && !where.startsWith(logWrite)) return true;
     this.#armed.calls -= 1;
     if (this.#armed.calls >= 0) return true;
     this.end(this.#armed.how, where);

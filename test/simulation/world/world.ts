@@ -199,7 +199,7 @@ export class World {
     switch (fault.kind) {
       case "power-cut":
       case "kill":
-        if (!this.gateway.arm(fault.kind, fault.calls, fault)) return false;
+        if (!this.gateway.arm(fault.kind, fault)) return false;
         this.wasClockWrong ||= fault.clock === "unset";
         return true;
       case "restart":
