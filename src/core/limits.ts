@@ -130,7 +130,7 @@ const bounds = {
   pendingOutputBytesMax: 16_777_216, // 16 MiB
   /** A full disk is tried again this often. */
   diskRetryMs: 1_000,
-  /** A read of the log that fails at a start is tried again this often, and for so long in all. */
+  /** A log that cannot be read is tried again this often, and in one life for so long in all. */
   diskReadRetryMs: 250,
   diskPatienceMs: 10_000,
   /** Longest timer until the dataflow sees the clock again. */

@@ -103,7 +103,7 @@ export const canaries: readonly Canary[] = [
       {
         file: "src/edge-ops/accept.ts",
         from: "    counts[cells + SOURCE_READINGS]! += 1;",
-        to: "    counts[cells + SOURCE_READINGS]! += 1;\n    if (row === 7) { counts[cells + SOURCE_READINGS]! += 1; counts[cells + SOURCE_DUPLICATE]! += 1; }",
+        to: "    counts[cells + SOURCE_READINGS]! += 1;\n    if (row === 7) { counts[cells + SOURCE_READINGS]! += 1; counts[cells + SOURCE_DUPLICATE] = counts[cells + SOURCE_DUPLICATE]! + 1; }",
       },
     ],
   },

@@ -52,8 +52,8 @@ export const marks: readonly Mark[] = [
   {
     name: "read tried again",
     file: "src/store/patient-disk.ts",
-    from: "          await wait();",
-    to: "          MARK; await wait();",
+    from: "        await wait();",
+    to: "        MARK; await wait();",
   },
   // apply
   {

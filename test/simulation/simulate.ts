@@ -137,7 +137,7 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     failures: world.failures,
     leftOver: said?.leftOver ?? 0,
     incidents: said?.incidents ?? [],
-    medium: { unreadable: world.unreadable, named: world.damageNamed },
+    medium: world.medium,
     changedBuffers: world.changedBuffers,
   };
 }

@@ -2,12 +2,12 @@
  * Finds a lane's cursor in the cluster, after InitProducerId succeeded: every transaction of this
  * name is then decided, and all its markers are written.
  *
- * First the group's offset, one small answer; clusters forget it after a week without a commit. It is
- * looked for in all partitions: a cursor stays where it was first written when the topic grows, and
- * whoever looked elsewhere would take a used name for a free one. Then the cursor topic, from where our
- * last cursor was written to the high watermark, else from its beginning. It is read uncommitted and
- * decided by the control markers of each producer: reading committed would stop at the oldest
- * transaction that any agent has open on the partition.
+ * First, unless it is to be passed over, the group's offset, one small answer; clusters forget it after
+ * a week without a commit. It is looked for in all partitions: a cursor stays where it was first written
+ * when the topic grows, and whoever looked elsewhere would take a used name for a free one. Then the
+ * cursor topic, from where our last cursor was written to the high watermark, else from its beginning.
+ * It is read uncommitted and decided by the control markers of each producer: reading committed would
+ * stop at the oldest transaction that any agent has open on the partition.
  */
 
 import { Fault } from "../../core/faults.ts";
@@ -38,6 +38,7 @@ export async function readCursor(
   if (committed !== undefined) return committed;
   const hashed = partitionOf(key, partitions);
   const known = hint !== undefined && hint.partition < partitions ? hint : undefined;
+  // The key is in one partition: whoever found it there went on there.
   const others = group === undefined ? Array.from({ length: partitions }, (_, n) => n) : [];
   const places = [...new Set([known?.partition ?? hashed, hashed, ...others])];
   for (const partition of places) {

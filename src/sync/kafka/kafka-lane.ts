@@ -104,6 +104,8 @@ export class KafkaLane implements UplinkLane {
   #encoding: Encoding | undefined;
   /** As the cluster has it, when it was read last. */
   #found: Cursor | undefined;
+  /** How often the group's offset was not decided, in this session. */
+  #undecided = 0;
   #transaction: Transaction | undefined;
 
   constructor(options: KafkaLaneOptions) {
@@ -237,6 +239,7 @@ export class KafkaLane implements UplinkLane {
       } catch (error) {
         if (!isEnvironmental(error)) throw error;
         this.#failedIn = this.#session.state;
+        if (errorOf(error) === "UNSTABLE_OFFSET_COMMIT") this.#undecided += 1;
         this.#on({ kind: "failed", error: this.#closing.isClosed ? undefined : errorOf(error) });
         if (this.#session.state === "closed") {
           await this.#discard();
@@ -266,7 +269,7 @@ export class KafkaLane implements UplinkLane {
         return await this.#life.initialise();
       case "reading":
         this.#found = await this.#life.readCursor(this.#cursorHint(), {
-          asksGroup: this.#session.waits < groupWaitsMax,
+          asksGroup: this.#undecided < groupWaitsMax,
         });
         return;
       case "reconciling":
@@ -368,6 +371,7 @@ export class KafkaLane implements UplinkLane {
     const cluster = this.#incarnation?.cluster;
     this.#incarnation = undefined;
     this.#found = undefined;
+    this.#undecided = 0;
     this.#transaction = undefined;
     if (cluster === undefined) return;
     this.#traffic.sent += cluster.traffic.sent;

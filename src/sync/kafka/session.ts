@@ -52,7 +52,7 @@ export type SessionEvent =
 export const waitsMax = 400;
 
 /**
- * Tries of reading, about 3 s, after which a group whose offset stays undecided is passed over. All
+ * Answers, over about 3 s, after which a group whose offset stays undecided is passed over. All
  * transactions of this name are decided by then; a Kafka 4 that was killed has been seen to say
  * otherwise of its group for more than a minute.
  */

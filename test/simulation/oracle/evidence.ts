@@ -87,8 +87,9 @@ export type Evidence = {
   /** Records kept for uplinks at the end, and what uplinks had to report. */
   readonly leftOver: number;
   readonly incidents: readonly string[];
-  /** How often the medium refused to read the log, and how many damaged places the agent named. */
-  readonly medium: { readonly unreadable: number; readonly named: number };
+  /** At how many starts the medium refused for too long to give back the log, and how many damaged
+   * places agents named. */
+  readonly medium: { readonly lost: number; readonly named: number };
   /** Buffers that were changed after they were given away. */
   readonly changedBuffers: readonly string[];
 };

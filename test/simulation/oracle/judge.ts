@@ -27,9 +27,9 @@ import { checkWindows } from "./windows.ts";
 const shownMax = 5;
 
 export function judge(evidence: Evidence): readonly Violation[] {
-  const { unreadable, named } = evidence.medium;
-  const isWhole = unreadable === 0 || named === 0;
-  const invented = unreadable === 0 && named > 0 ? ["damage is named on a sound medium"] : [];
+  const { lost, named } = evidence.medium;
+  const isWhole = lost === 0 || named === 0;
+  const invented = lost === 0 && named > 0 ? ["damage is named on a sound medium"] : [];
   const checks = [
     invented.map((what) => ({ promise: "P7", what })),
     evidence.failures.map((what) => ({ promise: "P7", what })),

@@ -41,6 +41,8 @@ const doing = {
 export type Excuse = {
   /** Disk calls that failed so far. */
   readonly diskFailures: number;
+  /** Those of them that were to read the log. */
+  readonly unreadable: number;
   /** No space on the disk, or for the store. */
   readonly isFull: boolean;
   /** Syncs or commits take seconds. */
@@ -64,7 +66,8 @@ export type GatewayOptions = {
   readonly tell: (what: string) => void;
   /** A promise did not hold: the agent cannot start, or gave up though nothing was wrong. */
   readonly onFailure: (what: string) => void;
-  readonly onUp: (agent: Agent) => void;
+  /** `unreadable`: how often the medium refused to give back the log meanwhile. */
+  readonly onUp: (agent: Agent, unreadable: number) => void;
 };
 
 export class Gateway {
@@ -76,8 +79,8 @@ export class Gateway {
   #store: StoreOfLife | undefined;
   #agent: Agent | undefined;
   #lives = 0;
-  /** Disk failures when the life began. */
-  #failuresBefore = 0;
+  /** As it was when the life began. */
+  #before: Excuse = { diskFailures: 0, unreadable: 0, isFull: false, isSlow: false };
   /** What follows an end that is armed. */
   #armed: { readonly how: End; readonly next: Start } | undefined;
   /** What the gateway's clock is ahead of the truth. */
@@ -181,7 +184,7 @@ export class Gateway {
     const { timeline, random, tell, network, dial } = this.#options;
     const number = ++this.#lives;
     this.#begin();
-    this.#failuresBefore = this.#options.excuse().diskFailures;
+    this.#before = this.#options.excuse();
     const life = new Life({
       number,
       timeline,
@@ -222,7 +225,7 @@ export class Gateway {
         if (life.isOver) return;
         this.#agent = agent;
         tell(`is up, replayed ${agent.status().replayed.frames} frames`);
-        this.#options.onUp(agent);
+        this.#options.onUp(agent, this.#options.excuse().unreadable - this.#before.unreadable);
       },
       (error: unknown) => this.#notStarted(life, error),
     );
@@ -297,9 +300,9 @@ export class Gateway {
     const { excuse, onFailure } = this.#options;
     const { diskFailures, isFull } = excuse();
     const isExcused: Readonly<Record<string, boolean>> = {
-      DISK_FAILED: diskFailures > this.#failuresBefore,
-      LOG_POISONED: diskFailures > this.#failuresBefore,
-      LOG_CORRUPT: diskFailures > this.#failuresBefore,
+      DISK_FAILED: diskFailures > this.#before.diskFailures,
+      LOG_POISONED: diskFailures > this.#before.diskFailures,
+      LOG_CORRUPT: diskFailures > this.#before.diskFailures,
       STORE_FAILED: this.#store?.isBroken ?? false,
       // A running agent waits for room.
       DISK_FULL: isFull && when !== "life",

@@ -38,8 +38,7 @@ export class Weather {
   readonly #on = new Set<Spell>();
   #isStoreBroken = false;
   #diskFailures = 0;
-  /** Reads of the log that the medium refused. */
-  unreadable = 0;
+  #unreadable = 0;
   /** A spell is over. */
   onOver: (spell: Spell) => void = () => undefined;
 
@@ -77,6 +76,7 @@ export class Weather {
   get excuse(): Excuse {
     return {
       diskFailures: this.#diskFailures,
+      unreadable: this.#unreadable,
       isFull: this.isOn("disk-full") || this.isOn("store-full"),
       isSlow: [...this.#on].some(
         (spell) =>
@@ -98,7 +98,7 @@ export class Weather {
       if (call.path.startsWith(spell.place) && below(this.#random, spell.oneIn) === 0) {
         this.#tell(`${call.name} ${call.path} fails`);
         this.#diskFailures += 1;
-        if (call.name === "read" && spell.place === logDirectory) this.unreadable += 1;
+        if (isReading(call) && spell.place === logDirectory) this.#unreadable += 1;
         return { code: "EIO", delayMs };
       }
     }
@@ -123,4 +123,8 @@ export class Weather {
   #end(spell: Spell): void {
     if (this.#on.delete(spell)) this.onOver(spell);
   }
+}
+
+function isReading({ name }: DiskCall): boolean {
+  return name === "read" || name === "open";
 }

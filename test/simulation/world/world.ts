@@ -22,6 +22,8 @@ import { Weather } from "./weather.ts";
 /** When a world begins, milliseconds since 1970. */
 const epochMs = 1_764_000_000_000;
 const sampleMs = 1_000;
+/** So many refusals to be read an agent gets over, as docs/delivery.md says: ten seconds of them. */
+const patience = 39;
 
 export class World {
   readonly gateway: Gateway;
@@ -35,8 +37,8 @@ export class World {
   readonly failures: string[] = [];
   readonly changedBuffers: string[] = [];
   readonly samples: Sample[] = [];
-  /** Damaged places that agents named when they started. */
-  damageNamed = 0;
+  /** Starts at which the medium refused too often, and damaged places that were named. */
+  readonly medium = { lost: 0, named: 0 };
   wasClockWrong = false;
   readonly #plan: Plan;
   readonly #timeline: Timeline;
@@ -89,7 +91,7 @@ export class World {
       excuse: () => this.#weather.excuse,
       tell: (what) => trace.tell("gateway", what),
       onFailure: (what) => this.fail(what),
-      onUp: (agent) => this.#sawUp(agent),
+      onUp: (agent, unreadable) => this.#sawUp(agent, unreadable),
     });
     this.#devices = plan.devices.map(
       (device) =>
@@ -120,11 +122,6 @@ export class World {
   fail(what: string): void {
     this.#trace.tell("gateway", `FAILS: ${what}`);
     this.failures.push(what);
-  }
-
-  /** Reads of the log that the medium refused. */
-  get unreadable(): number {
-    return this.#weather.unreadable;
   }
 
   // ---- coming to rest ----
@@ -176,8 +173,9 @@ export class World {
     });
   }
 
-  #sawUp(agent: Agent): void {
-    this.damageNamed += agent.status().log.damage.places.length;
+  #sawUp(agent: Agent, unreadable: number): void {
+    if (unreadable > patience) this.medium.lost += 1;
+    this.medium.named += agent.status().log.damage.places.length;
   }
 
   // ---- faults ----
