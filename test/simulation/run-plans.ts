@@ -125,6 +125,6 @@ function standstill({ seed }: Plan): Outcome {
     lives: 0,
     faults: {},
     marks: [],
-    trace: [],
+    trace: [`verdict  P6: ${what}`],
   };
 }

@@ -14,4 +14,6 @@ export type PlanToRun = { readonly plan: Plan; readonly detailed: boolean };
 process.on("message", (message: PlanToRun) => {
   void simulate(message.plan, message).then((outcome) => process.send?.(outcome));
 });
+// Whoever started it is gone.
+process.on("disconnect", () => process.exit());
 process.send?.("ready");

@@ -116,8 +116,10 @@ function membersOf(
     members.add(reading);
   }
   const count = Number(record["count"]);
-  if (rest !== 0) return { members, fault: `a sum of ${String(record["sum"])} is of no readings` };
-  const fault = count === members.size ? undefined : `${count} readings, but ${members.size}`;
+  if (rest === 0 && count === members.size) return { members, fault: undefined };
+  const of = `${count} readings with a sum of ${String(record["sum"])}`;
+  const named = [...members].map(({ number }) => number).toSorted((x, y) => x - y);
+  const fault = `${of}, which readings ${named.join(", ")} do not make: one is counted twice, or was never sent`;
   return { members, fault };
 }
 

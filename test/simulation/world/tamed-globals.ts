@@ -1,8 +1,8 @@
 /**
  * Time and chance for code that is not ours and takes them from where everyone does: the broker
  * behind the MQTT front, streams, emitters. `tameGlobals` is called once per process, before that
- * code is loaded; from then on timers, `Date` and `Math.random` are those of the world whose `with`
- * is under way. Outside of a world they are the real ones.
+ * code is loaded; from then on timers, `Date.now` and `Math.random` are those of the surroundings that
+ * `surround` was last given. Without any they are the real ones.
  *
  * Our own code never gets here: it asks the doors.
  */

@@ -17,8 +17,6 @@ type Event = { readonly at: number; readonly order: number; run: (() => void) | 
 export class Timeline {
   /** Milliseconds since the world began. */
   now = 0;
-  /** Events that ran. */
-  count = 0;
   #order = 0;
   /** A binary heap: the next event first. */
   readonly #heap: Event[] = [];
@@ -48,7 +46,6 @@ export class Timeline {
       if (event === undefined) return false;
       if (event.run === undefined) continue;
       this.now = event.at;
-      this.count += 1;
       event.run();
       await realTurn();
     }
