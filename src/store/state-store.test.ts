@@ -289,6 +289,18 @@ test("at the end a commit that waits is refused, and nothing of it is written", 
   assert.deepEqual(kv.image(), before);
 });
 
+test("a commit that waits for room is refused when the store breaks: nobody can make room any more", async () => {
+  const kv = new KvMemory();
+  const { store } = await openStateStore(kv, { outboxBytesMax: 10 });
+  await store.commit(commitOf({ outbox: outboxOf({ alerts: ["x"] }) }));
+  const waiting = store.commit(commitOf({ outbox: outboxOf({ alerts: ["y"] }) }));
+  kv.commit = () => Promise.reject(new Fault("STORE_FAILED", "it broke"));
+  const isBroken = (error: unknown): boolean =>
+    error instanceof Fault && error.code === "STORE_FAILED";
+  await assert.rejects(store.advance([], { uplink: "a", lane: "alerts", next: 1 }), isBroken);
+  await assert.rejects(waiting, isBroken);
+});
+
 test("commits and advances that come together are one transaction after another", async () => {
   const kv = new KvMemory();
   const { store } = await openStateStore(kv);

@@ -127,6 +127,8 @@ export class StateStore {
   #definitionCount: number;
   #committing = false;
   #stopped = false;
+  /** The Kv broke: it stays so until it is opened again. */
+  #broken: Fault | undefined;
   #waiting: (() => void) | undefined;
   #tail: Promise<void> = Promise.resolve();
 
@@ -230,6 +232,18 @@ export class StateStore {
     return turn;
   }
 
+  async #write(writes: readonly KvWrite[]): Promise<void> {
+    try {
+      await this.#kv.commit(writes);
+    } catch (error) {
+      if (error instanceof Fault && error.code === "STORE_FAILED") {
+        this.#broken = error;
+        this.#waiting?.();
+      }
+      throw error;
+    }
+  }
+
   // ---- commit ----
 
   /** The outbox blocks of a commit. Only commits move a lane's end, so this may be done early. */
@@ -242,6 +256,8 @@ export class StateStore {
 
   async #waitForRoom(bytes: number): Promise<void> {
     while (bytes > 0 && !this.#hasRoom(bytes)) {
+      // No uplink can make room any more: whoever waits for it would wait for ever.
+      if (this.#broken !== undefined) throw this.#broken;
       if (this.#stopped) {
         throw new Fault(
           "OUTBOX_FULL",
@@ -271,7 +287,7 @@ export class StateStore {
     const letters = deadLetterWrites(this.#deadLetters, commit.deadLetters);
     const checkpoint =
       commit.checkpoint && checkpointWrites(this.#checkpoint, through, commit.checkpoint);
-    await this.#kv.commit([
+    await this.#write([
       { key: emittedKey, value: encodeJson({ through, clock: commit.clock }) },
       { key: ledgerKey, value: ledger },
       ...definitionWrites(this.#definitionCount, definitions),
@@ -293,14 +309,14 @@ export class StateStore {
   /** Whether there is more to remove. */
   async #advanceNow(writes: readonly KvWrite[], reached: Reached | undefined): Promise<boolean> {
     if (reached === undefined) {
-      await this.#kv.commit(writes);
+      await this.#write(writes);
       return false;
     }
     const { uplink, lane, next } = reached;
     const others = [...this.#reached[lane]].filter(([name]) => name !== uplink);
     const below = others.reduce((least, [, other]) => Math.min(least, other), next);
     const pruned = pruneWrites(this.#kv, lane, this.#spans[lane], below);
-    await this.#kv.commit([...writes, ...pruned.writes]);
+    await this.#write([...writes, ...pruned.writes]);
     const { first, bytesRemoved } = pruned.span;
     this.#spans[lane] = { ...this.#spans[lane], first, bytesRemoved };
     this.#reached[lane].set(uplink, next);

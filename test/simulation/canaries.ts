@@ -91,8 +91,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/store/state-store.ts",
-        from: "    await this.#kv.commit([\n      { key: emittedKey,",
-        to: "    queueMicrotask(() => ledger.fill(0, 12));\n    await this.#kv.commit([\n      { key: emittedKey,",
+        from: "    await this.#write([\n      { key: emittedKey,",
+        to: "    queueMicrotask(() => ledger.fill(0, 12));\n    await this.#write([\n      { key: emittedKey,",
       },
     ],
   },
