@@ -120,12 +120,12 @@ export const canaries: readonly Canary[] = [
   },
   {
     name: "late-reading-changes-nothing",
-    breaks: ["P10", "P3"],
+    breaks: ["P10"],
     edits: [
       {
         file: "src/edge-ops/windows/panes.ts",
-        from: "    if (pane < closed) this.#markClosed(key, pane, emitter);",
-        to: "    if (pane < closed && pane < 0) this.#markClosed(key, pane, emitter);",
+        from: "      if (this.#isFinal(first, closed)) return LATE;",
+        to: "      if (first >= 0 || this.#isFinal(first, closed)) return LATE;",
       },
     ],
   },

@@ -14,8 +14,17 @@ if (wanted !== "" && canary === undefined) throw new Error(`there is no canary $
 
 /** Bounds that no world would reach in its two minutes. */
 const smallLimits: readonly SourceEdit[] = [
-  { file: "src/core/limits.ts", from: "outboxBytesMax: 536_870_912", to: "outboxBytesMax: 24_576" },
-];
+  ["outboxBytesMax", "536_870_912", "24_576"],
+  ["pendingOutputBytesMax", "16_777_216", "8_192"],
+  ["heldBytesPerConnectionMax", "65_536", "512"],
+  ["inFlightPerConnectionMax", "4_096", "8"],
+  ["batchRowsMax", "32_768", "48"],
+  ["readingsPerMessageMax", "1_024", "8"],
+].map(([name, usual, small]) => ({
+  file: "src/core/limits.ts",
+  from: `  ${name}: ${usual},`,
+  to: `  ${name}: ${small},`,
+}));
 
 editSources([...smallLimits, ...(canary?.edits ?? []), ...markEdits]);
 tameGlobals();

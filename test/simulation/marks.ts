@@ -13,6 +13,30 @@ type Mark = SourceEdit & { readonly name: string };
 export const marks: readonly Mark[] = [
   // receive
   {
+    name: "a message waits for room",
+    file: "src/agent/ingest/mqtt/connection.ts",
+    from: 'return this.#refuse("room")',
+    to: 'return MARK, this.#refuse("room")',
+  },
+  {
+    name: "a message waits for acknowledgements",
+    file: "src/agent/ingest/mqtt/connection.ts",
+    from: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.#refuse("acks");',
+    to: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return MARK, this.#refuse("acks");',
+  },
+  {
+    name: "a socket is not read",
+    file: "src/agent/ingest/mqtt/connection.ts",
+    from: "      this.#host.counters.socketPauses += 1;",
+    to: "      MARK; this.#host.counters.socketPauses += 1;",
+  },
+  {
+    name: "frames wait for outputs",
+    file: "src/agent/loop.ts",
+    from: "if (outputs.bytes > limits.pendingOutputBytesMax) return;",
+    to: "if (outputs.bytes > limits.pendingOutputBytesMax) return MARK;",
+  },
+  {
     name: "a packet is split",
     file: "src/agent/ingest/mqtt/parser.ts",
     from: "if (unseen && at < length) this.#keep(bytes, at, length);",

@@ -58,8 +58,8 @@ export function boundedIn(
   const { heldBytes = 0, splitBytes = 0, outboundBytes = 0 } = mqtt.counters ?? {};
   return {
     "log bytes": [log.bytes, logBytesMax],
-    // A frame is applied whole: what it gives may exceed the bound, the next one waits.
-    "pending output bytes": [outputs.pendingBytes, 2 * limits.pendingOutputBytesMax],
+    // A frame is applied whole, and a start applies all that it replays; only then the next one waits.
+    "pending output bytes": [outputs.pendingBytes, limits.pendingOutputBytesMax + 262_144],
     "outbox bytes": [outboxBytes, limits.outboxBytesMax],
     "held bytes": [heldBytes, limits.heldBytesMax],
     "split bytes": [splitBytes, limits.heldBytesMax],

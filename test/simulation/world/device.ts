@@ -27,7 +27,6 @@ const PUBREC = 5;
 const PUBCOMP = 7;
 const PINGRESP = 13;
 
-const connectWaitMs = 4_000;
 const answerWaitMs = 8_000;
 const retryMsMax = 3_000;
 
@@ -166,7 +165,6 @@ export class Device {
       if (plan.qos > 0) {
         message.packetId = this.#freePacketId();
         this.#inFlight.push(message);
-        this.#expectAnswer();
       }
       this.#send(message);
     }
@@ -189,13 +187,14 @@ export class Device {
     return this.#nextPacketId;
   }
 
-  /** Whoever gets no answer for so long tries another connection. */
-  #expectAnswer(): void {
-    const connection = this.#connection;
+  /** Whoever hears nothing for so long, and is owed something, tries another connection. */
+  #watch(connection: Connection): void {
     const { timeline } = this.#options;
     timeline.after(answerWaitMs, () => {
-      if (this.#connection !== connection || this.#inFlight.length === 0) return;
-      if (timeline.now - this.#heardAt >= answerWaitMs) connection?.destroy();
+      if (this.#connection !== connection) return;
+      const isOwed = !this.#isReady || (this.#inFlight.length > 0 && this.#options.plan.qos > 0);
+      if (isOwed && timeline.now - this.#heardAt >= answerWaitMs) connection.destroy();
+      else this.#watch(connection);
     });
   }
 
@@ -216,9 +215,8 @@ export class Device {
     // Flags: clean session.
     const hello = [...text("MQTT"), 4, 2, ...u16(plan.keepAliveS), ...text(plan.name)];
     connection.send(packet(0x10, hello, new Uint8Array(0)));
-    timeline.after(connectWaitMs, () => {
-      if (this.#connection === connection && !this.#isReady) connection.destroy();
-    });
+    this.#heardAt = timeline.now;
+    this.#watch(connection);
   }
 
   /** Well within the time it promised: a gateway that closes it has not read what was there. */
@@ -282,7 +280,6 @@ export class Device {
     // The session is a new one: what was received is no affair of it.
     this.#inFlight = this.#inFlight.filter(({ isReceived }) => !isReceived);
     for (const message of this.#inFlight) this.#send(message);
-    if (this.#inFlight.length > 0) this.#expectAnswer();
   }
 }
 
