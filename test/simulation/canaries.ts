@@ -120,7 +120,7 @@ export const canaries: readonly Canary[] = [
   },
   {
     name: "late-reading-changes-nothing",
-    breaks: ["P10"],
+    breaks: ["P1", "P10"],
     edits: [
       {
         file: "src/edge-ops/windows/panes.ts",
