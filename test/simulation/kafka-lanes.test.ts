@@ -6,9 +6,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byLane, lanes } from "../../src/store/outbox.ts";
-import { errorOf } from "../../src/sync/kafka/cluster.ts";
-import { encodeRecordBatch, noCompression } from "../../src/sync/kafka/message/record-batch.ts";
 import type { ModelCall } from "../support/kafka/cluster-model.ts";
+import { leaveTransactionOpen } from "../support/kafka/stuck-transaction.ts";
 import { below } from "../support/seeded-random.ts";
 import { eachSeed, reachesAll, seedCount } from "../support/seeds.ts";
 import {
@@ -132,31 +131,8 @@ function slowTransaction(world: UpstreamWorld): void {
 
 /** Another agent leaves a transaction open on partitions that we write to. */
 async function stuckTransaction({ cluster: model, clock }: UpstreamWorld): Promise<void> {
-  const session = model.connect();
-  const transactionalId = "other";
-  try {
-    const producer = await session.initProducer({ transactionalId, timeoutMs: 60_000 });
-    const of = { transactionalId, producer };
-    const at = [topics.summaries, cursorTopic].map((topic) => ({ topic, partition: 0 }));
-    await session.addPartitions(of, at);
-    const bytes = encodeRecordBatch(
-      [{ key: Buffer.from("other"), value: Buffer.from("other"), headers: [] }],
-      {
-        producer,
-        sequence: 0,
-        isTransactional: true,
-        timeMs: clock.now(),
-        compression: noCompression,
-      },
-    );
-    await session.produce(
-      at.map((place) => ({ ...place, bytes })),
-      { transactionalId },
-    );
-  } catch (error) {
-    // Its last one is not over, or the topics are not there yet.
-    if (errorOf(error) === undefined) throw error;
-  }
+  const at = { topics: [topics.summaries, cursorTopic], timeMs: clock.now() };
+  await leaveTransactionOpen(model.connect(), at);
 }
 
 type Event = (half: UpstreamHalf) => Promise<UpstreamHalf> | UpstreamHalf;

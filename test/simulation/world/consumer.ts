@@ -1,10 +1,10 @@
 /** What a consumer reads upstream: of Kafka what is committed, of files every line. */
 
 import type { ClusterModel } from "../../support/kafka/cluster-model.ts";
+import { otherAgent } from "../../support/kafka/stuck-transaction.ts";
 import type { FaultDisk } from "../../support/fault-disk.ts";
 import type { Upstream } from "../oracle/evidence.ts";
 import { topics } from "./gateway-config.ts";
-import { otherAgent } from "./link.ts";
 
 const lanes = ["summaries", "alerts"] as const;
 

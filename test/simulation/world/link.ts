@@ -5,17 +5,13 @@
 
 import type { Random } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
-import { errorOf } from "../../../src/sync/kafka/cluster.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
-import { encodeRecordBatch, noCompression } from "../../../src/sync/kafka/message/record-batch.ts";
 import { ClusterModel, type ModelCall, type ModelFate } from "../../support/kafka/cluster-model.ts";
+import { leaveTransactionOpen } from "../../support/kafka/stuck-transaction.ts";
 import { below } from "../../support/seeded-random.ts";
 import type { PlannedFault } from "../faults.ts";
 import type { Life } from "./life.ts";
 import type { Timeline } from "./timeline.ts";
-
-/** Whose transactions hang; also the key of its records. */
-export const otherAgent = "another";
 
 const latencyMs = 5;
 const connectWaitMs = 10_000;
@@ -123,30 +119,6 @@ export class Link {
   /** Another agent leaves a transaction open on the first partitions of these topics. */
   async leaveOpen(topics: readonly string[]): Promise<void> {
     this.#lives.push(undefined);
-    const session = this.cluster.connect();
-    const transactionalId = otherAgent;
-    try {
-      const producer = await session.initProducer({ transactionalId, timeoutMs: 60_000 });
-      const of = { transactionalId, producer };
-      const at = topics.map((topic) => ({ topic, partition: 0 }));
-      await session.addPartitions(of, at);
-      const bytes = encodeRecordBatch(
-        [{ key: Buffer.from(otherAgent), value: Buffer.from("{}"), headers: [] }],
-        {
-          producer,
-          sequence: 0,
-          isTransactional: true,
-          timeMs: 0,
-          compression: noCompression,
-        },
-      );
-      await session.produce(
-        at.map((place) => ({ ...place, bytes })),
-        { transactionalId },
-      );
-    } catch (error) {
-      // Its last one is not over, or the topics are not there yet.
-      if (errorOf(error) === undefined) throw error;
-    }
+    await leaveTransactionOpen(this.cluster.connect(), { topics, timeMs: 0 });
   }
 }
