@@ -135,6 +135,12 @@ export class Gateway {
     return true;
   }
 
+  /** The end that is armed does not come. */
+  disarm(): void {
+    this.#life?.disarm();
+    this.#armed = undefined;
+  }
+
   /** As SIGTERM and a supervisor do. False: there is nothing to end. */
   restart(next: Start): boolean {
     if (this.#agent === undefined || this.#life === undefined) return false;
@@ -156,7 +162,7 @@ export class Gateway {
       life.end("kill", "a supervisor that waited too long");
     });
     try {
-      await agent.close();
+      await Promise.race([agent.close(), life.over]);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       tell(`ended with ${error.code}`);

@@ -22,6 +22,9 @@ export class Life implements Surroundings {
   readonly #wallClock: () => number;
   readonly #onEnd: (how: End, where: string) => void;
   readonly bornAt: number;
+  /** Resolves when the process is gone, however it went. */
+  readonly over: Promise<void>;
+  readonly #signalOver: () => void;
   #isOver = false;
   #armed: { readonly how: End; readonly at: EndAt; calls: number } | undefined;
 
@@ -39,6 +42,9 @@ export class Life implements Surroundings {
     this.#timeline = options.timeline;
     this.#wallClock = options.wallClock;
     this.#onEnd = options.onEnd;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.over = promise;
+    this.#signalOver = resolve;
   }
 
   get isOver(): boolean {
@@ -67,13 +73,20 @@ export class Life implements Surroundings {
 
   end(how: End, where: string): void {
     if (this.#isOver) return;
-    this.#isOver = true;
+    this.finish();
     this.#onEnd(how, where);
   }
 
   /** It ended in an orderly way. */
   finish(): void {
     this.#isOver = true;
+    this.#armed = undefined;
+    this.#signalOver();
+  }
+
+  /** The end that is armed does not come. */
+  disarm(): void {
+    this.#armed = undefined;
   }
 
   /** Runs `run` later, if the process is still there. */

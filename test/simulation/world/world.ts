@@ -133,6 +133,7 @@ export class World {
     this.link.on.clear();
     this.#network.silent.clear();
     this.gateway.setClock();
+    this.gateway.disarm();
     for (const device of this.#devices) device.stop();
   }
 
