@@ -19,7 +19,7 @@ import type { Connection } from "./network.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** Values repeat after so many readings. */
-export const valueCycle = 40;
+const valueCycle = 40;
 
 const CONNACK = 2;
 const PUBACK = 4;
