@@ -9,7 +9,7 @@ import type { LedgerView, PipelineLedger, SourceLedger } from "../edge-ops/ledge
 import { expositionOf, type Family, histogramSamples, type Sample } from "./exposition.ts";
 import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "./ingest/intake.ts";
-import { frontLevels } from "./ingest/mqtt/counters.ts";
+import { frontLevels } from "./ingest/mqtt/front/counters.ts";
 import type { AgentState, Status } from "./status.ts";
 
 /** The whole body of an answer. */

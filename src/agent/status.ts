@@ -7,7 +7,7 @@ import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { IntakeCounters } from "./ingest/intake.ts";
-import type { FrontStatus } from "./ingest/mqtt/counters.ts";
+import type { FrontStatus } from "./ingest/mqtt/front/counters.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";
 

@@ -14,19 +14,19 @@ export const marks: readonly Mark[] = [
   // receive
   {
     name: "a message waits for room",
-    file: "src/agent/ingest/mqtt/connection.ts",
+    file: "src/agent/ingest/mqtt/front/connection.ts",
     from: 'return this.#refuse("room")',
     to: 'return MARK, this.#refuse("room")',
   },
   {
     name: "a message waits for acknowledgements",
-    file: "src/agent/ingest/mqtt/connection.ts",
+    file: "src/agent/ingest/mqtt/front/connection.ts",
     from: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.#refuse("acks");',
     to: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return MARK, this.#refuse("acks");',
   },
   {
     name: "a socket is not read",
-    file: "src/agent/ingest/mqtt/connection.ts",
+    file: "src/agent/ingest/mqtt/front/connection.ts",
     from: "      this.#host.counters.socketPauses += 1;",
     to: "      MARK; this.#host.counters.socketPauses += 1;",
   },
@@ -38,13 +38,13 @@ export const marks: readonly Mark[] = [
   },
   {
     name: "a packet is split",
-    file: "src/agent/ingest/mqtt/parser.ts",
+    file: "src/agent/ingest/mqtt/packet/parser.ts",
     from: "if (unseen && at < length) this.#keep(bytes, at, length);",
     to: "if (unseen && at < length) { MARK; this.#keep(bytes, at, length); }",
   },
   {
     name: "acknowledgements of a connection that is gone",
-    file: "src/agent/ingest/mqtt/connection.ts",
+    file: "src/agent/ingest/mqtt/front/connection.ts",
     from: '    this.#settle(count);\n    if (this.#state !== "ready") {',
     to: '    this.#settle(count);\n    if (this.#state !== "ready") { MARK;',
   },

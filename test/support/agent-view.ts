@@ -4,7 +4,10 @@ import type { Alert } from "../../src/core/record.ts";
 import { millis } from "../../src/core/units.ts";
 import type { LedgerView } from "../../src/edge-ops/ledger.ts";
 import { bucketBoundsMs } from "../../src/agent/histogram.ts";
-import { createFaultCounts, createFrontCounters } from "../../src/agent/ingest/mqtt/counters.ts";
+import {
+  createFaultCounts,
+  createFrontCounters,
+} from "../../src/agent/ingest/mqtt/front/counters.ts";
 import type { PumpStatus } from "../../src/sync/pump.ts";
 import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
 

@@ -5,8 +5,12 @@
  */
 
 import { generate, type Packet, parser } from "mqtt-packet";
-import { type Front, type FrontLimits, openFront } from "../../src/agent/ingest/mqtt/front.ts";
-import { createUsers } from "../../src/agent/ingest/mqtt/users.ts";
+import {
+  type Front,
+  type FrontLimits,
+  openFront,
+} from "../../src/agent/ingest/mqtt/front/front.ts";
+import { createUsers } from "../../src/agent/ingest/mqtt/access/users.ts";
 import { NO_SOURCE, type Receiver } from "../../src/agent/ingest/receiver.ts";
 import { ManualClock, SimulatedNet, type SimulatedPeer } from "./simulated-net.ts";
 

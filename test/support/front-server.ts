@@ -5,8 +5,8 @@
 
 import { systemClock } from "../../src/agent/doors/clock.ts";
 import { systemNet } from "../../src/agent/doors/net.ts";
-import { type Front, openFront } from "../../src/agent/ingest/mqtt/front.ts";
-import { createUsers } from "../../src/agent/ingest/mqtt/users.ts";
+import { type Front, openFront } from "../../src/agent/ingest/mqtt/front/front.ts";
+import { createUsers } from "../../src/agent/ingest/mqtt/access/users.ts";
 import type { Net } from "../../src/core/doors.ts";
 import { RecordingReceiver } from "./front-rig.ts";
 

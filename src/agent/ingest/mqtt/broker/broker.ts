@@ -13,7 +13,7 @@
 
 import type { EventEmitter } from "node:events";
 import type { Aedes, AuthenticateError, Client, PublishPacket } from "aedes";
-import { assert } from "../../../core/assert.ts";
+import { assert } from "../../../../core/assert.ts";
 import { createDuplex } from "./duplex.ts";
 import { boundSessions, type SessionLimits, type SessionStore } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";

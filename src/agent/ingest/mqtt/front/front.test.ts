@@ -11,7 +11,7 @@ import {
   publishPacket,
   subscribePacket,
   turns,
-} from "../../../../test/support/front-rig.ts";
+} from "../../../../../test/support/front-rig.ts";
 
 describe("acknowledgements", () => {
   it("are sent after the release of their batch and not before", async () => {

@@ -4,8 +4,8 @@
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import { Fault } from "../../../core/faults.ts";
-import { isLoopback } from "../../../core/loopback.ts";
+import { Fault } from "../../../../core/faults.ts";
+import { isLoopback } from "../../../../core/loopback.ts";
 
 export interface Users {
   readonly count: number;

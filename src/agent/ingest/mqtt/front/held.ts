@@ -10,8 +10,8 @@
  * counted as shed.
  */
 
-import { assert } from "../../../core/assert.ts";
-import type { Receiver } from "../receiver.ts";
+import { assert } from "../../../../core/assert.ts";
+import type { Receiver } from "../../receiver.ts";
 
 export type HeldMessage = {
   /** Name of a topic that a source wants, in UTF-8. */

@@ -11,7 +11,7 @@ import {
   publishPacket,
   subscribePacket,
   turns,
-} from "../../../../test/support/front-rig.ts";
+} from "../../../../../test/support/front-rig.ts";
 
 describe("a full batch", () => {
   it("holds messages in order, answers PINGREQ once, and goes on when there is room", async () => {

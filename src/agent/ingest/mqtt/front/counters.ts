@@ -1,6 +1,6 @@
 /** What the front counts and shows: every counter only grows unless it says otherwise. */
 
-import type { ProtocolFault } from "./parser.ts";
+import type { ProtocolFault } from "../packet/parser.ts";
 
 export type FrontCounters = {
   /** Now. */

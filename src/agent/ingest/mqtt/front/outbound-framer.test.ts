@@ -3,7 +3,7 @@ import { it } from "node:test";
 import fc from "fast-check";
 import { generate } from "mqtt-packet";
 import { OutboundFramer } from "./outbound-framer.ts";
-import { packetBytesAt } from "./parser.ts";
+import { packetBytesAt } from "../packet/parser.ts";
 
 const packet = fc.oneof(
   fc.uint8Array({ maxLength: 300 }).map((payload) =>

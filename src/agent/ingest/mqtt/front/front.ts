@@ -13,9 +13,9 @@
  * batch that was open when it was received.
  */
 
-import type { Clock, Net, NetListener } from "../../../core/doors.ts";
-import { limits as defaults } from "../../../core/limits.ts";
-import { type Gate, NO_SOURCE, type Receiver } from "../receiver.ts";
+import type { Clock, Net, NetListener } from "../../../../core/doors.ts";
+import { limits as defaults } from "../../../../core/limits.ts";
+import { type Gate, NO_SOURCE, type Receiver } from "../../receiver.ts";
 import { Acks } from "./acks.ts";
 import {
   type AskedMessage,
@@ -25,7 +25,7 @@ import {
   type Login,
   type LoginAnswer,
   openBroker,
-} from "./broker.ts";
+} from "../broker/broker.ts";
 import { Clients, type ClientsLimits } from "./clients.ts";
 import {
   createFaultCounts,
@@ -35,7 +35,7 @@ import {
   type FrontStatus,
 } from "./counters.ts";
 import { HeldMessages } from "./held.ts";
-import { assertSecured, type Users } from "./users.ts";
+import { assertSecured, type Users } from "../access/users.ts";
 
 /** Topics that begin with `$` are the broker's own. */
 const DOLLAR = 0x24;

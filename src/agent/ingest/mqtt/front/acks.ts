@@ -11,7 +11,7 @@
  * this order. A slot means one connection for as long as it has entries here.
  */
 
-import { assert } from "../../../core/assert.ts";
+import { assert } from "../../../../core/assert.ts";
 
 /** PUBACK, two bytes follow; the packet id is in big-endian order behind it. */
 const PUBACK_WORD = 0x0240;

@@ -3,9 +3,9 @@
  * within, and who calls it back when it may go on.
  */
 
-import type { Receiver } from "../receiver.ts";
+import type { Receiver } from "../../receiver.ts";
 import type { Acks } from "./acks.ts";
-import type { Broker } from "./broker.ts";
+import type { Broker } from "../broker/broker.ts";
 import type { Connection } from "./connection.ts";
 import type { FaultCounts, FrontCounters } from "./counters.ts";
 import type { OutboundHost } from "./outbound.ts";

@@ -10,7 +10,7 @@ import {
   openRig,
   publishPacket,
   turns,
-} from "../../../../test/support/front-rig.ts";
+} from "../../../../../test/support/front-rig.ts";
 
 type Message = {
   readonly topic: string;

@@ -8,10 +8,10 @@
  * bytes held by all reach their bound, nobody is read from until they are half that.
  */
 
-import type { Clock, NetSocket } from "../../../core/doors.ts";
-import type { Receiver } from "../receiver.ts";
+import type { Clock, NetSocket } from "../../../../core/doors.ts";
+import type { Receiver } from "../../receiver.ts";
 import type { Acks } from "./acks.ts";
-import type { Broker } from "./broker.ts";
+import type { Broker } from "../broker/broker.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionHost, ConnectionLimits, Hold } from "./connection-host.ts";
 import type { FaultCounts, FrontCounters } from "./counters.ts";

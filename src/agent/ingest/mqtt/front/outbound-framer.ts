@@ -6,7 +6,7 @@
  * them.
  */
 
-import { CONNACK, packetBytesAt } from "./parser.ts";
+import { CONNACK, packetBytesAt } from "../packet/parser.ts";
 
 /** The return code of the first CONNACK that passed; undefined before. */
 export type Passed = {

@@ -16,12 +16,12 @@
  * was released, none on another connection. Nothing is taken before the client is authenticated.
  */
 
-import type { NetSocket } from "../../../core/doors.ts";
-import { unreachable } from "../../../core/assert.ts";
-import { NO_SOURCE } from "../receiver.ts";
-import type { LinkOwner } from "./broker.ts";
-import { BrokerFeed, copyOf } from "./broker-feed.ts";
-import { readConnect } from "./connect-packet.ts";
+import type { NetSocket } from "../../../../core/doors.ts";
+import { unreachable } from "../../../../core/assert.ts";
+import { NO_SOURCE } from "../../receiver.ts";
+import type { LinkOwner } from "../broker/broker.ts";
+import { BrokerFeed, copyOf } from "../broker/broker-feed.ts";
+import { readConnect } from "../packet/connect-packet.ts";
 import type { ConnectionHost, Hold } from "./connection-host.ts";
 import { Outbound } from "./outbound.ts";
 import { OutboundFramer } from "./outbound-framer.ts";
@@ -35,7 +35,7 @@ import {
   type ProtocolFault,
   PUBLISH,
   readPublish,
-} from "./parser.ts";
+} from "../packet/parser.ts";
 
 type State = "new" | "connecting" | "ready" | "closing" | "closed";
 

@@ -6,7 +6,7 @@
  * others is not its to keep.
  */
 
-import type { NetSocket } from "../../../core/doors.ts";
+import type { NetSocket } from "../../../../core/doors.ts";
 import type { FrontCounters } from "./counters.ts";
 
 export interface OutboundHost {
