@@ -82,12 +82,14 @@ export interface NetHandlers {
   readonly onClose: (reason: string) => void;
 }
 
+export type NetAddress = { readonly host: string; readonly port: number };
+
 export interface NetSocket {
   /** "address:port" of the peer. */
   readonly remote: string;
   /** Bytes accepted by `write` that the kernel has not taken yet. */
   readonly queuedBytes: number;
-  /** Must be called once, before the first byte can arrive. */
+  /** Must be called once, in the turn in which the socket was given: before the first byte can arrive. */
   start(handlers: NetHandlers): void;
   /** Takes ownership of `bytes`: they are not changed afterwards. */
   write(bytes: Uint8Array): void;
@@ -110,8 +112,7 @@ export interface NetListener {
 
 export interface Net {
   /** `port: 0` takes a free one. Rejects with a Fault: PORT_IN_USE, ADDRESS_UNAVAILABLE. */
-  listen(
-    address: { readonly host: string; readonly port: number },
-    accept: (socket: NetSocket) => void,
-  ): Promise<NetListener>;
+  listen(address: NetAddress, accept: (socket: NetSocket) => void): Promise<NetListener>;
+  /** Opens a connection within `waitMs`. Rejects with a Fault CONNECT_FAILED. */
+  connect(address: NetAddress, options: { readonly waitMs: number }): Promise<NetSocket>;
 }

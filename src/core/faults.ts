@@ -5,6 +5,7 @@
 
 export type FaultCode =
   | "CONFIG_INVALID"
+  | "CONNECT_FAILED"
   | "PORT_IN_USE"
   | "ADDRESS_UNAVAILABLE"
   | "DIRECTORY_NOT_WRITABLE"

@@ -92,7 +92,7 @@ async function run(options: {
 }
 
 async function newSubject(rig: Rig, random: Random): Promise<Subject> {
-  const peer = rig.net.connect();
+  const peer = rig.net.arrive();
   const subject: Subject = { peer, sent: [] };
   const hello = connectPacket({
     clientId: `fuzz-${below(random, 4)}`,

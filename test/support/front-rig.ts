@@ -159,7 +159,7 @@ export const disconnectPacket: Buffer = generate({ cmd: "disconnect" });
 
 /** A client that is connected and authenticated, with nothing received yet. */
 export async function connected(rig: Rig, options: ConnectOptions = {}): Promise<SimulatedPeer> {
-  const peer = rig.net.connect();
+  const peer = rig.net.arrive();
   peer.send(connectPacket(options));
   await turns();
   const [answer] = packetsIn(peer);

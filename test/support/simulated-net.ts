@@ -6,7 +6,15 @@
  */
 
 import assert from "node:assert/strict";
-import type { Clock, Net, NetHandlers, NetListener, NetSocket } from "../../src/core/doors.ts";
+import type {
+  Clock,
+  Net,
+  NetAddress,
+  NetHandlers,
+  NetListener,
+  NetSocket,
+} from "../../src/core/doors.ts";
+import { Fault } from "../../src/core/faults.ts";
 import { millis } from "../../src/core/units.ts";
 
 /** The most that one read brings; what waits longer comes with the next. */
@@ -16,11 +24,10 @@ const POISON = 0xee;
 export class SimulatedNet implements Net {
   #accept: ((socket: NetSocket) => void) | undefined;
   #port = 40_000;
+  /** Gives the far end of a connection we open, or undefined where nobody listens there. */
+  server: (address: NetAddress) => SimulatedPeer | undefined = () => undefined;
 
-  listen(
-    address: { readonly host: string; readonly port: number },
-    accept: (socket: NetSocket) => void,
-  ): Promise<NetListener> {
+  listen(address: NetAddress, accept: (socket: NetSocket) => void): Promise<NetListener> {
     this.#accept = accept;
     return Promise.resolve({
       host: address.host,
@@ -33,8 +40,17 @@ export class SimulatedNet implements Net {
     });
   }
 
+  connect(address: NetAddress): Promise<NetSocket> {
+    const { host, port } = address;
+    const peer = this.server(address);
+    if (peer !== undefined) return Promise.resolve(peer.socket);
+    return Promise.reject(
+      new Fault("CONNECT_FAILED", `cannot connect to ${host}:${port}: ECONNREFUSED`),
+    );
+  }
+
   /** A new client; it is closed at once where nobody accepts. */
-  connect(): SimulatedPeer {
+  arrive(): SimulatedPeer {
     const peer = new SimulatedPeer(`10.0.0.1:${this.#port++}`);
     if (this.#accept === undefined) peer.socket.destroy();
     else this.#accept(peer.socket);
@@ -42,7 +58,7 @@ export class SimulatedNet implements Net {
   }
 }
 
-/** The client's end of a connection. */
+/** The other end of a connection. */
 export class SimulatedPeer {
   readonly socket: NetSocket;
   readonly #shared = Buffer.alloc(READ_BYTES);

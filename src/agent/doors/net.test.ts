@@ -141,3 +141,34 @@ it("an address of another machine is a fault", async () => {
     (error) => error instanceof Fault && error.code === "ADDRESS_UNAVAILABLE",
   );
 });
+
+describe("a socket we open", () => {
+  it("carries bytes both ways and ends in order", async () => {
+    const net = systemNet();
+    const taken = Promise.withResolvers<Accepted>();
+    const listener = await net.listen({ host: "127.0.0.1", port: 0 }, (socket) => {
+      taken.resolve(acceptedOf(socket));
+    });
+    const ours = acceptedOf(await net.connect(listener, { waitMs: 1_000 }));
+    const theirs = await taken.promise;
+    theirs.socket.write(Buffer.from("hello"));
+    ours.socket.write(Buffer.from("bye"));
+    await Promise.all([ours.arrived(5), theirs.arrived(3)]);
+    assert.equal(ours.received(), "hello");
+    assert.equal(theirs.received(), "bye");
+    theirs.socket.end();
+    assert.equal(await ours.closed, "");
+    ours.socket.destroy();
+    await listener.close();
+  });
+
+  it("is refused with the place where nobody listens", async () => {
+    const listener = await systemNet().listen({ host: "127.0.0.1", port: 0 }, () => undefined);
+    const { port } = listener;
+    await listener.close();
+    await assert.rejects(systemNet().connect({ host: "127.0.0.1", port }, { waitMs: 1_000 }), {
+      code: "CONNECT_FAILED",
+      message: `cannot connect to 127.0.0.1:${port}: ECONNREFUSED`,
+    });
+  });
+});

@@ -3,14 +3,14 @@
  *
  * Sockets read into one buffer that they all share: the kernel copies into it, the receiver takes
  * what it wants during the call, and nothing is allocated per read. Node offers that only for
- * sockets it creates itself, so the handle of an accepted one is handed to a new socket. The handle
+ * sockets it creates itself, so the handle of an open one is handed to a new socket. The handle
  * is not documented; where it is missing (or on Windows, whose reads are not immediate) the plain
  * `data` event serves, at more CPU per read.
  */
 
 import { type BoundSocket, createServer, type Server, Socket } from "node:net";
 import { assert } from "../../core/assert.ts";
-import type { Net, NetHandlers, NetListener, NetSocket } from "../../core/doors.ts";
+import type { Net, NetAddress, NetHandlers, NetListener, NetSocket } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 
 const READ_BYTES = 64 * 1024;
@@ -20,18 +20,18 @@ const PROBE_AFTER_MS = 60_000;
 const sharedBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
 export function systemNet(): Net {
-  return { listen: (address, accept) => listen(address, accept, takeHandle) };
+  return { listen: (address, accept) => listen(address, accept, takeHandle), connect };
 }
 
 /** The same without the hand-over of handles: what is left where Node has none. */
 export function plainNet(): Net {
-  return { listen: (address, accept) => listen(address, accept, () => undefined) };
+  return { listen: (address, accept) => listen(address, accept, () => undefined), connect };
 }
 
 type HandleOf = (socket: Socket) => object | undefined;
 
 function listen(
-  address: { readonly host: string; readonly port: number },
+  address: NetAddress,
   accept: (socket: NetSocket) => void,
   handleOf: HandleOf,
 ): Promise<NetListener> {
@@ -68,10 +68,34 @@ function listenerOf(server: Server): NetListener {
   };
 }
 
-function faultOf(
-  error: NodeJS.ErrnoException,
-  address: { readonly host: string; readonly port: number },
-): Fault {
+function connect(address: NetAddress, { waitMs }: { readonly waitMs: number }): Promise<NetSocket> {
+  const { promise, resolve, reject } = Promise.withResolvers<NetSocket>();
+  const socket = new Socket();
+  socket.setNoDelay(true);
+  const failed = (error: NodeJS.ErrnoException): void => {
+    socket.destroy();
+    reject(connectFault(error, address));
+  };
+  socket.setTimeout(waitMs, () => failed(new Error(`no answer within ${waitMs} ms`)));
+  socket.once("error", failed);
+  socket.connect({ host: address.host, port: address.port }, () => {
+    socket.setTimeout(0);
+    socket.removeListener("error", failed);
+    socket.pause();
+    resolve(new TcpSocket(socket, takeHandle));
+  });
+  return promise;
+}
+
+function connectFault(error: NodeJS.ErrnoException, { host, port }: NetAddress): Fault {
+  const what = error.code ?? error.message;
+  return new Fault("CONNECT_FAILED", `cannot connect to ${host}:${port}: ${what}`, {
+    cause: error,
+    facts: { host, port, error: what },
+  });
+}
+
+function faultOf(error: NodeJS.ErrnoException, address: NetAddress): Fault {
   const where = `${address.host}:${address.port}`;
   const facts = { host: address.host, port: address.port, error: error.code ?? error.message };
   if (error.code === "EADDRINUSE") {
@@ -98,12 +122,13 @@ class TcpSocket implements NetSocket {
   #reason = "";
   #started = false;
 
-  constructor(accepted: Socket, handleOf: HandleOf) {
-    this.#socket = accepted;
+  /** `socket` is connected and does not read yet. */
+  constructor(socket: Socket, handleOf: HandleOf) {
+    this.#socket = socket;
     this.#handleOf = handleOf;
-    this.remote = `${accepted.remoteAddress ?? "?"}:${accepted.remotePort ?? 0}`;
-    accepted.setKeepAlive(true, PROBE_AFTER_MS);
-    accepted.on("error", (error: NodeJS.ErrnoException) => {
+    this.remote = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
+    socket.setKeepAlive(true, PROBE_AFTER_MS);
+    socket.on("error", (error: NodeJS.ErrnoException) => {
       this.#reason = error.code ?? error.message;
     });
   }
@@ -168,7 +193,7 @@ class TcpSocket implements NetSocket {
   }
 }
 
-/** Takes the handle out of an accepted socket, which is an empty shell from then on. */
+/** Takes the handle out of an open socket, which is an empty shell from then on. */
 function takeHandle(socket: Socket): object | undefined {
   if (process.platform === "win32") return undefined;
   const handle: unknown = Reflect.get(socket, "_handle");

@@ -10,6 +10,7 @@
  */
 
 import type { Net, NetHandlers, NetListener, NetSocket, Random } from "../../../src/core/doors.ts";
+import { Fault } from "../../../src/core/faults.ts";
 import { below } from "../../support/seeded-random.ts";
 import { READ_BYTES } from "../../support/simulated-net.ts";
 import { type Life, never } from "./life.ts";
@@ -62,6 +63,11 @@ export class Network {
             return Promise.resolve();
           },
         });
+      },
+      connect: (address) => {
+        if (!life.call("net connect")) return never();
+        const where = `${address.host}:${address.port}`;
+        return Promise.reject(new Fault("CONNECT_FAILED", `nobody listens on ${where}`));
       },
     };
   }

@@ -36,7 +36,7 @@ test("what fails inside the broker is counted by its owner", () => {
 test("a bug in a login ends the process instead of refusing the client", () => {
   const script = `
     import { Aedes } from "aedes";
-    import { Broker } from "../src/agent/ingest/mqtt/broker.ts";
+    import { Broker } from "./src/agent/ingest/mqtt/broker/broker.ts";
     const aedes = new Aedes();
     const login = () => Promise.reject(new TypeError("a bug"));
     new Broker(aedes, { limits: {}, topicsMax: 1 }).serve({ login });

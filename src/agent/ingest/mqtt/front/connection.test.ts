@@ -121,7 +121,7 @@ describe("limits", () => {
   it("one client beyond the limit of connections is refused, counted", async () => {
     await using rig = await openRig({ limits: { connectionsMax: 1 } });
     await connected(rig);
-    assert.equal(rig.net.connect().isClosed, true);
+    assert.equal(rig.net.arrive().isClosed, true);
     assert.equal(rig.front.status.connectionsRefused, 1);
   });
 
@@ -151,7 +151,7 @@ describe("limits", () => {
 describe("the protocol", () => {
   it("begins with CONNECT, and has one", async () => {
     await using rig = await openRig();
-    const early = rig.net.connect();
+    const early = rig.net.arrive();
     early.send(publishPacket("plant/a", "1"));
     assert.equal(early.isClosed, true);
     const twice = await connected(rig);
@@ -164,7 +164,7 @@ describe("the protocol", () => {
 
   it("of version 5 is refused in its own words", async () => {
     await using rig = await openRig();
-    const peer = rig.net.connect();
+    const peer = rig.net.arrive();
     const packet = connectPacket();
     packet[8] = 5;
     peer.send(packet);
@@ -193,12 +193,12 @@ describe("login", () => {
 
   it("what is sent behind CONNECT waits for the answer, and is dropped with a refusal", async () => {
     await using rig = await openRig({ users });
-    const good = rig.net.connect();
+    const good = rig.net.arrive();
     good.send(
       connectPacket({ username: "sensor", password: "right" }),
       publishPacket("plant/a", "good", { qos: 1, id: 1 }),
     );
-    const bad = rig.net.connect();
+    const bad = rig.net.arrive();
     bad.send(
       connectPacket({ username: "sensor", password: "wrong" }),
       publishPacket("plant/a", "bad", { qos: 1, id: 1 }),
@@ -215,7 +215,7 @@ describe("login", () => {
 
   it("without a name is refused as not authorised", async () => {
     await using rig = await openRig({ users });
-    const peer = rig.net.connect();
+    const peer = rig.net.arrive();
     peer.send(connectPacket());
     await turns();
     assert.deepEqual([...peer.received], [0x20, 2, 0, 5]);
@@ -265,7 +265,7 @@ describe("keep alive", () => {
 
   it("a client that never says who it is is closed", async () => {
     await using rig = await openRig();
-    const peer = rig.net.connect();
+    const peer = rig.net.arrive();
     rig.clock.advance(20_000);
     assert.equal(peer.isClosed, true);
     assert.equal(rig.front.status.connectTimeouts, 1);

@@ -281,7 +281,7 @@ describe("subscribers", () => {
     await turns();
     peer.send(publishPacket("plant/a", "away", { qos: 1, id: 2 }));
     await turns();
-    const back = rig.net.connect();
+    const back = rig.net.arrive();
     back.send(connectPacket({ clientId: "r", clean: false }));
     await turns(30);
     const missed = namesOf(packetsIn(back)).filter((name) => name.startsWith("publish"));
@@ -305,7 +305,7 @@ describe("the end", () => {
     const peer = await connected(rig);
     peer.send(publishPacket("plant/a", "1", { qos: 1, id: 1 }));
     await rig.front.stopAccepting();
-    assert.equal(rig.net.connect().isClosed, true);
+    assert.equal(rig.net.arrive().isClosed, true);
     peer.send(publishPacket("plant/a", "2", { qos: 1, id: 2 }));
     commit(rig.front);
     await rig.front.close();
