@@ -8,8 +8,8 @@
  *   drain     tell the uplinks that there is more (sync/)
  *
  * One frame is open and at most one is sealed. A frame is sealed when it is due: its first entry has
- * waited `commit.waitMs`, or `commit.rowsEager` rows have come, or the dataflow wants to see the
- * clock. At most one append and one commit are under way, beside each other. The loop is the only
+ * waited `commit.waitMs`, or `commit.rowsEager` rows have come, or whoever sends waits for it, or the
+ * dataflow wants to see the clock. At most one append and one commit are under way, beside each other. The loop is the only
  * writer of the log and, with the drain, of the state store.
  */
 
@@ -164,7 +164,7 @@ export class Loop {
     if (outputs.bytes > limits.pendingOutputBytesMax) return; // the commit will call again
     if (!intake.pendingWork) return this.#scheduleWake();
     const { rowsEager, waitMs } = this.#options.commit;
-    const isDue = intake.pendingRows >= rowsEager || waitMs === 0;
+    const isDue = intake.pendingRows >= rowsEager || intake.isHurried || waitMs === 0;
     // Senders that were just acknowledged send again: on a slow disk they are worth a short wait,
     // or every other sync would be spent on the first few of them.
     const gatherMs = Math.min(waitMs, this.#lastAppendMs / GATHER_SHARE);

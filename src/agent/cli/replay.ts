@@ -124,7 +124,8 @@ function replayConfig(config: Config, data: string): Config {
     ...config,
     dataDirectory: data,
     http: undefined,
-    sources: config.sources.map((source) => ({ ...source, idleMs: IDLE_MS })),
+    // The file stands for the broker that a source would ask.
+    sources: config.sources.map(({ broker: _, ...source }) => ({ ...source, idleMs: IDLE_MS })),
     uplinks: [{ ...fileUplinkDefaults, directory: join(data, "upstream") }],
   };
 }

@@ -7,6 +7,9 @@
  *
  *   open --seal--> frame, valid until recycle;   recycled --seal--> open
  *
+ * Messages come from several origins: our own broker, and external ones, each with sources of its own.
+ * A receiver per origin looks topics up; everything behind it is shared.
+ *
  * Invariants: a message is taken whole or not at all; every message taken is counted once, as decoded
  * or as a dead letter, in the same frame as its readings; a definition stands in the frame of the
  * first row that uses it, or in an earlier one. Only the slow path defines and makes slots, so the
@@ -56,7 +59,7 @@ type IntakeLimitName =
 export type IntakeOptions = {
   /** Holds what earlier runs defined; the intake adds to it. */
   readonly catalog: Catalog;
-  /** A topic belongs to the first source with a template that matches it. */
+  /** A topic of an origin belongs to the first source of that origin with a template that matches it. */
   readonly sources: readonly SourceConfig[];
   readonly clock: Clock;
   readonly limits?: Partial<IntakeLimits>;
@@ -91,7 +94,11 @@ export function createIntake(options: IntakeOptions): Intake {
   return new Intake(options);
 }
 
+/** The number of our own broker among the origins. */
+const EMBEDDED = 0;
+
 type Wanted = {
+  readonly origin: number;
   readonly source: SourceId;
   readonly rules: SourceRules;
   readonly template: TopicTemplate;
@@ -107,6 +114,8 @@ export class Intake implements Receiver {
   readonly #draft: Draft;
   readonly #writer: RowWriter;
   readonly #wanted: readonly Wanted[];
+  /** Names of external brokers; their numbers follow that of our own. */
+  readonly #brokers: readonly string[];
   #open: OpenFrame;
   #other: OpenFrame;
   #isSealed = false;
@@ -115,6 +124,7 @@ export class Intake implements Receiver {
   #tellAtRows = 0;
   #tellAgainAtRows = Number.POSITIVE_INFINITY;
   #isFull = false;
+  #isHurried = false;
   /** Arrival time of the message at hand; NaN until somebody asks. */
   #arrived = Number.NaN;
   readonly #unwanted = new Uint8Array(coreLimits.topicBytesMax);
@@ -144,8 +154,15 @@ export class Intake implements Receiver {
     const slotsPerRouteMax = Math.min(limits.readingsPerMessageMax, limits.batchRowsMax);
     this.#names = new Names({ catalog, limits, define });
     this.#slots = new Slots({ slotsPerRouteMax, slotsMax: limits.slotsMax });
-    this.#wanted = sources.flatMap((source) => wantedOf(source, this.#names));
-    this.#topics = new TopicTable({ ...limits, routeOf: (topic) => this.#routeOf(topic) });
+    this.#brokers = [...new Set(sources.flatMap(({ broker }) => broker ?? []))];
+    this.#wanted = sources.flatMap((source) =>
+      wantedOf(source, { names: this.#names, origin: this.#originOf(source.broker) }),
+    );
+    this.#topics = new TopicTable({
+      ...limits,
+      origins: 1 + this.#brokers.length,
+      routeOf: (topic, origin) => this.#routeOf(topic, origin),
+    });
     this.#decoders = createDecoders({ names: this.#names, nestingMax: limits.nestingMax });
     this.#draft = new Draft({ ...limits, names: this.#names, slotsPerRouteMax, arrival });
     const { definitionsPerFrameMax } = limits;
@@ -165,6 +182,10 @@ export class Intake implements Receiver {
   get isFull(): boolean {
     return this.#isFull;
   }
+  /** Somebody waits for this frame to be durable and gets nothing more until it is. */
+  get isHurried(): boolean {
+    return this.#isHurried;
+  }
   /** The last topic that was looked up and that no source wants; cut at limits.topicBytesMax. */
   get unwantedTopic(): string | undefined {
     if (this.#totals.unwanted === 0) return undefined;
@@ -177,15 +198,37 @@ export class Intake implements Receiver {
 
   /**
    * Calls `run` when the open frame gets its first entry, again when it has `rows` rows, and again
-   * when a message finds no room in it.
+   * when a message finds no room in it or somebody is in a hurry.
    */
   onWork(run: () => void, { rows }: { readonly rows: number }): void {
     this.#onWork = run;
     this.#tellAgainAtRows = rows;
   }
 
+  /**
+   * What is in the open frame need not wait for more: whoever sends waits for its acknowledgements
+   * first.
+   */
+  hurry(): void {
+    if (this.#isHurried || !this.#open.hasWork) return;
+    this.#isHurried = true;
+    this.#onWork();
+  }
+
+  /** Takes the messages of one external broker, or of our own; all fill the same frame. */
+  receiverOf(broker: string | undefined): Receiver {
+    const origin = this.#originOf(broker);
+    if (origin === EMBEDDED) return this;
+    const topics = this.#topics;
+    return {
+      topicOf: (bytes, start, end) => topics.handleOf(origin, bytes, start, end),
+      receive: (topic, bytes, start, end) => this.receive(topic, bytes, start, end),
+      shed: (topic) => this.shed(topic),
+    };
+  }
+
   topicOf(bytes: Uint8Array, start: number, end: number): number {
-    const handle = this.#topics.handleOf(bytes, start, end);
+    const handle = this.#topics.handleOf(EMBEDDED, bytes, start, end);
     if (handle === NO_SOURCE) this.#noteUnwanted(bytes, start, end);
     return handle;
   }
@@ -244,6 +287,7 @@ export class Intake implements Receiver {
     this.#other = sealed;
     this.#isSealed = true;
     this.#isFull = false;
+    this.#isHurried = false;
     this.#tellAtRows = 0;
     return sealed.seal(clock, trusted);
   }
@@ -315,8 +359,16 @@ export class Intake implements Receiver {
     return this.#arrived;
   }
 
-  #routeOf(topic: string): Route | undefined {
-    for (const { source, rules, template } of this.#wanted) {
+  #originOf(broker: string | undefined): number {
+    if (broker === undefined) return EMBEDDED;
+    const index = this.#brokers.indexOf(broker);
+    assert(index >= 0, "messages come from a broker that a source names");
+    return 1 + index;
+  }
+
+  #routeOf(topic: string, origin: number): Route | undefined {
+    for (const { origin: from, source, rules, template } of this.#wanted) {
+      if (from !== origin) continue;
       const match = matchTopic(template, topic);
       if (match !== undefined) return createRoute({ source, rules, ...match });
     }
@@ -324,7 +376,10 @@ export class Intake implements Receiver {
   }
 }
 
-function wantedOf(config: SourceConfig, names: Names): readonly Wanted[] {
+function wantedOf(
+  config: SourceConfig,
+  { names, origin }: { readonly names: Names; readonly origin: number },
+): readonly Wanted[] {
   const source = names.source(config.name);
   const rules = rulesOf(config);
   return config.topics.map((text) => {
@@ -332,7 +387,7 @@ function wantedOf(config: SourceConfig, names: Names): readonly Wanted[] {
     if (parse.kind === "invalid") {
       throw new Fault("CONFIG_INVALID", parse.message, { facts: { source: config.name } });
     }
-    return { source, rules, template: parse.template };
+    return { origin, source, rules, template: parse.template };
   });
 }
 

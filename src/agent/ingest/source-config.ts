@@ -7,6 +7,8 @@ export type PayloadFormat = "json" | "cbor" | "number";
 
 export type SourceConfig = {
   readonly name: string;
+  /** The external broker whose messages it takes; without it those of our own. */
+  readonly broker?: string;
   /** Topic templates: literal levels, `{tag}` levels, `{metric}`, `+` (any level), a last `#`. */
   readonly topics: readonly string[];
   /** `auto` tells the format of each payload by its first byte. */
@@ -26,7 +28,7 @@ export type SourceConfig = {
 };
 
 /** What a source is unless its configuration says otherwise; name and topics have no default. */
-export const sourceDefaults: Omit<SourceConfig, "name" | "topics" | "timezone"> = {
+export const sourceDefaults: Omit<SourceConfig, "name" | "broker" | "topics" | "timezone"> = {
   format: "auto",
   time: ["ts", "time", "timestamp"],
   timeRequired: false,

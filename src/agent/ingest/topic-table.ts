@@ -1,7 +1,9 @@
 /**
  * Topics to handles, by their bytes. A topic that a source wants is parsed once and remembered as a
- * Route. When the table is full, further topics are parsed each time into a ring of lent routes: a
- * handle from the ring is good until the ring has come round.
+ * Route. The same topic of two origins (the embedded broker, each external one) is two topics: each
+ * origin has its own lookup, while routes, handles and bounds are those of all. When the table is
+ * full, further topics are parsed each time into a ring of lent routes: a handle from the ring is
+ * good until the ring has come round.
  *
  *   handle < topicsMax    remembered for good
  *   handle >= topicsMax   topicsMax + number of the loan; its route is at loan % topicsLentMax
@@ -15,15 +17,21 @@ import { NO_SOURCE } from "./receiver.ts";
 import type { Route } from "./route.ts";
 
 export type TopicTableOptions = {
+  /** Of all origins together. */
   readonly topicsMax: number;
   readonly topicBytesMax: number;
-  /** The route of a topic, or undefined where no source wants it. */
-  readonly routeOf: (topic: string) => Route | undefined;
+  /** Where topics come from; each is named by its number below this. */
+  readonly origins: number;
+  /** The route of a topic, or undefined where no source of the origin wants it. */
+  readonly routeOf: (topic: string, origin: number) => Route | undefined;
 };
 
 export class TopicTable {
   readonly #options: TopicTableOptions;
-  readonly #handles: ByteTable;
+  /** By origin. */
+  readonly #handles: readonly ByteTable[];
+  readonly #bytesMax: number;
+  #bytes = 0;
   readonly #routes: Route[] = [];
   readonly #topics: string[] = [];
   readonly #lent: { readonly loan: number; readonly route: Route; readonly topic: string }[] = [];
@@ -31,8 +39,10 @@ export class TopicTable {
 
   constructor(options: TopicTableOptions) {
     this.#options = options;
-    const bytesMax = options.topicsMax * limits.topicBytesAverage + options.topicBytesMax;
-    this.#handles = new ByteTable({ entriesMax: options.topicsMax, bytesMax });
+    const { topicsMax: entriesMax, topicBytesMax, origins } = options;
+    const bytesMax = entriesMax * limits.topicBytesAverage + topicBytesMax;
+    this.#bytesMax = bytesMax;
+    this.#handles = Array.from({ length: origins }, () => new ByteTable({ entriesMax, bytesMax }));
   }
 
   /** Topics remembered. */
@@ -44,10 +54,10 @@ export class TopicTable {
     return this.#loans;
   }
 
-  /** The handle of the topic `bytes[start, end)`, or NO_SOURCE. */
-  handleOf(bytes: Uint8Array, start: number, end: number): number {
-    const handle = this.#handles.find(bytes, start, end);
-    return handle === NOT_FOUND ? this.#learn(bytes, start, end) : handle;
+  /** The handle of the topic `bytes[start, end)` of an origin, or NO_SOURCE. */
+  handleOf(origin: number, bytes: Uint8Array, start: number, end: number): number {
+    const handle = this.#handles[origin]!.find(bytes, start, end);
+    return handle === NOT_FOUND ? this.#learn(origin, bytes, start, end) : handle;
   }
 
   routeOf(handle: number): Route {
@@ -58,14 +68,16 @@ export class TopicTable {
     return handle < this.#options.topicsMax ? this.#topics[handle]! : this.#loan(handle).topic;
   }
 
-  #learn(bytes: Uint8Array, start: number, end: number): number {
+  #learn(origin: number, bytes: Uint8Array, start: number, end: number): number {
     if (end - start > this.#options.topicBytesMax) return NO_SOURCE;
     const topic = textOf(bytes, start, end);
-    const route = topic === undefined ? undefined : this.#options.routeOf(topic);
+    const route = topic === undefined ? undefined : this.#options.routeOf(topic, origin);
     if (topic === undefined || route === undefined) return NO_SOURCE;
 
     const handle = this.#routes.length;
-    if (handle < this.#options.topicsMax && this.#handles.add(bytes, start, end, handle)) {
+    const isRoom = handle < this.#options.topicsMax && this.#bytes + end - start <= this.#bytesMax;
+    if (isRoom && this.#handles[origin]!.add(bytes, start, end, handle)) {
+      this.#bytes += end - start;
       this.#routes.push(route);
       this.#topics.push(topic);
       return handle;
