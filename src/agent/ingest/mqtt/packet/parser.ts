@@ -32,6 +32,9 @@ export type ProtocolFault =
   | "qos_invalid"
   | "packet_id_zero"
   | "topic_invalid"
+  | "property_malformed"
+  | "property_invalid"
+  | "alias_invalid"
   | "connect_expected"
   | "connect_repeated"
   | "connect_invalid"
@@ -71,6 +74,8 @@ export function bodyAt(bytes: Uint8Array, start: number): number {
 
 /** A PUBLISH as offsets into the bytes it came in; one is made per user and filled again and again. */
 export type PublishOffsets = {
+  /** Where the topic lies: the packet's own bytes, unless an alias (MQTT 5) stood for it. */
+  names: Uint8Array;
   topicStart: number;
   topicEnd: number;
   payloadStart: number;
@@ -81,7 +86,15 @@ export type PublishOffsets = {
 };
 
 export function createPublishOffsets(): PublishOffsets {
-  return { topicStart: 0, topicEnd: 0, payloadStart: 0, packetId: 0, qos: 0, retain: false };
+  return {
+    names: new Uint8Array(),
+    topicStart: 0,
+    topicEnd: 0,
+    payloadStart: 0,
+    packetId: 0,
+    qos: 0,
+    retain: false,
+  };
 }
 
 /**
@@ -106,6 +119,7 @@ export function readPublish(
   if (!isTopicName(bytes, topicStart, topicEnd)) return "topic_invalid";
   out.packetId = qos === 0 ? 0 : (bytes[topicEnd]! << 8) | bytes[topicEnd + 1]!;
   if (qos !== 0 && out.packetId === 0) return "packet_id_zero";
+  out.names = bytes;
   out.qos = qos;
   out.retain = (flags & 1) === 1;
   out.topicStart = topicStart;
@@ -115,7 +129,7 @@ export function readPublish(
 }
 
 /** Not empty, no wildcards, no NUL, and UTF-8 (which is only looked at where a byte is not ASCII). */
-function isTopicName(bytes: Uint8Array, start: number, end: number): boolean {
+export function isTopicName(bytes: Uint8Array, start: number, end: number): boolean {
   let highest = 0;
   for (let i = start; i < end; i++) {
     const byte = bytes[i]!;
