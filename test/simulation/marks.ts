@@ -15,18 +15,18 @@ export const marks: readonly Mark[] = [
   {
     name: "a message waits for room",
     file: "src/agent/ingest/mqtt/front/connection.ts",
-    from: 'return this.#refuse("room")',
-    to: 'return MARK, this.#refuse("room")',
+    from: 'return this.refuse("room")',
+    to: 'return MARK, this.refuse("room")',
   },
   {
     name: "a message waits for acknowledgements",
     file: "src/agent/ingest/mqtt/front/connection.ts",
-    from: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.#refuse("acks");',
-    to: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return MARK, this.#refuse("acks");',
+    from: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.refuse("acks");',
+    to: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return MARK, this.refuse("acks");',
   },
   {
     name: "a socket is not read",
-    file: "src/agent/ingest/mqtt/front/connection.ts",
+    file: "src/agent/ingest/mqtt/front/throttle.ts",
     from: "      this.#host.counters.socketPauses += 1;",
     to: "      MARK; this.#host.counters.socketPauses += 1;",
   },

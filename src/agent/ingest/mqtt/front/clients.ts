@@ -210,7 +210,7 @@ export class Clients implements ConnectionHost {
 
   /** Sends what is due and closes everyone, the slow ones after `closeWaitMs`. */
   async close(): Promise<void> {
-    this.#each((connection) => connection.end());
+    this.#each((connection) => connection.close("shutdown"));
     if (this.counters.connections === 0) return;
     await new Promise<void>((resolve) => {
       const cancel = this.#clock.after(this.limits.closeWaitMs, resolve);

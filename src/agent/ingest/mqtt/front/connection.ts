@@ -24,62 +24,58 @@ import { BrokerFeed, copyOf } from "../broker/broker-feed.ts";
 import { readConnect } from "../packet/connect-packet.ts";
 import type { ConnectionHost, Hold } from "./connection-host.ts";
 import { Outbound } from "./outbound.ts";
-import { OutboundFramer } from "./outbound-framer.ts";
 import {
   CONNECT,
-  createPublishOffsets,
   DISCONNECT,
   type PacketVisitor,
   PacketParser,
   PINGREQ,
   type ProtocolFault,
   PUBLISH,
-  readPublish,
 } from "../packet/parser.ts";
+import { createPublish5Offsets } from "../packet/publish-5.ts";
+import { Pings } from "./pings.ts";
+import type { EndReason, Peer, Protocol } from "./protocol.ts";
+import { Protocol4 } from "./protocol-4.ts";
+import { Throttle } from "./throttle.ts";
 
 type State = "new" | "connecting" | "ready" | "closing" | "closed";
 
-const PINGRESP = Buffer.from([0xd0, 0]);
 const DOLLAR = 0x24;
 /** By packet type: the flags it must have, without DUP, which MQTT 3.1 allows; -1 where no client sends it. */
 const flagsOf = [-1, -1, -1, -1, 0, 0, 2, 0, 2, -1, 2, -1, 0, -1, 0, -1];
-const offsets = createPublishOffsets();
+const offsets = createPublish5Offsets();
 
-export class Connection implements PacketVisitor, LinkOwner {
+export class Connection implements PacketVisitor, LinkOwner, Peer {
   /** Names this connection in the acknowledgements; not given again before they are gone. */
   readonly slot: number;
-  readonly #host: ConnectionHost;
+  readonly host: ConnectionHost;
   readonly #socket: NetSocket;
   readonly #parser: PacketParser;
-  readonly #framer = new OutboundFramer();
+  readonly #throttle: Throttle;
+  readonly #pings = new Pings();
   readonly #outbound: Outbound;
   /** Since its CONNECT. */
   #feed: BrokerFeed | undefined;
+  /** Of the version that its CONNECT asks for. */
+  #protocol: Protocol = new Protocol4(this);
   #state: State = "new";
   #hold: Hold = "nothing";
   #waits = false;
-  #paused = false;
-  #readingOver = false;
   #slotGivenBack = false;
-  #pingsDue = 0;
-  /** PINGREQs among what is kept that were answered already. */
-  #pingsAnswered = 0;
   #inFlight = 0;
   /** Of messages of this client that wait in the broker's hands. */
   #messageBytes = 0;
-  #counted: { readonly kind: "held" | "split"; readonly bytes: number } = {
-    kind: "split",
-    bytes: 0,
-  };
   /** Until it is ready: when it came. Then when it was last heard of; when closing: since when. */
   #heardAt: number;
   #keepAliveMs = 0;
 
   constructor(socket: NetSocket, slot: number, host: ConnectionHost) {
     this.slot = slot;
-    this.#host = host;
+    this.host = host;
     this.#socket = socket;
     this.#parser = new PacketParser({ packetBytesMax: host.limits.packetBytesMax });
+    this.#throttle = new Throttle(socket, this.#parser, host);
     this.#outbound = new Outbound(socket, host, () => this.destroy());
     this.#heardAt = host.monotonic();
   }
@@ -104,15 +100,15 @@ export class Connection implements PacketVisitor, LinkOwner {
       onDrain: () => this.#outbound.recount(),
       onClose: () => this.#onClose(),
     });
-    this.#steer();
+    this.steer();
   }
 
   // --- in -----------------------------------------------------------------------------------------
 
   #onBytes(bytes: Uint8Array, length: number): void {
-    this.#host.counters.bytesIn += length;
+    this.host.counters.bytesIn += length;
     if (this.#state === "closing" || this.#state === "closed") return;
-    if (this.#state === "ready") this.#heardAt = this.#host.monotonic();
+    if (this.#state === "ready") this.#heardAt = this.host.monotonic();
     this.#parser.push(bytes, length, this);
     this.#feed?.flush();
     this.#afterParsing();
@@ -137,7 +133,7 @@ export class Connection implements PacketVisitor, LinkOwner {
     const flags = flagsOf[type]!;
     if (flags < 0) return this.#fail("packet_unexpected");
     if ((bytes[start]! & 0x07) !== flags) return this.#fail("flags_invalid");
-    return this.#toBroker(bytes, start, end);
+    return this.#protocol.packet(type, bytes, start, body, end);
   }
 
   #packetBeforeReady(
@@ -145,10 +141,10 @@ export class Connection implements PacketVisitor, LinkOwner {
     bytes: Uint8Array,
     range: { readonly start: number; readonly body: number; readonly end: number },
   ): boolean {
-    if (this.#state === "connecting") return this.#refuse("connack");
+    if (this.#state === "connecting") return this.refuse("connack");
     if (this.#state !== "new") return false;
     if (type !== CONNECT) return this.#fail("connect_expected");
-    if (range.end - range.start > this.#host.limits.connectBytesMax) {
+    if (range.end - range.start > this.host.limits.connectBytesMax) {
       return this.#fail("packet_too_large");
     }
     const connect = readConnect(bytes, range);
@@ -156,7 +152,7 @@ export class Connection implements PacketVisitor, LinkOwner {
       case "invalid":
         return this.#fail("connect_invalid");
       case "unsupported":
-        this.#host.faults.protocol_unsupported += 1;
+        this.host.faults.protocol_unsupported += 1;
         this.#outbound.send(connect.answer);
         this.end();
         return false;
@@ -166,7 +162,7 @@ export class Connection implements PacketVisitor, LinkOwner {
         packet[connect.keepAliveAt - range.start + 1] = 0;
         this.#keepAliveMs = connect.keepAliveSeconds * 1_500;
         this.#state = "connecting";
-        this.#feed = new BrokerFeed(this.#host.broker.connect(this));
+        this.#feed = new BrokerFeed(this.host.broker.connect(this));
         this.#feed.push(packet);
         return true;
       }
@@ -176,20 +172,22 @@ export class Connection implements PacketVisitor, LinkOwner {
   }
 
   #publish(bytes: Uint8Array, start: number, body: number, end: number): boolean {
-    const fault = readPublish(bytes, start, body, end, offsets);
+    const fault = this.#protocol.readPublish(bytes, start, body, end, offsets);
     if (fault !== undefined) return this.#fail(fault);
-    const { topicStart, topicEnd, payloadStart, packetId, qos, retain } = offsets;
-    const { receiver, acks, broker, limits, counters } = this.#host;
-    if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.#refuse("acks");
-    if (qos === 2 && this.#holdsTooMuch()) return this.#refuse("acks");
-    if (qos === 2 || bytes[topicStart] === DOLLAR) return this.#toBroker(bytes, start, end);
-    const topic = receiver.topicOf(bytes, topicStart, topicEnd);
-    if (topic === NO_SOURCE) return this.#toBroker(bytes, start, end);
-    if (retain && payloadStart === end) return this.#clearRetained(bytes);
-    if (qos === 1 && !acks.hasRoom) return this.#refuse("acks");
-    const forward = retain || broker.isSubscribed(topic, bytes, topicStart, topicEnd);
-    if (forward && broker.backlogged) return this.#refuse("backlog");
-    if (!receiver.receive(topic, bytes, payloadStart, end)) return this.#refuse("room");
+    const { names, topicStart, topicEnd, payloadStart, packetId, qos, retain } = offsets;
+    const { receiver, acks, broker, limits, counters } = this.host;
+    if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.refuse("acks");
+    if (qos === 2 && this.#holdsTooMuch()) return this.refuse("acks");
+    if (qos === 2 || names[topicStart] === DOLLAR) {
+      return this.#protocol.publish(bytes, start, end, offsets);
+    }
+    const topic = receiver.topicOf(names, topicStart, topicEnd);
+    if (topic === NO_SOURCE) return this.#protocol.publish(bytes, start, end, offsets);
+    if (retain && payloadStart === end) return this.#clearRetained();
+    if (qos === 1 && !acks.hasRoom) return this.refuse("acks");
+    const forward = retain || broker.isSubscribed(topic, names, topicStart, topicEnd);
+    if (forward && broker.backlogged) return this.refuse("backlog");
+    if (!receiver.receive(topic, bytes, payloadStart, end)) return this.refuse("room");
     counters.packetsFast += 1;
     if (qos === 1) {
       acks.add(this.slot, packetId);
@@ -197,32 +195,25 @@ export class Connection implements PacketVisitor, LinkOwner {
     }
     if (forward) {
       counters.packetsForwarded += 1;
-      this.#forward(bytes, copyOf(bytes, payloadStart, end));
+      this.#protocol.forward(offsets, copyOf(bytes, payloadStart, end));
     }
     return true;
-  }
-
-  /** Gives the message in `offsets` to subscribers. */
-  #forward(bytes: Uint8Array, payload: Uint8Array): void {
-    const { topicStart, topicEnd, qos, retain } = offsets;
-    const name = Buffer.from(bytes.buffer, bytes.byteOffset + topicStart, topicEnd - topicStart);
-    this.#host.broker.publish(name.toString(), payload, { retain, qos: qos === 1 ? 1 : 0 });
   }
 
   /**
    * An empty retained message takes the kept one back. Nothing was measured, so nothing is received
    * and the answer need not wait; it goes the same way as those that set one, to stay in order.
    */
-  #clearRetained(bytes: Uint8Array): true {
+  #clearRetained(): true {
     const { packetId, qos } = offsets;
-    this.#forward(bytes, new Uint8Array());
+    this.#protocol.forward(offsets, new Uint8Array());
     if (qos === 1) this.#outbound.send(Buffer.from([0x40, 2, packetId >> 8, packetId & 0xff]));
     return true;
   }
 
   /** Its, or all, messages that the broker holds for the disk weigh too much for another one. */
   #holdsTooMuch(): boolean {
-    const { limits, counters } = this.#host;
+    const { limits, counters } = this.host;
     return (
       this.#messageBytes >= limits.heldBytesPerConnectionMax ||
       counters.messageBytes >= limits.heldBytesMax
@@ -231,30 +222,33 @@ export class Connection implements PacketVisitor, LinkOwner {
 
   #ping(bytes: Uint8Array, start: number, end: number): boolean {
     if (bytes[start] !== PINGREQ << 4 || end - start !== 2) return this.#fail("flags_invalid");
-    if (this.#pingsAnswered > 0) this.#pingsAnswered -= 1;
-    else this.#pingsDue += 1;
+    this.#pings.hear();
     return true;
   }
 
-  #toBroker(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#feed!.unreadBytes >= this.#host.limits.heldBytesPerConnectionMax) {
-      return this.#refuse("broker");
+  give(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#feed!.unreadBytes >= this.host.limits.heldBytesPerConnectionMax) {
+      return this.refuse("broker");
     }
-    this.#host.counters.packetsBroker += 1;
+    this.host.counters.packetsBroker += 1;
     this.#feed!.add(bytes, start, end);
     return true;
   }
 
+  push(packet: Uint8Array): void {
+    this.#feed?.push(packet);
+  }
+
   /** This packet and what follows waits. */
-  #refuse(hold: Hold): false {
+  refuse(hold: Hold): false {
     this.#hold = hold;
     return false;
   }
 
-  /** Not MQTT, or not now: the connection is closed without a word, as 3.1.1 wants it. */
+  /** Not MQTT, or not now. */
   #fail(fault: ProtocolFault): false {
-    this.#host.faults[fault] += 1;
-    this.destroy();
+    this.host.faults[fault] += 1;
+    this.#protocol.fail(fault);
     return false;
   }
 
@@ -266,64 +260,29 @@ export class Connection implements PacketVisitor, LinkOwner {
       return;
     }
     if (parsed === "stopped") {
-      if (this.#state === "ready") {
-        const pings = this.#parser.countHeld(PINGREQ);
-        this.#pingsAnswered += pings;
-        this.#pingsDue += pings;
-      }
+      if (this.#state === "ready") this.#pings.hearKept(this.#parser);
       if (!this.#waits) {
         this.#waits = true;
-        this.#host.wait(this, this.#hold);
+        this.host.wait(this, this.#hold);
       }
     }
-    this.#answerPings();
-    this.#accountKept();
-    this.#steer();
-  }
-
-  #answerPings(): void {
-    const count = this.#pingsDue;
-    if (count === 0) return;
-    this.#pingsDue = 0;
-    this.#host.counters.pings += count;
-    this.#outbound.send(count === 1 ? PINGRESP : Buffer.alloc(2 * count, PINGRESP));
-  }
-
-  #accountKept(): void {
-    const before = this.#counted;
-    const kind = this.#parser.state === "stopped" ? "held" : "split";
-    const bytes = this.#parser.memoryBytes;
-    if (kind === before.kind && bytes === before.bytes) return;
-    this.#counted = { kind, bytes };
-    this.#host.account(before.kind, -before.bytes, 0);
-    if (this.#host.account(kind, bytes, bytes)) return;
-    this.#host.counters.splitPacketCloses += 1;
-    this.destroy();
-  }
-
-  /** Reads from the socket unless enough waits. */
-  #steer(): void {
-    if (this.#state === "closed" || this.#state === "closing" || this.#readingOver) return;
-    const full =
-      this.#parser.state === "stopped" &&
-      this.#parser.keptBytes >= this.#host.limits.heldBytesPerConnectionMax;
-    const pause = full || this.#host.flooded;
-    if (pause === this.#paused) return;
-    this.#paused = pause;
-    this.#host.counters.socketsPaused += pause ? 1 : -1;
-    if (pause) {
-      this.#host.counters.socketPauses += 1;
-      this.#socket.pause();
-    } else {
-      // It was we who did not listen.
-      this.#heardAt = this.#host.monotonic();
-      this.#socket.resume();
+    const pings = this.#pings.answers();
+    if (pings !== undefined) {
+      this.host.counters.pings += pings.count;
+      this.#outbound.send(pings.bytes);
     }
+    if (!this.#throttle.account()) {
+      this.host.counters.splitPacketCloses += 1;
+      this.destroy();
+    }
+    this.steer();
   }
 
   /** The flood came or went. */
   steer(): void {
-    this.#steer();
+    if (this.#state === "closed" || this.#state === "closing") return;
+    // While it was not read it was we who did not listen.
+    if (this.#throttle.steer()) this.#heardAt = this.host.monotonic();
   }
 
   // --- out ----------------------------------------------------------------------------------------
@@ -332,30 +291,30 @@ export class Connection implements PacketVisitor, LinkOwner {
   acknowledge(pubacks: Uint8Array, count: number): void {
     this.#settle(count);
     if (this.#state !== "ready") {
-      this.#host.counters.pubacksDropped += count;
+      this.host.counters.pubacksDropped += count;
       return;
     }
-    this.#host.counters.pubacks += count;
+    this.host.counters.pubacks += count;
     this.#outbound.sendShared(pubacks);
   }
 
   /** Its acknowledgements were given up: the messages are lost, the client sends them again. */
   abandoned(count: number): void {
     this.#settle(count);
-    this.#host.counters.pubacksDropped += count;
+    this.host.counters.pubacksDropped += count;
   }
 
   messageHeld(bytes: number): void {
     this.#inFlight += 1;
     this.#messageBytes += bytes;
-    this.#host.counters.messageBytes += bytes;
+    this.host.counters.messageBytes += bytes;
   }
 
   messageSettled(bytes: number): void {
     this.#messageBytes -= bytes;
-    this.#host.counters.messageBytes -= bytes;
+    this.host.counters.messageBytes -= bytes;
     this.#settle(1);
-    if (this.#hold === "acks") this.#host.resumeSoon(this);
+    if (this.#hold === "acks") this.host.resumeSoon(this);
   }
 
   #settle(count: number): void {
@@ -367,29 +326,35 @@ export class Connection implements PacketVisitor, LinkOwner {
   #giveBackSlot(): void {
     if (this.#state !== "closed" || this.#inFlight > 0 || this.#slotGivenBack) return;
     this.#slotGivenBack = true;
-    this.#host.settled(this);
+    this.host.settled(this);
   }
 
   brokerWrote(pieces: readonly Uint8Array[]): void {
     if (this.#state === "closed" || this.#state === "closing") return;
-    const { bytes, connack } = this.#framer.push(pieces);
-    if (bytes !== undefined) this.#outbound.send(bytes);
-    if (connack === undefined || this.#state !== "connecting") return;
-    if (connack !== 0) {
-      this.#host.counters.loginsRefused += 1;
-      return;
-    }
+    this.#protocol.fromBroker(pieces);
+  }
+
+  send(packets: Uint8Array): void {
+    this.#outbound.send(packets);
+  }
+
+  turnedAway(): void {
+    if (this.#state === "connecting") this.host.counters.loginsRefused += 1;
+  }
+
+  admitted(): void {
+    if (this.#state !== "connecting") return;
     this.#state = "ready";
-    this.#heardAt = this.#host.monotonic();
+    this.#heardAt = this.host.monotonic();
     this.resume();
   }
 
   brokerRead(): void {
-    if (this.#hold === "broker") this.#host.resumeSoon(this);
+    if (this.#hold === "broker") this.host.resumeSoon(this);
   }
 
   brokerClosed(): void {
-    this.end();
+    this.close("broker-closed");
   }
 
   // --- time and end -------------------------------------------------------------------------------
@@ -401,12 +366,13 @@ export class Connection implements PacketVisitor, LinkOwner {
       case "new":
       case "connecting":
         if (silentMs < waits.connectMs) return;
-        this.#host.counters.connectTimeouts += 1;
+        this.host.counters.connectTimeouts += 1;
         return this.destroy();
       case "ready":
-        if (this.#paused || this.#keepAliveMs === 0 || silentMs <= this.#keepAliveMs) return;
-        this.#host.counters.keepAliveCloses += 1;
-        return this.destroy();
+        if (this.#throttle.isPaused || this.#keepAliveMs === 0 || silentMs <= this.#keepAliveMs)
+          return;
+        this.host.counters.keepAliveCloses += 1;
+        return this.close("silent");
       case "closing":
         return silentMs < waits.closeMs ? undefined : this.destroy();
       case "closed":
@@ -424,17 +390,21 @@ export class Connection implements PacketVisitor, LinkOwner {
   /** Stops reading for good and gives up what waits; acknowledgements still go out. */
   stopReading(): void {
     if (this.#state === "closed") return;
-    this.#readingOver = true;
-    this.#socket.pause();
+    this.#throttle.stop();
     this.#giveUpHeld();
   }
 
-  /** Sends what is queued, then closes. */
+  /** Ends the connection with the word its version has for the reason. */
+  close(reason: EndReason): void {
+    if (this.#state !== "closing" && this.#state !== "closed") this.#protocol.farewell(reason);
+    this.end();
+  }
+
   end(): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#giveUpHeld();
     this.#state = "closing";
-    this.#heardAt = this.#host.monotonic();
+    this.#heardAt = this.host.monotonic();
     this.#socket.end();
   }
 
@@ -450,11 +420,10 @@ export class Connection implements PacketVisitor, LinkOwner {
     this.#state = "closed";
     this.#hold = "nothing";
     this.#parser.close();
-    this.#host.account(this.#counted.kind, -this.#counted.bytes, 0);
+    this.#throttle.close();
     this.#outbound.close();
-    if (this.#paused) this.#host.counters.socketsPaused -= 1;
     this.#feed?.finish();
-    this.#host.closed(this);
+    this.host.closed(this);
     this.#giveBackSlot();
   }
 
@@ -464,16 +433,16 @@ export class Connection implements PacketVisitor, LinkOwner {
    */
   #giveUpHeld(): void {
     if (this.#state !== "ready" || this.#parser.state !== "stopped") return;
-    const { receiver } = this.#host;
+    const { receiver } = this.host;
     this.#parser.resume({
       packet: (bytes, start, body, end) => {
         const type = bytes[start]! >> 4;
-        if (type === DISCONNECT) this.#feed?.push(copyOf(bytes, start, end));
-        if (type !== PUBLISH || readPublish(bytes, start, body, end, offsets) !== undefined) {
-          return true;
-        }
-        if (offsets.qos !== 0) return true;
-        const topic = receiver.topicOf(bytes, offsets.topicStart, offsets.topicEnd);
+        if (type === DISCONNECT) this.#protocol.leave(bytes, start, body, end);
+        if (type !== PUBLISH) return true;
+        const fault = this.#protocol.readPublish(bytes, start, body, end, offsets);
+        if (fault !== undefined || offsets.qos !== 0) return true;
+        const { names, topicStart, topicEnd } = offsets;
+        const topic = receiver.topicOf(names, topicStart, topicEnd);
         if (topic !== NO_SOURCE) receiver.shed(topic);
         return true;
       },

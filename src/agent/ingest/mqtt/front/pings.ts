@@ -1,0 +1,35 @@
+/**
+ * PINGREQ and its answers. A client whose packets wait is answered too: the PINGREQs among what is
+ * kept are counted when they arrive, answered at once, and not again when their turn comes.
+ */
+
+import { PINGREQ, type PacketParser } from "../packet/parser.ts";
+
+const PINGRESP = Buffer.from([0xd0, 0]);
+
+export class Pings {
+  #due = 0;
+  /** Among what is kept, answered already. */
+  #answered = 0;
+
+  /** One whose turn came. */
+  hear(): void {
+    if (this.#answered > 0) this.#answered -= 1;
+    else this.#due += 1;
+  }
+
+  /** Those that arrived among what is kept. */
+  hearKept(parser: PacketParser): void {
+    const count = parser.countHeld(PINGREQ);
+    this.#answered += count;
+    this.#due += count;
+  }
+
+  /** The answers that are due, how many, and none once more. */
+  answers(): { readonly bytes: Uint8Array; readonly count: number } | undefined {
+    const count = this.#due;
+    if (count === 0) return undefined;
+    this.#due = 0;
+    return { bytes: count === 1 ? PINGRESP : Buffer.alloc(2 * count, PINGRESP), count };
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * MQTT 3.1 and 3.1.1: what the broker speaks too, so packets pass as they are. Who breaks the
+ * protocol is closed without a word (MQTT 3.1.1, 4.8).
+ */
+
+import { copyOf } from "../broker/broker-feed.ts";
+import { type ProtocolFault, readPublish } from "../packet/parser.ts";
+import type { Publish5Offsets } from "../packet/publish-5.ts";
+import { OutboundFramer } from "./outbound-framer.ts";
+import type { Peer, Protocol } from "./protocol.ts";
+
+export class Protocol4 implements Protocol {
+  readonly #peer: Peer;
+  readonly #framer = new OutboundFramer();
+
+  constructor(peer: Peer) {
+    this.#peer = peer;
+  }
+
+  readPublish(
+    bytes: Uint8Array,
+    start: number,
+    body: number,
+    end: number,
+    out: Publish5Offsets,
+  ): ProtocolFault | undefined {
+    return readPublish(bytes, start, body, end, out);
+  }
+
+  forward(offsets: Publish5Offsets, payload: Uint8Array): void {
+    const { retain, qos } = offsets;
+    this.#peer.host.broker.publish(topicOf(offsets), payload, { retain, qos: qos === 1 ? 1 : 0 });
+  }
+
+  publish(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#peer.give(bytes, start, end);
+  }
+
+  packet(_type: number, bytes: Uint8Array, start: number, _body: number, end: number): boolean {
+    return this.#peer.give(bytes, start, end);
+  }
+
+  leave(bytes: Uint8Array, start: number, _body: number, end: number): void {
+    this.#peer.push(copyOf(bytes, start, end));
+  }
+
+  fromBroker(pieces: readonly Uint8Array[]): void {
+    const { bytes, connack } = this.#framer.push(pieces);
+    if (bytes !== undefined) this.#peer.send(bytes);
+    if (connack === undefined) return;
+    if (connack === 0) this.#peer.admitted();
+    else this.#peer.turnedAway();
+  }
+
+  fail(): void {
+    this.#peer.destroy();
+  }
+
+  farewell(): void {
+    // It has none.
+  }
+}
+
+/** The topic of the message in `offsets`. */
+export function topicOf({ names, topicStart, topicEnd }: Publish5Offsets): string {
+  return Buffer.from(names.buffer, names.byteOffset + topicStart, topicEnd - topicStart).toString();
+}
