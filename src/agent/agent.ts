@@ -9,7 +9,7 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
-import type { Clock, Disk, Kv, Net, Random } from "../core/doors.ts";
+import type { Clock, Disk, Hashing, Kv, Net, Random } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import type { Alert } from "../core/record.ts";
@@ -25,7 +25,8 @@ import { type HttpServer, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
 import { createIntake, type Intake } from "./ingest/intake.ts";
 import { type Front, openFront } from "./ingest/mqtt/front/front.ts";
-import { createUsers } from "./ingest/mqtt/access/users.ts";
+import { type Access, openAccess } from "./ingest/mqtt/access/access.ts";
+import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
 import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices.ts";
 import { Outputs } from "./outputs.ts";
@@ -40,8 +41,11 @@ export type Doors = {
   readonly disk: Disk;
   readonly net: Net;
   readonly kv: Kv;
+  readonly hashing: Hashing;
   /** Only where an uplink goes to Kafka. */
   readonly kafka?: KafkaDoor;
+  /** Only where the configuration names a file of users. */
+  readonly usersFile?: UsersFileDoor | undefined;
 };
 
 export type AgentOptions = {
@@ -130,6 +134,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
 export class Agent implements AgentView {
   readonly #parts: Parts;
   readonly #startedAt: number;
+  #access: Access | undefined;
   #front: Front | undefined;
   #http: HttpServer | undefined;
   #closing: Promise<void> | undefined;
@@ -143,14 +148,20 @@ export class Agent implements AgentView {
     const { options, intake, loop } = this.#parts;
     const { config, doors } = options;
     if (config.http !== undefined) this.#http = await openHttp({ view: this, ...config.http });
-    const { host, port, anonymous, users } = config.mqtt;
+    const { host, port } = config.mqtt;
+    this.#access = await openAccess({
+      config: config.mqtt,
+      clock: doors.clock,
+      hashing: doors.hashing,
+      random: doors.random,
+      usersFile: doors.usersFile,
+    });
     this.#front = await openFront({
       net: doors.net,
       clock: doors.clock,
       receiver: intake,
       listen: { host, port },
-      anonymous,
-      users: createUsers(users),
+      access: this.#access,
       limits: { topicsMax: topicsMaxOf(config) },
     });
     loop.register(this.#front);
@@ -198,6 +209,7 @@ export class Agent implements AgentView {
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
+    rest.defer(() => this.#access?.close());
     rest.defer(() => options.onClosed());
     rest.defer(() => recovery.log.close());
     rest.defer(() => recovery.store.settle());

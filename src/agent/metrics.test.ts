@@ -87,6 +87,8 @@ test("what can fall is a gauge, everything else that is counted by name is a cou
       "weir_mqtt_split_bytes",
       "weir_mqtt_outbound_bytes",
       "weir_mqtt_sockets_paused",
+      "weir_mqtt_users",
+      "weir_mqtt_logins_waiting",
       "weir_mqtt_subscriptions",
       "weir_mqtt_messages_held",
       "weir_intake_topics",

@@ -10,10 +10,12 @@ import type { Config } from "./config/config.ts";
 import { systemClock } from "./doors/clock.ts";
 import { type DirectoryToLock, lockDirectories } from "./doors/directory-lock.ts";
 import { systemDisk } from "./doors/disk.ts";
+import { systemHashing } from "./doors/hashing.ts";
 import { makeDataDirectory } from "./doors/data-directory.ts";
 import { systemNet } from "./doors/net.ts";
 import { systemRandom } from "./doors/random.ts";
 import { checkStateFile } from "./doors/state-file.ts";
+import { systemUsersFile } from "./doors/users-file.ts";
 
 export type { Agent };
 
@@ -64,9 +66,11 @@ export async function openAgentOnDoors(
         clock,
         ...(await kafkaDoor(config, clock)),
         random: systemRandom(),
+        hashing: systemHashing,
         disk,
         net: systemNet(),
         kv,
+        ...usersFileDoor(config),
       },
       logDirectory: paths.log,
       listen: options.listen ?? true,
@@ -92,6 +96,10 @@ function directoriesToLock(config: Config): readonly DirectoryToLock[] {
       inUse: `another weir is using the uplink directory ${directory}; stop it, or set another directory for this uplink`,
     })),
   ];
+}
+
+function usersFileDoor({ mqtt: { usersFile } }: Config): Pick<Doors, "usersFile"> {
+  return usersFile === undefined ? {} : { usersFile: systemUsersFile(usersFile) };
 }
 
 /** Loaded only where an uplink goes there. */

@@ -5,7 +5,7 @@ import { commitRecords } from "../../test/support/commit-records.ts";
 import { ClusterModel } from "../../test/support/kafka/cluster-model.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
 import { ManualClock } from "../../test/support/simulated-net.ts";
-import type { Disk, Net } from "../core/doors.ts";
+import type { Disk, Hashing, Net } from "../core/doors.ts";
 import { millis } from "../core/units.ts";
 import { KvMemory } from "../store/kv-memory.ts";
 import { OutboxWriter } from "../store/outbox.ts";
@@ -57,7 +57,15 @@ async function sendAlert(kv: KvMemory, kafka: KafkaDoor, uplink: Partial<KafkaUp
     sources: [],
     uplinks: [{ ...kafkaUplinkDefaults, brokers: ["k:9092"], ...uplink }],
   });
-  const doors = { clock, random, kv, kafka, disk: unused as Disk, net: unused as Net };
+  const doors = {
+    clock,
+    random,
+    kv,
+    kafka,
+    disk: unused as Disk,
+    net: unused as Net,
+    hashing: unused as Hashing,
+  };
   const drain = openDrain({
     store,
     clock,

@@ -116,3 +116,24 @@ export interface Net {
   /** Opens a connection within `waitMs`. Rejects with a Fault CONNECT_FAILED. */
   connect(address: NetAddress, options: { readonly waitMs: number }): Promise<NetSocket>;
 }
+
+/** What a password costs to hash. Memory is 128 * `cost` * `blockSize` bytes. Source: RFC 7914. */
+export type ScryptCost = {
+  /** A power of two. */
+  readonly cost: number;
+  readonly blockSize: number;
+  readonly parallelism: number;
+};
+
+/** Work with secrets: without chance or time, but with more CPU than the loop can spare. */
+export interface Hashing {
+  /** The key of a password, `bytes` long, computed beside the loop. */
+  scrypt(
+    password: Uint8Array,
+    options: ScryptCost & { readonly salt: Uint8Array; readonly bytes: number },
+  ): Promise<Uint8Array>;
+  /** HMAC-SHA-256 of all parts in order, 32 bytes. */
+  mac(key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array;
+  /** Whether two keys are the same, in a time that does not tell where they differ. */
+  isEqual(one: Uint8Array, other: Uint8Array): boolean;
+}

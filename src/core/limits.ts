@@ -61,6 +61,36 @@ const bounds = {
   slotKeysMax: 65_536,
   slotKeyBytesMax: 64,
 
+  // who may what
+  usersMax: 4_096,
+  usersFileBytesMax: 1_048_576, // 1 MiB
+  /** A file of users is looked at this often. */
+  usersFileLookMs: 2_000,
+  /** Passwords hashed at a time, 16 MiB each; further logins wait. */
+  passwordChecksMax: 2,
+  /** Logins that wait for their password to be hashed; further ones are told to come later. */
+  loginsWaitingMax: 1_024,
+  /** Verified credentials that are remembered, so that coming back costs no hashing. */
+  credentialsCachedMax: 4_096,
+  /** Of one password: 128 * cost * blockSize bytes. */
+  scryptBytesMax: 67_108_864, // 64 MiB
+  scryptParallelismMax: 16,
+  /** Logins that may fail in a row, from one address or for one name; then one per `loginFailureMs`. */
+  loginFailuresMax: 10,
+  loginFailureMs: 6_000,
+  /** Addresses, and names, whose failed logins are remembered; then the longest quiet is forgotten. */
+  loginFailureEntriesMax: 4_096,
+  /** Audit events kept in memory; the oldest go first. */
+  auditEventsMax: 256,
+  /** Events alike within this time are one event with a count. */
+  auditGatherMs: 10_000,
+  /** Lines of the journal for audit events of one second; the rest is one line with a count. */
+  auditLinesMax: 16,
+  /** A notice tells of failed logins of so long ago at most. */
+  auditNoticeMs: 600_000,
+  /** Topic patterns of one user in one direction. */
+  rightsPatternsMax: 64,
+
   // cardinality: ids are never reused, so these bound memory for good
   sourcesMax: 64,
   devicesMax: 100_000,
@@ -261,3 +291,7 @@ assert(
 assert(limits.slotKeyBytesMax <= limits.metricBytesMax, "a field of a slot can be a metric's name");
 assert(limits.splitBytesFree < limits.heldBytesMax, "what is always kept is less than all that is");
 assert(limits.httpHeadersWaitMs <= limits.httpRequestWaitMs, "headers come before the whole");
+assert(
+  limits.passwordChecksMax * limits.scryptBytesMax <= 134_217_728,
+  "passwords are hashed in at most 128 MiB",
+);

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Agent, openAgent } from "../../src/agent/agent.ts";
 import { type Config, configOf, sourceDefaults } from "../../src/agent/config/config.ts";
+import { systemHashing } from "../../src/agent/doors/hashing.ts";
 import { plainNet } from "../../src/agent/doors/net.ts";
 import { KvMemory } from "../../src/store/kv-memory.ts";
 import { FaultDisk } from "../support/fault-disk.ts";
@@ -33,7 +34,14 @@ async function start(
 ): Promise<Agent> {
   const { clock, kv } = at;
   const config = { ...base, ...changes };
-  const doors = { clock, random: seededRandom(2), disk: at.disk.mount(), net: plainNet(), kv };
+  const doors = {
+    clock,
+    random: seededRandom(2),
+    disk: at.disk.mount(),
+    net: plainNet(),
+    kv,
+    hashing: systemHashing,
+  };
   const opening = openAgent({
     config,
     doors,

@@ -10,6 +10,7 @@ import {
 } from "../../src/agent/ingest/mqtt/front/counters.ts";
 import type { PumpStatus } from "../../src/sync/pump.ts";
 import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
+import { noAccessCounters } from "../../src/agent/ingest/mqtt/access/access.ts";
 
 const pump: PumpStatus = {
   state: "running",
@@ -38,6 +39,7 @@ export const sampleStatus: Status = {
     port: 1883,
     counters: {
       ...createFrontCounters(),
+      ...noAccessCounters,
       acceptErrors: 0,
       connections: 3,
       bytesIn: 1_000,

@@ -10,8 +10,14 @@ import {
   type FrontLimits,
   openFront,
 } from "../../src/agent/ingest/mqtt/front/front.ts";
-import { createUsers } from "../../src/agent/ingest/mqtt/access/users.ts";
+import { systemHashing } from "../../src/agent/doors/hashing.ts";
+import {
+  type Access,
+  type AccessOptions,
+  openAccess,
+} from "../../src/agent/ingest/mqtt/access/access.ts";
 import { NO_SOURCE, type Receiver } from "../../src/agent/ingest/receiver.ts";
+import { seededRandom } from "./seeded-random.ts";
 import { ManualClock, SimulatedNet, type SimulatedPeer } from "./simulated-net.ts";
 
 /** Topics below `plant/` are of a source. Remembers everything; full after `capacity` messages until it is told otherwise. */
@@ -55,6 +61,7 @@ export class RecordingReceiver implements Receiver {
 
 export type Rig = {
   readonly front: Front;
+  readonly access: Access;
   readonly net: SimulatedNet;
   readonly clock: ManualClock;
   readonly receiver: RecordingReceiver;
@@ -66,21 +73,33 @@ export async function openRig(
     readonly limits?: Partial<FrontLimits>;
     readonly users?: readonly { readonly name: string; readonly password: string }[];
     readonly anonymous?: boolean;
+    /** Whatever else decides who may what. */
+    readonly access?: Partial<AccessOptions["config"]>;
+    readonly accessLimits?: AccessOptions["limits"];
+    readonly usersFile?: AccessOptions["usersFile"];
   } = {},
 ): Promise<Rig> {
   const net = new SimulatedNet();
   const clock = new ManualClock();
   const receiver = new RecordingReceiver();
+  const { users = [], anonymous = false, usersFile } = options;
+  const access = await openAccess({
+    config: { anonymous, users, ...options.access },
+    clock,
+    hashing: systemHashing,
+    random: seededRandom(1),
+    usersFile,
+    limits: options.accessLimits ?? {},
+  });
   const front = await openFront({
     net,
     clock,
     receiver,
     listen: { host: "127.0.0.1", port: 1883 },
-    anonymous: options.anonymous ?? false,
-    users: createUsers(options.users ?? []),
+    access,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  return { front, net, clock, receiver, [Symbol.asyncDispose]: () => front.close() };
+  return { front, access, net, clock, receiver, [Symbol.asyncDispose]: () => front.close() };
 }
 
 /** Lets the broker and its streams work for so many turns of the event loop. */

@@ -6,7 +6,9 @@
 import { systemClock } from "../../src/agent/doors/clock.ts";
 import { systemNet } from "../../src/agent/doors/net.ts";
 import { type Front, openFront } from "../../src/agent/ingest/mqtt/front/front.ts";
-import { createUsers } from "../../src/agent/ingest/mqtt/access/users.ts";
+import { systemHashing } from "../../src/agent/doors/hashing.ts";
+import { systemRandom } from "../../src/agent/doors/random.ts";
+import { openAccess } from "../../src/agent/ingest/mqtt/access/access.ts";
 import type { Net } from "../../src/core/doors.ts";
 import { RecordingReceiver } from "./front-rig.ts";
 
@@ -30,8 +32,12 @@ export async function openFrontServer(
     clock: systemClock(),
     receiver,
     listen: { host: "127.0.0.1", port: 0 },
-    anonymous: false,
-    users: createUsers(options.users ?? []),
+    access: await openAccess({
+      config: { anonymous: false, users: options.users ?? [] },
+      clock: systemClock(),
+      hashing: systemHashing,
+      random: systemRandom(),
+    }),
   });
   const timer = setInterval(() => {
     front.seal();

@@ -7,17 +7,12 @@
 import type { DataflowSpec, PipelineSpec, SourceSpec } from "../../edge-ops/spec.ts";
 import { limits } from "../../core/limits.ts";
 import type { KafkaUplinkConfig } from "./kafka-config.ts";
+import type { AccessConfig } from "../ingest/mqtt/access/access.ts";
 import { sourceDefaults as receiveDefaults, type SourceConfig } from "../ingest/source-config.ts";
 
 export type ListenConfig = { readonly host: string; readonly port: number };
 
-export type UserConfig = { readonly name: string; readonly password: string };
-
-export type MqttConfig = ListenConfig & {
-  /** Whether clients without a user name may connect. */
-  readonly anonymous: boolean;
-  readonly users: readonly UserConfig[];
-};
+export type MqttConfig = ListenConfig & AccessConfig;
 
 export type FileUplinkConfig = {
   readonly kind: "file";

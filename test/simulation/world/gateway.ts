@@ -8,6 +8,7 @@
  *                      +----------+-- the end, at any call of a door: down
  */
 
+import { systemHashing } from "../../../src/agent/doors/hashing.ts";
 import { type Agent, openAgent } from "../../../src/agent/agent.ts";
 import type { Config } from "../../../src/agent/config/config.ts";
 import type { Random } from "../../../src/core/doors.ts";
@@ -215,6 +216,7 @@ export class Gateway {
       doors: {
         clock,
         random: life.random,
+        hashing: systemHashing,
         disk: this.disk.mount(),
         net: network.door(life),
         kv: store,

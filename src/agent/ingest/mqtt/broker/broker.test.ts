@@ -22,6 +22,8 @@ test("what fails inside the broker is counted by its owner", () => {
   new Broker(aedes, { limits: bounds, topicsMax: 1 }).serve({
     login: () => Promise.resolve("ok"),
     asked: ({ done }) => done(),
+    maySubscribe: () => true,
+    mayReceive: () => true,
     eased: () => undefined,
     dropped: () => undefined,
     erred: () => {
@@ -39,8 +41,12 @@ test("a bug in a login ends the process instead of refusing the client", () => {
     import { Broker } from "./src/agent/ingest/mqtt/broker/broker.ts";
     const aedes = new Aedes();
     const login = () => Promise.reject(new TypeError("a bug"));
-    new Broker(aedes, { limits: {}, topicsMax: 1 }).serve({ login });
-    aedes.authenticate({}, "sensor", Buffer.from("right"), () => process.exit(0));`;
+    const broker = new Broker(aedes, { limits: { unreadBytesMax: 1 }, topicsMax: 1 });
+    broker.serve({ login });
+    let stream;
+    aedes.handle = (given) => (stream = given);
+    broker.connect({});
+    aedes.authenticate({ conn: stream, id: "c" }, "sensor", Buffer.from("right"), () => process.exit(0));`;
   const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
   assert.equal(status, 1);
   assert.match(stderr.toString(), /TypeError: a bug/);

@@ -14,6 +14,7 @@
 import type { EventEmitter } from "node:events";
 import type { Aedes, AuthenticateError, Client, PublishPacket } from "aedes";
 import { assert } from "../../../../core/assert.ts";
+import type { Credential } from "../access/access.ts";
 import { createDuplex } from "./duplex.ts";
 import { boundSessions, type SessionLimits, type SessionStore } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -45,14 +46,21 @@ export type AskedMessage = {
 export type Login = {
   readonly name: string | undefined;
   readonly password: Uint8Array | undefined;
+  /** As the broker knows the client: one it made up where the client gave none. */
+  readonly clientId: string;
+  readonly client: LinkOwner;
 };
 
-/** "ok", or a CONNACK return code: 4 bad user name or password, 5 not authorised. */
-export type LoginAnswer = "ok" | 4 | 5;
+/** "ok", or a CONNACK return code: 3 server unavailable, 4 bad user name or password, 5 not authorised. */
+export type LoginAnswer = "ok" | 3 | 4 | 5;
 
 export interface BrokerOwner {
   login(login: Login): Promise<LoginAnswer>;
   asked(message: AskedMessage): void;
+  /** Whether the client may have this subscription; also asked when its session comes back. */
+  maySubscribe(client: LinkOwner, filter: string): boolean;
+  /** Whether a message may be delivered to the client. */
+  mayReceive(client: LinkOwner, topic: string): boolean;
   /** The backlog fell below half of its bound. */
   eased(): void;
   dropped(what: "waiting" | "retained" | "qos2" | "subscription"): void;
@@ -71,6 +79,10 @@ export interface LinkOwner {
   messageHeld(bytes: number): void;
   messageSettled(bytes: number): void;
   readonly isClosed: boolean;
+  /** "address:port" of the client. */
+  readonly remote: string;
+  /** As whom it is connected, once its login was right. */
+  credential: Credential | undefined;
 }
 
 export interface BrokerLink {
@@ -126,15 +138,24 @@ export class Broker {
     this.#aedes = aedes;
     this.#limits = options.limits;
     this.#answers = new Float64Array(options.topicsMax);
-    aedes.authenticate = (_client, name, password, done) => this.#login({ name, password }, done);
+    aedes.authenticate = (client, name, password, done) => {
+      const taker = this.#clientOf.get(client.conn);
+      assert(taker !== undefined, "every client of the broker came through connect");
+      this.#login({ name, password, clientId: client.id, client: taker }, done);
+    };
     aedes.authorizePublish = (client, packet, done) =>
       this.#ask(client ?? undefined, packet, (refusal) => {
         // Never within this call: with no subscriber aedes would then read on from inside its
         // parser, which would take the packet again and lose as many bytes of the next.
         queueMicrotask(() => done(refusal ?? null));
       });
-    aedes.authorizeSubscribe = (_client, subscription, done) =>
-      done(null, this.#admits() ? subscription : null);
+    aedes.authorizeSubscribe = (client, subscription, done) =>
+      done(null, this.#admits(client, subscription.topic) ? subscription : null);
+    aedes.authorizeForward = (client, packet) => {
+      const taker = this.#clientOf.get(client.conn);
+      const may = taker === undefined || this.#owner?.mayReceive(taker, packet.topic) !== false;
+      return may ? packet : undefined;
+    };
     const emitter: EventEmitter = aedes;
     emitter.on("error", () => this.#owner?.erred());
     countOnline(partsOf(aedes), this.#subscriptions);
@@ -244,7 +265,9 @@ export class Broker {
       .then((answer) => (answer === "ok" ? done(null, true) : done(refusedLogin(answer), false)));
   }
 
-  #admits(): boolean {
+  #admits(client: Client | null, filter: string): boolean {
+    const taker = client === null ? undefined : this.#clientOf.get(client.conn);
+    if (taker !== undefined && this.#owner?.maySubscribe(taker, filter) === false) return false;
     if (this.#subscriptions.size < this.#limits.subscriptionsMax) return true;
     this.#owner?.dropped("subscription");
     return false;
@@ -308,8 +331,10 @@ function partsOf(aedes: Aedes): AedesParts {
   return aedes as unknown as AedesParts;
 }
 
-function refusedLogin(returnCode: 4 | 5): AuthenticateError {
-  const why = returnCode === 4 ? "bad user name or password" : "not authorised";
+function refusedLogin(returnCode: 3 | 4 | 5): AuthenticateError {
+  const why = { 3: "server unavailable", 4: "bad user name or password", 5: "not authorised" }[
+    returnCode
+  ];
   return Object.assign(new Error(why), { returnCode });
 }
 

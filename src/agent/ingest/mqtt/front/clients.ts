@@ -10,6 +10,8 @@
 
 import type { Clock, NetSocket } from "../../../../core/doors.ts";
 import type { Receiver } from "../../receiver.ts";
+import type { Access } from "../access/access.ts";
+import { hostOf } from "../access/login-failures.ts";
 import type { Acks } from "./acks.ts";
 import type { Broker } from "../broker/broker.ts";
 import { Connection } from "./connection.ts";
@@ -200,6 +202,16 @@ export class Clients implements ConnectionHost {
   abandon(): void {
     this.#each((connection) => {
       if (connection.inFlight > 0) connection.destroy();
+    });
+  }
+
+  /** Closes everyone whose user is gone, or has another secret. */
+  revoke(access: Access): void {
+    this.#each((connection) => {
+      const { credential, remote } = connection;
+      if (credential === undefined || access.isCurrent(credential)) return;
+      access.note("user_revoked", { address: hostOf(remote), user: credential.name });
+      connection.end();
     });
   }
 

@@ -19,6 +19,7 @@
 import type { NetSocket } from "../../../../core/doors.ts";
 import { unreachable } from "../../../../core/assert.ts";
 import { NO_SOURCE } from "../../receiver.ts";
+import type { Credential } from "../access/access.ts";
 import type { LinkOwner } from "../broker/broker.ts";
 import { BrokerFeed, copyOf } from "../broker/broker-feed.ts";
 import { readConnect } from "../packet/connect-packet.ts";
@@ -49,6 +50,8 @@ const offsets = createPublish5Offsets();
 export class Connection implements PacketVisitor, LinkOwner, Peer {
   /** Names this connection in the acknowledgements; not given again before they are gone. */
   readonly slot: number;
+  /** As whom it is connected, once its login was right. */
+  credential: Credential | undefined;
   readonly host: ConnectionHost;
   readonly #socket: NetSocket;
   readonly #parser: PacketParser;
@@ -87,6 +90,10 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   /** Messages taken and not yet acknowledged or given up. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  get remote(): string {
+    return this.#socket.remote;
   }
 
   get isClosed(): boolean {

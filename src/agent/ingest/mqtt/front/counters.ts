@@ -1,5 +1,6 @@
 /** What the front counts and shows: every counter only grows unless it says otherwise. */
 
+import type { AccessCounters } from "../access/access.ts";
 import type { ProtocolFault } from "../packet/parser.ts";
 
 export type FrontCounters = {
@@ -51,26 +52,29 @@ export type FrontCounters = {
 export const frontLevels: readonly Exclude<keyof FrontStatus, "protocolErrors">[] = [
   "connections",
   "heldBytes",
+  "loginsWaiting",
   "messageBytes",
   "messagesHeld",
   "outboundBytes",
   "socketsPaused",
   "splitBytes",
   "subscriptions",
+  "users",
 ];
 
 export type FaultCounts = Record<ProtocolFault, number>;
 
 /** All that the front counts, as it is shown. */
-export type FrontStatus = Readonly<FrontCounters> & {
-  /** Peers that could not be accepted: no file descriptor left. */
-  readonly acceptErrors: number;
-  /** Now. */
-  readonly subscriptions: number;
-  /** Now: QoS 2 messages and wills that are not durable yet. */
-  readonly messagesHeld: number;
-  readonly protocolErrors: Readonly<FaultCounts>;
-};
+export type FrontStatus = Readonly<FrontCounters> &
+  AccessCounters & {
+    /** Peers that could not be accepted: no file descriptor left. */
+    readonly acceptErrors: number;
+    /** Now. */
+    readonly subscriptions: number;
+    /** Now: QoS 2 messages and wills that are not durable yet. */
+    readonly messagesHeld: number;
+    readonly protocolErrors: Readonly<FaultCounts>;
+  };
 
 export function createFaultCounts(): FaultCounts {
   return {

@@ -22,6 +22,7 @@ import {
   type Broker,
   type BrokerLimits,
   type BrokerOwner,
+  type LinkOwner,
   type Login,
   type LoginAnswer,
   openBroker,
@@ -35,7 +36,8 @@ import {
   type FrontStatus,
 } from "./counters.ts";
 import { HeldMessages } from "./held.ts";
-import { assertSecured, type Users } from "../access/users.ts";
+import { type Access, assertSecured } from "../access/access.ts";
+import { hostOf } from "../access/login-failures.ts";
 
 /** Topics that begin with `$` are the broker's own. */
 const DOLLAR = 0x24;
@@ -59,9 +61,8 @@ export type FrontOptions = {
   readonly receiver: Receiver;
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
-  /** Clients may connect without a name even where there are users. */
-  readonly anonymous: boolean;
-  readonly users: Users;
+  /** Who may come in, and what for. */
+  readonly access: Access;
   /** Bounds that differ from those in core/limits. */
   readonly limits?: Partial<FrontLimits>;
 };
@@ -71,8 +72,9 @@ export type FrontOptions = {
  * Rejects with a Fault: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE.
  */
 export async function openFront(options: FrontOptions): Promise<Front> {
-  const { net, listen, anonymous, users } = options;
-  assertSecured({ host: listen.host, anonymous, users });
+  const { net, listen, access } = options;
+  const { anonymous, hasUsers } = access;
+  assertSecured({ host: listen.host, anonymous, hasUsers });
   const limits: FrontLimits = { ...defaults, ...options.limits };
   const broker = await openBroker({
     limits: brokerLimitsOf(limits),
@@ -120,6 +122,7 @@ export class Front implements Gate, BrokerOwner {
       faults: this.#faults,
     });
     broker.serve(this);
+    options.access.onRevoked(() => this.#clients.revoke(options.access));
   }
 
   async listen(net: Net, address: { readonly host: string; readonly port: number }): Promise<void> {
@@ -137,6 +140,7 @@ export class Front implements Gate, BrokerOwner {
   get status(): FrontStatus {
     return {
       ...this.#counters,
+      ...this.#options.access.counters,
       acceptErrors: this.#listener?.acceptErrors ?? 0,
       subscriptions: this.#broker.subscriptionCount,
       messagesHeld: this.#held.count,
@@ -174,11 +178,28 @@ export class Front implements Gate, BrokerOwner {
 
   // --- what the broker asks -------------------------------------------------------------------------
 
-  async login({ name, password }: Login): Promise<LoginAnswer> {
-    const { anonymous, users } = this.#options;
-    if (users.count === 0) return "ok";
-    if (name === undefined) return anonymous ? "ok" : 5;
-    return (await users.verify(name, password ?? new Uint8Array())) ? "ok" : 4;
+  async login({ name, password, clientId, client }: Login): Promise<LoginAnswer> {
+    const address = hostOf(client.remote);
+    const request = { name, password, clientId, address, certificate: undefined };
+    const admission = await this.#options.access.login(request);
+    if (admission.kind === "refused") return admission.code;
+    client.credential = admission.credential;
+    return "ok";
+  }
+
+  maySubscribe(client: LinkOwner, filter: string): boolean {
+    if (client.credential?.rights?.maySubscribe(filter) !== false) return true;
+    this.#denied("subscribe_denied", client, filter);
+    return false;
+  }
+
+  mayReceive({ credential }: LinkOwner, topic: string): boolean {
+    return credential?.rights?.mayReceive(topic) !== false;
+  }
+
+  #denied(kind: "subscribe_denied" | "publish_denied", client: LinkOwner, topic: string): void {
+    const user = client.credential?.name;
+    this.#options.access.note(kind, { address: hostOf(client.remote), user, topic });
   }
 
   asked(message: AskedMessage): void {

@@ -1,0 +1,99 @@
+/**
+ * The file of users on a real disk. Reading looks at size and times first, so that looking often is
+ * cheap. Writing replaces the file whole: a new one beside it, synced, renamed; readable by its owner
+ * alone, and owned by whoever owned the old one (or the folder), so that the agent can read what root
+ * wrote.
+ */
+
+import { randomUUID } from "node:crypto";
+import { chown, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { Fault } from "../../core/faults.ts";
+import { limits } from "../../core/limits.ts";
+import type { UsersFileContent, UsersFileDoor } from "../ingest/mqtt/access/users-watch.ts";
+
+const MODE = 0o600;
+
+export function systemUsersFile(path: string): UsersFileDoor {
+  let last = "";
+  return {
+    path,
+    read: async () => {
+      try {
+        const { isFile, mark, size } = await look(path);
+        if (mark === last) return { kind: "unchanged" };
+        last = mark;
+        if (!isFile) return { kind: "unreadable", why: "it is no file" };
+        if (size > limits.usersFileBytesMax) return { kind: "unreadable", why: "it is too long" };
+        return { kind: "text", text: await readFile(path, "utf8") };
+      } catch (error) {
+        last = "";
+        return lack(codeOf(error));
+      }
+    },
+  };
+}
+
+/** Faults: USERS_FILE_UNUSABLE. */
+export async function writeUsersFile(path: string, text: string): Promise<void> {
+  const next = `${path}.${randomUUID()}`;
+  try {
+    const owner = await ownerOf(path);
+    await using file = await open(next, "wx", MODE);
+    await file.chmod(MODE);
+    if (owner !== undefined) await chown(next, owner.uid, owner.gid);
+    await file.writeFile(text);
+    await file.sync();
+    await rename(next, path);
+    await using folder = await open(dirname(path), "r");
+    await folder.sync();
+  } catch (cause) {
+    await rm(next, { force: true }).catch(() => {});
+    throw new Fault(
+      "USERS_FILE_UNUSABLE",
+      `the file of users ${path} cannot be written (${codeOf(cause)}): check the path, and who may write to its folder`,
+      { cause, facts: { path } },
+    );
+  }
+}
+
+async function look(
+  path: string,
+): Promise<{ readonly isFile: boolean; readonly mark: string; readonly size: number }> {
+  const { dev, ino, size, mtimeNs, ctimeNs, isFile } = await statOf(path);
+  return { isFile, mark: [dev, ino, size, mtimeNs, ctimeNs].join(" "), size: Number(size) };
+}
+
+async function statOf(path: string): Promise<{
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly isFile: boolean;
+}> {
+  const stats = await stat(path, { bigint: true });
+  const { dev, ino, size, mtimeNs, ctimeNs } = stats;
+  return { dev, ino, size, mtimeNs, ctimeNs, isFile: stats.isFile() };
+}
+
+/** Only root can give a file away, and only root needs to. */
+async function ownerOf(
+  path: string,
+): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  return await stat(path).catch(() => stat(dirname(path)));
+}
+
+function lack(code: string): UsersFileContent {
+  if (code === "ENOENT") return { kind: "missing" };
+  const isForbidden = code === "EACCES" || code === "EPERM";
+  return {
+    kind: "unreadable",
+    why: isForbidden ? "the user that runs weir has no right to" : code,
+  };
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unknown";
+}

@@ -1,0 +1,312 @@
+/**
+ * Who comes in, and as whom: the door of the embedded broker.
+ *
+ *   user name given, users exist ---> failures left? --> password right? --> that user's rights
+ *   client certificate -------------> the rights of its name
+ *   neither -------------------------> anonymous, where that is allowed
+ *
+ * Invariant: `{user}` in a pattern is a name that was verified, by password or by certificate.
+ */
+
+import type { Clock, Hashing, Random } from "../../../../core/doors.ts";
+import { unreachable } from "../../../../core/assert.ts";
+import { Fault } from "../../../../core/faults.ts";
+import { limits as defaults } from "../../../../core/limits.ts";
+import { isLoopback } from "../../../../core/loopback.ts";
+import { Audit, type AuditKind } from "./audit.ts";
+import { ClientRights } from "./client-rights.ts";
+import { LoginFailures, type LoginFailuresLimits } from "./login-failures.ts";
+import { compilePatterns, type Identity } from "./topic-rights.ts";
+import { type ConfiguredUser, type User, Users, type UsersLimits } from "./users.ts";
+import { type UsersFileDoor, type UsersWatch, watchUsers } from "./users-watch.ts";
+
+/** Topic patterns; a list that is not there allows everything, an empty one nothing. */
+export type RightsConfig = {
+  readonly publish?: readonly string[];
+  readonly subscribe?: readonly string[];
+};
+
+export type AccessConfig = {
+  /** Clients without a name may connect even where there are users. */
+  readonly anonymous: boolean;
+  /** `*` without a password: the rights of users of the file that are not named here. */
+  readonly users: readonly (ConfiguredUser & RightsConfig)[];
+  /** Path; undefined where users are in the configuration only. */
+  readonly usersFile?: string;
+  /** By the common name of a verified client certificate; `*` for all that are not named. */
+  readonly certificates?: readonly (RightsConfig & { readonly name: string })[];
+  readonly anonymousRights?: RightsConfig;
+};
+
+export type AccessLimits = UsersLimits &
+  LoginFailuresLimits & {
+    readonly usersFileLookMs: number;
+    readonly auditEventsMax: number;
+    readonly auditGatherMs: number;
+    readonly auditNoticeMs: number;
+  };
+
+export type AccessOptions = {
+  readonly config: AccessConfig;
+  readonly clock: Clock;
+  readonly hashing: Hashing;
+  readonly random: Random;
+  /** Where the configuration names a file of users. */
+  readonly usersFile?: UsersFileDoor | undefined;
+  readonly limits?: Partial<AccessLimits>;
+};
+
+export type LoginRequest = {
+  readonly name: string | undefined;
+  readonly password: Uint8Array | undefined;
+  readonly clientId: string;
+  /** Host of the remote end. */
+  readonly address: string;
+  /** Common name of the verified certificate it came with. */
+  readonly certificate: string | undefined;
+};
+
+/** As whom a client is connected. */
+export type Credential = {
+  /** Undefined without a password: nothing to take away. */
+  readonly user: User | undefined;
+  /** Verified; undefined for anonymous clients. */
+  readonly name: string | undefined;
+  /** Undefined: everything. */
+  readonly rights: ClientRights | undefined;
+};
+
+export type Admission =
+  | { readonly kind: "admitted"; readonly credential: Credential }
+  /** CONNACK return codes: 3 server unavailable, 4 bad user name or password, 5 not authorised. */
+  | { readonly kind: "refused"; readonly code: 3 | 4 | 5 };
+
+/** Totals since the start, but for `users` and `loginsWaiting`, which are what there is now. */
+export type AccessCounters = {
+  readonly users: number;
+  readonly loginsWaiting: number;
+  readonly loginsFailed: number;
+  readonly loginsLimited: number;
+  readonly loginsBusy: number;
+  readonly loginsRecalled: number;
+  readonly passwordsHashed: number;
+  readonly publishesDenied: number;
+  readonly subscriptionsDenied: number;
+  readonly willsDenied: number;
+  readonly connectionsRevoked: number;
+};
+
+/** Where nobody listens. */
+export const noAccessCounters: AccessCounters = {
+  users: 0,
+  loginsWaiting: 0,
+  loginsFailed: 0,
+  loginsLimited: 0,
+  loginsBusy: 0,
+  loginsRecalled: 0,
+  passwordsHashed: 0,
+  publishesDenied: 0,
+  subscriptionsDenied: 0,
+  willsDenied: 0,
+  connectionsRevoked: 0,
+};
+
+/** Reads the file of users, where there is one. */
+export async function openAccess(options: AccessOptions): Promise<Access> {
+  const access = new Access(options);
+  await access.watch();
+  return access;
+}
+
+const counterOf = {
+  login_failed: "loginsFailed",
+  login_limited: "loginsLimited",
+  login_busy: "loginsBusy",
+  publish_denied: "publishesDenied",
+  subscribe_denied: "subscriptionsDenied",
+  will_denied: "willsDenied",
+  user_revoked: "connectionsRevoked",
+} as const satisfies Record<AuditKind, keyof AccessCounters>;
+
+export class Access {
+  readonly audit: Audit;
+  readonly #options: AccessOptions;
+  readonly #limits: AccessLimits;
+  readonly #users: Users;
+  readonly #failures: LoginFailures;
+  readonly #rightsOfUser: ReadonlyMap<string, RightsConfig>;
+  readonly #rightsOfCertificate: ReadonlyMap<string, RightsConfig>;
+  readonly #counts: Record<(typeof counterOf)[AuditKind], number> = {
+    loginsFailed: 0,
+    loginsLimited: 0,
+    loginsBusy: 0,
+    publishesDenied: 0,
+    subscriptionsDenied: 0,
+    willsDenied: 0,
+    connectionsRevoked: 0,
+  };
+  #watch: UsersWatch | undefined;
+  #onRevoked: () => void = () => {};
+
+  /** Use `openAccess`. */
+  constructor(options: AccessOptions) {
+    const { config, clock, hashing, random } = options;
+    this.#options = options;
+    this.#limits = { ...defaults, ...options.limits };
+    this.#users = new Users({ configured: config.users, hashing, random, limits: this.#limits });
+    this.#failures = new LoginFailures({
+      limits: this.#limits,
+      monotonic: () => clock.monotonic(),
+    });
+    this.audit = new Audit({ clock, limits: this.#limits });
+    this.#rightsOfUser = new Map(config.users.map((user) => [user.name, user]));
+    this.#rightsOfCertificate = new Map((config.certificates ?? []).map((one) => [one.name, one]));
+  }
+
+  async watch(): Promise<void> {
+    const { usersFile: file, clock } = this.#options;
+    if (file === undefined) return;
+    this.#watch = await watchUsers({
+      file,
+      clock,
+      lookMs: this.#limits.usersFileLookMs,
+      onUsers: (users) => {
+        const gone = this.#users.replaceFileUsers(users);
+        this.#failures.forget(gone);
+        if (gone.size > 0) this.#onRevoked();
+      },
+    });
+  }
+
+  /** Clients must log in, but for anonymous ones where those are allowed. */
+  get hasUsers(): boolean {
+    const { config, usersFile } = this.#options;
+    return config.users.some(({ name }) => name !== "*") || usersFile !== undefined;
+  }
+
+  get anonymous(): boolean {
+    return this.#options.config.anonymous;
+  }
+
+  get counters(): AccessCounters {
+    return {
+      users: this.#users.count,
+      loginsWaiting: this.#users.waiting,
+      loginsRecalled: this.#users.recalled,
+      passwordsHashed: this.#users.hashed,
+      ...this.#counts,
+    };
+  }
+
+  /** What is wrong with the file of users. */
+  get problem(): string | undefined {
+    return this.#watch?.problem;
+  }
+
+  /** Calls `run` when users may have lost what they came in with; ask `isCurrent` of each. */
+  onRevoked(run: () => void): void {
+    this.#onRevoked = run;
+  }
+
+  isCurrent({ user }: Credential): boolean {
+    return user === undefined || this.#users.isCurrent(user);
+  }
+
+  /** Counts it, and keeps it for a person to see. */
+  note(kind: AuditKind, event: Omit<Parameters<Audit["note"]>[0], "kind">): void {
+    this.#counts[counterOf[kind]] += 1;
+    this.audit.note({ kind, ...event });
+  }
+
+  async login(request: LoginRequest): Promise<Admission> {
+    const { name, certificate } = request;
+    if (name !== undefined && this.hasUsers) return await this.#loginOfUser(name, request);
+    if (certificate !== undefined) {
+      const rights = byName(this.#rightsOfCertificate, certificate);
+      return this.#admitted({ name: certificate, rights, request });
+    }
+    if (this.hasUsers && !this.anonymous) return this.#refused("login_failed", 5, request);
+    const rights = this.#options.config.anonymousRights;
+    return this.#admitted({ name: undefined, rights, request });
+  }
+
+  close(): void {
+    this.#watch?.close();
+  }
+
+  async #loginOfUser(name: string, request: LoginRequest): Promise<Admission> {
+    const { address, password } = request;
+    const failures = this.#failures;
+    const mayCheck = (): boolean => failures.admits(address, name);
+    if (!mayCheck()) return this.#refused("login_limited", 5, request);
+    const verdict = await this.#users.verify(name, password ?? new Uint8Array(), mayCheck);
+    switch (verdict.kind) {
+      case "right": {
+        failures.succeeded(address, name);
+        const rights = byName(this.#rightsOfUser, name);
+        return this.#admitted({ name, user: verdict.user, rights, request });
+      }
+      case "wrong":
+        failures.failed(address, name);
+        return this.#refused("login_failed", 4, request);
+      case "limited":
+        return this.#refused("login_limited", 5, request);
+      case "busy":
+        return this.#refused("login_busy", 3, request);
+      default:
+        return unreachable(verdict);
+    }
+  }
+
+  #refused(kind: AuditKind, code: 3 | 4 | 5, { address, name }: LoginRequest): Admission {
+    this.note(kind, { address, user: name });
+    return { kind: "refused", code };
+  }
+
+  #admitted({
+    name,
+    user,
+    rights,
+    request,
+  }: {
+    readonly name: string | undefined;
+    readonly user?: User;
+    readonly rights: RightsConfig | undefined;
+    readonly request: LoginRequest;
+  }): Admission {
+    const identity = { user: name, client: request.clientId };
+    return { kind: "admitted", credential: { user, name, rights: rightsOf(rights, identity) } };
+  }
+}
+
+/**
+ * Refuses a listener that others can reach and anyone may use, unless that is said on purpose.
+ * `certificateRequired`: only clients with a verified certificate get through.
+ * Throws the Fault LISTENER_NOT_SECURED.
+ */
+export function assertSecured(listener: {
+  readonly host: string;
+  readonly anonymous: boolean;
+  readonly hasUsers: boolean;
+  readonly certificateRequired?: boolean;
+}): void {
+  const { host, anonymous, hasUsers, certificateRequired = false } = listener;
+  if (anonymous || hasUsers || certificateRequired || isLoopback(host)) return;
+  throw new Fault(
+    "LISTENER_NOT_SECURED",
+    `the MQTT listener on ${host} can be reached from other machines and has no users: ` +
+      "add users to the configuration, listen on 127.0.0.1, or say `anonymous: true` on purpose",
+    { facts: { host } },
+  );
+}
+
+function byName(rights: ReadonlyMap<string, RightsConfig>, name: string): RightsConfig | undefined {
+  return rights.get(name) ?? rights.get("*");
+}
+
+function rightsOf(config: RightsConfig | undefined, identity: Identity): ClientRights | undefined {
+  const publish = compilePatterns(config?.publish, identity);
+  const subscribe = compilePatterns(config?.subscribe, identity);
+  if (publish === undefined && subscribe === undefined) return undefined;
+  return new ClientRights({ publish, subscribe });
+}
