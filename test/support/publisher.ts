@@ -1,7 +1,8 @@
 /**
- * A QoS 1 publisher for tests: a plain socket, a window of unacknowledged messages, and a memory of
- * what it owes. After a lost connection it connects again and sends everything unacknowledged once
- * more, in order, as a device does. What was acknowledged is known exactly.
+ * A publisher for tests, QoS 1 or 2: a plain socket, a window of unacknowledged messages, and a
+ * memory of what it owes. After a lost connection it connects again, with a clean session, and sends
+ * everything unacknowledged once more, in order, as a device does: with QoS 2 from the PUBLISH on.
+ * What was acknowledged (PUBACK, PUBCOMP) is known exactly.
  */
 
 import { connect, type Socket } from "node:net";
@@ -12,6 +13,9 @@ export type PublisherOptions = {
   readonly clientId: string;
   /** Messages under way at most. */
   readonly window: number;
+  /** Default 1. */
+  readonly qos?: 1 | 2;
+  readonly onAcknowledged?: (topic: string, payload: Buffer) => void;
 };
 
 type Message = {
@@ -43,6 +47,10 @@ export class Publisher {
 
   get unacknowledged(): number {
     return this.#unacknowledged.size;
+  }
+
+  get isConnected(): boolean {
+    return this.#connected;
   }
 
   /** Resolves when the message has a place in the window and was handed to the socket if there is one. */
@@ -84,7 +92,7 @@ export class Publisher {
     this.#socket?.write(
       generate({
         cmd: "publish",
-        qos: 1,
+        qos: this.#options.qos ?? 1,
         dup: message.sent > 0,
         retain: false,
         messageId: id,
@@ -96,6 +104,7 @@ export class Publisher {
   }
 
   #connect(): void {
+    if (this.#closed) return;
     const socket = connect({ port: this.#options.port, host: "127.0.0.1" });
     this.#socket = socket;
     const packets = parser();
@@ -116,7 +125,7 @@ export class Publisher {
     socket.on("error", () => {}); // a refused or reset connection ends in "close", which reconnects
     socket.on("close", () => {
       this.#connected = false;
-      if (!this.#closed) setTimeout(() => this.#connect(), RECONNECT_MS);
+      setTimeout(() => this.#connect(), RECONNECT_MS);
     });
   }
 
@@ -125,10 +134,22 @@ export class Publisher {
       this.#connected = true;
       this.connects += 1;
       for (const message of this.#unacknowledged.values()) this.#send(message);
-    } else if (packet.cmd === "puback" && packet.messageId !== undefined) {
-      if (this.#unacknowledged.delete(packet.messageId)) this.acknowledged += 1;
-      else this.strayAcks += 1;
-      this.#notify();
+    } else if (packet.cmd === "pubrec" && packet.messageId !== undefined) {
+      this.#socket?.write(generate({ cmd: "pubrel", messageId: packet.messageId }));
+    } else if (packet.cmd === "puback" || packet.cmd === "pubcomp") {
+      this.#acknowledge(packet.messageId ?? 0);
     }
+  }
+
+  #acknowledge(id: number): void {
+    const message = this.#unacknowledged.get(id);
+    if (message === undefined) {
+      this.strayAcks += 1;
+      return;
+    }
+    this.#unacknowledged.delete(id);
+    this.acknowledged += 1;
+    this.#options.onAcknowledged?.(message.topic, message.payload);
+    this.#notify();
   }
 }
