@@ -84,9 +84,52 @@ export interface NetHandlers {
 
 export type NetAddress = { readonly host: string; readonly port: number };
 
+/** A listener that speaks TLS. Files are PEM, named by absolute paths, and read again when they change. */
+export type TlsListen = {
+  /** Its certificate, and those of the authorities between it and a known one. */
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** The authorities that sign clients' certificates. */
+  readonly clientCaFile?: string;
+  /** Without `clientCaFile` it is `none`. */
+  readonly clientCertificate: "none" | "optional" | "required";
+  /** Revoked certificates: a list of each authority in `clientCaFile`. */
+  readonly crlFile?: string;
+};
+
+/** A connection that speaks TLS. Files are PEM, named by absolute paths, and read at each connection. */
+export type TlsConnect = {
+  /** The authorities to trust; those that come with Node where it is left out. */
+  readonly caFile?: string;
+  /** A client certificate and its key: both or neither. */
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  /** The name in the server's certificate, if it is not the host. */
+  readonly serverName?: string;
+};
+
+/** MQTT over WebSocket: subprotocol "mqtt", binary frames, on one path. */
+export type WebSocketListen = {
+  readonly path: string;
+  /** Sites whose pages may connect, as `https://host:port`; pages of this host's own address always may. */
+  readonly allowedOrigins?: readonly string[];
+};
+
+export type ListenAddress = NetAddress & {
+  readonly tls?: TlsListen;
+  readonly webSocket?: WebSocketListen;
+};
+
+export type ConnectAddress = NetAddress & {
+  readonly tls?: TlsConnect;
+  readonly webSocket?: { readonly path: string };
+};
+
 export interface NetSocket {
   /** "address:port" of the peer. */
   readonly remote: string;
+  /** Common name of the verified client certificate of a peer that connected to us. */
+  readonly certificateName: string | undefined;
   /** Bytes accepted by `write` that the kernel has not taken yet. */
   readonly queuedBytes: number;
   /** Must be called once, in the turn in which the socket was given: before the first byte can arrive. */
@@ -106,15 +149,52 @@ export interface NetListener {
   readonly port: number;
   /** Peers that could not be accepted so far (no file descriptor left); they try again. */
   readonly acceptErrors: number;
+  /** TLS handshakes and WebSocket upgrades; undefined where peers need none. */
+  readonly handshakes: HandshakeStatus | undefined;
   /** Stops accepting; sockets that are open stay open. */
   close(): Promise<void>;
 }
 
+/** What became of peers that are not given out before they are through. All but `underWay` only grow. */
+export type HandshakeStatus = {
+  /** Now. */
+  readonly underWay: number;
+  /** Closed because too many were under way. */
+  readonly crowdedOut: number;
+  /** Closed because they took too long. */
+  readonly timedOut: number;
+  /** Closed for what they sent, or did not send. */
+  readonly refused: number;
+  /** The last of those that were refused, and why. */
+  readonly lastRefusal: string | undefined;
+};
+
+/** A certificate of ours that is in use. */
+export type CertificateStatus = {
+  readonly file: string;
+  /** It, or one that stands behind it in its file, is valid until then. */
+  readonly expires: Millis;
+  /** Times it was replaced while we ran. */
+  readonly reloads: number;
+  /** Times its files, or those that come with it, had changed and could not be used. */
+  readonly reloadFailures: number;
+  /** Why the files that are there now are not in use. */
+  readonly trouble: string | undefined;
+};
+
 export interface Net {
-  /** `port: 0` takes a free one. Rejects with a Fault: PORT_IN_USE, ADDRESS_UNAVAILABLE. */
-  listen(address: NetAddress, accept: (socket: NetSocket) => void): Promise<NetListener>;
-  /** Opens a connection within `waitMs`. Rejects with a Fault CONNECT_FAILED. */
-  connect(address: NetAddress, options: { readonly waitMs: number }): Promise<NetSocket>;
+  /**
+   * `port: 0` takes a free one. Rejects with a Fault: PORT_IN_USE, ADDRESS_UNAVAILABLE,
+   * TLS_FILE_UNUSABLE.
+   */
+  listen(address: ListenAddress, accept: (socket: NetSocket) => void): Promise<NetListener>;
+  /**
+   * Opens a connection, TLS and WebSocket included, within `waitMs`. Rejects with a Fault:
+   * CONNECT_FAILED, TLS_FILE_UNUSABLE.
+   */
+  connect(address: ConnectAddress, options: { readonly waitMs: number }): Promise<NetSocket>;
+  /** Certificates that listeners use. */
+  certificates(): readonly CertificateStatus[];
 }
 
 /** What a password costs to hash. Memory is 128 * `cost` * `blockSize` bytes. Source: RFC 7914. */

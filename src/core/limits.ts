@@ -91,6 +91,16 @@ const bounds = {
   /** Topic patterns of one user in one direction. */
   rightsPatternsMax: 64,
 
+  // TLS and WebSocket
+  /** Peers of one listener that are not through TLS or the WebSocket upgrade; over it, the oldest of the address that has most goes. */
+  handshakesMax: 256,
+  /** TLS and the WebSocket upgrade together. */
+  handshakeWaitMs: 10_000,
+  /** Certificates, keys and lists of revoked ones are looked at this often. */
+  tlsFilesMs: 30_000,
+  /** A certificate of ours that expires sooner is told. */
+  certificateNoticeMs: 2_592_000_000, // 30 days
+
   // cardinality: ids are never reused, so these bound memory for good
   sourcesMax: 64,
   devicesMax: 100_000,

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import type {
+  CertificateStatus,
   Clock,
   Net,
   NetAddress,
@@ -33,6 +34,7 @@ export class SimulatedNet implements Net {
       host: address.host,
       port: address.port,
       acceptErrors: 0,
+      handshakes: undefined,
       close: () => {
         this.#accept = undefined;
         return Promise.resolve();
@@ -49,9 +51,13 @@ export class SimulatedNet implements Net {
     );
   }
 
-  /** A new client; it is closed at once where nobody accepts. */
-  arrive(): SimulatedPeer {
-    const peer = new SimulatedPeer(`10.0.0.1:${this.#port++}`);
+  certificates(): readonly CertificateStatus[] {
+    return [];
+  }
+
+  /** A new client, by TLS where it has a certificate; it is closed at once where nobody accepts. */
+  arrive(options: { readonly certificateName?: string } = {}): SimulatedPeer {
+    const peer = new SimulatedPeer(`10.0.0.1:${this.#port++}`, options.certificateName);
     if (this.#accept === undefined) peer.socket.destroy();
     else this.#accept(peer.socket);
     return peer;
@@ -70,10 +76,11 @@ export class SimulatedPeer {
   #closed = false;
   #fallenAsleep = false;
 
-  constructor(remote: string) {
+  constructor(remote: string, certificateName?: string) {
     const queuedBytes = (): number => this.#queued;
     this.socket = {
       remote,
+      certificateName,
       get queuedBytes() {
         return queuedBytes();
       },

@@ -12,13 +12,24 @@
  * Of what was read only digests are kept. Messages name files, never what is in them.
  */
 
-import { createPrivateKey, hash, type KeyObject, X509Certificate } from "node:crypto";
-import { open, stat } from "node:fs/promises";
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
-import { limits } from "../../core/limits.ts";
 import type { SaslOptions, TlsOptions } from "../../sync/kafka/client/cluster-options.ts";
+import {
+  assertPair,
+  authoritiesBytesMax,
+  bytesOf,
+  certificatesIn,
+  digest,
+  digestsOf,
+  type FileSource,
+  privateKeyIn,
+  type ReadFile,
+  refusal,
+  secretBytesMax,
+  untimely,
+} from "./pem-files.ts";
 
 /** How an uplink is secured. Paths are absolute; of certificate and key there are both or neither. */
 export type KafkaSecurity = {
@@ -70,26 +81,21 @@ export function openCredentials(security: KafkaSecurity, clock: Clock): Credenti
   return new FileCredentials({ security, sources, clock });
 }
 
-/** A file to read. */
-type Source = {
-  readonly kind: "ca" | "certificate" | "key" | "token";
-  readonly noun: string;
-  readonly path: string;
-  readonly bytesMax: number;
-};
+type Source = FileSource & { readonly kind: "ca" | "certificate" | "key" | "token" };
 
-const secretBytesMax = limits.secretCharactersMax;
-/** The authorities that come with an operating system are about 220 KiB. */
-const authoritiesBytesMax = 16 * secretBytesMax; // 1 MiB
-
+const code = "UPLINK_LOGIN_REFUSED";
 const kinds = {
-  ca: { kind: "ca", noun: "the file of authorities", bytesMax: authoritiesBytesMax },
-  certificate: { kind: "certificate", noun: "the client certificate", bytesMax: secretBytesMax },
-  key: { kind: "key", noun: "the client key", bytesMax: secretBytesMax },
-  token: { kind: "token", noun: "the token file", bytesMax: secretBytesMax },
+  ca: { kind: "ca", noun: "the file of authorities", bytesMax: authoritiesBytesMax, code },
+  certificate: {
+    kind: "certificate",
+    noun: "the client certificate",
+    bytesMax: secretBytesMax,
+    code,
+  },
+  key: { kind: "key", noun: "the client key", bytesMax: secretBytesMax, code },
+  token: { kind: "token", noun: "the token file", bytesMax: secretBytesMax, code },
 } as const;
 
-type ReadFile = Source & { readonly bytes: Buffer };
 type Files = Readonly<Partial<Record<Source["kind"], ReadFile>>>;
 
 class FileCredentials implements Credentials {
@@ -111,7 +117,7 @@ class FileCredentials implements Credentials {
 
   async read(): Promise<Login> {
     const files = await this.#usable();
-    this.#digests = digestsOf(files);
+    this.#digests = digestsOf(Object.values(files));
     const { tls } = this.#security;
     const sasl = this.#sasl(files);
     return {
@@ -123,7 +129,7 @@ class FileCredentials implements Credentials {
   async isOutdated(): Promise<boolean> {
     if (this.#digests === undefined || this.#sources.length === 0) return false;
     try {
-      const found = digestsOf(await this.#usable());
+      const found = digestsOf(Object.values(await this.#usable()));
       const inUse = this.#digests;
       return [...found].some(([path, digest]) => inUse.get(path) !== digest);
     } catch (error) {
@@ -154,7 +160,7 @@ class FileCredentials implements Credentials {
   }
 
   /** As the file has it now: brokers may want another login during a session. */
-  async #token(source: Source): Promise<string> {
+  async #token(source: FileSource): Promise<string> {
     const bytes = await bytesOf(source);
     const token = tokenIn({ ...source, bytes });
     this.#digests?.set(source.path, digest(bytes));
@@ -174,14 +180,6 @@ function tlsOptions(tls: NonNullable<KafkaSecurity["tls"]>, files: Files): TlsOp
   };
 }
 
-function digestsOf(files: Files): Map<string, string> {
-  return new Map(Object.values(files).map(({ path, bytes }) => [path, digest(bytes)]));
-}
-
-function digest(bytes: Uint8Array): string {
-  return hash("sha256", bytes, "base64");
-}
-
 // ---- what is in the files ----
 
 type With = { readonly passphrase: string | undefined; readonly nowMs: number };
@@ -199,69 +197,10 @@ function check({ ca, certificate, key, token }: Files, { passphrase, nowMs }: Wi
   // Those of the authorities between may follow it.
   const [own] = certificatesIn(certificate);
   assert(own !== undefined, "a file of certificates has at least one");
-  if (!own.checkPrivateKey(privateKeyIn(key, passphrase))) {
-    const remedy = "put the two that belong together there";
-    throw refusal(key, `does not fit the certificate ${certificate.path}: ${remedy}`);
-  }
+  const locked = "set its passphrase";
+  assertPair(key, privateKeyIn(key, { passphrase, locked }), certificate);
   const fault = untimely(certificate, own, nowMs);
   if (fault !== undefined) throw fault;
-}
-
-/** At least one. */
-function certificatesIn(file: ReadFile): readonly X509Certificate[] {
-  const parts = file.bytes.toString("latin1").split(/(?=-----BEGIN )/);
-  const blocks = parts.filter((part) => /^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----/.test(part));
-  if (blocks.length === 0) throw refusal(file, "holds no certificate in PEM: put one there");
-  return blocks.map((block) => {
-    try {
-      return new X509Certificate(block);
-    } catch (cause) {
-      const problem = "holds a certificate that is damaged or cut off: write the file again";
-      throw refusal(file, problem, cause);
-    }
-  });
-}
-
-function privateKeyIn(file: ReadFile, passphrase: string | undefined): KeyObject {
-  if (!file.bytes.includes("PRIVATE KEY-----")) {
-    throw refusal(file, "holds no private key in PEM: put one there");
-  }
-  // Said in the first lines: "ENCRYPTED PRIVATE KEY", or in the older form "Proc-Type: 4,ENCRYPTED".
-  const isEncrypted = file.bytes.includes("ENCRYPTED");
-  if (isEncrypted && passphrase === undefined) {
-    throw refusal(file, "is encrypted: set its passphrase");
-  }
-  try {
-    return createPrivateKey({ key: file.bytes, format: "pem", passphrase });
-  } catch (cause) {
-    const problem = isEncrypted
-      ? "cannot be read with the passphrase that is set: correct it, or write the file again"
-      : "is damaged or cut off: write the file again";
-    throw refusal(file, problem, cause);
-  }
-}
-
-/** The fault, if the certificate is not valid at this time of the gateway's clock. */
-function untimely(
-  file: ReadFile,
-  { validFromDate, validToDate }: X509Certificate,
-  nowMs: number,
-): Fault | undefined {
-  const clock = `this gateway's clock says ${isoOf(nowMs)}`;
-  if (nowMs > validToDate.getTime()) {
-    const when = `expired on ${isoOf(validToDate)}`;
-    return refusal(file, `${when}, and ${clock}: renew it, unless the clock is ahead`);
-  }
-  if (nowMs < validFromDate.getTime()) {
-    const when = `is not valid before ${isoOf(validFromDate)}`;
-    return refusal(file, `${when}, and ${clock}: set the clock, unless it is right`);
-  }
-  return undefined;
-}
-
-/** To the second: certificates know no more. */
-function isoOf(time: number | Date): string {
-  return new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 /** The token alone: anything else would change what the login says. */
@@ -270,45 +209,4 @@ function tokenIn(file: ReadFile): string {
   if (token === "") throw refusal(file, "is empty: write a token into it");
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   throw refusal(file, "holds more than a token, or none: write the token alone into it");
-}
-
-// ---- files ----
-
-async function bytesOf(source: Source): Promise<Buffer> {
-  const { path, bytesMax } = source;
-  let bytes: Buffer | undefined;
-  try {
-    bytes = await firstBytes(path, bytesMax + 1);
-  } catch (cause) {
-    const code = codeOf(cause);
-    const remedy = remedies[code] ?? "check the path, and who may read it";
-    throw refusal(source, `cannot be read (${code}): ${remedy}`, cause);
-  }
-  if (bytes === undefined) throw refusal(source, "is not a file: correct the path");
-  if (bytes.length <= bytesMax) return bytes;
-  throw refusal(source, `is longer than ${bytesMax / 1024} KiB: correct the path`);
-}
-
-const remedies: Readonly<Record<string, string>> = {
-  ENOENT: "put it there, or correct the path",
-  ENOTDIR: "a part of the path is a file; correct the path",
-  EACCES: "give the user that runs weir the right to read it",
-  EPERM: "give the user that runs weir the right to read it",
-};
-
-/** Undefined for what is not a file: opening a pipe would wait for whoever writes to it. */
-async function firstBytes(path: string, count: number): Promise<Buffer | undefined> {
-  if (!(await stat(path)).isFile()) return undefined;
-  await using file = await open(path, "r");
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(count), 0, count, 0);
-  return Buffer.from(buffer.subarray(0, bytesRead));
-}
-
-function refusal({ noun, path }: Source, problem: string, cause?: unknown): Fault {
-  const facts = { path };
-  return new Fault("UPLINK_LOGIN_REFUSED", `${noun} ${path} ${problem}`, { cause, facts });
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown";
 }

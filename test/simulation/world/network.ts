@@ -58,6 +58,7 @@ export class Network {
           host: address.host,
           port,
           acceptErrors: 0,
+          handshakes: undefined,
           close: () => {
             this.#listener = undefined;
             return Promise.resolve();
@@ -69,6 +70,7 @@ export class Network {
         const where = `${address.host}:${address.port}`;
         return Promise.reject(new Fault("CONNECT_FAILED", `nobody listens on ${where}`));
       },
+      certificates: () => [],
     };
   }
 
@@ -205,6 +207,7 @@ export class Connection {
     const queued = (): number => this.#queued;
     return {
       remote: this.#way.remote,
+      certificateName: undefined,
       get queuedBytes() {
         return queued();
       },

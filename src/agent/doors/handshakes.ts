@@ -1,0 +1,127 @@
+/**
+ * Peers that are connected and not yet through TLS or the WebSocket upgrade. Whoever opens
+ * connections and says nothing, or little at a time, costs a bounded share:
+ *
+ *   begin -> under way -> done                  given out
+ *                      -> timed out             after limits.handshakeWaitMs, both steps together
+ *                      -> refused               for what it sent
+ *                      -> crowded out           too many: the oldest of the address that has most
+ *
+ * A peer that leaves by itself is not counted.
+ */
+
+import type { Socket } from "node:net";
+import type { Clock, HandshakeStatus } from "../../core/doors.ts";
+import { limits } from "../../core/limits.ts";
+
+export class Handshakes {
+  readonly #clock: Clock;
+  readonly #underWayMax: number;
+  /** The oldest first. */
+  readonly #underWay = new Set<Handshake>();
+  #crowdedOut = 0;
+  #timedOut = 0;
+  #refused = 0;
+  #lastRefusal: string | undefined;
+
+  constructor(clock: Clock, underWayMax: number = limits.handshakesMax) {
+    this.#clock = clock;
+    this.#underWayMax = underWayMax;
+  }
+
+  get status(): HandshakeStatus {
+    return {
+      underWay: this.#underWay.size,
+      crowdedOut: this.#crowdedOut,
+      timedOut: this.#timedOut,
+      refused: this.#refused,
+      lastRefusal: this.#lastRefusal,
+    };
+  }
+
+  /** `socket` is a new connection; it is destroyed where the handshake does not come to its end. */
+  begin(socket: Socket): Handshake {
+    if (this.#underWay.size >= this.#underWayMax) {
+      this.#crowdedOut += 1;
+      this.#mostGreedy()?.destroy();
+    }
+    const handshake: Handshake = new Handshake(socket, {
+      onOver: () => {
+        this.#underWay.delete(handshake);
+        cancel();
+      },
+      onRefused: (why) => {
+        this.#refused += 1;
+        this.#lastRefusal = `${handshake.remote}: ${why}`;
+      },
+    });
+    const cancel = this.#clock.after(limits.handshakeWaitMs, () => {
+      this.#timedOut += 1;
+      handshake.destroy();
+    });
+    this.#underWay.add(handshake);
+    return handshake;
+  }
+
+  /** Closes all that are under way. */
+  close(): void {
+    for (const handshake of this.#underWay) handshake.destroy();
+  }
+
+  /** Linear in what is under way, which is bounded, and only where that is full. */
+  #mostGreedy(): Handshake | undefined {
+    const counts = new Map<string, number>();
+    let most: Handshake | undefined;
+    for (const { address } of this.#underWay) counts.set(address, (counts.get(address) ?? 0) + 1);
+    for (const handshake of this.#underWay) {
+      const count = counts.get(handshake.address) ?? 0;
+      if (most === undefined || count > (counts.get(most.address) ?? 0)) most = handshake;
+    }
+    return most;
+  }
+}
+
+export class Handshake {
+  readonly socket: Socket;
+  readonly address: string;
+  /** "address:port" of the peer. */
+  readonly remote: string;
+  readonly #events: { readonly onOver: () => void; readonly onRefused: (why: string) => void };
+  #isOver = false;
+
+  /** Use `Handshakes.begin`. */
+  constructor(
+    socket: Socket,
+    events: { readonly onOver: () => void; readonly onRefused: (why: string) => void },
+  ) {
+    this.socket = socket;
+    this.#events = events;
+    this.address = socket.remoteAddress ?? "?";
+    this.remote = `${this.address}:${socket.remotePort ?? 0}`;
+    socket.on("error", () => undefined);
+    socket.on("close", () => this.done());
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The peer is through, or gone. */
+  done(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#events.onOver();
+  }
+
+  /** Closes the connection; `why` completes "the peer was refused: ...". */
+  refuse(why: string): void {
+    if (this.#isOver) return;
+    this.#events.onRefused(why);
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.done();
+    this.socket.destroy();
+  }
+}
