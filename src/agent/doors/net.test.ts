@@ -1,26 +1,135 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, Server, type Socket } from "node:net";
-import { describe, it } from "node:test";
-import type { Net, NetSocket } from "../../core/doors.ts";
+import { after, describe, it, type TestContext } from "node:test";
+import {
+  type End,
+  makeTlsRig,
+  openPair,
+  type Pair,
+  startEnd,
+  type TlsRig,
+} from "../../../test/support/net-pair.ts";
+import { requireTool } from "../../../test/support/require-tool.ts";
+import type { Net } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { plainNet, systemNet } from "./net.ts";
 
-type Accepted = {
-  readonly socket: NetSocket;
-  readonly received: () => string;
-  readonly closed: Promise<string>;
-  /** Resolves when so many bytes have arrived. */
-  readonly arrived: (bytes: number) => Promise<void>;
-};
+let made: TlsRig | undefined;
+after(() => made?.remove());
 
-/** One client and one accepted socket. */
-async function pair(
+function tlsRig(): TlsRig {
+  made ??= makeTlsRig();
+  return made;
+}
+
+type Transport = { readonly name: string; readonly net: Net; readonly tls: boolean };
+
+const transports: readonly Transport[] = [
+  { name: "TCP with a shared buffer", net: systemNet(), tls: false },
+  { name: "TCP with data events", net: plainNet(), tls: false },
+  { name: "TLS", net: systemNet(), tls: true },
+];
+
+async function pairOf(t: TestContext, { net, tls }: Transport): Promise<Pair | undefined> {
+  if (!tls) return await openPair(net);
+  if (!requireTool(t, "openssl")) return undefined;
+  const { authority, server } = tlsRig();
+  return await openPair(net, {
+    listen: {
+      tls: {
+        certificateFile: server.certificate,
+        keyFile: server.key,
+        clientCertificate: "none",
+      },
+    },
+    connect: { tls: { caFile: authority.certificate } },
+  });
+}
+
+for (const transport of transports) {
+  for (const side of ["accepted", "opened"] as const) {
+    describe(`a socket that was ${side}, over ${transport.name}`, () => {
+      /** The end in question, and the one across. */
+      const check = (claim: string, body: (own: End, far: End) => Promise<void>): void =>
+        void it(claim, async (t) => {
+          await using pair = await pairOf(t, transport);
+          if (pair === undefined) return;
+          const { accepted, opened } = pair;
+          await (side === "accepted" ? body(accepted, opened) : body(opened, accepted));
+        });
+
+      check("carries bytes both ways and ends in order", async (own, far) => {
+        far.socket.write(Buffer.from("hello"));
+        await own.arrived(5);
+        assert.equal(own.received(), "hello");
+        own.socket.write(Buffer.from("good"));
+        own.socket.write(Buffer.from("bye"));
+        own.socket.end();
+        assert.equal(await far.closed, "");
+        assert.equal(far.received(), "goodbye");
+        assert.equal(await own.closed, "");
+      });
+
+      check("reads nothing while paused, and everything after", async (own, far) => {
+        far.socket.write(Buffer.from("x"));
+        await own.arrived(1);
+        own.socket.pause();
+        const flood = Buffer.alloc(8 * 1024 * 1024, "y");
+        // More than the kernel holds for both ends: the far one cannot get rid of it.
+        far.socket.write(flood);
+        for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+        assert.ok(own.receivedBytes() <= 1 + 2 * 64 * 1024);
+        assert.ok(far.socket.queuedBytes > 0);
+        assert.equal(far.drains(), 0);
+        own.socket.resume();
+        await own.arrived(flood.length + 1);
+        while (far.socket.queuedBytes > 0) await new Promise((resolve) => setImmediate(resolve));
+        assert.ok(far.drains() > 0);
+      });
+
+      check("gives what was queued before it ends", async (own, far) => {
+        far.socket.pause();
+        const flood = Buffer.alloc(8 * 1024 * 1024, "y");
+        own.socket.write(flood);
+        own.socket.end();
+        for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+        far.socket.resume();
+        assert.equal(await far.closed, "");
+        assert.equal(far.receivedBytes(), flood.length);
+      });
+
+      check("is gone at once when it is destroyed, and says so once", async (own, far) => {
+        own.socket.destroy();
+        await Promise.all([own.closed, far.closed]);
+        own.socket.write(Buffer.from("nobody hears this"));
+        own.socket.end();
+        own.socket.destroy();
+        assert.equal(far.received(), "");
+      });
+
+      check("notices a peer that leaves", async (own, far) => {
+        far.socket.write(Buffer.from("last"));
+        far.socket.end();
+        assert.equal(await own.closed, "");
+        assert.equal(own.received(), "last");
+      });
+
+      check("names its peer", async (own) => {
+        assert.match(own.socket.remote, /^127\.0\.0\.1:\d+$/);
+        assert.equal(own.socket.certificateName, undefined);
+      });
+    });
+  }
+}
+
+/** A client that is not ours, and the socket that was accepted. */
+async function clientOf(
   net: Net,
-): Promise<{ client: Socket; accepted: Accepted; close: () => Promise<void> }> {
-  const taken = Promise.withResolvers<Accepted>();
+): Promise<{ client: Socket; accepted: End; close: () => Promise<void> }> {
+  const taken = Promise.withResolvers<End>();
   const listener = await net.listen({ host: "127.0.0.1", port: 0 }, (socket) => {
-    taken.resolve(acceptedOf(socket));
+    taken.resolve(startEnd(socket));
   });
   const client = connect(listener.port, "127.0.0.1");
   await once(client, "connect");
@@ -35,80 +144,23 @@ async function pair(
   };
 }
 
-function acceptedOf(socket: NetSocket): Accepted {
-  const chunks: Buffer[] = [];
-  const closed = Promise.withResolvers<string>();
-  let count = 0;
-  let waiting: { readonly bytes: number; readonly resolve: () => void } | undefined;
-  socket.start({
-    onBytes: (bytes, length) => {
-      chunks.push(Buffer.from(bytes.subarray(0, length)));
-      count += length;
-      if (waiting !== undefined && count >= waiting.bytes) waiting.resolve();
-    },
-    onDrain: () => undefined,
-    onClose: (reason) => closed.resolve(reason),
-  });
-  return {
-    socket,
-    received: () => Buffer.concat(chunks).toString(),
-    closed: closed.promise,
-    arrived: (bytes) =>
-      new Promise((resolve) => {
-        if (count >= bytes) resolve();
-        else waiting = { bytes, resolve };
-      }),
-  };
-}
-
 for (const [name, net] of [
-  ["with a shared buffer", systemNet()],
-  ["with data events", plainNet()],
+  ["a shared buffer", systemNet()],
+  ["data events", plainNet()],
 ] as const) {
-  describe(`a socket ${name}`, () => {
-    it("carries bytes both ways and ends in order", async () => {
-      const { client, accepted, close } = await pair(net);
-      client.write("hello");
-      await accepted.arrived(5);
-      assert.equal(accepted.received(), "hello");
-      accepted.socket.write(Buffer.from("bye"));
-      accepted.socket.end();
-      const [bytes] = (await once(client, "data")) as [Buffer];
-      assert.equal(bytes.toString(), "bye");
-      assert.equal(await accepted.closed, "");
-      await close();
-    });
+  it(`a socket with ${name} tells why it closed, once`, async () => {
+    const { client, accepted, close } = await clientOf(net);
+    client.resetAndDestroy();
+    assert.equal(await accepted.closed, "ECONNRESET");
+    await close();
+  });
 
-    it("reads nothing while paused, and everything after", async () => {
-      const { client, accepted, close } = await pair(net);
-      client.write("x");
-      await accepted.arrived(1);
-      accepted.socket.pause();
-      const flood = Buffer.alloc(8 * 1024 * 1024, "y");
-      // More than the kernel holds for both ends: the client cannot get rid of it.
-      assert.equal(client.write(flood), false);
-      for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
-      assert.ok(accepted.received().length <= 1 + 2 * 64 * 1024);
-      assert.ok(client.writableLength > 0);
-      accepted.socket.resume();
-      await accepted.arrived(flood.length + 1);
-      await close();
-    });
-
-    it("tells why it closed, once", async () => {
-      const { client, accepted, close } = await pair(net);
-      client.resetAndDestroy();
-      assert.equal(await accepted.closed, "ECONNRESET");
-      await close();
-    });
-
-    it("notices a client that leaves", async () => {
-      const { client, accepted, close } = await pair(net);
-      client.end("last");
-      assert.equal(await accepted.closed, "");
-      assert.equal(accepted.received(), "last");
-      await close();
-    });
+  it(`a socket with ${name} notices a client that leaves`, async () => {
+    const { client, accepted, close } = await clientOf(net);
+    client.end("last");
+    assert.equal(await accepted.closed, "");
+    assert.equal(accepted.received(), "last");
+    await close();
   });
 }
 
@@ -142,33 +194,12 @@ it("an address of another machine is a fault", async () => {
   );
 });
 
-describe("a socket we open", () => {
-  it("carries bytes both ways and ends in order", async () => {
-    const net = systemNet();
-    const taken = Promise.withResolvers<Accepted>();
-    const listener = await net.listen({ host: "127.0.0.1", port: 0 }, (socket) => {
-      taken.resolve(acceptedOf(socket));
-    });
-    const ours = acceptedOf(await net.connect(listener, { waitMs: 1_000 }));
-    const theirs = await taken.promise;
-    theirs.socket.write(Buffer.from("hello"));
-    ours.socket.write(Buffer.from("bye"));
-    await Promise.all([ours.arrived(5), theirs.arrived(3)]);
-    assert.equal(ours.received(), "hello");
-    assert.equal(theirs.received(), "bye");
-    theirs.socket.end();
-    assert.equal(await ours.closed, "");
-    ours.socket.destroy();
-    await listener.close();
-  });
-
-  it("is refused with the place where nobody listens", async () => {
-    const listener = await systemNet().listen({ host: "127.0.0.1", port: 0 }, () => undefined);
-    const { port } = listener;
-    await listener.close();
-    await assert.rejects(systemNet().connect({ host: "127.0.0.1", port }, { waitMs: 1_000 }), {
-      code: "CONNECT_FAILED",
-      message: `cannot connect to 127.0.0.1:${port}: ECONNREFUSED`,
-    });
+it("a connection is refused with the place where nobody listens", async () => {
+  const listener = await systemNet().listen({ host: "127.0.0.1", port: 0 }, () => undefined);
+  const { port } = listener;
+  await listener.close();
+  await assert.rejects(systemNet().connect({ host: "127.0.0.1", port }, { waitMs: 1_000 }), {
+    code: "CONNECT_FAILED",
+    message: `cannot connect to 127.0.0.1:${port}: ECONNREFUSED`,
   });
 });

@@ -27,10 +27,7 @@ export function serverReason(
     return "its certificate comes from an authority that is not known here: set tls.ca to the authority's file";
   }
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    const names = /is not in the cert's (?:altnames|list): (.*)$|cert's CN: (.*)$/.exec(
-      error.message,
-    );
-    const whose = names?.[1] ?? names?.[2] ?? "another name";
+    const whose = namesOf(error) ?? "another name";
     return `its certificate is for ${whose}: connect to a name of the certificate, or set tls.serverName`;
   }
   if (
@@ -84,6 +81,14 @@ const reasons: Readonly<Record<string, string>> = {
   CRL_SIGNATURE_FAILURE: "the list of revoked certificates (crl) is not signed by its authority",
   INVALID_PURPOSE: "its certificate is not one for clients",
 };
+
+/** The names in the certificate of a server that is another. */
+function namesOf(error: Error): string | undefined {
+  const certificate: unknown = "cert" in error ? error.cert : undefined;
+  if (typeof certificate !== "object" || certificate === null) return undefined;
+  if (!("subjectaltname" in certificate)) return undefined;
+  return typeof certificate.subjectaltname === "string" ? certificate.subjectaltname : undefined;
+}
 
 function codeOf(error: Error): string {
   return "code" in error ? String(error.code) : "";
