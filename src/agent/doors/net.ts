@@ -62,6 +62,7 @@ class SystemNet implements Net {
 
   async listen(address: ListenAddress, accept: (socket: NetSocket) => void): Promise<NetListener> {
     const { tls } = address;
+    assert(address.webSocket === undefined, "WebSocket is not there yet");
     const gate = tls === undefined ? undefined : await openTlsGate(tls, this.#clock);
     try {
       const listener = await this.#listen(address, gate, accept);
@@ -112,6 +113,7 @@ class SystemNet implements Net {
     { waitMs }: { readonly waitMs: number },
   ): Promise<NetSocket> {
     const { host, port, tls } = address;
+    assert(address.webSocket === undefined, "WebSocket is not there yet");
     const nowMs = this.#clock.now();
     const secured = tls === undefined ? undefined : await connectOptions(tls, { host, nowMs });
     const { promise, resolve, reject } = Promise.withResolvers<NetSocket>();
