@@ -1,7 +1,7 @@
 /**
  * The agent: opens what it is made of, in order, and closes it in the opposite order.
  *
- *   log -> replay -> loop -> drain -> HTTP -> MQTT
+ *   log -> replay -> loop -> drain -> HTTP -> MQTT, external brokers
  *
  * Listeners open last, so that nobody is acknowledged before recovery is complete; they close first,
  * so that everything received is appended, applied and committed before the log closes. The doors,
@@ -27,6 +27,7 @@ import { createIntake, type Intake } from "./ingest/intake.ts";
 import { type Front, openFront } from "./ingest/mqtt/front/front.ts";
 import { type Access, openAccess } from "./ingest/mqtt/access/access.ts";
 import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
+import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices.ts";
 import { Outputs } from "./outputs.ts";
@@ -136,6 +137,7 @@ export class Agent implements AgentView {
   readonly #startedAt: number;
   #access: Access | undefined;
   #front: Front | undefined;
+  #subscribers: Subscribers | undefined;
   #http: HttpServer | undefined;
   #closing: Promise<void> | undefined;
 
@@ -165,6 +167,10 @@ export class Agent implements AgentView {
       limits: { topicsMax: topicsMaxOf(config) },
     });
     loop.register(this.#front);
+    const { net, clock, random } = doors;
+    const { brokers, sources } = config;
+    this.#subscribers = openSubscribers({ net, clock, random, brokers, sources, intake });
+    for (const subscriber of this.#subscribers.gates) loop.register(subscriber);
   }
 
   /** The port MQTT clients connect to; 0 where it does not listen. */
@@ -217,6 +223,8 @@ export class Agent implements AgentView {
     rest.defer(() => drain.close());
     rest.defer(() => drained(drain, clock));
     rest.defer(async () => this.#front?.close());
+    rest.defer(async () => this.#subscribers?.close());
+    this.#subscribers?.stopAccepting();
     await this.#front?.stopAccepting();
     rest.defer(clock.after(limits.drainWaitMs, () => recovery.store.stopWaiting()));
     await loop.stop();
@@ -265,6 +273,7 @@ export class Agent implements AgentView {
         port: this.mqttPort,
         counters: this.#front?.status,
       },
+      brokers: this.#subscribers?.status ?? [],
       intake: intake.counters,
       cardinality: {
         sources: catalog.sourceCount,

@@ -6,6 +6,7 @@
 
 import { type PumpStatus, pumpStates } from "../sync/pump.ts";
 import type { LedgerView, PipelineLedger, SourceLedger } from "../edge-ops/ledger.ts";
+import { brokerFamilies } from "./broker-metrics.ts";
 import { expositionOf, type Family, histogramSamples, type Sample } from "./exposition.ts";
 import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "./ingest/intake.ts";
@@ -17,6 +18,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
   return expositionOf([
     ...processFamilies(status),
     ...frontFamilies(status.mqtt),
+    ...brokerFamilies(status.brokers),
     ...namedCounts({ prefix: "weir_intake", about: "Intake" }, status.intake, intakeLevels),
     ...logFamilies(status),
     ...outputFamilies(status),

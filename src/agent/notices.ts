@@ -6,12 +6,13 @@
 
 import { limits } from "../core/limits.ts";
 import type { Config } from "./config/config.ts";
+import { brokerNotices } from "./broker-notices.ts";
 import type { Status } from "./status.ts";
 
 export type Notice = { readonly code: string; readonly message: string };
 
 export function noticesOf(
-  status: Pick<Status, "log" | "intake" | "cardinality" | "mqtt" | "uplinks">,
+  status: Pick<Status, "log" | "intake" | "cardinality" | "mqtt" | "brokers" | "uplinks" | "clock">,
   {
     config,
     unwantedTopic,
@@ -40,6 +41,7 @@ export function noticesOf(
     () =>
       `${unwanted} messages since the start went to topics that no source takes, the last to ${JSON.stringify(unwantedTopic)}: compare sources[].topics`,
   );
+  for (const broker of status.brokers) notices.push(...brokerNotices(broker, status.clock.now));
   for (const { name, lanes } of status.uplinks) {
     for (const [lane, { trouble, incidents }] of Object.entries(lanes)) {
       add(

@@ -40,6 +40,7 @@ function configIn(dataDirectory: string): Config {
     dataDirectory,
     mqtt: { host: "127.0.0.1", port: 0, anonymous: true, users: [] },
     http: undefined,
+    brokers: [],
     sources: [],
     pipelines: [],
     uplinks: [],

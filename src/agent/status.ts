@@ -8,6 +8,7 @@ import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { IntakeCounters } from "./ingest/intake.ts";
 import type { FrontStatus } from "./ingest/mqtt/front/counters.ts";
+import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";
 
@@ -28,6 +29,8 @@ export type Status = {
     /** undefined while it does not listen. */
     readonly counters: FrontStatus | undefined;
   };
+  /** Brokers elsewhere that sources take from. */
+  readonly brokers: readonly BrokerStatus[];
   readonly intake: IntakeCounters;
   readonly cardinality: {
     readonly sources: number;

@@ -101,6 +101,29 @@ const bounds = {
   /** A certificate of ours that expires sooner is told. */
   certificateNoticeMs: 2_592_000_000, // 30 days
 
+  // external brokers
+  brokersMax: 8,
+  /** Addresses of one broker. */
+  brokerAddressesMax: 8,
+  /** Silence after which a broker is asked whether it is there; then so long for its answer. */
+  brokerKeepAliveMs: 30_000,
+  brokerAnswerMs: 10_000,
+  /** Messages of one broker in one batch that wait for their answer: there are no more packet ids. */
+  brokerInFlightMax: 65_535,
+  /** Waits between two rounds of a broker's addresses: doubled from the first to the last, with jitter. */
+  brokerRetryMsMin: 500,
+  brokerRetryMsMax: 60_000,
+  /** Longer where another client has our client id: two of a name must not chase each other. */
+  brokerTakenOverMs: 30_000,
+  /** A connection that lasted so long was a good one: the next begins soon. */
+  brokerSettledMs: 10_000,
+  /** Filters of one SUBSCRIBE: some brokers take no more. */
+  brokerFiltersPerPacket: 8,
+  /** Filters that a broker refused are asked for again this often. */
+  brokerResubscribeMs: 60_000,
+  /** A broker that is away for longer is a notice. */
+  brokerAwayMs: 60_000,
+
   // cardinality: ids are never reused, so these bound memory for good
   sourcesMax: 64,
   devicesMax: 100_000,

@@ -8,6 +8,7 @@ import {
   createFaultCounts,
   createFrontCounters,
 } from "../../src/agent/ingest/mqtt/front/counters.ts";
+import { createBrokerCounters } from "../../src/agent/ingest/mqtt/subscriber/counters.ts";
 import type { PumpStatus } from "../../src/sync/pump.ts";
 import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
 import { noAccessCounters } from "../../src/agent/ingest/mqtt/access/access.ts";
@@ -48,6 +49,26 @@ export const sampleStatus: Status = {
       protocolErrors: { ...createFaultCounts(), length_malformed: 1 },
     },
   },
+  brokers: [
+    {
+      name: "site",
+      state: "running",
+      url: "mqtt://10.0.0.5",
+      connectedSince: 1_717_999_500_000,
+      awaySince: undefined,
+      sessionPresent: true,
+      inFlight: 3,
+      window: 20,
+      subscriptions: 2,
+      subscriptionsRefused: [],
+      counters: { ...createBrokerCounters(), received: 40, reconnects: 1 },
+      brokerDropped: 0,
+      canary: { sent: 5, returned: 5, missed: 0, latencyMs: 4, isMute: false },
+      unwantedTopic: undefined,
+      trouble: undefined,
+      shortLived: 0,
+    },
+  ],
   intake: {
     decoded: 100,
     deadLettered: 1,

@@ -124,6 +124,7 @@ function replayConfig(config: Config, data: string): Config {
     ...config,
     dataDirectory: data,
     http: undefined,
+    brokers: [],
     // The file stands for the broker that a source would ask.
     sources: config.sources.map(({ broker: _, ...source }) => ({ ...source, idleMs: IDLE_MS })),
     uplinks: [{ ...fileUplinkDefaults, directory: join(data, "upstream") }],

@@ -7,6 +7,7 @@
 import { limits } from "../../core/limits.ts";
 import { isLoopback } from "../../core/loopback.ts";
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
+import { checkBrokers } from "./broker-config.ts";
 import { defaultAgentName, type ListenConfig } from "./config.ts";
 import type {
   CommitSection,
@@ -30,7 +31,7 @@ export type Checked = {
 };
 
 export function check(shape: Shape): Checked {
-  const { file, sources, pipelines, uplinks, mqtt, http, commit } = shape;
+  const { file, brokers, sources, pipelines, uplinks, mqtt, http, commit } = shape;
   const findings: Finding[] = [];
   const warnings: Finding[] = [];
   findings.push(...repeatedNames("sources", sources), ...repeatedNames("pipelines", pipelines));
@@ -38,6 +39,9 @@ export function check(shape: Shape): Checked {
     source === undefined ? undefined : knownSource(source, index, findings),
   );
   warnings.push(...overlaps(known));
+  const checkedBrokers = checkBrokers(brokers, sources, file?.agent);
+  findings.push(...repeatedNames("brokers", brokers), ...checkedBrokers.findings);
+  warnings.push(...checkedBrokers.warnings);
   for (const [index, pipeline] of pipelines.entries()) {
     if (pipeline === undefined) continue;
     const at = ["pipelines", index];
@@ -112,6 +116,7 @@ function overlaps(known: readonly (KnownSource | undefined)[]): Finding[] {
     for (const [position, template] of later.templates.entries()) {
       const earlier = known
         .slice(0, later.index)
+        .filter((other) => other?.source.broker === later.source.broker)
         .find((other) => other?.templates.some((theirs) => templatesOverlap(theirs, template)));
       if (earlier === undefined) continue;
       warnings.push({

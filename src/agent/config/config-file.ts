@@ -6,6 +6,7 @@
 
 import type { AggregateName } from "../../edge-ops/spec.ts";
 import type { PayloadFormat } from "../ingest/source-config.ts";
+import type { BrokerSection } from "./broker-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 
 export type ConfigFile = {
@@ -14,6 +15,7 @@ export type ConfigFile = {
   readonly data: string;
   readonly mqtt: MqttSection;
   readonly http: "off" | { readonly host: string; readonly port: number };
+  readonly brokers: readonly BrokerSection[];
   readonly sources: readonly SourceSection[];
   readonly pipelines: readonly PipelineSection[];
   readonly uplinks: readonly UplinkSection[];
@@ -30,6 +32,7 @@ export type MqttSection = {
 
 export type SourceSection = {
   readonly name: string;
+  readonly broker?: string;
   readonly topics: readonly string[];
   readonly format: "auto" | PayloadFormat;
   readonly time: {

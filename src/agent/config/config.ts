@@ -8,6 +8,7 @@ import type { DataflowSpec, PipelineSpec, SourceSpec } from "../../edge-ops/spec
 import { limits } from "../../core/limits.ts";
 import type { KafkaUplinkConfig } from "./kafka-config.ts";
 import type { AccessConfig } from "../ingest/mqtt/access/access.ts";
+import type { BrokerConfig } from "../ingest/mqtt/subscriber/broker-config.ts";
 import { sourceDefaults as receiveDefaults, type SourceConfig } from "../ingest/source-config.ts";
 
 export type ListenConfig = { readonly host: string; readonly port: number };
@@ -40,6 +41,8 @@ export type Config = {
   readonly dataDirectory: string;
   readonly mqtt: MqttConfig;
   readonly http: ListenConfig | undefined;
+  /** Brokers elsewhere that sources take from. */
+  readonly brokers: readonly BrokerConfig[];
   readonly sources: readonly (SourceConfig & SourceSpec)[];
   readonly pipelines: readonly PipelineSpec[];
   readonly uplinks: readonly UplinkConfig[];
@@ -112,6 +115,7 @@ export function configOf(
   return {
     mqtt: { host: "127.0.0.1", port: 0, anonymous: true, users: [] },
     http: undefined,
+    brokers: [],
     pipelines: [],
     uplinks: [],
     commit: commitDefaults,

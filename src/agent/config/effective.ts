@@ -5,6 +5,7 @@ import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts
 import { assert } from "../../core/assert.ts";
 import { sortedTags } from "../../core/catalog.ts";
 import { isLoopback } from "../../core/loopback.ts";
+import { brokerConfig } from "./broker-config.ts";
 import {
   type CommitConfig,
   type Config,
@@ -31,6 +32,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     dataDirectory: resolve(directory, file.data),
     mqtt: mqttOf(file.mqtt),
     http: file.http === "off" ? undefined : file.http,
+    brokers: file.brokers.map((broker) => brokerConfig(broker, file.agent)),
     sources: file.sources.map(sourceOf),
     pipelines: file.pipelines.map(pipelineOf),
     uplinks: file.uplinks.map((uplink) => uplinkOf(uplink, directory)),
@@ -69,9 +71,10 @@ function commitOf({ wait, latency, interval, checkpoint }: CommitSection): Commi
 }
 
 function sourceOf(source: SourceSection): Config["sources"][number] {
-  const { name, topics, format, time, sequence, ignore, value } = source;
+  const { name, broker, topics, format, time, sequence, ignore, value } = source;
   return {
     name,
+    ...(broker === undefined ? {} : { broker }),
     topics,
     format,
     time: time.fields,

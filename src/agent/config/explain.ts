@@ -5,6 +5,7 @@
 
 import { unreachable } from "../../core/assert.ts";
 import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
+import type { BrokerConfig } from "../ingest/mqtt/subscriber/broker-config.ts";
 import type { Config, UplinkConfig } from "./config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
@@ -16,6 +17,7 @@ const BASE_BYTES = 75 * 1_048_576;
 export function explain(config: Config): string {
   return [
     part(`agent ${config.agent}`, agentRows(config)),
+    ...config.brokers.map((broker) => part(`broker ${broker.name}`, brokerRows(broker))),
     ...config.sources.map((source) => part(`source ${source.name}`, sourceRows(source))),
     ...config.pipelines.map((spec) =>
       part(`pipeline ${spec.name} (${spec.kind})`, pipelineRows(spec, config)),
@@ -69,12 +71,39 @@ function uplinkText(uplink: UplinkConfig): string {
   return `Kafka at ${brokers.join(", ")}, ${link}, ${promise}: ${topics.summaries} and ${topics.alerts}, cursors in ${topics.cursor}${topics.create ? ", created where missing" : ""}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others`;
 }
 
+function brokerRows(broker: BrokerConfig): Row[] {
+  const { addresses, level, clientId, sessionMs, user, keepAliveMs, answerMs, qos } = broker;
+  const login = user === undefined ? "no login" : `user ${user}`;
+  const group = broker.share === undefined ? "" : `, shared by the group ${broker.share}`;
+  const window = level === 5 ? `, at most ${broker.receiveMax} unacknowledged` : "";
+  const { canary } = broker;
+  return [
+    ["at", addresses.map(({ url }) => url).join("  then  ")],
+    ["speaks", `MQTT ${level === 5 ? "5" : "3.1.1"}, client id ${clientId}, ${login}`],
+    [
+      "session",
+      sessionMs === undefined
+        ? "none: begins anew each time"
+        : `kept for ${durationText(sessionMs)}`,
+    ],
+    ["messages", `QoS ${qos}${group}${window}`],
+    [
+      "noticed dead",
+      `after ${durationText(keepAliveMs)} of silence and ${durationText(answerMs)} without an answer`,
+    ],
+    ...(canary === undefined
+      ? []
+      : [["canary", `every ${durationText(canary.everyMs)}, to ${canary.topic}`] as const]),
+  ];
+}
+
 function sourceRows(source: Config["sources"][number]): Row[] {
   const fields = source.time.join(", ");
   const time = source.timeRequired
     ? `field ${fields}; messages without it are refused`
     : `field ${fields}; else time of arrival`;
   return [
+    ...(source.broker === undefined ? [] : [["broker", source.broker] as const]),
     ["topics", source.topics.join("  ")],
     ["format", source.format],
     ["time", source.time.length === 0 ? "time of arrival" : time],

@@ -21,6 +21,7 @@ import type {
   SourceSection,
   UplinkSection,
 } from "./config-file.ts";
+import { brokerSchema } from "./broker-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import {
@@ -83,6 +84,9 @@ export const sourceSchema: v.GenericSchema<unknown, SourceSection> = section(
   "Topics whose messages are readings, and how they are written.",
   {
     name: name("Name of the source."),
+    broker: v.exactOptional(
+      name("The broker among brokers that it takes from; without it the embedded one."),
+    ),
     topics: list(
       "Topic templates: plain levels, {tag} levels, {metric}, + for any level, a last #.",
       anyText("A topic template such as plant/{line}/{device}/{metric}."),
@@ -330,6 +334,13 @@ export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
     ),
     mqtt: v.optional(mqttSchema, {}),
     http: v.optional(httpSchema, {}),
+    brokers: v.optional(
+      list("Brokers elsewhere that sources take from.", brokerSchema, {
+        min: 0,
+        max: limits.brokersMax,
+      }),
+      [],
+    ),
     sources: list("What is received.", sourceSchema, { min: 1, max: limits.sourcesMax }),
     pipelines: v.optional(
       list("What is computed.", pipelineSchema, { min: 0, max: limits.pipelinesMax }),

@@ -5,6 +5,8 @@
  */
 
 import * as v from "valibot";
+import { brokerSchema } from "./broker-schema.ts";
+import type { BrokerSection } from "./broker-section.ts";
 import type {
   CommitSection,
   ConfigFile,
@@ -38,6 +40,7 @@ export type Shape = {
   /** undefined where there are findings. */
   readonly file: ConfigFile | undefined;
   /** One per item of the file's list, undefined where it has findings. */
+  readonly brokers: readonly (BrokerSection | undefined)[];
   readonly sources: readonly (SourceSection | undefined)[];
   readonly pipelines: readonly (PipelineSection | undefined)[];
   readonly uplinks: readonly (UplinkSection | undefined)[];
@@ -60,6 +63,7 @@ export function shapeOf(tree: Tree): Shape {
   }
   return {
     file: undefined,
+    brokers: itemsOf(typed, "brokers", brokerSchema),
     sources: itemsOf(typed, "sources", sourceSchema),
     pipelines: itemsOf(typed, "pipelines", pipelineSchema),
     uplinks: itemsOf(typed, "uplinks", uplinkSchema),
@@ -72,6 +76,7 @@ export function shapeOf(tree: Tree): Shape {
 
 const nothing: Shape = {
   file: undefined,
+  brokers: [],
   sources: [],
   pipelines: [],
   uplinks: [],

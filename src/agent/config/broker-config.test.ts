@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { explain } from "./explain.ts";
+import { parseConfig, type ParsedConfig } from "./parse.ts";
+
+function parse(broker: string, source = "broker: site"): Promise<ParsedConfig> {
+  const text = `version: 1
+agent: gw1
+brokers:
+  - { name: site, ${broker} }
+sources: [{ name: plant, ${source}, topics: ["plant/{device}/state"] }]
+`;
+  return parseConfig(text, {
+    file: "/etc/weir/weir.yaml",
+    cwd: "/",
+    env: { SECRET: "hush-hush", VERSION: "5" },
+    readFile: () => assert.fail("no file is read"),
+  });
+}
+
+async function configOf(broker: string) {
+  const parsed = await parse(broker);
+  assert.ok(parsed.kind === "config", JSON.stringify(parsed));
+  return parsed;
+}
+
+async function faultsOf(broker: string, source?: string): Promise<string> {
+  const parsed = await parse(broker, source);
+  assert.ok(parsed.kind === "faults", "the configuration has faults");
+  return parsed.faults.map(({ text }) => text).join("\n");
+}
+
+test("an address is all that a broker needs", async () => {
+  const { config } = await configOf('urls: ["mqtt://10.0.0.5"]');
+  assert.deepEqual(config.brokers, [
+    {
+      name: "site",
+      addresses: [{ url: "mqtt://10.0.0.5", host: "10.0.0.5", port: 1_883 }],
+      level: 5,
+      clientId: "weir-gw1-site",
+      sessionMs: 604_800_000,
+      user: undefined,
+      password: undefined,
+      keepAliveMs: 30_000,
+      answerMs: 10_000,
+      qos: 1,
+      receiveMax: 1_000,
+      share: undefined,
+      canary: undefined,
+    },
+  ]);
+  assert.equal(config.sources[0]?.broker, "site");
+});
+
+test("everything else is taken as it is set", async () => {
+  const { config, warnings } = await configOf(
+    'urls: ["mqtt://[::1]:1884", "mqtt://broker.example"], version: 3.1.1, clientId: me, session: clean, user: u, password: "${SECRET}", keepAlive: 1m, answerWait: 2s, qos: 2, inFlight: 50, share: g, canary: 30s',
+  );
+  const [broker] = config.brokers;
+  assert.deepEqual(broker, {
+    name: "site",
+    addresses: [
+      { url: "mqtt://[::1]:1884", host: "::1", port: 1_884 },
+      { url: "mqtt://broker.example", host: "broker.example", port: 1_883 },
+    ],
+    level: 4,
+    clientId: "me",
+    sessionMs: undefined,
+    user: "u",
+    password: "hush-hush",
+    keepAliveMs: 60_000,
+    answerMs: 2_000,
+    qos: 2,
+    receiveMax: 50,
+    share: "g",
+    canary: { topic: "weir/gw1/canary/site", everyMs: 30_000 },
+  });
+  assert.match(warnings.join("\n"), /urls\[1\]: mqtt sends the password as it is/);
+  assert.match(warnings.join("\n"), /session: clean: what is published while we are away is gone/);
+  assert.ok(!explain(config).includes("hush"), "a password is not explained");
+});
+
+test("the version may come from outside", async () => {
+  const { config } = await configOf('urls: ["mqtt://a"], version: "${VERSION}"');
+  assert.equal(config.brokers[0]?.level, 5);
+});
+
+for (const [broker, finding] of [
+  ["urls: [10.0.0.5]", /urls\[0\]: expected an address such as mqtt:/],
+  ['urls: ["http://a"]', /urls\[0\]: http:\/\/ is not spoken in this version; expected mqtt:/],
+  ['urls: ["mqtt://a/b"]', /urls\[0\]: expected an address .* without a path/],
+  ["urls: []", /urls: expected a list of 1 to 8/],
+  ['urls: ["mqtt://a"], version: 4', /version: expected 5 or 3\.1\.1, found the number 4/],
+  ['urls: ["mqtt://a"], password: x', /password: a password is a user's: set user too/],
+  ['urls: ["mqtt://a"], session: forever', /session: expected/],
+  ['urls: ["mqtt://a"], inflight: 3', /unknown key; did you mean "inFlight"/],
+] as const) {
+  test(`a broker with ${broker} is refused`, async () => {
+    assert.match(await faultsOf(broker), finding);
+  });
+}
+
+test("a login in an address is refused without showing it", async () => {
+  const faults = await faultsOf('urls: ["mqtt://weir:geheim@10.0.0.5"]');
+  assert.match(faults, /no login in the address/);
+  assert.ok(!faults.includes("geheim"));
+});
+
+test("a source of a broker that is not there is refused", async () => {
+  assert.match(
+    await faultsOf('urls: ["mqtt://a"]', "broker: sit"),
+    /sources\[0\]\.broker: no broker has the name "sit"; did you mean "site"/,
+  );
+});
+
+test("topics of two brokers do not overlap, however they are written", async () => {
+  const parsed = await parseConfig(
+    `version: 1
+brokers: [{ name: a, urls: ["mqtt://a"] }, { name: b, urls: ["mqtt://b"] }]
+sources:
+  - { name: one, broker: a, topics: ["plant/#"] }
+  - { name: two, broker: b, topics: ["plant/#"] }
+  - { name: three, topics: ["plant/#"] }
+  - { name: four, broker: b, topics: ["plant/x"] }
+`,
+    { file: "weir.yaml", cwd: "/", env: {}, readFile: () => "" },
+  );
+  assert.ok(parsed.kind === "config");
+  const overlaps = parsed.warnings.filter((text) => text.includes("match this as well"));
+  assert.equal(overlaps.length, 1);
+  assert.match(overlaps[0]!, /sources\[3\]/);
+});
+
+test("two brokers at one address need two client ids", async () => {
+  const parsed = await parseConfig(
+    `version: 1
+brokers: [{ name: a, urls: ["mqtt://x"], clientId: me }, { name: b, urls: ["mqtt://x"], clientId: me }]
+sources: [{ name: one, broker: a, topics: ["t"] }, { name: two, broker: b, topics: ["t"] }]
+`,
+    { file: "weir.yaml", cwd: "/", env: {}, readFile: () => "" },
+  );
+  assert.ok(parsed.kind === "faults");
+  assert.match(parsed.faults[0]!.text, /brokers\[1\]\.clientId: brokers\[0\] has this client id/);
+});

@@ -1,0 +1,100 @@
+/** The schema of an item of `brokers`; see schema.ts. */
+
+import * as v from "valibot";
+import { limits } from "../../core/limits.ts";
+import { brokerDefaults as defaults } from "../ingest/mqtt/subscriber/broker-config.ts";
+import type { BrokerSection } from "./broker-section.ts";
+import { durationText } from "./quantity.ts";
+import {
+  anyText,
+  DAY_MS,
+  duration,
+  integer,
+  list,
+  name,
+  SECOND_MS,
+  section,
+  type Value,
+} from "./schema-parts.ts";
+
+/** Longest keep alive there is room for in CONNECT: 65535 s. */
+const keepAliveMax = 65_535 * SECOND_MS;
+const clientIdMax = 256;
+
+const url = (about: string): Value<string> => {
+  const expected = "an address such as mqtt://10.0.0.5 or mqtt://broker.example:1883";
+  return v.pipe(v.string(expected), v.nonEmpty(expected), v.description(about));
+};
+
+const version: Value<BrokerSection["version"]> = v.pipe(
+  v.picklist([5, "5", "3.1.1"], "5 or 3.1.1"),
+  v.description("Version of MQTT to speak with it."),
+);
+
+const session: Value<BrokerSection["session"]> = v.union(
+  [
+    v.literal("clean", "clean, or a duration"),
+    duration(
+      "So long the broker keeps our session, and what is published for it, while we are away.",
+      {
+        min: SECOND_MS,
+        max: 366 * DAY_MS,
+      },
+    ),
+  ],
+  "clean, or a duration such as 1h or 7d",
+);
+
+export const brokerSchema: v.GenericSchema<unknown, BrokerSection> = section(
+  "A broker that a site already runs: sources take from it what others publish there.",
+  {
+    name: name("Name of the broker; sources name it."),
+    urls: list("Its addresses, tried in turn.", url("mqtt://host:port."), {
+      min: 1,
+      max: limits.brokerAddressesMax,
+    }),
+    version: v.optional(version, defaults.level === 5 ? 5 : "3.1.1"),
+    clientId: v.exactOptional(
+      v.pipe(
+        anyText("Names our session at the broker; no other client may have it."),
+        v.maxLength(clientIdMax, `a client id of at most ${clientIdMax} characters`),
+      ),
+    ),
+    session: v.optional(session, durationText(defaults.sessionMs ?? 0)),
+    user: v.exactOptional(anyText("User name.")),
+    password: v.exactOptional(
+      anyText("Password; better ${file:/run/secrets/name} than the word itself."),
+    ),
+    keepAlive: v.optional(
+      duration("After so long a silence the broker is asked whether it is there.", {
+        min: SECOND_MS,
+        max: keepAliveMax,
+      }),
+      durationText(defaults.keepAliveMs),
+    ),
+    answerWait: v.optional(
+      duration("How long to wait for an answer of the broker.", {
+        min: 100,
+        max: 300 * SECOND_MS,
+      }),
+      durationText(defaults.answerMs),
+    ),
+    qos: v.optional(integer("QoS of the subscriptions.", { min: 0, max: 2 }), defaults.qos),
+    inFlight: v.optional(
+      integer("Messages the broker may send before we acknowledge (MQTT 5).", {
+        min: 1,
+        max: limits.brokerInFlightMax,
+      }),
+      defaults.receiveMax,
+    ),
+    share: v.exactOptional(
+      name("Group whose members get each message once between them: $share/<group>/<filter>."),
+    ),
+    canary: v.exactOptional(
+      duration("So often a message is published and expected back, to prove the whole way.", {
+        min: SECOND_MS,
+        max: DAY_MS,
+      }),
+    ),
+  },
+);

@@ -1,0 +1,67 @@
+/**
+ * QoS 2 messages that the broker may still send again, by packet id:
+ *
+ *   free --PUBLISH--> received --batch durable--> durable --PUBREL--> free
+ *
+ * Kept across connections of the same session, so that a message which is sent again is answered
+ * and not received twice. One byte per possible id, reserved with the first of them. Lost with the
+ * process: after that a resent reading is recognised by its series, time and value.
+ *
+ * Source: MQTT 3.1.1, 4.3.3, method A/B: the receiver remembers the id until PUBREL.
+ */
+
+const IDS = 65_536;
+
+export type IdState = "free" | "received" | "durable";
+
+const FREE = 0;
+const RECEIVED = 1;
+const DURABLE = 2;
+
+export class ReceivedIds {
+  #states: Uint8Array | undefined;
+  #durableCount = 0;
+
+  /** Ids that were answered, or may be, and wait for PUBREL. */
+  get durableCount(): number {
+    return this.#durableCount;
+  }
+
+  stateOf(id: number): IdState {
+    const state = this.#states?.[id] ?? FREE;
+    return state === FREE ? "free" : state === RECEIVED ? "received" : "durable";
+  }
+
+  /** The message of a free id was received. */
+  receive(id: number): void {
+    this.#states ??= new Uint8Array(IDS);
+    this.#states[id] = RECEIVED;
+  }
+
+  /** Its batch is durable. */
+  settle(id: number): void {
+    if (this.#states?.[id] !== RECEIVED) return;
+    this.#states[id] = DURABLE;
+    this.#durableCount += 1;
+  }
+
+  /** The broker will not send it again. */
+  release(id: number): void {
+    if (this.#states === undefined) return;
+    if (this.#states[id] === DURABLE) this.#durableCount -= 1;
+    this.#states[id] = FREE;
+  }
+
+  /** The session is gone, and the ids with it. */
+  clear(): void {
+    this.#states?.fill(FREE);
+    this.#durableCount = 0;
+  }
+
+  /** Batches are lost: what was in them is to be received again. */
+  abandon(): void {
+    const states = this.#states;
+    if (states === undefined) return;
+    for (let id = 0; id < IDS; id++) if (states[id] === RECEIVED) states[id] = FREE;
+  }
+}

@@ -1,0 +1,40 @@
+/** What a session needs of whoever has its socket, and how it ends. */
+
+import type { Receiver } from "../../receiver.ts";
+import type { ProtocolFault } from "../packet/parser.ts";
+import type { BrokerConfig } from "./broker-config.ts";
+import type { BrokerCounters } from "./counters.ts";
+import type { Said } from "./packets.ts";
+import type { SessionMemory } from "./session-memory.ts";
+
+/** Why a connection is over, as far as we know. */
+export type SessionEnd =
+  | { readonly kind: "refused" | "disconnected"; readonly code: number; readonly said: Said }
+  | { readonly kind: "protocol"; readonly fault: ProtocolFault }
+  | { readonly kind: "silent"; readonly missing: "CONNACK" | "SUBACK" }
+  | { readonly kind: "half-open" | "deaf" };
+
+export type SessionLimits = {
+  readonly packetBytesMax: number;
+  /** Bytes that may wait for room in the batch; then the broker is not read. */
+  readonly heldBytesPerConnectionMax: number;
+};
+
+export interface SessionHost {
+  readonly config: BrokerConfig;
+  readonly limits: SessionLimits;
+  readonly receiver: Receiver;
+  readonly counters: BrokerCounters;
+  readonly memory: SessionMemory;
+  monotonic(): number;
+  /** The bytes are the host's. */
+  write(bytes: Uint8Array): void;
+  /** Read no more, or again. */
+  pause(paused: boolean): void;
+  /** Nothing more comes before what was received is acknowledged: not to be waited for after `delayMs`. */
+  hurry(delayMs: number): void;
+  /** The broker welcomed us. */
+  connected(sessionPresent: boolean): void;
+  /** The connection is to be closed. */
+  ended(end: SessionEnd): void;
+}

@@ -1,0 +1,67 @@
+/**
+ * What a subscriber knows of its session at the broker, across connections: which answers wait for
+ * the disk, which QoS 2 messages may come again, whether the broker has our subscriptions.
+ */
+
+import type { Canary } from "./canary.ts";
+import type { DroppedHint } from "./dropped-hint.ts";
+import type { Subscription } from "./packets.ts";
+import type { PendingAcks } from "./pending-acks.ts";
+import { ReceivedIds } from "./received-ids.ts";
+import type { Window } from "./window.ts";
+
+/** So much of a topic that nobody wanted is kept to be shown. */
+const TOPIC_BYTES_SHOWN = 256;
+
+export class SessionMemory {
+  readonly subscriptions: readonly Subscription[];
+  readonly acks: PendingAcks;
+  readonly ids: ReceivedIds = new ReceivedIds();
+  readonly window: Window;
+  readonly canary: Canary | undefined;
+  readonly dropped: DroppedHint;
+  /** The broker answered for all subscriptions in this life of ours, and has the session since. */
+  isSubscribed = false;
+  /** Filters the broker refused, each with its code. */
+  readonly refused: Map<string, number> = new Map();
+  #hasSession = false;
+  readonly #unwanted = new Uint8Array(TOPIC_BYTES_SHOWN);
+  #unwantedBytes = 0;
+
+  constructor(parts: {
+    readonly subscriptions: readonly Subscription[];
+    readonly acks: PendingAcks;
+    readonly window: Window;
+    readonly canary: Canary | undefined;
+    readonly dropped: DroppedHint;
+  }) {
+    this.subscriptions = parts.subscriptions;
+    this.acks = parts.acks;
+    this.window = parts.window;
+    this.canary = parts.canary;
+    this.dropped = parts.dropped;
+  }
+
+  /** The last topic that no source wanted. */
+  get unwantedTopic(): string | undefined {
+    if (this.#unwantedBytes === 0) return undefined;
+    return new TextDecoder().decode(this.#unwanted.subarray(0, this.#unwantedBytes));
+  }
+
+  noteUnwanted(bytes: Uint8Array, start: number, end: number): void {
+    this.#unwantedBytes = Math.min(end - start, TOPIC_BYTES_SHOWN);
+    this.#unwanted.set(bytes.subarray(start, start + this.#unwantedBytes));
+  }
+
+  /** The broker welcomes us. True: it had a session of ours in this life, and has lost it. */
+  welcome(greeting: { readonly sessionPresent: boolean; readonly isPersistent: boolean }): boolean {
+    const isLost = this.#hasSession && !greeting.sessionPresent;
+    this.#hasSession = greeting.isPersistent;
+    if (greeting.sessionPresent) return false;
+    // Packet ids begin anew: what waits for the disk is durable soon, and will not be answered.
+    this.ids.clear();
+    this.acks.drop();
+    this.isSubscribed = false;
+    return isLost;
+  }
+}

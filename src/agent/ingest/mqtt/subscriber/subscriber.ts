@@ -1,0 +1,434 @@
+/**
+ * The life of a session at an external broker: one connection after another, each a Session, and the
+ * gate that lets its answers go when the disk has what they are for.
+ *
+ *   connecting --> greeting --> subscribing --> running
+ *        ^  \___________\____________\____________/ lost, refused, silent
+ *        |                                |
+ *        +----- waiting (backoff) <-------+          next address in turn
+ *
+ * A connection that lasted begins again soon, where it was. Others wait longer and longer, with
+ * jitter, once all addresses were tried; a client id that another client has waits longest.
+ *
+ * Invariants: at most one connection; what belongs to one that is gone never reaches the next; the
+ * broker's session is left to it at the end, with all that it owes.
+ */
+
+import type { Clock, Net, NetSocket, Random } from "../../../../core/doors.ts";
+import { Fault } from "../../../../core/faults.ts";
+import { limits as defaults } from "../../../../core/limits.ts";
+import type { Gate, Receiver } from "../../receiver.ts";
+import type { TopicTemplate } from "../../topic-template.ts";
+import type { BrokerAddress, BrokerConfig } from "./broker-config.ts";
+import { Canary } from "./canary.ts";
+import {
+  type BrokerCounters,
+  type BrokerState,
+  type BrokerStatus,
+  createBrokerCounters,
+} from "./counters.ts";
+import { DroppedHint } from "./dropped-hint.ts";
+import { filtersOf, sharedFilter } from "./filters.ts";
+import { disconnectPacket, type Subscription } from "./packets.ts";
+import { PendingAcks } from "./pending-acks.ts";
+import { PROTOCOL_ERROR, reasonText, TAKEN_OVER } from "./reasons.ts";
+import { Session } from "./session.ts";
+import type { SessionEnd, SessionHost, SessionLimits } from "./session-host.ts";
+import { SessionMemory } from "./session-memory.ts";
+import { Window } from "./window.ts";
+
+export type SubscriberLimits = SessionLimits & {
+  readonly outboundBytesPerConnectionMax: number;
+  readonly keepAliveSweepMs: number;
+  readonly closeWaitMs: number;
+  readonly brokerInFlightMax: number;
+  readonly brokerRetryMsMin: number;
+  readonly brokerRetryMsMax: number;
+  readonly brokerTakenOverMs: number;
+  readonly brokerSettledMs: number;
+};
+
+export type SubscriberOptions = {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly config: BrokerConfig;
+  /** Topics of the sources that take from this broker. */
+  readonly templates: readonly TopicTemplate[];
+  /** Of those sources. */
+  readonly receiver: Receiver;
+  /** What was received need not wait for more. */
+  readonly hurry: () => void;
+  /** Bounds that differ from those in core/limits. */
+  readonly limits?: Partial<SubscriberLimits>;
+};
+
+/** Begins to connect; register the result as a gate in the same turn. */
+export function openSubscriber(options: SubscriberOptions): Subscriber {
+  const subscriber = new Subscriber(options);
+  subscriber.start();
+  return subscriber;
+}
+
+export class Subscriber implements Gate, SessionHost {
+  readonly config: BrokerConfig;
+  readonly limits: SubscriberLimits;
+  readonly receiver: Receiver;
+  readonly counters: BrokerCounters = createBrokerCounters();
+  readonly memory: SessionMemory;
+  readonly #options: SubscriberOptions;
+  #session: Session | undefined;
+  #socket: NetSocket | undefined;
+  /** Without a session: what is done about it. */
+  #between: "connecting" | "waiting" | "stopped" = "connecting";
+  #addressIndex = 0;
+  /** Tries in a row that came to nothing. */
+  #failures = 0;
+  #shortLived = 0;
+  /** By the monotonic clock: when the broker welcomed us. */
+  #welcomedAt: number | undefined;
+  #connectedSince: number | undefined;
+  #awaySince: number | undefined;
+  #sessionPresent: boolean | undefined;
+  #trouble: { readonly message: string; readonly at: number } | undefined;
+  #isStopping = false;
+  #cancelRetry: (() => void) | undefined;
+  #cancelSweep: (() => void) | undefined;
+  #cancelHurry: (() => void) | undefined;
+  #sweptAt = 0;
+  #whenClosed: (() => void) | undefined;
+
+  /** Use `openSubscriber`. */
+  constructor(options: SubscriberOptions) {
+    const { config, clock } = options;
+    this.#options = options;
+    this.config = config;
+    this.limits = { ...defaults, ...options.limits };
+    this.receiver = options.receiver;
+    this.#awaySince = clock.now();
+    const { brokerInFlightMax } = this.limits;
+    this.memory = new SessionMemory({
+      subscriptions: subscriptionsOf(config, options.templates),
+      acks: new PendingAcks({ countMax: brokerInFlightMax }),
+      window: new Window({ max: config.level === 5 ? config.receiveMax : brokerInFlightMax }),
+      canary:
+        config.canary === undefined
+          ? undefined
+          : new Canary({ ...config.canary, waitMs: config.answerMs }),
+      dropped: new DroppedHint(),
+    });
+  }
+
+  start(): void {
+    void this.#connect();
+  }
+
+  get state(): BrokerState {
+    const state = this.#session?.state;
+    return state === undefined || state === "over" ? this.#between : state;
+  }
+
+  get status(): BrokerStatus {
+    const { window, refused, subscriptions, dropped, canary, unwantedTopic } = this.memory;
+    return {
+      name: this.config.name,
+      state: this.state,
+      url: this.#address.url,
+      connectedSince: this.#connectedSince,
+      awaySince: this.#awaySince,
+      sessionPresent: this.#sessionPresent,
+      inFlight: this.#session?.inFlight ?? 0,
+      window: window.size,
+      subscriptions: this.memory.isSubscribed ? subscriptions.length - refused.size : 0,
+      subscriptionsRefused: [...refused].map(([filter, code]) => `${filter}: ${reasonText(code)}`),
+      counters: { ...this.counters },
+      brokerDropped: dropped.count,
+      canary: canary === undefined ? undefined : { ...canary.counters, isMute: canary.isMute },
+      unwantedTopic,
+      trouble: this.#trouble,
+      shortLived: this.#shortLived,
+    };
+  }
+
+  get #address(): BrokerAddress {
+    const { addresses } = this.config;
+    return addresses[this.#addressIndex % addresses.length]!;
+  }
+
+  // --- connections ----------------------------------------------------------------------------------
+
+  async #connect(): Promise<void> {
+    const { net } = this.#options;
+    this.#between = "connecting";
+    let socket: NetSocket;
+    try {
+      socket = await net.connect(this.#address, { waitMs: this.config.answerMs });
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      if (this.#isStopping) return;
+      this.counters.connectFailures += 1;
+      this.#note(error.message);
+      this.#retry({ lasted: false, patienceMs: 0 });
+      return;
+    }
+    if (this.#isStopping) return socket.destroy();
+    const session = new Session(this);
+    this.#session = session;
+    this.#socket = socket;
+    socket.start({
+      onBytes: (bytes, length) => session.push(bytes, length),
+      onDrain: () => {},
+      onClose: (reason) => this.#closed(session, reason),
+    });
+    session.begin();
+    this.#scheduleSweep();
+  }
+
+  /** The socket is closed, by whomever: `reason` is empty where that was orderly. */
+  #closed(session: Session, reason: string): void {
+    if (session !== this.#session) return;
+    if (!this.#isStopping) {
+      const how = reason === "" ? "it closed the connection" : `the connection broke (${reason})`;
+      const when = session.state === "greeting" ? " before it answered CONNECT" : "";
+      this.#note(`${how}${when}`);
+    }
+    this.#drop(session, 0);
+  }
+
+  /** The connection is over for us; the next one is seen to. */
+  #drop(session: Session, patienceMs: number): void {
+    const { acks } = this.memory;
+    this.counters.acknowledgementsDropped += acks.count;
+    acks.orphan();
+    session.close();
+    this.#session = undefined;
+    this.#socket = undefined;
+    this.#cancelTimers();
+    const { clock } = this.#options;
+    const lastedMs = this.#welcomedAt === undefined ? 0 : clock.monotonic() - this.#welcomedAt;
+    const lasted = lastedMs >= this.limits.brokerSettledMs;
+    if (this.#welcomedAt === undefined) this.counters.connectFailures += 1;
+    else this.#shortLived = lasted ? 0 : this.#shortLived + 1;
+    this.#welcomedAt = this.#connectedSince = undefined;
+    this.#awaySince ??= clock.now();
+    this.#between = "stopped";
+    if (!this.#isStopping) this.#retry({ lasted, patienceMs });
+    this.#whenClosed?.();
+  }
+
+  /** Tries again: where it was if that lasted, else at the next address, after a round of all later. */
+  #retry({ lasted, patienceMs }: { readonly lasted: boolean; readonly patienceMs: number }): void {
+    const { addresses } = this.config;
+    if (lasted) {
+      this.#failures = 0;
+    } else {
+      this.#failures += 1;
+      this.#addressIndex = (this.#addressIndex + 1) % addresses.length;
+    }
+    const round = Math.ceil(this.#failures / addresses.length);
+    const isRoundOver = this.#failures % addresses.length === 0;
+    const waitMs = isRoundOver ? this.#backoffMs(Math.max(0, round - 1)) : 0;
+    this.#between = "waiting";
+    this.#cancelRetry = this.#options.clock.after(Math.max(waitMs, patienceMs), () => {
+      this.#cancelRetry = undefined;
+      void this.#connect();
+    });
+  }
+
+  /** Doubled from the first to the last, and up to half of it less. */
+  #backoffMs(doublings: number): number {
+    const { brokerRetryMsMin, brokerRetryMsMax } = this.limits;
+    const fullMs = Math.min(brokerRetryMsMax, brokerRetryMsMin * 2 ** Math.min(doublings, 30));
+    return this.#jittered(fullMs / 2);
+  }
+
+  /** From `ms` to twice as much. */
+  #jittered(ms: number): number {
+    return ms + (ms * this.#options.random.uint32()) / 2 ** 32;
+  }
+
+  #note(message: string): void {
+    this.#trouble = { message: `${this.#address.url}: ${message}`, at: this.#options.clock.now() };
+  }
+
+  #cancelTimers(): void {
+    this.#cancelRetry?.();
+    this.#cancelSweep?.();
+    this.#cancelHurry?.();
+    this.#cancelRetry = this.#cancelSweep = this.#cancelHurry = undefined;
+  }
+
+  // --- what a session wants -------------------------------------------------------------------------
+
+  monotonic(): number {
+    return this.#options.clock.monotonic();
+  }
+
+  write(bytes: Uint8Array): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    socket.write(bytes);
+    // It reads nothing any more; what it was not told it will send again.
+    if (socket.queuedBytes > this.limits.outboundBytesPerConnectionMax) {
+      this.ended({ kind: "half-open" });
+    }
+  }
+
+  pause(paused: boolean): void {
+    if (paused) this.#socket?.pause();
+    else this.#socket?.resume();
+  }
+
+  hurry(delayMs: number): void {
+    const { hurry, clock } = this.#options;
+    this.#cancelHurry?.();
+    this.#cancelHurry = undefined;
+    if (delayMs === 0) hurry();
+    else this.#cancelHurry = clock.after(delayMs, hurry);
+  }
+
+  connected(sessionPresent: boolean): void {
+    const { clock } = this.#options;
+    this.counters.connected += 1;
+    if (this.counters.connected > 1) this.counters.reconnects += 1;
+    this.#welcomedAt = clock.monotonic();
+    this.#connectedSince = clock.now();
+    this.#awaySince = undefined;
+    this.#sessionPresent = sessionPresent;
+  }
+
+  ended(end: SessionEnd): void {
+    const session = this.#session;
+    const socket = this.#socket;
+    if (session === undefined || socket === undefined) return;
+    this.#count(end);
+    this.#note(endText(end, this.config));
+    if (end.kind === "protocol") {
+      socket.write(disconnectPacket(this.config.level, PROTOCOL_ERROR));
+      socket.end();
+    } else {
+      socket.destroy();
+    }
+    const isTaken = end.kind === "disconnected" && end.code === TAKEN_OVER;
+    this.#drop(session, isTaken ? this.#jittered(this.limits.brokerTakenOverMs) : 0);
+  }
+
+  #count(end: SessionEnd): void {
+    const { counters } = this;
+    if (end.kind === "refused") counters.refused += 1;
+    if (end.kind === "half-open") counters.halfOpen += 1;
+    if (end.kind === "protocol") counters.protocolErrors += 1;
+    if (end.kind !== "disconnected") return;
+    counters.disconnects += 1;
+    if (end.code === TAKEN_OVER) counters.takenOver += 1;
+  }
+
+  // --- time -----------------------------------------------------------------------------------------
+
+  #scheduleSweep(): void {
+    const { clock } = this.#options;
+    this.#sweptAt = clock.monotonic();
+    this.#cancelSweep = clock.after(this.limits.keepAliveSweepMs, () => {
+      const session = this.#session;
+      if (session === undefined) return;
+      const lateMs = clock.monotonic() - this.#sweptAt - this.limits.keepAliveSweepMs;
+      // We were not running: what was sent meanwhile is still unread.
+      if (lateMs > this.limits.keepAliveSweepMs) session.forgive(lateMs);
+      session.check();
+      if (session === this.#session) this.#scheduleSweep();
+    });
+  }
+
+  // --- the gate -------------------------------------------------------------------------------------
+
+  seal(): void {
+    this.#cancelHurry?.();
+    this.#cancelHurry = undefined;
+    this.memory.acks.seal();
+    this.#session?.seal();
+  }
+
+  release(): void {
+    const { acks, ids } = this.memory;
+    const due = this.#session?.inFlight ?? 0;
+    const answers = acks.release((id) => ids.settle(id));
+    this.#session?.release(answers, due);
+  }
+
+  room(): void {
+    this.#session?.resume();
+  }
+
+  /** Nothing that was received is durable: the broker keeps it, and sends it to whoever comes next. */
+  abandon(): void {
+    this.memory.acks.drop();
+    this.memory.ids.abandon();
+    const { session, socket } = { session: this.#session, socket: this.#socket };
+    if (session === undefined) return;
+    socket?.destroy();
+    this.#note("the log takes no more: the connection was given up");
+    this.#drop(session, 0);
+  }
+
+  // --- end ------------------------------------------------------------------------------------------
+
+  /** Takes no more messages; what was received can still be made durable and is then answered. */
+  stopAccepting(): void {
+    this.#isStopping = true;
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    this.#session?.stopReading();
+    if (this.#session === undefined) this.#between = "stopped";
+  }
+
+  /** Says goodbye; the session stays at the broker. */
+  async close(): Promise<void> {
+    this.stopAccepting();
+    const socket = this.#socket;
+    const session = this.#session;
+    if (socket === undefined || session === undefined) return;
+    if (session.state !== "greeting") socket.write(disconnectPacket(this.config.level));
+    socket.end();
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.after(this.limits.closeWaitMs, resolve);
+      this.#whenClosed = () => {
+        cancel();
+        resolve();
+      };
+    });
+    socket.destroy();
+    if (this.#session === session) this.#drop(session, 0);
+  }
+}
+
+function subscriptionsOf(
+  config: BrokerConfig,
+  templates: readonly TopicTemplate[],
+): readonly Subscription[] {
+  const { qos, share, canary } = config;
+  const wanted = filtersOf(templates).map((filter) => ({
+    filter: sharedFilter(share, filter),
+    qos,
+    retained: false,
+  }));
+  if (canary === undefined) return wanted;
+  return [...wanted, { filter: canary.topic, qos: 0, retained: false }];
+}
+
+/** What happened, as the rest of a sentence that begins with the address. */
+function endText(end: SessionEnd, config: BrokerConfig): string {
+  switch (end.kind) {
+    case "refused":
+      return `it does not let us in: ${reasonText(end.code, end.said)}`;
+    case "disconnected":
+      return `it ended the connection: ${reasonText(end.code, end.said)}`;
+    case "protocol":
+      return `what it sent is not MQTT ${config.level === 5 ? "5" : "3.1.1"}, or not then (${end.fault.replaceAll("_", " ")})`;
+    case "silent":
+      return `no ${end.missing} within ${config.answerMs} ms`;
+    case "half-open":
+      return `no sign of life for ${config.keepAliveMs} ms, and none within ${config.answerMs} ms of asking`;
+    case "deaf":
+      return "two canaries in a row did not come back, though the connection stood";
+  }
+}
