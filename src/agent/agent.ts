@@ -20,6 +20,7 @@ import { patientDisk } from "../store/patient-disk.ts";
 import { type Drain, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { type Config, dataflowSpecOf } from "./config/config.ts";
+import { ownFilters } from "./config/own-filters.ts";
 import type { KafkaDoor } from "./doors/kafka.ts";
 import { type HttpServer, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
@@ -31,6 +32,7 @@ import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subs
 import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices.ts";
 import { Outputs } from "./outputs.ts";
+import { OwnTopics } from "./own-topics.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
 import { openUplinks } from "./uplinks.ts";
@@ -68,6 +70,7 @@ type Parts = {
   readonly recovery: Recovery;
   readonly intake: Intake;
   readonly outputs: Outputs;
+  readonly ownTopics: OwnTopics;
   readonly loop: Loop;
   readonly drain: Drain;
   readonly feeder: Feeder;
@@ -98,6 +101,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     catalog,
     sources: config.sources,
     clock,
+    ownTopics: ownFilters(config),
     limits: { seriesMax, devicesMax, topicsMax: topicsMaxOf(config) },
   });
   const spec = dataflowSpecOf(config);
@@ -111,17 +115,27 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     random,
     uplinks: await openUplinks({ config, doors, store }),
   });
+  const ownTopics = new OwnTopics({
+    agent: config.agent,
+    config: config.ownTopics,
+    clock,
+    status: () => agent.status(),
+  });
   const loop = new Loop(
     { ...recovery, clock, intake, outputs, clockTrust },
     {
       commit: config.commit,
-      onCommitted: () => drain.wake(),
+      onCommitted: (outbox) => {
+        drain.wake();
+        ownTopics.committed(outbox);
+      },
       onFailed: options.onFailed,
     },
   );
   const feeder = new Feeder(intake);
   loop.register(feeder);
-  const agent = new Agent({ options, recovery, intake, outputs, loop, drain, feeder, clockTrust });
+  const parts = { options, recovery, intake, outputs, ownTopics, loop, drain, feeder, clockTrust };
+  const agent: Agent = new Agent(parts);
   opened.move();
   try {
     if (options.listen) await agent.listen();
@@ -147,7 +161,7 @@ export class Agent implements AgentView {
   }
 
   async listen(): Promise<void> {
-    const { options, intake, loop } = this.#parts;
+    const { options, intake, loop, ownTopics } = this.#parts;
     const { config, doors } = options;
     if (config.http !== undefined) this.#http = await openHttp({ view: this, ...config.http });
     const { host, port } = config.mqtt;
@@ -171,6 +185,7 @@ export class Agent implements AgentView {
     const { brokers, sources } = config;
     this.#subscribers = openSubscribers({ net, clock, random, brokers, sources, intake });
     for (const subscriber of this.#subscribers.gates) loop.register(subscriber);
+    ownTopics.open(this.#front);
   }
 
   /** The port MQTT clients connect to; 0 where it does not listen. */
@@ -211,7 +226,7 @@ export class Agent implements AgentView {
   }
 
   async #close(): Promise<void> {
-    const { options, recovery, loop, drain } = this.#parts;
+    const { options, recovery, loop, drain, ownTopics } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
@@ -225,6 +240,7 @@ export class Agent implements AgentView {
     rest.defer(async () => this.#front?.close());
     rest.defer(async () => this.#subscribers?.close());
     this.#subscribers?.stopAccepting();
+    rest.defer(() => ownTopics.close());
     await this.#front?.stopAccepting();
     rest.defer(clock.after(limits.drainWaitMs, () => recovery.store.stopWaiting()));
     await loop.stop();
@@ -246,7 +262,7 @@ export class Agent implements AgentView {
   }
 
   #statusNow(): Omit<Status, "notices"> {
-    const { options, recovery, intake, outputs, loop, drain } = this.#parts;
+    const { options, recovery, intake, outputs, ownTopics, loop, drain } = this.#parts;
     const { config, doors } = options;
     const { log, store, catalog, damage } = recovery;
     const loopCounters = loop.counters;
@@ -303,6 +319,7 @@ export class Agent implements AgentView {
         checkpoints: loopCounters.checkpoints,
       },
       outputs: { ...outputs.counters, pendingBytes: outputs.bytes },
+      ownTopics: ownTopics.counters,
       outbox,
       uplinks,
       deadLetters,

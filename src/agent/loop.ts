@@ -23,6 +23,7 @@ import { type Position, position } from "../core/units.ts";
 import type { Dataflow } from "../edge-ops/dataflow.ts";
 import type { Checkpoint, StateChunk } from "../store/checkpoint-store.ts";
 import type { Log } from "../store/log.ts";
+import type { OutboxWriter } from "../store/outbox.ts";
 import type { Commit, StateStore } from "../store/state-store.ts";
 import type { ClockTrust } from "./clock-trust.ts";
 import type { CommitConfig } from "./config/config.ts";
@@ -52,8 +53,8 @@ export type LoopParts = {
 
 export type LoopOptions = {
   readonly commit: CommitConfig;
-  /** There is more in the outbox. */
-  readonly onCommitted: () => void;
+  /** There is more in the outbox: these records, which are durable now. */
+  readonly onCommitted: (outbox: OutboxWriter) => void;
   /** The loop cannot go on; the agent closes. */
   readonly onFailed: (fault: Fault) => void;
 };
@@ -361,15 +362,16 @@ export class Loop {
     }
     this.#pendingSince = this.#urgentSince = undefined;
     this.#committedAt = clock.monotonic();
+    const pending = outputs.take();
     await this.#store({
       through,
       clock: this.#parts.clockTrust.newest,
       ledger: dataflow.ledger.encode(),
-      ...outputs.take(),
+      ...pending,
       ...(checkpoint ? { checkpoint: checkpointOf(dataflow) } : {}),
     });
     this.#commits += 1;
-    this.#options.onCommitted();
+    this.#options.onCommitted(pending.outbox);
     if (!checkpoint) return;
     this.#checkpoints += 1;
     this.#checkpointed = through;

@@ -11,6 +11,7 @@ import { expositionOf, type Family, histogramSamples, type Sample } from "./expo
 import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "./ingest/intake.ts";
 import { frontLevels } from "./ingest/mqtt/front/counters.ts";
+import type { OwnTopicsCounters } from "./own-topics.ts";
 import type { AgentState, Status } from "./status.ts";
 
 /** The whole body of an answer. */
@@ -22,6 +23,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...namedCounts({ prefix: "weir_intake", about: "Intake" }, status.intake, intakeLevels),
     ...logFamilies(status),
     ...outputFamilies(status),
+    ...ownFamilies(status.ownTopics),
     ...uplinkFamilies(status),
     ...sourceFamilies(ledger.sources),
     ...pipelineFamilies(ledger.pipelines),
@@ -137,6 +139,22 @@ function outputFamilies({ outputs, outbox, deadLetters }: Status): Family[] {
     ),
     gauge("weir_dead_letters", "Dead letters kept.", [{ value: deadLetters.kept }]),
     counter("weir_dead_letters_total", "Dead letters ever.", [{ value: deadLetters.total }]),
+  ];
+}
+
+function ownFamilies({ waitingBytes, dropped, ...published }: OwnTopicsCounters): Family[] {
+  return [
+    counter(
+      "weir_own_published_total",
+      "Messages of the agent's own on its embedded broker.",
+      Object.entries(published).map(([kind, value]) => ({ labels: { kind }, value })),
+    ),
+    counter("weir_own_dropped_total", "Records not published there: too much waited.", [
+      { value: dropped },
+    ]),
+    gauge("weir_own_waiting_bytes", "Bytes of records that wait to be published there.", [
+      { value: waitingBytes },
+    ]),
   ];
 }
 

@@ -12,7 +12,10 @@ import type { Status } from "./status.ts";
 export type Notice = { readonly code: string; readonly message: string };
 
 export function noticesOf(
-  status: Pick<Status, "log" | "intake" | "cardinality" | "mqtt" | "brokers" | "uplinks" | "clock">,
+  status: Pick<
+    Status,
+    "log" | "intake" | "cardinality" | "mqtt" | "brokers" | "ownTopics" | "uplinks" | "clock"
+  >,
   {
     config,
     unwantedTopic,
@@ -29,7 +32,7 @@ export function noticesOf(
     () =>
       `the log was damaged: at most ${damage.lostRows} readings are lost (${damage.places[0] ?? ""})`,
   );
-  const { rejected, unwanted } = status.intake;
+  const { rejected, unwanted, own } = status.intake;
   add(
     "readings_rejected",
     rejected,
@@ -40,6 +43,12 @@ export function noticesOf(
     unwanted,
     () =>
       `${unwanted} messages since the start went to topics that no source takes, the last to ${JSON.stringify(unwantedTopic)}: compare sources[].topics`,
+  );
+  add(
+    "own_topics_returned",
+    own,
+    () =>
+      "messages came back on topics that this agent publishes itself, and were not read: some bridge brings them",
   );
   for (const broker of status.brokers) notices.push(...brokerNotices(broker, status.clock.now));
   for (const { name, lanes } of status.uplinks) {
@@ -56,6 +65,13 @@ export function noticesOf(
       );
     }
   }
+  const { dropped } = status.ownTopics;
+  add(
+    "own_topics_dropped",
+    dropped,
+    () =>
+      `${dropped} summaries and alerts were not published to local MQTT clients since the start: they came faster than the clients read; whoever needs each one needs an uplink`,
+  );
   const { counters } = status.mqtt;
   if (counters === undefined) return notices;
   const { loginsRefused, protocolErrors } = counters;

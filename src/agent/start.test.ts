@@ -24,6 +24,7 @@ import {
   commitDefaults,
   type Config,
   fileUplinkDefaults,
+  ownTopicsDefaults,
   sourceDefaults,
 } from "./config/config.ts";
 import { systemDisk } from "./doors/disk.ts";
@@ -39,6 +40,7 @@ function configIn(dataDirectory: string): Config {
     agent: "gateway",
     dataDirectory,
     mqtt: { host: "127.0.0.1", port: 0, anonymous: true, users: [] },
+    ownTopics: ownTopicsDefaults,
     http: undefined,
     brokers: [],
     sources: [],

@@ -9,6 +9,7 @@ import type { UplinkStatus } from "../sync/drain.ts";
 import type { IntakeCounters } from "./ingest/intake.ts";
 import type { FrontStatus } from "./ingest/mqtt/front/counters.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
+import type { OwnTopicsCounters } from "./own-topics.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";
 
@@ -70,6 +71,8 @@ export type Status = {
     readonly alerts: number;
     readonly pendingBytes: number;
   };
+  /** Published on the embedded broker by the agent itself. */
+  readonly ownTopics: OwnTopicsCounters;
   readonly outbox: Readonly<
     Record<string, { readonly records: number; readonly bytes: number; readonly next: number }>
   >;

@@ -204,6 +204,21 @@ const bounds = {
   clockBackMs: 60_000,
   alertsRemembered: 50,
 
+  // own topics
+  /** The retained status on the embedded broker is renewed so often. */
+  ownStatusMs: 10_000,
+  /** Records of one lane that wait to be published there; further ones are not, and counted. */
+  ownWaitingBytesMax: 4_194_304, // 4 MiB
+  /** Published in one turn of the event loop. */
+  ownTurnBytes: 65_536, // 64 KiB
+  /** While local clients have not read so much, summaries wait for them... */
+  ownUnreadBytes: 1_048_576, // 1 MiB
+  /** ...for so long, looking this often: then a client that does not read is closed at its bound. */
+  ownPatienceMs: 1_000,
+  ownLookMs: 20,
+  /** Notices in a published status; the others are counted. */
+  ownNoticesMax: 16,
+
   // drain
   uplinksMax: 4,
   /** How long closing waits for the uplinks; what they have not taken stays in the outbox. */

@@ -74,6 +74,7 @@ export const sampleStatus: Status = {
     deadLettered: 1,
     shed: 0,
     unwanted: 0,
+    own: 0,
     rejected: 0,
     scanned: 97,
     lettersWithoutBytes: 0,
@@ -100,6 +101,7 @@ export const sampleStatus: Status = {
   },
   apply: { applied: 120, checkpointed: 60, commits: 4, checkpoints: 1 },
   outputs: { summaries: 6, alerts: 1, pendingBytes: 0 },
+  ownTopics: { summaries: 4, alerts: 1, statuses: 3, dropped: 0, waitingBytes: 0 },
   outbox: {
     summaries: { records: 2, bytes: 800, next: 7 },
     alerts: { records: 0, bytes: 0, next: 2 },

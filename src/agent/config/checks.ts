@@ -20,6 +20,7 @@ import type {
 import type { Finding } from "./fault.ts";
 import { checkKafka } from "./kafka-config.ts";
 import { suggestion } from "./nearest.ts";
+import { ownTopicWarnings } from "./own-filters.ts";
 import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
 import type { Shape } from "./shape.ts";
 import { templatesOverlap } from "./template-overlap.ts";
@@ -61,7 +62,7 @@ export function check(shape: Shape): Checked {
   if (mqtt !== undefined) findings.push(...mqttFindings(mqtt));
   if (http !== undefined && http !== "off") findings.push(...httpFindings(http, mqtt?.port));
   if (commit !== undefined) findings.push(...commitFindings(commit));
-  if (file !== undefined) warnings.push(...emptiness(file));
+  if (file !== undefined) warnings.push(...ownTopicWarnings(file), ...emptiness(file));
   return { findings, warnings };
 }
 

@@ -28,6 +28,14 @@ export type MqttSection = {
   readonly port: number;
   readonly anonymous?: boolean;
   readonly users: readonly { readonly name: string; readonly password: string }[];
+  readonly publish: PublishSection;
+};
+
+/** What the embedded broker's own topics carry. */
+export type PublishSection = {
+  readonly summaries: boolean;
+  readonly alerts: boolean;
+  readonly status: "off" | number;
 };
 
 export type SourceSection = {

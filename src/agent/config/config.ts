@@ -15,6 +15,14 @@ export type ListenConfig = { readonly host: string; readonly port: number };
 
 export type MqttConfig = ListenConfig & AccessConfig;
 
+/** What the agent publishes itself on its embedded broker. */
+export type OwnTopicsConfig = {
+  readonly summaries: boolean;
+  readonly alerts: boolean;
+  /** The retained status is renewed so often; undefined: there is none. */
+  readonly statusMs: number | undefined;
+};
+
 export type FileUplinkConfig = {
   readonly kind: "file";
   readonly directory: string;
@@ -40,6 +48,7 @@ export type Config = {
   readonly agent: string;
   readonly dataDirectory: string;
   readonly mqtt: MqttConfig;
+  readonly ownTopics: OwnTopicsConfig;
   readonly http: ListenConfig | undefined;
   /** Brokers elsewhere that sources take from. */
   readonly brokers: readonly BrokerConfig[];
@@ -101,6 +110,12 @@ export const fileUplinkDefaults: Omit<FileUplinkConfig, "directory"> = {
   rotateMs: limits.uplinkFileAgeMs,
 };
 
+export const ownTopicsDefaults: OwnTopicsConfig = {
+  summaries: true,
+  alerts: true,
+  statusMs: limits.ownStatusMs,
+};
+
 export const commitDefaults: CommitConfig = {
   waitMs: limits.commitWaitMs,
   rowsEager: limits.commitRowsEager,
@@ -114,6 +129,7 @@ export function configOf(
 ): Config {
   return {
     mqtt: { host: "127.0.0.1", port: 0, anonymous: true, users: [] },
+    ownTopics: ownTopicsDefaults,
     http: undefined,
     brokers: [],
     pipelines: [],

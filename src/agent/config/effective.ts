@@ -11,6 +11,7 @@ import {
   type Config,
   commitDefaults,
   type MqttConfig,
+  type OwnTopicsConfig,
   type UplinkConfig,
 } from "./config.ts";
 import type {
@@ -31,6 +32,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     agent: file.agent,
     dataDirectory: resolve(directory, file.data),
     mqtt: mqttOf(file.mqtt),
+    ownTopics: ownTopicsOf(file.mqtt),
     http: file.http === "off" ? undefined : file.http,
     brokers: file.brokers.map((broker) => brokerConfig(broker, file.agent)),
     sources: file.sources.map(sourceOf),
@@ -59,6 +61,10 @@ function uplinkOf({ file, kafka }: UplinkSection, directory: string): UplinkConf
 function mqttOf({ host, port, anonymous, users }: MqttSection): MqttConfig {
   const open = isLoopback(host) && users.length === 0;
   return { host, port, anonymous: anonymous ?? open, users };
+}
+
+function ownTopicsOf({ publish: { summaries, alerts, status } }: MqttSection): OwnTopicsConfig {
+  return { summaries, alerts, statusMs: status === "off" ? undefined : status };
 }
 
 function commitOf({ wait, latency, interval, checkpoint }: CommitSection): CommitConfig {

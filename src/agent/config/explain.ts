@@ -6,6 +6,7 @@
 import { unreachable } from "../../core/assert.ts";
 import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
 import type { BrokerConfig } from "../ingest/mqtt/subscriber/broker-config.ts";
+import { ownTopic } from "../own-topics.ts";
 import type { Config, UplinkConfig } from "./config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
@@ -46,6 +47,7 @@ function agentRows(config: Config): Row[] {
   return [
     ["data", `${config.dataDirectory}, log at most ${bytesText(config.logBytesMax)}`],
     ["mqtt", `${mqtt.host}:${mqtt.port}; ${who}`],
+    ["own topics", ownTopicsText(config)],
     ["http", http === undefined ? "off" : `${http.host}:${http.port}`],
     ["readings", `${wait}, acknowledged after that`],
     [
@@ -55,6 +57,19 @@ function agentRows(config: Config): Row[] {
     ...config.uplinks.map((uplink): Row => ["uplink", uplinkText(uplink)]),
     ...(config.uplinks.length === 0 ? [["uplink", "none"] as const] : []),
   ];
+}
+
+function ownTopicsText({ agent, ownTopics }: Config): string {
+  const { summaries, alerts, statusMs } = ownTopics;
+  const topic = (rest: string): string => ownTopic(agent, rest);
+  const shown = [
+    ...(summaries ? [topic("summary/...")] : []),
+    ...(alerts ? [topic("alert/...")] : []),
+    ...(statusMs === undefined
+      ? []
+      : [`${topic("status")} every ${durationText(statusMs)}, retained`]),
+  ];
+  return shown.length === 0 ? "none" : shown.join("  ");
 }
 
 function uplinkText(uplink: UplinkConfig): string {

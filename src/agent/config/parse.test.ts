@@ -83,7 +83,10 @@ test("an unknown key is an error with its place and the nearest known key", asyn
     '6:1: agnet: unknown key; did you mean "agent"?',
   ]);
   const [fault] = await faultsOf(`${source}mqtt:\n  qqqqqqq: 1\n`);
-  assert.equal(fault, "7:3: mqtt.qqqqqqq: unknown key; known are host, port, anonymous, users");
+  assert.equal(
+    fault,
+    "7:3: mqtt.qqqqqqq: unknown key; known are host, port, anonymous, users, publish",
+  );
 });
 
 test("a value of the wrong type says what was found and what is expected", async () => {

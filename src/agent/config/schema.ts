@@ -23,6 +23,7 @@ import type {
 } from "./config-file.ts";
 import { brokerSchema } from "./broker-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
+import { publishSchema } from "./publish-schema.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import {
   anyText,
@@ -64,6 +65,7 @@ export const mqttSchema: v.GenericSchema<unknown, MqttSection> = section(
       ),
       [],
     ),
+    publish: v.optional(publishSchema, {}),
   },
 );
 

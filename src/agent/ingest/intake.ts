@@ -62,6 +62,8 @@ export type IntakeOptions = {
   /** A topic of an origin belongs to the first source of that origin with a template that matches it. */
   readonly sources: readonly SourceConfig[];
   readonly clock: Clock;
+  /** Filters of topics that the agent itself publishes: no source takes them, or it would hear itself. */
+  readonly ownTopics?: readonly string[];
   readonly limits?: Partial<IntakeLimits>;
 };
 
@@ -72,6 +74,8 @@ export type IntakeCounters = {
   readonly shed: number;
   /** Messages of topics that no source wants; they are the broker's alone. */
   readonly unwanted: number;
+  /** Times a message was offered on a topic of the agent's own: a bridge brings it back. It is not read. */
+  readonly own: number;
   /** Readings of decoded messages that were refused for cardinality or length. */
   readonly rejected: number;
   /** Decoded messages that the scanners took; the others went through the parser. */
@@ -116,6 +120,9 @@ export class Intake implements Receiver {
   readonly #wanted: readonly Wanted[];
   /** Names of external brokers; their numbers follow that of our own. */
   readonly #brokers: readonly string[];
+  readonly #own: readonly TopicTemplate[];
+  /** The topic that was learned last is one of ours. */
+  #wasOwn = false;
   #open: OpenFrame;
   #other: OpenFrame;
   #isSealed = false;
@@ -134,13 +141,14 @@ export class Intake implements Receiver {
     deadLettered: 0,
     shed: 0,
     unwanted: 0,
+    own: 0,
     rejected: 0,
     scanned: 0,
     lettersWithoutBytes: 0,
     full: 0,
   };
 
-  constructor({ catalog, sources, clock, limits: changed }: IntakeOptions) {
+  constructor({ catalog, sources, clock, ownTopics = [], limits: changed }: IntakeOptions) {
     const limits: IntakeLimits = { ...coreLimits, ...changed };
     assertRelations(limits);
     this.#limits = limits;
@@ -158,6 +166,7 @@ export class Intake implements Receiver {
     this.#wanted = sources.flatMap((source) =>
       wantedOf(source, { names: this.#names, origin: this.#originOf(source.broker) }),
     );
+    this.#own = ownTopics.map(templateOf);
     this.#topics = new TopicTable({
       ...limits,
       origins: 1 + this.#brokers.length,
@@ -229,7 +238,7 @@ export class Intake implements Receiver {
 
   topicOf(bytes: Uint8Array, start: number, end: number): number {
     const handle = this.#topics.handleOf(EMBEDDED, bytes, start, end);
-    if (handle === NO_SOURCE) this.#noteUnwanted(bytes, start, end);
+    if (handle === NO_SOURCE) this.#noteRefused(bytes, start, end);
     return handle;
   }
 
@@ -310,7 +319,8 @@ export class Intake implements Receiver {
   }
 
   /** Keeps the topic's bytes; they become a text when somebody asks. */
-  #noteUnwanted(bytes: Uint8Array, start: number, end: number): void {
+  #noteRefused(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#wasOwn) return;
     this.#totals.unwanted++;
     this.#unwantedBytes = Math.min(end - start, this.#unwanted.length);
     this.#unwanted.set(bytes.subarray(start, start + this.#unwantedBytes));
@@ -367,6 +377,11 @@ export class Intake implements Receiver {
   }
 
   #routeOf(topic: string, origin: number): Route | undefined {
+    this.#wasOwn = this.#own.some((template) => matchTopic(template, topic) !== undefined);
+    if (this.#wasOwn) {
+      this.#totals.own++;
+      return undefined;
+    }
     for (const { origin: from, source, rules, template } of this.#wanted) {
       if (from !== origin) continue;
       const match = matchTopic(template, topic);
@@ -382,13 +397,13 @@ function wantedOf(
 ): readonly Wanted[] {
   const source = names.source(config.name);
   const rules = rulesOf(config);
-  return config.topics.map((text) => {
-    const parse = parseTemplate(text);
-    if (parse.kind === "invalid") {
-      throw new Fault("CONFIG_INVALID", parse.message, { facts: { source: config.name } });
-    }
-    return { origin, source, rules, template: parse.template };
-  });
+  return config.topics.map((text) => ({ origin, source, rules, template: templateOf(text) }));
+}
+
+function templateOf(text: string): TopicTemplate {
+  const parse = parseTemplate(text);
+  if (parse.kind === "template") return parse.template;
+  throw new Fault("CONFIG_INVALID", parse.message, { facts: { template: text } });
 }
 
 /** Whatever one message defines and holds fits an empty frame, so that no message waits for ever. */

@@ -180,6 +180,11 @@ export class Broker {
     return this.#subscriptions.size;
   }
 
+  /** Bytes of messages of our own, and of what the front passed on, that are being delivered. */
+  get backlogBytes(): number {
+    return this.#backlogBytes;
+  }
+
   /** So much waits to be delivered that publishers should wait; then `BrokerOwner.eased` follows. */
   get backlogged(): boolean {
     const full = this.#backlogBytes > this.#limits.backlogBytesMax;
@@ -196,6 +201,11 @@ export class Broker {
     const answer = this.#subscriptions.matches(textOf(bytes, start, end));
     if (topic < this.#answers.length) this.#answers[topic] = version * 2 + (answer ? 1 : 0);
     return answer;
+  }
+
+  /** The same for a topic that has no handle. */
+  hasSubscriber(topic: string): boolean {
+    return this.#subscriptions.matches(topic);
   }
 
   /** Delivers a message to subscribers; `payload` is the broker's from now on. Not received, not asked about. */

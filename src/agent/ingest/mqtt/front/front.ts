@@ -148,6 +148,37 @@ export class Front implements Gate, BrokerOwner {
     };
   }
 
+  // --- the agent's own messages ---------------------------------------------------------------------
+
+  get subscriptionCount(): number {
+    return this.#broker.subscriptionCount;
+  }
+
+  isSubscribed(topic: string): boolean {
+    return this.#broker.hasSubscriber(topic);
+  }
+
+  /** Published by the agent itself: it goes to subscribers, and never to the receiver. */
+  publish(
+    topic: string,
+    payload: Uint8Array,
+    options: { readonly retain: boolean; readonly qos: 0 | 1 },
+  ): void {
+    this.#broker.publish(topic, payload, options);
+  }
+
+  get backlogBytes(): number {
+    return this.#broker.backlogBytes;
+  }
+
+  get backlogged(): boolean {
+    return this.#broker.backlogged;
+  }
+
+  get unreadBytes(): number {
+    return this.#counters.outboundBytes;
+  }
+
   // --- the gate -------------------------------------------------------------------------------------
 
   seal(): void {
