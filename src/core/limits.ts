@@ -124,6 +124,28 @@ const bounds = {
   /** A broker that is away for longer is a notice. */
   brokerAwayMs: 60_000,
 
+  // fairness between clients
+  /** Packets of one connection that are taken before others have their turn. */
+  turnMessagesMax: 256,
+  /** A connection whose read brought so many bytes is read again after the others. */
+  turnBytesMax: 65_536, // 64 KiB
+  /** Messages of one connection in one batch; then it waits for the next. */
+  shareMessagesMax: 8_192,
+  /** Of one connection; beyond, it waits. A second's worth may come at once. */
+  messagesPerSecondMax: 50_000,
+  bytesPerSecondMax: 33_554_432, // 32 MiB
+  /** Connections over their rate are looked at this often. */
+  rateLookMs: 10,
+  subscriptionsPerClientMax: 1_024,
+  connectionsPerUserMax: 4_096,
+  /** Of one IPv4 address, or one /64 of IPv6. */
+  connectionsPerAddressMax: 2_048,
+  /** Connections one address may open at once; then so many per second. */
+  connectsBurstMax: 2_048,
+  connectsPerSecondMax: 100,
+  /** Addresses without a connection whose rate is remembered. */
+  arrivalsRememberedMax: 4_096,
+
   // cardinality: ids are never reused, so these bound memory for good
   sourcesMax: 64,
   devicesMax: 100_000,
@@ -342,4 +364,8 @@ assert(limits.httpHeadersWaitMs <= limits.httpRequestWaitMs, "headers come befor
 assert(
   limits.passwordChecksMax * limits.scryptBytesMax <= 134_217_728,
   "passwords are hashed in at most 128 MiB",
+);
+assert(
+  limits.shareMessagesMax * 4 <= limits.batchRowsMax,
+  "it takes more than one client to fill a batch with single readings",
 );

@@ -19,6 +19,8 @@ const smallLimits: readonly SourceEdit[] = [
   ["heldBytesPerConnectionMax", "65_536", "512"],
   ["inFlightPerConnectionMax", "4_096", "8"],
   ["batchRowsMax", "32_768", "48"],
+  ["shareMessagesMax", "8_192", "12"],
+  ["turnMessagesMax", "256", "4"],
   ["readingsPerMessageMax", "1_024", "8"],
 ].map(([name, usual, small]) => ({
   file: "src/core/limits.ts",

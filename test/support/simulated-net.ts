@@ -56,8 +56,11 @@ export class SimulatedNet implements Net {
   }
 
   /** A new client, by TLS where it has a certificate; it is closed at once where nobody accepts. */
-  arrive(options: { readonly certificateName?: string } = {}): SimulatedPeer {
-    const peer = new SimulatedPeer(`10.0.0.1:${this.#port++}`, options.certificateName);
+  arrive(
+    options: { readonly certificateName?: string; readonly host?: string } = {},
+  ): SimulatedPeer {
+    const { host = "10.0.0.1", certificateName } = options;
+    const peer = new SimulatedPeer(`${host}:${this.#port++}`, certificateName);
     if (this.#accept === undefined) peer.socket.destroy();
     else this.#accept(peer.socket);
     return peer;

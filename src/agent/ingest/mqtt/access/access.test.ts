@@ -8,7 +8,7 @@ import {
 } from "../../../../../test/support/access-rig.ts";
 import { seededRandom } from "../../../../../test/support/seeded-random.ts";
 import { ManualClock } from "../../../../../test/support/simulated-net.ts";
-import { type AccessOptions, assertSecured, openAccess } from "./access.ts";
+import { type AccessOptions, type LoginRequest, assertSecured, openAccess } from "./access.ts";
 
 async function open(options: Partial<AccessOptions> = {}) {
   const clock = new ManualClock();
@@ -23,10 +23,17 @@ async function open(options: Partial<AccessOptions> = {}) {
   const login = async (
     name: string | undefined,
     password = "",
-    { address = "10.0.0.1", clientId = "c1", certificate = undefined as string | undefined } = {},
+    changes: Partial<LoginRequest> = {},
   ) => {
-    const request = { name, password: Buffer.from(password), clientId, address, certificate };
-    return await access.login(request);
+    return await access.login({
+      name,
+      password: Buffer.from(password),
+      clientId: "c1",
+      address: "10.0.0.1",
+      certificate: undefined,
+      will: undefined,
+      ...changes,
+    });
   };
   const code = async (...args: Parameters<typeof login>) => {
     const admission = await login(...args);

@@ -14,6 +14,7 @@ import { Fault } from "../../../../core/faults.ts";
 import { limits as defaults } from "../../../../core/limits.ts";
 import { isLoopback } from "../../../../core/loopback.ts";
 import { Audit, type AuditKind } from "./audit.ts";
+import { Allowance } from "./allowance.ts";
 import { ClientRights } from "./client-rights.ts";
 import { LoginFailures, type LoginFailuresLimits } from "./login-failures.ts";
 import { compilePatterns, type Identity } from "./topic-rights.ts";
@@ -41,6 +42,10 @@ export type AccessConfig = {
 export type AccessLimits = UsersLimits &
   LoginFailuresLimits & {
     readonly usersFileLookMs: number;
+    readonly connectionsPerUserMax: number;
+    /** Of all connections of a user together; undefined where nothing bounds them but each one's own. */
+    readonly userMessagesPerSecondMax?: number | undefined;
+    readonly userBytesPerSecondMax?: number | undefined;
     readonly auditEventsMax: number;
     readonly auditGatherMs: number;
     readonly auditNoticeMs: number;
@@ -60,6 +65,8 @@ export type LoginRequest = {
   readonly name: string | undefined;
   readonly password: Uint8Array | undefined;
   readonly clientId: string;
+  /** Topic of its will, where it has one. */
+  readonly will: string | undefined;
   /** Host of the remote end. */
   readonly address: string;
   /** Common name of the verified certificate it came with. */
@@ -94,6 +101,8 @@ export type AccessCounters = {
   readonly subscriptionsDenied: number;
   readonly willsDenied: number;
   readonly connectionsRevoked: number;
+  /** Logins of names that had their number of connections. */
+  readonly connectionsOverQuota: number;
 };
 
 /** Where nobody listens. */
@@ -109,6 +118,7 @@ export const noAccessCounters: AccessCounters = {
   subscriptionsDenied: 0,
   willsDenied: 0,
   connectionsRevoked: 0,
+  connectionsOverQuota: 0,
 };
 
 /** Reads the file of users, where there is one. */
@@ -117,6 +127,15 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   await access.watch();
   return access;
 }
+
+/** A name that is connected. */
+export type Presence = {
+  connections: number;
+  /** What all its connections may bring together; undefined: no bound but each one's own. */
+  readonly allowance: Allowance | undefined;
+};
+
+const nobody: Presence = { connections: 0, allowance: undefined };
 
 const counterOf = {
   login_failed: "loginsFailed",
@@ -136,7 +155,7 @@ export class Access {
   readonly #failures: LoginFailures;
   readonly #rightsOfUser: ReadonlyMap<string, RightsConfig>;
   readonly #rightsOfCertificate: ReadonlyMap<string, RightsConfig>;
-  readonly #counts: Record<(typeof counterOf)[AuditKind], number> = {
+  readonly #counts: Record<(typeof counterOf)[AuditKind] | "connectionsOverQuota", number> = {
     loginsFailed: 0,
     loginsLimited: 0,
     loginsBusy: 0,
@@ -144,7 +163,10 @@ export class Access {
     subscriptionsDenied: 0,
     willsDenied: 0,
     connectionsRevoked: 0,
+    connectionsOverQuota: 0,
   };
+  /** Names that are connected: how often, and what they may bring together. */
+  readonly #present = new Map<string, Presence>();
   #watch: UsersWatch | undefined;
   #onRevoked: () => void = () => {};
 
@@ -212,6 +234,39 @@ export class Access {
     return user === undefined || this.#users.isCurrent(user);
   }
 
+  /** Another connection of the name; undefined where it has enough, else `left` follows. */
+  entered({ name }: Credential): Presence | undefined {
+    if (name === undefined) return nobody;
+    const presence = this.#presenceOf(name);
+    if (presence.connections >= this.#limits.connectionsPerUserMax) {
+      this.#counts.connectionsOverQuota += 1;
+      return undefined;
+    }
+    presence.connections += 1;
+    this.#present.set(name, presence);
+    return presence;
+  }
+
+  left({ name }: Credential): void {
+    const presence = name === undefined ? undefined : this.#present.get(name);
+    if (name === undefined || presence === undefined) return;
+    presence.connections -= 1;
+    if (presence.connections === 0) this.#present.delete(name);
+  }
+
+  #presenceOf(name: string): Presence {
+    const known = this.#present.get(name);
+    if (known !== undefined) return known;
+    const { userMessagesPerSecondMax, userBytesPerSecondMax } = this.#limits;
+    const isBound = userMessagesPerSecondMax !== undefined || userBytesPerSecondMax !== undefined;
+    const rate = {
+      messagesPerSecondMax: userMessagesPerSecondMax ?? Number.MAX_SAFE_INTEGER,
+      bytesPerSecondMax: userBytesPerSecondMax ?? Number.MAX_SAFE_INTEGER,
+    };
+    const { clock } = this.#options;
+    return { connections: 0, allowance: isBound ? new Allowance(rate, clock) : undefined };
+  }
+
   /** Counts it, and keeps it for a person to see. */
   note(kind: AuditKind, event: Omit<Parameters<Audit["note"]>[0], "kind">): void {
     this.#counts[counterOf[kind]] += 1;
@@ -274,8 +329,13 @@ export class Access {
     readonly rights: RightsConfig | undefined;
     readonly request: LoginRequest;
   }): Admission {
-    const identity = { user: name, client: request.clientId };
-    return { kind: "admitted", credential: { user, name, rights: rightsOf(rights, identity) } };
+    const { address, clientId, will } = request;
+    const own = rightsOf(rights, { user: name, client: clientId });
+    if (will !== undefined && own?.mayPublish(will) === false) {
+      this.note("will_denied", { address, user: name, topic: will });
+      return { kind: "refused", code: 5 };
+    }
+    return { kind: "admitted", credential: { user, name, rights: own } };
   }
 }
 

@@ -8,6 +8,7 @@ import { Broker, type BrokerLimits } from "./broker.ts";
 const bounds: BrokerLimits = {
   backlogBytesMax: 1_000,
   unreadBytesMax: 1_000,
+  subscriptionsPerClientMax: 10,
   subscriptionsMax: 10,
   waitingPerSessionMax: 10,
   waitingBytesMax: 1_000,

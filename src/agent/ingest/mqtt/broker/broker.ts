@@ -14,7 +14,7 @@
 import type { EventEmitter } from "node:events";
 import type { Aedes, AuthenticateError, Client, PublishPacket } from "aedes";
 import { assert } from "../../../../core/assert.ts";
-import type { Credential } from "../access/access.ts";
+import type { Credential, Presence } from "../access/access.ts";
 import { createDuplex } from "./duplex.ts";
 import { boundSessions, type SessionLimits, type SessionStore } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -48,6 +48,8 @@ export type Login = {
   readonly password: Uint8Array | undefined;
   /** As the broker knows the client: one it made up where the client gave none. */
   readonly clientId: string;
+  /** Topic of the will, where there is one. */
+  readonly will: string | undefined;
   readonly client: LinkOwner;
 };
 
@@ -81,8 +83,12 @@ export interface LinkOwner {
   readonly isClosed: boolean;
   /** "address:port" of the client. */
   readonly remote: string;
+  /** Of the certificate it came with, which was verified. */
+  readonly certificateName: string | undefined;
   /** As whom it is connected, once its login was right. */
-  credential: Credential | undefined;
+  readonly credential: Credential | undefined;
+  /** Its login was right. */
+  enters(credential: Credential, presence: Presence): void;
 }
 
 export interface BrokerLink {
@@ -98,6 +104,7 @@ export type BrokerLimits = SessionLimits & {
   readonly backlogBytesMax: number;
   readonly unreadBytesMax: number;
   readonly subscriptionsMax: number;
+  readonly subscriptionsPerClientMax: number;
 };
 
 /** A broker that serves once `serve` was called. */
@@ -141,7 +148,8 @@ export class Broker {
     aedes.authenticate = (client, name, password, done) => {
       const taker = this.#clientOf.get(client.conn);
       assert(taker !== undefined, "every client of the broker came through connect");
-      this.#login({ name, password, clientId: client.id, client: taker }, done);
+      const will = willOf(client)?.topic;
+      this.#login({ name, password, clientId: client.id, will, client: taker }, done);
     };
     aedes.authorizePublish = (client, packet, done) =>
       this.#ask(client ?? undefined, packet, (refusal) => {
@@ -278,6 +286,12 @@ export class Broker {
   #admits(client: Client | null, filter: string): boolean {
     const taker = client === null ? undefined : this.#clientOf.get(client.conn);
     if (taker !== undefined && this.#owner?.maySubscribe(taker, filter) === false) return false;
+    const own = client === null ? {} : ownSubscriptions(client);
+    const isMore = !Object.hasOwn(own, filter);
+    if (isMore && Object.keys(own).length >= this.#limits.subscriptionsPerClientMax) {
+      this.#owner?.dropped("subscription");
+      return false;
+    }
     if (this.#subscriptions.size < this.#limits.subscriptionsMax) return true;
     this.#owner?.dropped("subscription");
     return false;
@@ -335,6 +349,15 @@ function countOnline({ mq }: AedesParts, subscriptions: Subscriptions): void {
       return removeListener(filter, deliver, done);
     },
   });
+}
+
+function ownSubscriptions(client: Client): Readonly<Record<string, unknown>> {
+  return (client as unknown as { readonly subscriptions: Record<string, unknown> }).subscriptions;
+}
+
+/** Before a login is answered the will is not where the types have it. */
+function willOf(client: Client): { readonly topic: string } | undefined {
+  return (client as { readonly _will?: { readonly topic: string } })._will;
 }
 
 function partsOf(aedes: Aedes): AedesParts {

@@ -2,15 +2,17 @@
  * All connections: who is here, who waits for what, what they keep together, who is silent.
  *
  *   slots    [c0] [c1] [  ] [c3]      a slot is free again when nothing of its connection is in flight
- *   waiting  room: c3 c0    acks: c1    backlog:
+ *   waiting  room: c3 c0    acks: c1    backlog:    turn: c2    share:    rate:
  *
- * A connection that is refused again goes to the end of its line, so each gets its turn. When the
+ * A connection that is refused again goes to the end of its line, so each gets its turn, of so many
+ * packets (see Pace). When the
  * bytes held by all reach their bound, nobody is read from until they are half that.
  */
 
 import type { Clock, NetSocket } from "../../../../core/doors.ts";
 import type { Receiver } from "../../receiver.ts";
 import type { Access } from "../access/access.ts";
+import { Arrivals, type ArrivalsLimits } from "../access/arrivals.ts";
 import { hostOf } from "../access/login-failures.ts";
 import type { Acks } from "./acks.ts";
 import type { Broker } from "../broker/broker.ts";
@@ -18,17 +20,20 @@ import { Connection } from "./connection.ts";
 import type { ConnectionHost, ConnectionLimits, Hold } from "./connection-host.ts";
 import type { FaultCounts, FrontCounters } from "./counters.ts";
 
-export type ClientsLimits = ConnectionLimits & {
-  readonly connectionsMax: number;
-  readonly outboundBytesMax: number;
-  readonly splitBytesFree: number;
-  readonly connectWaitMs: number;
-  readonly closeWaitMs: number;
-  readonly keepAliveSweepMs: number;
-};
+export type ClientsLimits = ConnectionLimits &
+  ArrivalsLimits & {
+    readonly connectionsMax: number;
+    readonly rateLookMs: number;
+    readonly outboundBytesMax: number;
+    readonly splitBytesFree: number;
+    readonly connectWaitMs: number;
+    readonly closeWaitMs: number;
+    readonly keepAliveSweepMs: number;
+  };
 
 /** What every connection is given. */
 export type ClientsParts = {
+  readonly access: Access;
   readonly clock: Clock;
   readonly receiver: Receiver;
   readonly broker: Broker;
@@ -37,6 +42,9 @@ export type ClientsParts = {
   readonly counters: FrontCounters;
   readonly faults: FaultCounts;
 };
+
+/** Lines that are resumed from outside. */
+type Line = "room" | "acks" | "backlog" | "share";
 
 export class Clients implements ConnectionHost {
   readonly receiver: Receiver;
@@ -48,11 +56,20 @@ export class Clients implements ConnectionHost {
   readonly #clock: Clock;
   readonly #slots: (Connection | undefined)[] = [];
   readonly #freeSlots: number[] = [];
-  readonly #lines: Record<"room" | "acks" | "backlog", Connection[]> = {
+  readonly #lines: Record<Line, Connection[]> = {
     room: [],
     acks: [],
     backlog: [],
+    share: [],
   };
+  readonly #arrivals: Arrivals;
+  readonly #access: Access;
+  /** Those who wait for time, with when it has come. */
+  #slow: { readonly connection: Connection; readonly atMs: number }[] = [];
+  /** Those whose turn comes after the others'. */
+  #turn: Connection[] = [];
+  #resting: Connection[] = [];
+  #batch = 0;
   #soon: Connection[] = [];
   #flooded = false;
   #cancelSweep: (() => void) | undefined;
@@ -67,10 +84,22 @@ export class Clients implements ConnectionHost {
     this.counters = parts.counters;
     this.faults = parts.faults;
     this.#clock = parts.clock;
+    this.#access = parts.access;
+    this.#arrivals = new Arrivals({ limits: parts.limits, monotonic: () => this.monotonic() });
   }
 
   get flooded(): boolean {
     return this.#flooded;
+  }
+
+  get batch(): number {
+    return this.#batch;
+  }
+
+  /** The open batch is another: who had its share of the last one may go on. */
+  nextBatch(): void {
+    this.#batch += 1;
+    if (this.#lines.share.length > 0) this.#clock.soon(() => this.resume("share"));
   }
 
   monotonic(): number {
@@ -79,12 +108,14 @@ export class Clients implements ConnectionHost {
 
   /** Takes a new socket, or closes it where there are enough. */
   accept(socket: NetSocket): void {
-    const slot = this.#freeSlots.pop() ?? this.#slots.length;
-    if (slot >= this.limits.connectionsMax) {
-      this.counters.connectionsRefused += 1;
+    const isFull = this.#freeSlots.length === 0 && this.#slots.length >= this.limits.connectionsMax;
+    if (isFull || !this.#arrivals.arrived(hostOf(socket.remote))) {
+      if (isFull) this.counters.connectionsRefused += 1;
+      else this.counters.connectionsLimited += 1;
       socket.destroy();
       return;
     }
+    const slot = this.#freeSlots.pop() ?? this.#slots.length;
     const connection = new Connection(socket, slot, this);
     this.#slots[slot] = connection;
     this.counters.connectionsAccepted += 1;
@@ -101,12 +132,59 @@ export class Clients implements ConnectionHost {
   // --- waiting --------------------------------------------------------------------------------------
 
   wait(connection: Connection, hold: Hold): void {
-    if (hold === "room" || hold === "acks" || hold === "backlog")
+    if (hold === "room" || hold === "acks" || hold === "backlog" || hold === "share") {
       this.#lines[hold].push(connection);
+    } else if (hold === "turn") {
+      this.#turn.push(connection);
+      if (this.#turn.length === 1) this.#clock.soon(() => this.#nextTurn());
+    } else if (hold === "rate") {
+      this.counters.rateWaits += 1;
+      this.#slow.push({ connection, atMs: this.monotonic() + connection.waitMs });
+      if (this.#slow.length === 1) this.#lookAtSlow();
+    }
+  }
+
+  rest(connection: Connection): void {
+    this.#resting.push(connection);
+    if (this.#resting.length > 1) return;
+    this.#clock.soon(() => {
+      const rested = this.#resting;
+      this.#resting = [];
+      for (const each of rested) each.readOn();
+    });
+  }
+
+  denied(connection: Connection, topic: string): void {
+    const user = connection.credential?.name;
+    this.#access.note("publish_denied", { address: hostOf(connection.remote), user, topic });
+  }
+
+  #nextTurn(): void {
+    const line = this.#turn;
+    this.#turn = [];
+    for (const connection of line) if (connection.hold === "turn") connection.resume();
+  }
+
+  #lookAtSlow(): void {
+    this.#clock.after(this.limits.rateLookMs, () => {
+      const now = this.monotonic();
+      const slow = this.#slow;
+      this.#slow = [];
+      const waiting = slow.filter(({ connection, atMs }) => {
+        if (connection.hold !== "rate") return false;
+        if (atMs > now) return true;
+        connection.resume();
+        return false;
+      });
+      // Who had to wait again stands there already, with a look of its own.
+      const isLooking = this.#slow.length > 0;
+      this.#slow.push(...waiting);
+      if (!isLooking && this.#slow.length > 0) this.#lookAtSlow();
+    });
   }
 
   /** Offers again what waits in one line, in turn, until one of it is refused for the same reason. */
-  resume(hold: "room" | "acks" | "backlog"): void {
+  resume(hold: Line): void {
     const line = this.#lines[hold];
     if (line.length === 0) return;
     this.#lines[hold] = [];
@@ -115,7 +193,7 @@ export class Clients implements ConnectionHost {
       if (connection.hold !== hold) continue;
       connection.resume();
       // One client's acknowledgements say nothing about another's; a full batch does.
-      if (connection.hold === hold && hold !== "acks") {
+      if (connection.hold === hold && hold !== "acks" && hold !== "share") {
         this.#lines[hold] = [...line.slice(i + 1), ...this.#lines[hold]];
         return;
       }
@@ -185,8 +263,10 @@ export class Clients implements ConnectionHost {
 
   // --- end ------------------------------------------------------------------------------------------
 
-  closed(_connection: Connection): void {
+  closed(connection: Connection): void {
     this.counters.connections -= 1;
+    this.#arrivals.left(hostOf(connection.remote));
+    if (connection.credential !== undefined) this.#access.left(connection.credential);
     if (this.counters.connections > 0) return;
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
@@ -206,12 +286,13 @@ export class Clients implements ConnectionHost {
   }
 
   /** Closes everyone whose user is gone, or has another secret. */
-  revoke(access: Access): void {
+  revoke(): void {
+    const access = this.#access;
     this.#each((connection) => {
       const { credential, remote } = connection;
       if (credential === undefined || access.isCurrent(credential)) return;
       access.note("user_revoked", { address: hostOf(remote), user: credential.name });
-      connection.end();
+      connection.close("revoked");
     });
   }
 

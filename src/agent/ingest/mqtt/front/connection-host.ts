@@ -8,15 +8,27 @@ import type { Acks } from "./acks.ts";
 import type { Broker } from "../broker/broker.ts";
 import type { Connection } from "./connection.ts";
 import type { FaultCounts, FrontCounters } from "./counters.ts";
+import type { PaceLimits } from "./pace.ts";
 import type { OutboundHost } from "./outbound.ts";
 
 /**
  * What a connection waits for: CONNACK; room in the batch; its acknowledgements; the broker's
- * subscribers; the broker reading what it was given.
+ * subscribers; the broker reading what it was given; its next turn, the next batch, or time, which
+ * are its pace.
  */
-export type Hold = "nothing" | "connack" | "room" | "acks" | "backlog" | "broker";
+export type Hold =
+  | "nothing"
+  | "connack"
+  | "room"
+  | "acks"
+  | "backlog"
+  | "broker"
+  | "turn"
+  | "share"
+  | "rate";
 
-export type ConnectionLimits = {
+export type ConnectionLimits = PaceLimits & {
+  readonly turnBytesMax: number;
   readonly packetBytesMax: number;
   readonly connectBytesMax: number;
   readonly heldBytesPerConnectionMax: number;
@@ -37,6 +49,12 @@ export interface ConnectionHost extends OutboundHost {
   /** Nobody is read from: the held bytes of all are at their bound. */
   readonly flooded: boolean;
   monotonic(): number;
+  /** Number of the open batch. */
+  readonly batch: number;
+  /** A PUBLISH was refused for want of rights. */
+  denied(connection: Connection, topic: string): void;
+  /** The connection is read again when others had their turn. */
+  rest(connection: Connection): void;
   /** The connection waits; `resume` is called when there is a chance. Once per wait. */
   wait(connection: Connection, hold: Hold): void;
   /** What the connection waited for may be there: `resume` follows soon. */

@@ -19,15 +19,16 @@
 import type { NetSocket } from "../../../../core/doors.ts";
 import { unreachable } from "../../../../core/assert.ts";
 import { NO_SOURCE } from "../../receiver.ts";
-import type { Credential } from "../access/access.ts";
+import type { Credential, Presence } from "../access/access.ts";
+import type { ClientRights } from "../access/client-rights.ts";
 import type { LinkOwner } from "../broker/broker.ts";
 import { BrokerFeed, copyOf } from "../broker/broker-feed.ts";
 import { readConnect } from "../packet/connect-packet.ts";
 import type { ConnectionHost, Hold } from "./connection-host.ts";
+import { GivenUp } from "./given-up.ts";
 import { Outbound } from "./outbound.ts";
 import {
   CONNECT,
-  DISCONNECT,
   type PacketVisitor,
   PacketParser,
   PINGREQ,
@@ -35,9 +36,11 @@ import {
   PUBLISH,
 } from "../packet/parser.ts";
 import { createPublish5Offsets } from "../packet/publish-5.ts";
+import { Pace } from "./pace.ts";
 import { Pings } from "./pings.ts";
 import type { EndReason, Peer, Protocol } from "./protocol.ts";
-import { Protocol4 } from "./protocol-4.ts";
+import { Protocol4, topicOf } from "./protocol-4.ts";
+import { Silence } from "./silence.ts";
 import { Throttle } from "./throttle.ts";
 
 type State = "new" | "connecting" | "ready" | "closing" | "closed";
@@ -50,13 +53,15 @@ const offsets = createPublish5Offsets();
 export class Connection implements PacketVisitor, LinkOwner, Peer {
   /** Names this connection in the acknowledgements; not given again before they are gone. */
   readonly slot: number;
-  /** As whom it is connected, once its login was right. */
-  credential: Credential | undefined;
+  #credential: Credential | undefined;
+  /** Of its credential; undefined: everything. */
+  #rights: ClientRights | undefined;
   readonly host: ConnectionHost;
   readonly #socket: NetSocket;
   readonly #parser: PacketParser;
   readonly #throttle: Throttle;
   readonly #pings = new Pings();
+  readonly #pace: Pace;
   readonly #outbound: Outbound;
   /** Since its CONNECT. */
   #feed: BrokerFeed | undefined;
@@ -69,9 +74,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   #inFlight = 0;
   /** Of messages of this client that wait in the broker's hands. */
   #messageBytes = 0;
-  /** Until it is ready: when it came. Then when it was last heard of; when closing: since when. */
-  #heardAt: number;
-  #keepAliveMs = 0;
+  readonly #silence: Silence;
 
   constructor(socket: NetSocket, slot: number, host: ConnectionHost) {
     this.slot = slot;
@@ -79,8 +82,9 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#socket = socket;
     this.#parser = new PacketParser({ packetBytesMax: host.limits.packetBytesMax });
     this.#throttle = new Throttle(socket, this.#parser, host);
+    this.#pace = new Pace(host);
     this.#outbound = new Outbound(socket, host, () => this.destroy());
-    this.#heardAt = host.monotonic();
+    this.#silence = new Silence(host);
   }
 
   get hold(): Hold {
@@ -92,8 +96,16 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     return this.#inFlight;
   }
 
+  get credential(): Credential | undefined {
+    return this.#credential;
+  }
+
   get remote(): string {
     return this.#socket.remote;
+  }
+
+  get certificateName(): string | undefined {
+    return this.#socket.certificateName;
   }
 
   get isClosed(): boolean {
@@ -115,9 +127,11 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   #onBytes(bytes: Uint8Array, length: number): void {
     this.host.counters.bytesIn += length;
     if (this.#state === "closing" || this.#state === "closed") return;
-    if (this.#state === "ready") this.#heardAt = this.host.monotonic();
+    if (this.#state === "ready") this.#silence.end();
+    if (this.#hold === "nothing") this.#pace.begin();
     this.#parser.push(bytes, length, this);
     this.#feed?.flush();
+    if (length >= this.host.limits.turnBytesMax) this.#rest();
     this.#afterParsing();
   }
 
@@ -126,6 +140,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     if (this.#hold === "nothing" || this.#state === "closing" || this.#state === "closed") return;
     this.#hold = "nothing";
     this.#waits = false;
+    this.#pace.begin();
     this.#parser.resume(this);
     this.#feed?.flush();
     this.#afterParsing();
@@ -134,6 +149,8 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   packet(bytes: Uint8Array, start: number, body: number, end: number): boolean {
     const type = bytes[start]! >> 4;
     if (this.#state !== "ready") return this.#packetBeforeReady(type, bytes, { start, body, end });
+    const hold = this.#pace.take(end - start);
+    if (hold !== "nothing") return this.#wait(hold);
     if (type === PUBLISH) return this.#publish(bytes, start, body, end);
     if (type === PINGREQ) return this.#ping(bytes, start, end);
     if (type === CONNECT) return this.#fail("connect_repeated");
@@ -148,7 +165,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     bytes: Uint8Array,
     range: { readonly start: number; readonly body: number; readonly end: number },
   ): boolean {
-    if (this.#state === "connecting") return this.refuse("connack");
+    if (this.#state === "connecting") return this.#wait("connack");
     if (this.#state !== "new") return false;
     if (type !== CONNECT) return this.#fail("connect_expected");
     if (range.end - range.start > this.host.limits.connectBytesMax) {
@@ -167,7 +184,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
         const packet = copyOf(bytes, range.start, range.end);
         packet[connect.keepAliveAt - range.start] = 0;
         packet[connect.keepAliveAt - range.start + 1] = 0;
-        this.#keepAliveMs = connect.keepAliveSeconds * 1_500;
+        this.#silence.keepAliveMs = connect.keepAliveSeconds * 1_500;
         this.#state = "connecting";
         this.#feed = new BrokerFeed(this.host.broker.connect(this));
         this.#feed.push(packet);
@@ -185,16 +202,21 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     const { receiver, acks, broker, limits, counters } = this.host;
     if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.refuse("acks");
     if (qos === 2 && this.#holdsTooMuch()) return this.refuse("acks");
+    const rights = this.#rights;
     if (qos === 2 || names[topicStart] === DOLLAR) {
+      if (rights?.mayPublishTo(-1, names, topicStart, topicEnd) === false) return this.#deny();
       return this.#protocol.publish(bytes, start, end, offsets);
     }
     const topic = receiver.topicOf(names, topicStart, topicEnd);
+    if (rights?.mayPublishTo(topic, names, topicStart, topicEnd) === false) return this.#deny();
     if (topic === NO_SOURCE) return this.#protocol.publish(bytes, start, end, offsets);
     if (retain && payloadStart === end) return this.#clearRetained();
     if (qos === 1 && !acks.hasRoom) return this.refuse("acks");
     const forward = retain || broker.isSubscribed(topic, names, topicStart, topicEnd);
     if (forward && broker.backlogged) return this.refuse("backlog");
+    if (this.#pace.isSated) return this.refuse("share");
     if (!receiver.receive(topic, bytes, payloadStart, end)) return this.refuse("room");
+    this.#pace.received();
     counters.packetsFast += 1;
     if (qos === 1) {
       acks.add(this.slot, packetId);
@@ -246,10 +268,39 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#feed?.push(packet);
   }
 
-  /** This packet and what follows waits. */
+  /** The message in `offsets` is not this client's to publish. */
+  #deny(): boolean {
+    this.host.denied(this, topicOf(offsets));
+    return this.#protocol.deny(offsets);
+  }
+
+  /** This packet, which was its turn, and what follows waits. */
   refuse(hold: Hold): false {
+    this.#pace.giveBack();
+    return this.#wait(hold);
+  }
+
+  #wait(hold: Hold): false {
     this.#hold = hold;
     return false;
+  }
+
+  /** Its read was full, and others wait. */
+  #rest(): void {
+    if (this.#throttle.isResting) return;
+    this.#throttle.rest(true);
+    this.host.rest(this);
+  }
+
+  /** The others had their turn. */
+  readOn(): void {
+    this.#throttle.rest(false);
+    this.steer();
+  }
+
+  /** How long until its rate allows another packet. */
+  get waitMs(): number {
+    return this.#pace.waitMs;
   }
 
   /** Not MQTT, or not now. */
@@ -289,7 +340,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   steer(): void {
     if (this.#state === "closed" || this.#state === "closing") return;
     // While it was not read it was we who did not listen.
-    if (this.#throttle.steer()) this.#heardAt = this.host.monotonic();
+    if (this.#throttle.steer()) this.#silence.end();
   }
 
   // --- out ----------------------------------------------------------------------------------------
@@ -345,6 +396,12 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#outbound.send(packets);
   }
 
+  enters(credential: Credential, { allowance }: Presence): void {
+    this.#credential = credential;
+    this.#rights = credential.rights;
+    this.#pace.shareWith(allowance);
+  }
+
   turnedAway(): void {
     if (this.#state === "connecting") this.host.counters.loginsRefused += 1;
   }
@@ -352,7 +409,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   admitted(): void {
     if (this.#state !== "connecting") return;
     this.#state = "ready";
-    this.#heardAt = this.host.monotonic();
+    this.#silence.end();
     this.resume();
   }
 
@@ -368,20 +425,18 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
 
   /** Closes the connection if it has been silent for too long at `now`. */
   checkSilence(now: number, waits: { readonly connectMs: number; readonly closeMs: number }): void {
-    const silentMs = now - this.#heardAt;
     switch (this.#state) {
       case "new":
       case "connecting":
-        if (silentMs < waits.connectMs) return;
+        if (this.#silence.lengthMs(now) < waits.connectMs) return;
         this.host.counters.connectTimeouts += 1;
         return this.destroy();
       case "ready":
-        if (this.#throttle.isPaused || this.#keepAliveMs === 0 || silentMs <= this.#keepAliveMs)
-          return;
+        if (this.#throttle.isPaused || !this.#silence.isTooLong(now)) return;
         this.host.counters.keepAliveCloses += 1;
         return this.close("silent");
       case "closing":
-        return silentMs < waits.closeMs ? undefined : this.destroy();
+        return this.#silence.lengthMs(now) < waits.closeMs ? undefined : this.destroy();
       case "closed":
         return;
       default:
@@ -391,7 +446,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
 
   /** The process was not running for so long: nobody's silence. */
   forgive(ms: number): void {
-    this.#heardAt += ms;
+    this.#silence.forgive(ms);
   }
 
   /** Stops reading for good and gives up what waits; acknowledgements still go out. */
@@ -411,7 +466,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#giveUpHeld();
     this.#state = "closing";
-    this.#heardAt = this.host.monotonic();
+    this.#silence.end();
     this.#socket.end();
   }
 
@@ -434,25 +489,11 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#giveBackSlot();
   }
 
-  /**
-   * What waited when the client left: QoS 0 of a source is shed, acknowledged kinds will be sent
-   * again, and a DISCONNECT still tells the broker that no will is due.
-   */
+  /** What waited when the client left. */
   #giveUpHeld(): void {
     if (this.#state !== "ready" || this.#parser.state !== "stopped") return;
-    const { receiver } = this.host;
-    this.#parser.resume({
-      packet: (bytes, start, body, end) => {
-        const type = bytes[start]! >> 4;
-        if (type === DISCONNECT) this.#protocol.leave(bytes, start, body, end);
-        if (type !== PUBLISH) return true;
-        const fault = this.#protocol.readPublish(bytes, start, body, end, offsets);
-        if (fault !== undefined || offsets.qos !== 0) return true;
-        const { names, topicStart, topicEnd } = offsets;
-        const topic = receiver.topicOf(names, topicStart, topicEnd);
-        if (topic !== NO_SOURCE) receiver.shed(topic);
-        return true;
-      },
-    });
+    const { host } = this;
+    const given = { protocol: this.#protocol, receiver: host.receiver, rights: this.#rights };
+    this.#parser.resume(new GivenUp(given));
   }
 }

@@ -9,6 +9,8 @@ export type FrontCounters = {
   connectionsAccepted: number;
   /** Beyond the limit of connections. */
   connectionsRefused: number;
+  /** From an address that had enough connections, or opened them too fast. */
+  connectionsLimited: number;
   loginsRefused: number;
   connectTimeouts: number;
   keepAliveCloses: number;
@@ -39,6 +41,8 @@ export type FrontCounters = {
   /** Now. */
   socketsPaused: number;
   socketPauses: number;
+  /** Times a connection waited for its rate. */
+  rateWaits: number;
   /** Messages for sessions that are away, dropped at their bound. */
   waitingDropped: number;
   retainedDropped: number;
@@ -101,6 +105,7 @@ export function createFrontCounters(): FrontCounters {
     connections: 0,
     connectionsAccepted: 0,
     connectionsRefused: 0,
+    connectionsLimited: 0,
     loginsRefused: 0,
     connectTimeouts: 0,
     keepAliveCloses: 0,
@@ -120,6 +125,7 @@ export function createFrontCounters(): FrontCounters {
     outboundBytes: 0,
     socketsPaused: 0,
     socketPauses: 0,
+    rateWaits: 0,
     waitingDropped: 0,
     retainedDropped: 0,
     qos2Refused: 0,

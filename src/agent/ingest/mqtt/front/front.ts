@@ -48,6 +48,7 @@ export type FrontLimits = ClientsLimits & {
   readonly topicsMax: number;
   readonly brokerBacklogBytesMax: number;
   readonly subscriptionsMax: number;
+  readonly subscriptionsPerClientMax: number;
   readonly waitingPerSessionMax: number;
   readonly waitingBytesMax: number;
   readonly retainedMessagesMax: number;
@@ -113,6 +114,7 @@ export class Front implements Gate, BrokerOwner {
       soon: (run) => clock.soon(run),
     });
     this.#clients = new Clients({
+      access: options.access,
       clock,
       receiver,
       broker,
@@ -122,7 +124,7 @@ export class Front implements Gate, BrokerOwner {
       faults: this.#faults,
     });
     broker.serve(this);
-    options.access.onRevoked(() => this.#clients.revoke(options.access));
+    options.access.onRevoked(() => this.#clients.revoke());
   }
 
   async listen(net: Net, address: { readonly host: string; readonly port: number }): Promise<void> {
@@ -184,6 +186,7 @@ export class Front implements Gate, BrokerOwner {
   seal(): void {
     this.#acks.seal();
     this.#held.seal();
+    this.#clients.nextBatch();
   }
 
   release(): void {
@@ -209,28 +212,28 @@ export class Front implements Gate, BrokerOwner {
 
   // --- what the broker asks -------------------------------------------------------------------------
 
-  async login({ name, password, clientId, client }: Login): Promise<LoginAnswer> {
-    const address = hostOf(client.remote);
-    const request = { name, password, clientId, address, certificate: undefined };
-    const admission = await this.#options.access.login(request);
+  async login({ client, ...login }: Login): Promise<LoginAnswer> {
+    const { access } = this.#options;
+    const { remote, certificateName: certificate } = client;
+    const request = { ...login, address: hostOf(remote), certificate };
+    const admission = await access.login(request);
     if (admission.kind === "refused") return admission.code;
-    client.credential = admission.credential;
+    const presence = client.isClosed ? undefined : access.entered(admission.credential);
+    if (presence === undefined) return 3;
+    client.enters(admission.credential, presence);
     return "ok";
   }
 
   maySubscribe(client: LinkOwner, filter: string): boolean {
     if (client.credential?.rights?.maySubscribe(filter) !== false) return true;
-    this.#denied("subscribe_denied", client, filter);
+    const user = client.credential?.name;
+    const address = hostOf(client.remote);
+    this.#options.access.note("subscribe_denied", { address, user, topic: filter });
     return false;
   }
 
   mayReceive({ credential }: LinkOwner, topic: string): boolean {
     return credential?.rights?.mayReceive(topic) !== false;
-  }
-
-  #denied(kind: "subscribe_denied" | "publish_denied", client: LinkOwner, topic: string): void {
-    const user = client.credential?.name;
-    this.#options.access.note(kind, { address: hostOf(client.remote), user, topic });
   }
 
   asked(message: AskedMessage): void {
@@ -296,6 +299,7 @@ function brokerLimitsOf(limits: FrontLimits): BrokerLimits {
     backlogBytesMax: limits.brokerBacklogBytesMax,
     unreadBytesMax: limits.heldBytesPerConnectionMax,
     subscriptionsMax: limits.subscriptionsMax,
+    subscriptionsPerClientMax: limits.subscriptionsPerClientMax,
     waitingPerSessionMax: limits.waitingPerSessionMax,
     waitingBytesMax: limits.waitingBytesMax,
     retainedMax: limits.retainedMessagesMax,

@@ -36,6 +36,11 @@ export class Protocol4 implements Protocol {
     return this.#peer.give(bytes, start, end);
   }
 
+  deny(): false {
+    this.#peer.destroy();
+    return false;
+  }
+
   packet(_type: number, bytes: Uint8Array, start: number, _body: number, end: number): boolean {
     return this.#peer.give(bytes, start, end);
   }

@@ -21,6 +21,8 @@ export type EndReason =
   | "broker-closed"
   /** Longer than one and a half times its keep alive. */
   | "silent"
+  /** Its user is gone, or has another secret. */
+  | "revoked"
   | "shutdown";
 
 export interface Protocol {
@@ -36,6 +38,11 @@ export interface Protocol {
   forward(offsets: Publish5Offsets, payload: Uint8Array): void;
   /** Takes a PUBLISH that is the broker's affair: of no source, or QoS 2. False: it waits. */
   publish(bytes: Uint8Array, start: number, end: number, offsets: Publish5Offsets): boolean;
+  /**
+   * The client may not publish the message in `offsets`: answers as the version wants it, without
+   * receiving it. False: the connection ended (MQTT-3.3.5-2).
+   */
+  deny(offsets: Publish5Offsets): boolean;
   /** Takes any other packet of a client that is ready. False: it waits, or the connection ends. */
   packet(type: number, bytes: Uint8Array, start: number, body: number, end: number): boolean;
   /** A DISCONNECT behind packets that are given up. */

@@ -1,6 +1,7 @@
 /**
  * Whether a connection's socket is read, and what the connection keeps of what was read. A socket
- * is paused while enough of its bytes wait, or while all connections together hold too much.
+ * is paused while enough of its bytes wait, while all connections together hold too much, and after a
+ * read that brought as much as one turn may: more is waiting there, and so are others.
  */
 
 import type { NetSocket } from "../../../../core/doors.ts";
@@ -12,6 +13,7 @@ export class Throttle {
   readonly #parser: PacketParser;
   readonly #host: ConnectionHost;
   #paused = false;
+  #resting = false;
   #over = false;
   #counted: { readonly kind: "held" | "split"; readonly bytes: number } = {
     kind: "split",
@@ -45,7 +47,7 @@ export class Throttle {
     const full =
       this.#parser.state === "stopped" &&
       this.#parser.keptBytes >= this.#host.limits.heldBytesPerConnectionMax;
-    const pause = full || this.#host.flooded;
+    const pause = full || this.#host.flooded || this.#resting;
     if (pause === this.#paused) return false;
     this.#paused = pause;
     this.#host.counters.socketsPaused += pause ? 1 : -1;
@@ -56,6 +58,15 @@ export class Throttle {
       this.#socket.resume();
     }
     return !pause;
+  }
+
+  /** Until it is told otherwise, the others are read. */
+  rest(resting: boolean): void {
+    this.#resting = resting;
+  }
+
+  get isResting(): boolean {
+    return this.#resting;
   }
 
   /** Nothing is read any more. */
