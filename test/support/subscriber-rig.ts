@@ -6,6 +6,7 @@
 
 import { generate, type ISubackPacket, type Packet, parser } from "mqtt-packet";
 import {
+  type BrokerAddress,
   type BrokerConfig,
   brokerDefaults,
   type QoS,
@@ -180,11 +181,15 @@ export const templates: readonly TopicTemplate[] = ["plant/{device}", "plant/{li
   },
 );
 
+export function addressOf(host: string): BrokerAddress {
+  return { url: `mqtt://${host}`, connect: { host, port: 1883 } };
+}
+
 export function brokerConfig(changes: Partial<BrokerConfig> = {}): BrokerConfig {
   return {
     ...brokerDefaults,
     name: "site",
-    addresses: [{ url: "mqtt://one", host: "one", port: 1883 }],
+    addresses: [addressOf("one")],
     clientId: "weir-test-site",
     ...changes,
   };

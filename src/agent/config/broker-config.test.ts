@@ -35,7 +35,7 @@ test("an address is all that a broker needs", async () => {
   assert.deepEqual(config.brokers, [
     {
       name: "site",
-      addresses: [{ url: "mqtt://10.0.0.5", host: "10.0.0.5", port: 1_883 }],
+      addresses: [{ url: "mqtt://10.0.0.5", connect: { host: "10.0.0.5", port: 1_883 } }],
       level: 5,
       clientId: "weir-gw1-site",
       sessionMs: 604_800_000,
@@ -60,8 +60,8 @@ test("everything else is taken as it is set", async () => {
   assert.deepEqual(broker, {
     name: "site",
     addresses: [
-      { url: "mqtt://[::1]:1884", host: "::1", port: 1_884 },
-      { url: "mqtt://broker.example", host: "broker.example", port: 1_883 },
+      { url: "mqtt://[::1]:1884", connect: { host: "::1", port: 1_884 } },
+      { url: "mqtt://broker.example", connect: { host: "broker.example", port: 1_883 } },
     ],
     level: 4,
     clientId: "me",
@@ -75,9 +75,31 @@ test("everything else is taken as it is set", async () => {
     share: "g",
     canary: { topic: "weir/gw1/canary/site", everyMs: 30_000 },
   });
-  assert.match(warnings.join("\n"), /urls\[1\]: mqtt sends the password as it is/);
+  assert.match(warnings.join("\n"), /urls\[1\]: the password goes as it is/);
   assert.match(warnings.join("\n"), /session: clean: what is published while we are away is gone/);
   assert.ok(!explain(config).includes("hush"), "a password is not explained");
+});
+
+test("an mqtts address is with TLS, its files relative to the configuration", async () => {
+  const { config, warnings } = await configOf(
+    'urls: ["mqtts://broker.example", "mqtt://broker.example"], user: u, password: p, tls: { ca: pki/ca.pem, certificate: /own.pem, key: own.key, serverName: broker }',
+  );
+  assert.deepEqual(config.brokers[0]?.addresses[0]?.connect, {
+    host: "broker.example",
+    port: 8_883,
+    tls: {
+      caFile: "/etc/weir/pki/ca.pem",
+      certificateFile: "/own.pem",
+      keyFile: "/etc/weir/own.key",
+      serverName: "broker",
+    },
+  });
+  assert.deepEqual(config.brokers[0]?.addresses[1]?.connect, {
+    host: "broker.example",
+    port: 1_883,
+  });
+  assert.match(warnings.join("\n"), /urls\[1\]: the password/);
+  assert.doesNotMatch(warnings.join("\n"), /urls\[0\]/);
 });
 
 test("the version may come from outside", async () => {
@@ -89,6 +111,8 @@ for (const [broker, finding] of [
   ["urls: [10.0.0.5]", /urls\[0\]: expected an address such as mqtt:/],
   ['urls: ["http://a"]', /urls\[0\]: http:\/\/ is not spoken in this version; expected mqtt:/],
   ['urls: ["mqtt://a/b"]', /urls\[0\]: expected an address .* without a path/],
+  ['urls: ["mqtt://a"], tls: {}', /tls: no address is mqtts/],
+  ['urls: ["mqtts://a"], tls: { key: k }', /tls: a client certificate needs .* both/],
   ["urls: []", /urls: expected a list of 1 to 8/],
   ['urls: ["mqtt://a"], version: 4', /version: expected 5 or 3\.1\.1, found the number 4/],
   ['urls: ["mqtt://a"], password: x', /password: a password is a user's: set user too/],

@@ -1,5 +1,7 @@
 /** The effective configuration of an external broker, and what of it depends on several values. */
 
+import { resolve } from "node:path";
+import type { TlsConnect } from "../../core/doors.ts";
 import { isLoopback } from "../../core/loopback.ts";
 import { assert } from "../../core/assert.ts";
 import type { BrokerAddress, BrokerConfig, QoS } from "../ingest/mqtt/subscriber/broker-config.ts";
@@ -7,12 +9,16 @@ import type { BrokerSection } from "./broker-section.ts";
 import type { Finding, Path } from "./fault.ts";
 import { suggestion } from "./nearest.ts";
 
-/** `section` has passed all checks. */
-export function brokerConfig(section: BrokerSection, agent: string): BrokerConfig {
+/** `section` has passed all checks; relative paths are relative to `directory`. */
+export function brokerConfig(
+  section: BrokerSection,
+  { agent, directory }: { readonly agent: string; readonly directory: string },
+): BrokerConfig {
   const { name, canary } = section;
+  const tls = tlsOf(section, directory);
   return {
     name,
-    addresses: section.urls.map(addressOf),
+    addresses: section.urls.map((url) => addressOf(url, tls)),
     level: section.version === "3.1.1" ? 4 : 5,
     clientId: clientIdOf(section, agent),
     sessionMs: section.session === "clean" ? undefined : section.session,
@@ -36,14 +42,37 @@ function qosOf(qos: number): QoS {
   return qos === 0 || qos === 1 ? qos : 2;
 }
 
-const defaultPort = 1_883;
+type Scheme = { readonly port: number; readonly isSecure: boolean };
 
-function addressOf(url: string): BrokerAddress {
+const schemes: ReadonlyMap<string, Scheme> = new Map([
+  ["mqtt:", { port: 1_883, isSecure: false }],
+  ["mqtts:", { port: 8_883, isSecure: true }],
+]);
+
+function addressOf(url: string, tls: TlsConnect): BrokerAddress {
   const parsed = URL.parse(url);
-  assert(parsed !== null, "a checked address is one");
-  const { hostname, port } = parsed;
-  const host = hostname.replace(/^\[|\]$/g, "");
-  return { url, host, port: port === "" ? defaultPort : Number(port) };
+  const scheme = schemes.get(parsed?.protocol ?? "");
+  assert(parsed !== null && scheme !== undefined, "a checked address is one");
+  const port = parsed.port === "" ? scheme.port : Number(parsed.port);
+  return {
+    url,
+    connect: { host: hostOf(parsed), port, ...(scheme.isSecure ? { tls } : {}) },
+  };
+}
+
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, "");
+}
+
+function tlsOf({ tls = {} }: BrokerSection, directory: string): TlsConnect {
+  const { ca, certificate, key, serverName } = tls;
+  const from = (path: string): string => resolve(directory, path);
+  return {
+    ...(ca === undefined ? {} : { caFile: from(ca) }),
+    ...(certificate === undefined ? {} : { certificateFile: from(certificate) }),
+    ...(key === undefined ? {} : { keyFile: from(key) }),
+    ...(serverName === undefined ? {} : { serverName }),
+  };
 }
 
 export type CheckedBrokers = {
@@ -76,16 +105,24 @@ export function checkBrokers(
 function checkBroker(section: BrokerSection, at: Path): CheckedBrokers {
   const findings: Finding[] = [];
   const warnings: Finding[] = [];
-  for (const [position, url] of section.urls.entries()) {
+  const { urls, tls, password } = section;
+  for (const [position, url] of urls.entries()) {
     const path = [...at, "urls", position];
     const message = addressFinding(url);
     if (message !== undefined) findings.push({ path, message });
-    else if (section.password !== undefined && !isLoopback(addressOf(url).host)) {
-      const open = "mqtt sends the password as it is: anyone on the way can read it";
+    else if (password !== undefined && isOpen(url)) {
+      const open = "the password goes as it is, and anyone on the way can read it: use mqtts://";
       warnings.push({ path, message: open });
     }
   }
-  if (section.password !== undefined && section.user === undefined) {
+  if (tls !== undefined && (tls.certificate === undefined) !== (tls.key === undefined)) {
+    const message = "a client certificate needs certificate and key, both of them";
+    findings.push({ path: [...at, "tls"], message });
+  }
+  if (tls !== undefined && !urls.some(isSecure)) {
+    findings.push({ path: [...at, "tls"], message: "no address is mqtts://, which is with TLS" });
+  }
+  if (password !== undefined && section.user === undefined) {
     findings.push({ path: [...at, "password"], message: "a password is a user's: set user too" });
   }
   if (section.session === "clean" && section.qos > 0) {
@@ -107,11 +144,21 @@ function addressFinding(url: string): string | undefined {
   if (/^[^:]+:\/\/[^/?#]*@/.test(url)) return "no login in the address: user and password are it";
   const parsed = URL.parse(url);
   if (parsed === null || parsed.hostname === "") return expected;
-  if (parsed.protocol !== "mqtt:") {
-    return `${parsed.protocol}// is not spoken in this version; expected mqtt://`;
+  if (!schemes.has(parsed.protocol)) {
+    return `${parsed.protocol}// is not spoken in this version; expected mqtt:// or mqtts://`;
   }
   if (parsed.pathname !== "" && parsed.pathname !== "/") return `${expected}, without a path`;
   return parsed.search + parsed.hash === "" && parsed.port !== "0" ? undefined : expected;
+}
+
+function isSecure(url: string): boolean {
+  return schemes.get(URL.parse(url)?.protocol ?? "")?.isSecure === true;
+}
+
+/** Whether what goes there can be read on the way. */
+function isOpen(url: string): boolean {
+  const parsed = URL.parse(url);
+  return parsed !== null && !isSecure(url) && !isLoopback(hostOf(parsed));
 }
 
 function unknownBrokers(

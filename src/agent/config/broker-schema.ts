@@ -49,10 +49,14 @@ export const brokerSchema: v.GenericSchema<unknown, BrokerSection> = section(
   "A broker that a site already runs: sources take from it what others publish there.",
   {
     name: name("Name of the broker; sources name it."),
-    urls: list("Its addresses, tried in turn.", url("mqtt://host:port."), {
-      min: 1,
-      max: limits.brokerAddressesMax,
-    }),
+    urls: list(
+      "Its addresses, tried in turn.",
+      url("mqtt://host:port, or mqtts://host:port for TLS."),
+      {
+        min: 1,
+        max: limits.brokerAddressesMax,
+      },
+    ),
     version: v.optional(version, defaults.level === 5 ? 5 : "3.1.1"),
     clientId: v.exactOptional(
       v.pipe(
@@ -64,6 +68,19 @@ export const brokerSchema: v.GenericSchema<unknown, BrokerSection> = section(
     user: v.exactOptional(anyText("User name.")),
     password: v.exactOptional(
       anyText("Password; better ${file:/run/secrets/name} than the word itself."),
+    ),
+    tls: v.exactOptional(
+      section(
+        "For mqtts:// addresses; without it the authorities that come with Node are trusted.",
+        {
+          ca: v.exactOptional(anyText("PEM file of the authorities to trust.")),
+          certificate: v.exactOptional(anyText("PEM file of our client certificate; with key.")),
+          key: v.exactOptional(anyText("PEM file of its private key.")),
+          serverName: v.exactOptional(
+            anyText("Name in the broker's certificate, if not its address."),
+          ),
+        },
+      ),
     ),
     keepAlive: v.optional(
       duration("After so long a silence the broker is asked whether it is there.", {

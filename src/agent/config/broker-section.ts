@@ -9,6 +9,12 @@ export type BrokerSection = {
   readonly session: "clean" | number;
   readonly user?: string;
   readonly password?: string;
+  readonly tls?: {
+    readonly ca?: string;
+    readonly certificate?: string;
+    readonly key?: string;
+    readonly serverName?: string;
+  };
   readonly keepAlive: number;
   readonly answerWait: number;
   readonly qos: number;

@@ -34,7 +34,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     mqtt: mqttOf(file.mqtt),
     ownTopics: ownTopicsOf(file.mqtt),
     http: file.http === "off" ? undefined : file.http,
-    brokers: file.brokers.map((broker) => brokerConfig(broker, file.agent)),
+    brokers: file.brokers.map((broker) => brokerConfig(broker, { agent: file.agent, directory })),
     sources: file.sources.map(sourceOf),
     pipelines: file.pipelines.map(pipelineOf),
     uplinks: file.uplinks.map((uplink) => uplinkOf(uplink, directory)),

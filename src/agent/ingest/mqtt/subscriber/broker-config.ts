@@ -1,5 +1,6 @@
 /** What a user says about a broker that a site already runs; made from `brokers` of weir.yaml. */
 
+import type { ConnectAddress } from "../../../../core/doors.ts";
 import { limits } from "../../../../core/limits.ts";
 
 export type QoS = 0 | 1 | 2;
@@ -7,8 +8,7 @@ export type QoS = 0 | 1 | 2;
 export type BrokerAddress = {
   /** As the user wrote it, for people. */
   readonly url: string;
-  readonly host: string;
-  readonly port: number;
+  readonly connect: ConnectAddress;
 };
 
 export type BrokerConfig = {

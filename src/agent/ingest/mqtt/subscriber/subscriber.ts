@@ -162,7 +162,7 @@ export class Subscriber implements Gate, SessionHost {
     this.#between = "connecting";
     let socket: NetSocket;
     try {
-      socket = await net.connect(this.#address, { waitMs: this.config.answerMs });
+      socket = await net.connect(this.#address.connect, { waitMs: this.config.answerMs });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if (this.#isStopping) return;
