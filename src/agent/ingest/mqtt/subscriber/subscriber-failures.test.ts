@@ -49,6 +49,21 @@ test("a session that the broker lost is counted, and subscribed anew", async () 
   assert.deepEqual(said(rig).slice(0, 2), ["connect", "subscribe plant/+ plant/+/+"]);
 });
 
+test("a session that was lost is subscribed even if the connection breaks before that is done", async () => {
+  const rig = await running();
+  await cut(rig);
+  rig.broker.hasSession = false;
+  rig.broker.answers = false;
+  await rig.pass(1_000);
+  rig.broker.end.welcome();
+  await cut(rig);
+  rig.broker.hasSession = true;
+  rig.broker.answers = true;
+  await rig.pass(2_000);
+  assert.equal(rig.subscriber.state, "running");
+  assert.ok(said(rig).includes("subscribe plant/+ plant/+/+"));
+});
+
 test("without a session none is missed, and it is subscribed each time", async () => {
   const rig = await running({ config: { sessionMs: undefined } });
   await cut(rig);
@@ -184,10 +199,14 @@ test("what we do not read is not the broker's silence, and pings go on", async (
 
 test("a process that stood still blames nobody", async () => {
   const rig = await running({ config: { keepAliveMs: 10_000, answerMs: 4_000 } });
+  rig.broker.answersPings = false;
   await rig.pass(10_000);
+  assert.ok(said(rig).includes("pingreq"));
   rig.clock.freeze(120_000);
   await rig.pass(1_000);
-  assert.equal(rig.subscriber.state, "running");
+  assert.equal(rig.subscriber.status.counters.halfOpen, 0);
+  await rig.pass(4_000);
+  assert.equal(rig.subscriber.status.counters.halfOpen, 1);
 });
 
 for (const [missing, config] of [
@@ -304,7 +323,7 @@ test("a filter that the broker refuses is named, the others run, and it is asked
 });
 
 test("a broker that leaves when asked what it dropped is not asked again", async () => {
-  const rig = openSubscriberRig();
+  const rig = openSubscriberRig({ config: { sessionMs: undefined } });
   rig.broker.codeOf = (filter, qos) => {
     if (filter.startsWith("$SYS")) rig.broker.end.peer.vanish();
     return qos;
@@ -389,6 +408,7 @@ test("when the log is lost nobody is acknowledged, and the broker is left with w
   rig.broker.end.publish("plant/p1", "2", { qos: 1, id: 2 });
   rig.subscriber.abandon();
   await rig.settle();
+  rig.commit();
   assert.ok(!said(rig).some((word) => /^pub(ack|rec)/.test(word)));
   assert.equal(rig.broker.ends[0]?.isClosed, true);
   await rig.pass(2_000);

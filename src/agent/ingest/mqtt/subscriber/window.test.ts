@@ -76,23 +76,24 @@ test("a window that was thought too small is looked past now and then, and found
   assert.ok(window.size > 5, `${window.size}`);
 });
 
-test("a steady trickle is not taken for a window that is full", () => {
-  const window = new Window({ max: 65_535 });
-  window.begin(0.2);
-  let now = 0;
-  let hurries = 0;
-  // 50 messages a second, synced each 200 ms.
-  for (let round = 0; round < 500; round++) {
-    for (let i = 1; i <= 10; i++) {
-      now += 20;
-      window.arrived(1, i, now);
-      if (window.fullFor(i) !== undefined) hurries += 1;
+for (const rttMs of [0.2, 100])
+  test(`a steady trickle is not taken for a window that is full, ${rttMs} ms away`, () => {
+    const window = new Window({ max: 65_535 });
+    window.begin(rttMs);
+    let now = 0;
+    let hurries = 0;
+    // 50 messages a second, synced each 200 ms.
+    for (let round = 0; round < 500; round++) {
+      for (let i = 1; i <= 10; i++) {
+        now += 20;
+        window.arrived(1, i, now);
+        if (window.fullFor(i) !== undefined) hurries += 1;
+      }
+      window.released(10, now);
     }
-    window.released(10, now);
-  }
-  assert.equal(hurries, 0);
-  assert.equal(window.size, 20);
-});
+    assert.equal(hurries, 0);
+    assert.equal(window.size, 20);
+  });
 
 test("what we announced is the most", () => {
   const window = new Window({ max: 50 });
