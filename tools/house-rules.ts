@@ -33,6 +33,7 @@ const adaptedClients = [
   "lmdb",
   "mqtt",
   "mqtt-packet",
+  "ws",
   "yaml",
 ];
 
@@ -75,7 +76,7 @@ export const rules: readonly Rule[] = [
     path.startsWith("src/") && isSource(path) && !isTest(path)
       ? matches(
           text,
-          /^(?:import|export)\s+(?!type\b)[^;]*?\bfrom\s+["'](@platformatic\/kafka|avsc)["']/gm,
+          /^(?:import|export)\s+(?!type\b)[^;]*?\bfrom\s+["'](@platformatic\/kafka|avsc|ws)["']/gm,
         ).map(({ line, groups: [client] }) => ({
           path,
           line,

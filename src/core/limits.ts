@@ -96,6 +96,10 @@ const bounds = {
   handshakesMax: 256,
   /** TLS and the WebSocket upgrade together. */
   handshakeWaitMs: 10_000,
+  /** WebSockets of one listener; further upgrades are refused. */
+  webSocketsMax: 128,
+  /** A WebSocket message, kept until it is whole: clients may put many packets into one. */
+  webSocketMessageBytesMax: 1_048_576, // 1 MiB
   /** Certificates, keys and lists of revoked ones are looked at this often. */
   tlsFilesMs: 30_000,
   /** A certificate of ours that expires sooner is told. */
@@ -368,4 +372,8 @@ assert(
 assert(
   limits.shareMessagesMax * 4 <= limits.batchRowsMax,
   "it takes more than one client to fill a batch with single readings",
+);
+assert(
+  limits.packetBytesMax <= limits.webSocketMessageBytesMax,
+  "a WebSocket message holds any one packet",
 );

@@ -56,7 +56,7 @@ export class Handshakes {
       },
     });
     const cancel = this.#clock.after(limits.handshakeWaitMs, () => {
-      this.#timedOut += 1;
+      if (!handshake.isRefused) this.#timedOut += 1;
       handshake.destroy();
     });
     this.#underWay.add(handshake);
@@ -88,6 +88,7 @@ export class Handshake {
   readonly remote: string;
   readonly #events: { readonly onOver: () => void; readonly onRefused: (why: string) => void };
   #isOver = false;
+  #isRefused = false;
 
   /** Use `Handshakes.begin`. */
   constructor(
@@ -102,8 +103,8 @@ export class Handshake {
     socket.on("close", () => this.done());
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   /** The peer is through, or gone. */
@@ -113,11 +114,15 @@ export class Handshake {
     this.#events.onOver();
   }
 
-  /** Closes the connection; `why` completes "the peer was refused: ...". */
-  refuse(why: string): void {
-    if (this.#isOver) return;
+  /**
+   * Closes the connection; `why` completes "the peer was refused: ...". `farewell` sends the last
+   * words and ends it instead, by the deadline at the latest.
+   */
+  refuse(why: string, farewell: () => void = () => this.destroy()): void {
+    if (this.#isOver || this.#isRefused) return;
+    this.#isRefused = true;
     this.#events.onRefused(why);
-    this.destroy();
+    farewell();
   }
 
   destroy(): void {

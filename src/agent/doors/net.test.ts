@@ -23,27 +23,35 @@ function tlsRig(): TlsRig {
   return made;
 }
 
-type Transport = { readonly name: string; readonly net: Net; readonly tls: boolean };
+type Transport = {
+  readonly name: string;
+  readonly net: Net;
+  readonly tls: boolean;
+  readonly webSocket?: true;
+};
 
 const transports: readonly Transport[] = [
   { name: "TCP with a shared buffer", net: systemNet(), tls: false },
   { name: "TCP with data events", net: plainNet(), tls: false },
   { name: "TLS", net: systemNet(), tls: true },
+  { name: "WebSocket", net: systemNet(), tls: false, webSocket: true },
+  { name: "WebSocket by TLS", net: systemNet(), tls: true, webSocket: true },
 ];
 
-async function pairOf(t: TestContext, { net, tls }: Transport): Promise<Pair | undefined> {
-  if (!tls) return await openPair(net);
+async function pairOf(t: TestContext, transport: Transport): Promise<Pair | undefined> {
+  const { net } = transport;
+  const both = transport.webSocket === undefined ? {} : { webSocket: { path: "/mqtt" } };
+  if (!transport.tls) return await openPair(net, { listen: both, connect: both });
   if (!requireTool(t, "openssl")) return undefined;
   const { authority, server } = tlsRig();
+  const tls = {
+    certificateFile: server.certificate,
+    keyFile: server.key,
+    clientCertificate: "none",
+  } as const;
   return await openPair(net, {
-    listen: {
-      tls: {
-        certificateFile: server.certificate,
-        keyFile: server.key,
-        clientCertificate: "none",
-      },
-    },
-    connect: { tls: { caFile: authority.certificate } },
+    listen: { ...both, tls },
+    connect: { ...both, tls: { caFile: authority.certificate } },
   });
 }
 

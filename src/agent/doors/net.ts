@@ -3,15 +3,9 @@
  *
  *   listen   TCP -> [TLS] -> [WebSocket upgrade] -> accept         what is not through has a deadline
  *   connect  TCP -> [TLS] -> [WebSocket upgrade] -> NetSocket      one deadline for all
- *
- * Plain TCP sockets read into one buffer that they all share: the kernel copies into it, the receiver
- * takes what it wants during the call, and nothing is allocated per read. Node offers that only for
- * sockets it creates itself, so the handle of an open one is handed to a new socket. The handle
- * is not documented; where it is missing (or on Windows, whose reads are not immediate) the plain
- * `data` event serves, at more CPU per read. TLS always reads by `data`.
  */
 
-import { type BoundSocket, createServer, type Server, Socket } from "node:net";
+import { createServer, type Server, Socket } from "node:net";
 import { assert } from "../../core/assert.ts";
 import type {
   CertificateStatus,
@@ -20,21 +14,19 @@ import type {
   ListenAddress,
   Net,
   NetAddress,
-  NetHandlers,
   NetListener,
   NetSocket,
 } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { systemClock } from "./clock.ts";
-import { Handshakes } from "./handshakes.ts";
-import { connectOptions, openTlsGate, type TlsGate } from "./tls.ts";
+import { type Handshake, Handshakes } from "./handshakes.ts";
+import { type HandleOf, noHandle, StreamSocket, takeHandle } from "./stream-socket.ts";
+import { openTlsGate, type TlsGate, unconnected } from "./tls.ts";
 import { serverReason } from "./tls-reasons.ts";
+import { openWebSocketGate, upgradeOwn, type WebSocketGate } from "./websocket.ts";
 
-const READ_BYTES = 64 * 1024;
 /** A peer that vanished without a word is noticed by the kernel's probes. */
 const PROBE_AFTER_MS = 60_000;
-
-const sharedBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
 /** `clock` is for deadlines, and for looking at the files of certificates. */
 export function systemNet(clock: Clock = systemClock()): Net {
@@ -45,10 +37,6 @@ export function systemNet(clock: Clock = systemClock()): Net {
 export function plainNet(): Net {
   return new SystemNet(systemClock(), noHandle);
 }
-
-type HandleOf = (socket: Socket) => object | undefined;
-
-const noHandle: HandleOf = () => undefined;
 
 class SystemNet implements Net {
   readonly #clock: Clock;
@@ -61,11 +49,11 @@ class SystemNet implements Net {
   }
 
   async listen(address: ListenAddress, accept: (socket: NetSocket) => void): Promise<NetListener> {
-    const { tls } = address;
-    assert(address.webSocket === undefined, "WebSocket is not there yet");
+    const { tls, webSocket } = address;
+    const upgrades = webSocket === undefined ? undefined : await openWebSocketGate(webSocket);
     const gate = tls === undefined ? undefined : await openTlsGate(tls, this.#clock);
     try {
-      const listener = await this.#listen(address, gate, accept);
+      const listener = await this.#listen(address, { gate, upgrades, accept });
       if (gate !== undefined) this.#gates.add(gate);
       return listener;
     } catch (error) {
@@ -74,25 +62,15 @@ class SystemNet implements Net {
     }
   }
 
-  #listen(
-    address: ListenAddress,
-    gate: TlsGate | undefined,
-    accept: (socket: NetSocket) => void,
-  ): Promise<NetListener> {
-    const handshakes = gate === undefined ? undefined : new Handshakes(this.#clock);
-    const server = createServer({ pauseOnConnect: gate === undefined, noDelay: true });
+  #listen(address: ListenAddress, parts: ListenParts): Promise<NetListener> {
+    const { gate, upgrades, accept } = parts;
+    const isPlain = gate === undefined && upgrades === undefined;
+    const handshakes = isPlain ? undefined : new Handshakes(this.#clock);
+    const server = createServer({ pauseOnConnect: isPlain, noDelay: true });
     server.on("connection", (socket) => {
       keepProbed(socket);
-      if (gate === undefined || handshakes === undefined) {
-        accept(new StreamSocket(socket, { handleOf: this.#handleOf }));
-        return;
-      }
-      const handshake = handshakes.begin(socket);
-      gate.secure(handshake, ({ socket: secured, certificateName }) => {
-        handshake.done();
-        secured.pause();
-        accept(new StreamSocket(secured, { handleOf: noHandle, certificateName }));
-      });
+      if (handshakes === undefined) accept(new StreamSocket(socket, { handleOf: this.#handleOf }));
+      else admit(handshakes.begin(socket), parts);
     });
     const onClose = (): void => {
       handshakes?.close();
@@ -112,11 +90,9 @@ class SystemNet implements Net {
     address: ConnectAddress,
     { waitMs }: { readonly waitMs: number },
   ): Promise<NetSocket> {
-    const { host, port, tls } = address;
-    assert(address.webSocket === undefined, "WebSocket is not there yet");
+    const { host, port, tls, webSocket } = address;
     const nowMs = this.#clock.now();
-    const secured = tls === undefined ? undefined : await connectOptions(tls, { host, nowMs });
-    const { promise, resolve, reject } = Promise.withResolvers<NetSocket>();
+    const socket = tls === undefined ? new Socket() : await unconnected(tls, { host, port, nowMs });
     const reasonOf = (error: NodeJS.ErrnoException): string | undefined =>
       tls === undefined
         ? undefined
@@ -124,11 +100,7 @@ class SystemNet implements Net {
             nowMs: this.#clock.now(),
             ownCertificate: tls.certificateFile !== undefined,
           });
-    const { connect: connectTls } = tls === undefined ? {} : await import("node:tls");
-    const socket =
-      secured === undefined || connectTls === undefined
-        ? new Socket()
-        : connectTls({ host, port, ...secured.options });
+    const { promise, resolve, reject } = Promise.withResolvers<NetSocket>();
     const failed = (error: NodeJS.ErrnoException): void => {
       cancel();
       socket.destroy();
@@ -137,17 +109,24 @@ class SystemNet implements Net {
     const cancel = this.#clock.after(waitMs, () =>
       failed(new Error(`no answer within ${waitMs} ms`)),
     );
-    socket.once("error", failed);
-    socket.setNoDelay(true);
-    const connected = (): void => {
+    const given = (end: NetSocket): void => {
       cancel();
       socket.removeListener("error", failed);
-      socket.pause();
-      keepProbed(socket);
-      const handleOf = secured === undefined ? this.#handleOf : noHandle;
-      resolve(new StreamSocket(socket, { handleOf, reasonOf }));
+      resolve(end);
     };
-    if (secured === undefined) socket.connect({ host, port }, connected);
+    socket.on("error", failed);
+    socket.setNoDelay(true);
+    const connected = (): void => {
+      keepProbed(socket);
+      if (webSocket !== undefined) {
+        upgradeOwn(socket, { host, port, path: webSocket.path, reasonOf }).then(given, failed);
+        return;
+      }
+      socket.pause();
+      const handleOf = tls === undefined ? this.#handleOf : noHandle;
+      given(new StreamSocket(socket, { handleOf, reasonOf }));
+    };
+    if (tls === undefined) socket.connect({ host, port }, connected);
     else socket.once("secureConnect", connected);
     return await promise;
   }
@@ -155,6 +134,27 @@ class SystemNet implements Net {
   certificates(): readonly CertificateStatus[] {
     return [...this.#gates].map(({ status }) => status);
   }
+}
+
+type ListenParts = {
+  readonly gate: TlsGate | undefined;
+  readonly upgrades: WebSocketGate | undefined;
+  readonly accept: (socket: NetSocket) => void;
+};
+
+/** Takes a new peer through what stands before it is given out. */
+function admit(handshake: Handshake, { gate, upgrades, accept }: ListenParts): void {
+  const secured = (stream: Socket, certificateName: string | undefined): void => {
+    if (upgrades !== undefined) {
+      upgrades.upgrade(stream, { handshake, certificateName, onUpgraded: accept });
+      return;
+    }
+    handshake.done();
+    stream.pause();
+    accept(new StreamSocket(stream, { handleOf: noHandle, certificateName }));
+  };
+  if (gate === undefined) secured(handshake.socket, undefined);
+  else gate.secure(handshake, ({ socket, certificateName }) => secured(socket, certificateName));
 }
 
 function keepProbed(socket: Socket): void {
@@ -223,99 +223,4 @@ function faultOf(error: NodeJS.ErrnoException, address: NetAddress): Fault {
     cause: error,
     facts,
   });
-}
-
-type StreamParts = {
-  readonly handleOf: HandleOf;
-  readonly certificateName?: string | undefined;
-  /** What an error means, where more can be said than its code. */
-  readonly reasonOf?: (error: NodeJS.ErrnoException) => string | undefined;
-};
-
-class StreamSocket implements NetSocket {
-  readonly remote: string;
-  readonly certificateName: string | undefined;
-  readonly #handleOf: HandleOf;
-  readonly #onError: (error: NodeJS.ErrnoException) => void;
-  #socket: Socket;
-  #reason = "";
-  #started = false;
-
-  /** `socket` is connected, by TLS too if it is to be, and does not read yet. */
-  constructor(socket: Socket, { handleOf, certificateName, reasonOf }: StreamParts) {
-    this.#socket = socket;
-    this.#handleOf = handleOf;
-    this.certificateName = certificateName;
-    this.remote = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
-    this.#onError = (error) => {
-      this.#reason = reasonOf?.(error) ?? error.code ?? error.message;
-    };
-    socket.on("error", this.#onError);
-  }
-
-  get queuedBytes(): number {
-    return this.#socket.writableLength;
-  }
-
-  start(handlers: NetHandlers): void {
-    assert(!this.#started, "a socket is started once");
-    this.#started = true;
-    const handle = this.#handleOf(this.#socket);
-    if (handle === undefined) this.#readEvents(handlers);
-    else this.#readShared(handle, handlers);
-    const socket = this.#socket;
-    socket.on("drain", () => handlers.onDrain());
-    socket.on("close", () => handlers.onClose(this.#reason));
-    socket.resume();
-  }
-
-  write(bytes: Uint8Array): void {
-    if (this.#socket.writable) this.#socket.write(bytes);
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  end(): void {
-    this.#socket.destroySoon();
-  }
-
-  destroy(): void {
-    this.#socket.destroy();
-  }
-
-  #readShared(handle: object, handlers: NetHandlers): void {
-    const options = {
-      manualStart: true,
-      onread: {
-        buffer: sharedBuffer,
-        callback: (length: number, buffer: Uint8Array): boolean => {
-          handlers.onBytes(buffer, length);
-          return true;
-        },
-      },
-    };
-    // The types know neither the handle of an accepted socket nor `manualStart`.
-    const socket = new Socket(Object.assign(options, { handle: handle as BoundSocket }));
-    socket.on("error", this.#onError);
-    this.#socket = socket;
-  }
-
-  #readEvents(handlers: NetHandlers): void {
-    this.#socket.on("data", (bytes: Buffer) => handlers.onBytes(bytes, bytes.length));
-  }
-}
-
-/** Takes the handle out of an open socket, which is an empty shell from then on. */
-function takeHandle(socket: Socket): object | undefined {
-  if (process.platform === "win32") return undefined;
-  const handle: unknown = Reflect.get(socket, "_handle");
-  if (typeof handle !== "object" || handle === null) return undefined;
-  Reflect.set(socket, "_handle", null);
-  return handle;
 }

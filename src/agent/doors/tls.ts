@@ -7,15 +7,10 @@
  */
 
 import { isIP, type Socket } from "node:net";
-import type { ConnectionOptions, Server, TLSSocket } from "node:tls";
+import type { Server, TLSSocket } from "node:tls";
 import type { CertificateStatus, Clock, TlsConnect, TlsListen } from "../../core/doors.ts";
 import type { Handshake } from "./handshakes.ts";
-import {
-  readConnectFiles,
-  type TlsMaterial,
-  watchListenFiles,
-  type WatchedTls,
-} from "./tls-files.ts";
+import { readConnectFiles, watchListenFiles, type WatchedTls } from "./tls-files.ts";
 import { certificateReason, clientReason } from "./tls-reasons.ts";
 
 /** A client that is through. */
@@ -139,22 +134,22 @@ function endsOf({ remoteAddress, remotePort, localAddress }: Socket): string {
 
 // ---- connections of ours ----
 
-/** What `tls.connect` needs beside the address. Faults: TLS_FILE_UNUSABLE. */
-export async function connectOptions(
+/** A connection that is under way to its `secureConnect`. Faults: TLS_FILE_UNUSABLE. */
+export async function unconnected(
   tls: TlsConnect,
-  { host, nowMs }: { readonly host: string; readonly nowMs: number },
-): Promise<{ readonly options: ConnectionOptions; readonly material: TlsMaterial }> {
-  const { checkServerIdentity } = await import("node:tls");
-  const material = await readConnectFiles(tls, nowMs);
+  at: { readonly host: string; readonly port: number; readonly nowMs: number },
+): Promise<TLSSocket> {
+  const { checkServerIdentity, connect } = await import("node:tls");
+  const { host, port, nowMs } = at;
+  const { options } = await readConnectFiles(tls, nowMs);
   const name = tls.serverName ?? host;
-  return {
-    material,
-    options: {
-      ...material.options,
-      rejectUnauthorized: true,
-      // Addresses are not sent as a server name (RFC 6066, 3), and are checked as what they are.
-      ...(isIP(name) === 0 ? { servername: name } : {}),
-      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
-    },
-  };
+  return connect({
+    ...options,
+    host,
+    port,
+    rejectUnauthorized: true,
+    // Addresses are not sent as a server name (RFC 6066, 3), and are checked as what they are.
+    ...(isIP(name) === 0 ? { servername: name } : {}),
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+  });
 }
