@@ -155,6 +155,53 @@ describe("the packet parser", () => {
   });
 });
 
+describe("a packet beyond the limit", () => {
+  const large = fc.record({ size: fc.integer({ min: 1, max: 5_000 }), isLarge: fc.boolean() });
+
+  it("is passed over behind its beginning, wherever the stream is cut, and what follows is read", () => {
+    fc.assert(
+      fc.property(
+        fc.array(large, { maxLength: 8 }),
+        cuts,
+        fc.uniqueArray(fc.nat(7)),
+        (sizes, at, refusals) => {
+          const packets = sizes.map(({ size, isLarge }, index) =>
+            generate({
+              cmd: "publish",
+              topic: `t${index}`,
+              payload: Buffer.alloc(isLarge ? size + packetBytesMax : size % 900, 65 + index),
+              qos: 0,
+              dup: false,
+              retain: false,
+            }),
+          );
+          const visitor = recorder(new Set(refusals));
+          const heads: string[] = [];
+          const { state, keptBytesMax } = feed(Buffer.concat(packets), at, {
+            packet: (...packetAt) => visitor.packet(...packetAt),
+            packetHead: (bytes, start, _body, end) => {
+              heads.push(Buffer.from(bytes.subarray(start, end)).toString("hex"));
+            },
+          });
+          assert.equal(state, "open");
+          assert.ok(keptBytesMax <= packetBytesMax);
+          const [over, within] = [true, false].map((isOver) =>
+            packets.filter(({ length }) => length > packetBytesMax === isOver),
+          );
+          assert.deepEqual(
+            heads,
+            over!.map((packet) => packet.subarray(0, packetBytesMax).toString("hex")),
+          );
+          assert.deepEqual(
+            visitor.seen.map((words) => words.replace(" ", "")),
+            within!.map((packet) => packet.toString("hex")),
+          );
+        },
+      ),
+    );
+  });
+});
+
 describe("readPublish", () => {
   it("finds what was encoded", () => {
     fc.assert(

@@ -8,7 +8,8 @@
  *
  * A visitor that refuses a packet stops the parser: that packet and all that follows is kept, in
  * order, until `resume`. A connection's order is therefore never changed. After a fault the parser
- * takes nothing more.
+ * takes nothing more. A packet beyond the limit is a fault, unless the visitor takes its beginning
+ * (`packetHead`): then its rest is passed over, and what follows is read on.
  *
  * Source: MQTT 3.1.1 (OASIS), 2.2 fixed header, 2.2.3 remaining length, 3.3 PUBLISH, 4.7 topics.
  * A remaining length that is longer than needed (0x80 0x00) is accepted, as 3.1.1 allows it.
@@ -146,6 +147,8 @@ export interface PacketVisitor {
    * not taken; the parser keeps it and all that follows until `resume`.
    */
   packet(bytes: Uint8Array, start: number, body: number, end: number): boolean;
+  /** As much of a packet beyond the limit as the limit holds; its rest is passed over. */
+  packetHead?(bytes: Uint8Array, start: number, body: number, end: number): void;
 }
 
 /** After bytes were pushed: waiting for more, stopped by the visitor, or at an end. */
@@ -163,6 +166,8 @@ export class PacketParser {
   #to = 0;
   /** While stopped: up to where `countHeld` has looked. */
   #looked = 0;
+  /** Bytes still to come of a packet that is passed over. */
+  #passOver = 0;
 
   constructor(options: { readonly packetBytesMax: number }) {
     this.#packetBytesMax = options.packetBytesMax;
@@ -186,8 +191,9 @@ export class PacketParser {
   push(bytes: Uint8Array, length: number, visitor: PacketVisitor): ParserState {
     if (this.#state === "stopped") this.#keep(bytes, 0, length);
     if (this.#state !== "open") return this.#state;
-    let at = 0;
+    let at = this.#passOver === 0 ? 0 : this.#passed(0, length);
     if (this.#kept !== undefined) at = this.#complete(bytes, length, visitor);
+    if (this.#passOver !== 0) at = this.#passed(at, length);
     if (this.#stateNow() === "open" && at < length) at = this.#walk(bytes, at, length, visitor);
     const unseen = this.#stateNow() === "open" || this.#stateNow() === "stopped";
     if (unseen && at < length) this.#keep(bytes, at, length);
@@ -237,6 +243,14 @@ export class PacketParser {
     let at = from;
     while (at < end) {
       const total = packetBytesAt(bytes, at, end);
+      if (total > this.#packetBytesMax && visitor.packetHead !== undefined) {
+        if (end - at < this.#packetBytesMax) return at;
+        visitor.packetHead(bytes, at, bodyAt(bytes, at), at + this.#packetBytesMax);
+        this.#passOver = total - this.#packetBytesMax;
+        at = this.#passed(at + this.#packetBytesMax, end);
+        if (this.#state !== "open") return at;
+        continue;
+      }
       if (total <= 0 || total > end - at) {
         this.#checkLength(total);
         return at;
@@ -263,16 +277,24 @@ export class PacketParser {
       at += 1;
       total = packetBytesAt(this.#kept!, this.#from, this.#to);
     }
-    this.#checkLength(total);
+    if (visitor.packetHead === undefined || total === MALFORMED) this.#checkLength(total);
     if (this.#state !== "open" || total === 0) return at;
-    const take = Math.min(total - (this.#to - this.#from), length - at);
-    this.#reserve(total);
+    const size = Math.min(total, this.#packetBytesMax);
+    const take = Math.min(size - (this.#to - this.#from), length - at);
+    this.#reserve(size);
     this.#keep(bytes, at, at + take);
     at += take;
-    if (this.#to - this.#from < total) return at;
+    if (this.#to - this.#from < size) return at;
     const after = this.#walk(this.#kept!, this.#from, this.#to, visitor);
     if (after === this.#to && this.#state === "open") this.#forget();
     return at;
+  }
+
+  /** Where what is passed over ends in `[at, end)`. */
+  #passed(at: number, end: number): number {
+    const count = Math.min(this.#passOver, end - at);
+    this.#passOver -= count;
+    return at + count;
   }
 
   #checkLength(total: number): void {

@@ -156,6 +156,26 @@ export class Session implements PacketVisitor {
     }
   }
 
+  /**
+   * A message beyond the limit, which MQTT 3.1.1 cannot forbid. Not answered it would come again for
+   * ever: it is answered and counted, and where a source wants it, shed.
+   */
+  packetHead(bytes: Uint8Array, start: number, body: number, end: number): void {
+    if (this.#state === "over") return;
+    const isPublish = bytes[start]! >> 4 === PUBLISH && this.#state !== "greeting";
+    const fault = isPublish ? this.#readPublish(bytes, start, body, end) : "packet_too_large";
+    if (fault !== undefined) {
+      this.#fail(fault);
+      return;
+    }
+    const { receiver, counters } = this.#host;
+    const { topicStart, topicEnd, packetId, qos, retain } = offsets;
+    counters.tooLarge += 1;
+    const topic = receiver.topicOf(bytes, topicStart, topicEnd);
+    if (topic !== NO_SOURCE && !retain) receiver.shed(topic);
+    this.#answer(qos, packetId);
+  }
+
   #connack(bytes: Uint8Array, body: number, end: number): boolean {
     const connack = readConnack(this.#level, bytes, { body, end });
     if (connack === undefined) return this.#fail("packet_truncated");

@@ -366,6 +366,20 @@ test("a message that no source takes is acknowledged, counted and shown", async 
   assert.equal(rig.subscriber.status.unwantedTopic, "elsewhere/x");
 });
 
+for (const level of [4, 5] as const) {
+  test(`level ${level}: a message beyond the limit is answered and shed, or it would come again for ever`, async () => {
+    const rig = await running({ config: { level }, limits: { packetBytesMax: 1_000 } });
+    rig.broker.end.publish("plant/p1", "x".repeat(20_000), { qos: 1, id: 3 });
+    rig.broker.end.publish("elsewhere", "x".repeat(20_000), { qos: 2, id: 4 });
+    rig.broker.end.publish("plant/p1", "1", { qos: 1, id: 5 });
+    rig.commit();
+    assert.deepEqual(said(rig).slice(-3), ["puback 3", "pubrec 4", "puback 5"]);
+    assert.deepEqual(rig.receiver.payloads, ["1"]);
+    assert.deepEqual(rig.receiver.shedTopics, ["plant/p1"]);
+    assert.equal(rig.subscriber.status.counters.tooLarge, 2);
+  });
+}
+
 test("bytes that are not MQTT end the connection and are counted", async () => {
   const rig = await running();
   rig.broker.end.peer.send(Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff]));
