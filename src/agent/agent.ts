@@ -175,6 +175,7 @@ export class Agent implements AgentView {
     this.#front = await openFront({
       net: doors.net,
       clock: doors.clock,
+      random: doors.random,
       receiver: intake,
       listen: { host, port },
       access: this.#access,

@@ -90,6 +90,7 @@ test("what can fall is a gauge, everything else that is counted by name is a cou
       "weir_mqtt_users",
       "weir_mqtt_logins_waiting",
       "weir_mqtt_subscriptions",
+      "weir_mqtt_sessions",
       "weir_mqtt_messages_held",
       "weir_intake_topics",
       "weir_intake_slots",

@@ -46,6 +46,17 @@ const bounds = {
   retainedBytesMax: 16_777_216, // 16 MiB
   /** QoS 2 messages between PUBREC and PUBREL. */
   qos2OpenMax: 65_536,
+  /** Topic aliases of one MQTT 5 client, and the bytes they stand for; beyond, it is closed. */
+  topicAliasesMax: 64,
+  topicAliasBytesMax: 8_192, // 8 KiB
+  /** Sessions of MQTT 5 clients, here or away; beyond, a new one ends with its connection. */
+  sessionsKeptMax: 16_384,
+  /** A client that asks for longer is told that it gets this. */
+  sessionExpirySecondsMax: 604_800, // 7 days
+  /** Wills that wait for their delay; beyond, a will is not delayed. */
+  willsDelayedMax: 4_096,
+  /** Ends of sessions and delays of wills are looked at this often; they are late by at most as much. */
+  sessionSweepMs: 1_000,
   /** Topics whose parse is remembered; further ones are parsed each time. */
   topicsMax: 131_072,
   topicBytesMax: 1_024,

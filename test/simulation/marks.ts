@@ -21,8 +21,8 @@ export const marks: readonly Mark[] = [
   {
     name: "a message waits for acknowledgements",
     file: "src/agent/ingest/mqtt/front/connection.ts",
-    from: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.refuse("acks");',
-    to: 'if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return MARK, this.refuse("acks");',
+    from: 'if (qos !== 0 && this.inFlight >= limits.inFlightPerConnectionMax) return this.refuse("acks");',
+    to: 'if (qos !== 0 && this.inFlight >= limits.inFlightPerConnectionMax) return MARK, this.refuse("acks");',
   },
   {
     name: "a socket is not read",

@@ -45,6 +45,7 @@ export const sampleStatus: Status = {
       connections: 3,
       bytesIn: 1_000,
       subscriptions: 2,
+      sessions: 1,
       messagesHeld: 1,
       protocolErrors: { ...createFaultCounts(), length_malformed: 1 },
     },

@@ -94,6 +94,7 @@ export async function openRig(
   const front = await openFront({
     net,
     clock,
+    random: seededRandom(1),
     receiver,
     listen: { host: "127.0.0.1", port: 1883 },
     access,

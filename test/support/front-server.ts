@@ -30,6 +30,7 @@ export async function openFrontServer(
   const front = await openFront({
     net: options.net ?? systemNet(),
     clock: systemClock(),
+    random: systemRandom(),
     receiver,
     listen: { host: "127.0.0.1", port: 0 },
     access: await openAccess({

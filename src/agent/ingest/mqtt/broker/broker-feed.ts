@@ -46,6 +46,10 @@ export class BrokerFeed {
     this.#link.push(packet);
   }
 
+  cancelWill(): void {
+    this.#link.cancelWill();
+  }
+
   /** The client is gone. */
   finish(): void {
     this.flush();

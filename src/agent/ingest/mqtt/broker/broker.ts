@@ -16,16 +16,20 @@ import type { Aedes, AuthenticateError, Client, PublishPacket } from "aedes";
 import { assert } from "../../../../core/assert.ts";
 import type { Credential, Presence } from "../access/access.ts";
 import { createDuplex } from "./duplex.ts";
-import { boundSessions, type SessionLimits, type SessionStore } from "./sessions.ts";
+import { type Note, Notes, retainedNote } from "./notes.ts";
+import { keepPublishOrder, type Publisher } from "./publish-order.ts";
+import { RetainedHandling } from "./retained-handling.ts";
+import { boundSessions, endSession, type SessionLimits, type SessionStore } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 /** Parts of aedes that its types leave out. */
-type AedesParts = {
+type AedesParts = Publisher & {
   readonly mq: {
     on(filter: string, deliver: unknown, done: unknown): unknown;
     removeListener(filter: string, deliver: unknown, done: unknown): unknown;
   };
   readonly persistence: SessionStore;
+  readonly clients: Readonly<Record<string, Client | undefined>>;
 };
 
 /** A message the broker wants to publish for a client: a QoS 2 PUBLISH, a will, or what the front passed on. */
@@ -65,7 +69,7 @@ export interface BrokerOwner {
   mayReceive(client: LinkOwner, topic: string): boolean;
   /** The backlog fell below half of its bound. */
   eased(): void;
-  dropped(what: "waiting" | "retained" | "qos2" | "subscription"): void;
+  dropped(what: "waiting" | "retained" | "qos2" | "subscription" | "expired"): void;
   /** Something failed inside the broker that no client is told of. */
   erred(): void;
 }
@@ -89,6 +93,21 @@ export interface LinkOwner {
   readonly credential: Credential | undefined;
   /** Its login was right. */
   enters(credential: Credential, presence: Presence): void;
+  /** It logged in, and becomes the one client of this id: before its session is looked at. */
+  arrive(clientId: string): Promise<void> | undefined;
+  readonly session: LinkSession;
+}
+
+/** What the broker must know of a client's session that is not in 3.1.1. */
+export interface LinkSession {
+  /** What its QoS 2 message of this packet id, or its will (0), says that 3.1.1 has no word for. */
+  noteOf(packetId: number): Note | undefined;
+  /** The name of its session, where it may outlive the connection and the broker does not know it. */
+  readonly sessionName: string | undefined;
+  /** Whether its session, which the broker keeps, is over all the same. */
+  readonly isSessionOver: boolean;
+  /** Whether retained messages are to be sent for the filter it subscribed to. */
+  wantsRetained(filter: string): boolean;
 }
 
 export interface BrokerLink {
@@ -98,6 +117,8 @@ export interface BrokerLink {
   push(packet: Uint8Array): void;
   /** The client is gone; the broker still reads what was pushed, then sends the will if one is due. */
   finish(): void;
+  /** No will is due any more. */
+  cancelWill(): void;
 }
 
 export type BrokerLimits = SessionLimits & {
@@ -112,6 +133,8 @@ export async function openBroker(options: {
   readonly limits: BrokerLimits;
   /** Topics whose "is anyone subscribed" is remembered: handles below this. */
   readonly topicsMax: number;
+  /** In ms; never goes back. */
+  readonly monotonic: () => number;
 }): Promise<Broker> {
   const { Aedes: Constructor } = await import("aedes");
   // aedes writes with mqtt-packet, which keeps a Buffer for each of 65,536 packet ids unless told not to.
@@ -125,6 +148,10 @@ export async function openBroker(options: {
 }
 
 export class Broker {
+  /** What messages say beyond 3.1.1. */
+  readonly notes: Notes = new Notes();
+  readonly #retainedHandling = new RetainedHandling();
+  readonly #monotonic: () => number;
   readonly #aedes: Aedes;
   readonly #limits: BrokerLimits;
   readonly #subscriptions = new Subscriptions();
@@ -140,9 +167,14 @@ export class Broker {
 
   constructor(
     aedes: Aedes,
-    options: { readonly limits: BrokerLimits; readonly topicsMax: number },
+    options: {
+      readonly limits: BrokerLimits;
+      readonly topicsMax: number;
+      readonly monotonic: () => number;
+    },
   ) {
     this.#aedes = aedes;
+    this.#monotonic = options.monotonic;
     this.#limits = options.limits;
     this.#answers = new Float64Array(options.topicsMax);
     aedes.authenticate = (client, name, password, done) => {
@@ -162,11 +194,19 @@ export class Broker {
     aedes.authorizeForward = (client, packet) => {
       const taker = this.#clientOf.get(client.conn);
       const may = taker === undefined || this.#owner?.mayReceive(taker, packet.topic) !== false;
-      return may ? packet : undefined;
+      return may && this.#mayForward(packet) ? packet : undefined;
     };
+    aedes.on("subscribe", (subscriptions, client) => {
+      const taker = this.#clientOf.get(client.conn);
+      const filters = subscriptions.map(({ topic }) => topic);
+      this.#retainedHandling.subscribed(
+        filters.filter((each) => !taker?.session.wantsRetained(each)),
+      );
+    });
     const emitter: EventEmitter = aedes;
     emitter.on("error", () => this.#owner?.erred());
     countOnline(partsOf(aedes), this.#subscriptions);
+    keepPublishOrder(partsOf(aedes));
   }
 
   /** Puts bounds on what the broker's store keeps; called once it has one. */
@@ -174,8 +214,10 @@ export class Broker {
     boundSessions(partsOf(this.#aedes).persistence, {
       limits: this.#limits,
       subscriptions: this.#subscriptions,
+      extraBytesOf: (payload) => this.notes.bytesOf(payload),
       onDrop: (what) => this.#owner?.dropped(what),
     });
+    this.#retainedHandling.attach(partsOf(this.#aedes).persistence);
   }
 
   /** Called once, before the first client. */
@@ -220,15 +262,22 @@ export class Broker {
   publish(
     topic: string,
     payload: Uint8Array,
-    options: { readonly retain: boolean; readonly qos: 0 | 1 },
+    options: {
+      readonly retain: boolean;
+      readonly qos: 0 | 1;
+      readonly note?: Note | undefined;
+    },
   ): void {
     if (this.#closed) return;
-    const bytes = topic.length + payload.length + 64;
+    const body = bufferOf(payload);
+    const note = options.note ?? (options.retain ? retainedNote : undefined);
+    if (note !== undefined) this.notes.set(body, note);
+    const bytes = topic.length + payload.length + this.notes.bytesOf(body) + 64;
     this.#backlogBytes += bytes;
     const packet: PublishPacket = {
       cmd: "publish",
       topic,
-      payload: bufferOf(payload),
+      payload: body,
       qos: options.qos,
       retain: options.retain,
       dup: false,
@@ -261,10 +310,38 @@ export class Broker {
       finish: () => {
         if (!stream.destroyed) stream.push(null);
       },
+      cancelWill: () => {
+        Object.assign(client, { will: null });
+      },
     };
     this.#clientOf.set(stream, owner);
-    this.#aedes.handle(stream);
+    const client = this.#aedes.handle(stream);
     return link;
+  }
+
+  /** Ends the session of this id, and the client that has it. */
+  async endSession(id: string): Promise<void> {
+    const { clients, persistence } = partsOf(this.#aedes);
+    const client = clients[id];
+    if (client !== undefined) await new Promise<void>((resolve) => client.close(resolve));
+    await endSession(persistence, id);
+  }
+
+  /**
+   * Whether a message is still good; called for each client before it is given one. A message from
+   * the queue of a session was retained for others, not for it (MQTT 5, 3.3.1.3).
+   */
+  #mayForward(packet: {
+    payload: Uint8Array | string;
+    retain: boolean;
+    brokerId?: string;
+  }): boolean {
+    if (packet.retain && typeof packet.brokerId === "string") packet.retain = false;
+    if (!this.notes.isUsed || typeof packet.payload === "string") return true;
+    const note = this.notes.of(packet.payload);
+    if (note === undefined || note.expiresAt > this.#monotonic()) return true;
+    this.#owner?.dropped("expired");
+    return false;
   }
 
   close(): Promise<void> {
@@ -278,9 +355,11 @@ export class Broker {
   ): void {
     assert(this.#owner !== undefined, "a broker serves before it has clients");
     // A login that throws is a bug, not an answer: it ends the process.
-    void this.#owner
-      .login(login)
-      .then((answer) => (answer === "ok" ? done(null, true) : done(refusedLogin(answer), false)));
+    void this.#owner.login(login).then(async (answer) => {
+      if (answer !== "ok") return done(refusedLogin(answer), false);
+      await login.client.arrive(login.clientId);
+      done(null, true);
+    });
   }
 
   #admits(client: Client | null, filter: string): boolean {
@@ -305,11 +384,17 @@ export class Broker {
     const taker = client === undefined ? undefined : this.#clientOf.get(client.conn);
     const cleared = packet.retain && packet.payload.length === 0;
     if (cleared || client === undefined || taker === undefined) return done();
+    const payload = bufferOf(packet.payload);
+    const note =
+      taker.session.noteOf(packet.messageId ?? 0) ?? (packet.retain ? retainedNote : undefined);
+    if (note !== undefined) this.notes.set(payload, note);
     const message: AskedMessage = {
       topic: packet.topic,
-      payload: bufferOf(packet.payload),
+      payload,
       packetId: packet.messageId ?? 0,
-      session: client.clean ? this.#onceSessionOf(client) : `kept ${client.id}`,
+      session:
+        taker.session.sessionName ??
+        (client.clean ? this.#onceSessionOf(client) : `kept ${client.id}`),
       persistent: !client.clean,
       client: taker,
       done,
@@ -375,7 +460,9 @@ function textOf(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
 }
 
+/** The same object where it is a Buffer already: a note knows it by that. */
 function bufferOf(payload: string | Uint8Array): Buffer {
   if (typeof payload === "string") return Buffer.from(payload);
+  if (Buffer.isBuffer(payload)) return payload;
   return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
 }

@@ -33,7 +33,18 @@ export type SessionStore = {
   incomingGetPacket(client: ClientName, packet: Numbered): Promise<unknown>;
   incomingDelPacket(client: ClientName, packet: Numbered): Promise<void>;
   cleanIncoming(client: ClientName): Promise<void>;
+  outgoingStream(client: ClientName): AsyncIterable<Numbered>;
+  createRetainedStreamCombi(filters: readonly string[]): unknown;
 };
+
+/** Forgets a session: its subscriptions, what waits for it, and its QoS 2 packet ids. */
+export async function endSession(store: SessionStore, id: string): Promise<void> {
+  await store.cleanSubscriptions({ id });
+  await store.cleanIncoming({ id });
+  for await (const packet of store.outgoingStream({ id })) {
+    await store.outgoingClearMessageId({ id }, packet);
+  }
+}
 
 export type SessionLimits = {
   readonly waitingPerSessionMax: number;
@@ -49,6 +60,8 @@ export function boundSessions(
   options: {
     readonly limits: SessionLimits;
     readonly subscriptions: Subscriptions;
+    /** Bytes that a payload takes beyond its own. */
+    readonly extraBytesOf: (payload: Uint8Array) => number;
     readonly onDrop: (what: "waiting" | "retained" | "qos2") => void;
   },
 ): void {
@@ -75,6 +88,8 @@ function bound(store: SessionStore): SessionStore {
     incomingGetPacket: store.incomingGetPacket.bind(store),
     incomingDelPacket: store.incomingDelPacket.bind(store),
     cleanIncoming: store.cleanIncoming.bind(store),
+    outgoingStream: store.outgoingStream.bind(store),
+    createRetainedStreamCombi: store.createRetainedStreamCombi.bind(store),
   };
 }
 
@@ -113,10 +128,12 @@ function countedSubscriptions(
 
 type Bounds = {
   readonly limits: SessionLimits;
+  readonly extraBytesOf: (payload: Uint8Array) => number;
   readonly onDrop: (what: "waiting" | "retained" | "qos2") => void;
 };
 
-function boundedWaiting(store: SessionStore, { limits, onDrop }: Bounds): Partial<SessionStore> {
+function boundedWaiting(store: SessionStore, bounds: Bounds): Partial<SessionStore> {
+  const { limits, onDrop } = bounds;
   const waitingOf = new Map<string, Waiting>();
   let bytesInAll = 0;
   const admit = ({ clientId }: { readonly clientId: string }, bytes: number): boolean => {
@@ -145,10 +162,10 @@ function boundedWaiting(store: SessionStore, { limits, onDrop }: Bounds): Partia
   };
   return {
     outgoingEnqueue: async (sub, packet) => {
-      if (admit(sub, bytesOf(packet))) await store.outgoingEnqueue(sub, packet);
+      if (admit(sub, bytesOf(packet, bounds))) await store.outgoingEnqueue(sub, packet);
     },
     outgoingEnqueueCombi: (subs, packet) => {
-      const bytes = bytesOf(packet);
+      const bytes = bytesOf(packet, bounds);
       return store.outgoingEnqueueCombi(
         subs.filter((sub) => admit(sub, bytes)),
         packet,
@@ -156,19 +173,20 @@ function boundedWaiting(store: SessionStore, { limits, onDrop }: Bounds): Partia
     },
     outgoingClearMessageId: async (client, packet) => {
       const cleared = await store.outgoingClearMessageId(client, packet);
-      if (cleared !== undefined) settle(client.id, bytesOf(cleared));
+      if (cleared !== undefined) settle(client.id, bytesOf(cleared, bounds));
       return cleared;
     },
   };
 }
 
-function boundedRetained(store: SessionStore, { limits, onDrop }: Bounds): Partial<SessionStore> {
+function boundedRetained(store: SessionStore, bounds: Bounds): Partial<SessionStore> {
+  const { limits, onDrop } = bounds;
   const bytesOfTopic = new Map<string, number>();
   let bytesInAll = 0;
   return {
     storeRetained: async (packet) => {
       const known = bytesOfTopic.get(packet.topic);
-      const bytes = packet.payload.length === 0 ? 0 : bytesOf(packet);
+      const bytes = packet.payload.length === 0 ? 0 : bytesOf(packet, bounds);
       const after = bytesInAll - (known ?? 0) + bytes;
       const full = after > limits.retainedBytesMax || bytesOfTopic.size >= limits.retainedMax;
       if (bytes > 0 && (known === undefined ? full : after > limits.retainedBytesMax)) {
@@ -214,6 +232,7 @@ function boundedQos2(store: SessionStore, { limits, onDrop }: Bounds): Partial<S
 }
 
 /** A PUBREL has neither topic nor payload. */
-function bytesOf(packet: Partial<Message>): number {
-  return (packet.topic?.length ?? 0) + (packet.payload?.length ?? 0) + 64;
+function bytesOf({ topic, payload }: Partial<Message>, { extraBytesOf }: Bounds): number {
+  const extra = payload === undefined || typeof payload === "string" ? 0 : extraBytesOf(payload);
+  return (topic?.length ?? 0) + (payload?.length ?? 0) + 64 + extra;
 }

@@ -9,7 +9,7 @@
  * bytes held by all reach their bound, nobody is read from until they are half that.
  */
 
-import type { Clock, NetSocket } from "../../../../core/doors.ts";
+import type { Clock, NetSocket, Random } from "../../../../core/doors.ts";
 import type { Receiver } from "../../receiver.ts";
 import type { Access } from "../access/access.ts";
 import { Arrivals, type ArrivalsLimits } from "../access/arrivals.ts";
@@ -19,6 +19,7 @@ import type { Broker } from "../broker/broker.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionHost, ConnectionLimits, Hold } from "./connection-host.ts";
 import type { FaultCounts, FrontCounters } from "./counters.ts";
+import type { Sessions5 } from "./sessions-5.ts";
 
 export type ClientsLimits = ConnectionLimits &
   ArrivalsLimits & {
@@ -35,9 +36,11 @@ export type ClientsLimits = ConnectionLimits &
 export type ClientsParts = {
   readonly access: Access;
   readonly clock: Clock;
+  readonly random: Random;
   readonly receiver: Receiver;
   readonly broker: Broker;
   readonly acks: Acks;
+  readonly sessions: Sessions5;
   readonly limits: ClientsLimits;
   readonly counters: FrontCounters;
   readonly faults: FaultCounts;
@@ -50,10 +53,13 @@ export class Clients implements ConnectionHost {
   readonly receiver: Receiver;
   readonly broker: Broker;
   readonly acks: Acks;
+  readonly sessions: Sessions5;
   readonly limits: ClientsLimits;
   readonly counters: FrontCounters;
   readonly faults: FaultCounts;
   readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #byClientId = new Map<string, Connection>();
   readonly #slots: (Connection | undefined)[] = [];
   readonly #freeSlots: number[] = [];
   readonly #lines: Record<Line, Connection[]> = {
@@ -83,9 +89,11 @@ export class Clients implements ConnectionHost {
     this.limits = parts.limits;
     this.counters = parts.counters;
     this.faults = parts.faults;
+    this.sessions = parts.sessions;
     this.#clock = parts.clock;
     this.#access = parts.access;
     this.#arrivals = new Arrivals({ limits: parts.limits, monotonic: () => this.monotonic() });
+    this.#random = parts.random;
   }
 
   get flooded(): boolean {
@@ -104,6 +112,18 @@ export class Clients implements ConnectionHost {
 
   monotonic(): number {
     return this.#clock.monotonic();
+  }
+
+  makeClientId(): string {
+    const words = [0, 1, 2, 3].map(() => this.#random.uint32().toString(16).padStart(8, "0"));
+    return `weir-${words.join("")}`;
+  }
+
+  arrived(connection: Connection, clientId: string): void {
+    const older = this.#byClientId.get(clientId);
+    this.#byClientId.set(clientId, connection);
+    connection.clientId = clientId;
+    if (older !== connection) older?.close("taken-over");
   }
 
   /** Takes a new socket, or closes it where there are enough. */
@@ -264,6 +284,10 @@ export class Clients implements ConnectionHost {
   // --- end ------------------------------------------------------------------------------------------
 
   closed(connection: Connection): void {
+    const { clientId } = connection;
+    if (clientId !== undefined && this.#byClientId.get(clientId) === connection) {
+      this.#byClientId.delete(clientId);
+    }
     this.counters.connections -= 1;
     this.#arrivals.left(hostOf(connection.remote));
     if (connection.credential !== undefined) this.#access.left(connection.credential);

@@ -10,6 +10,7 @@ import type { Connection } from "./connection.ts";
 import type { FaultCounts, FrontCounters } from "./counters.ts";
 import type { PaceLimits } from "./pace.ts";
 import type { OutboundHost } from "./outbound.ts";
+import type { Sessions5 } from "./sessions-5.ts";
 
 /**
  * What a connection waits for: CONNACK; room in the batch; its acknowledgements; the broker's
@@ -36,6 +37,10 @@ export type ConnectionLimits = PaceLimits & {
   readonly heldBytesMax: number;
   readonly inFlightPerConnectionMax: number;
   readonly outboundBytesPerConnectionMax: number;
+  /** Topic aliases of one client (MQTT 5), and the bytes they stand for. */
+  readonly topicAliasesMax: number;
+  readonly topicAliasBytesMax: number;
+  readonly sessionExpirySecondsMax: number;
 };
 
 /** What all connections share. */
@@ -43,6 +48,7 @@ export interface ConnectionHost extends OutboundHost {
   readonly receiver: Receiver;
   readonly broker: Broker;
   readonly acks: Acks;
+  readonly sessions: Sessions5;
   readonly limits: ConnectionLimits;
   readonly counters: FrontCounters;
   readonly faults: FaultCounts;
@@ -55,6 +61,10 @@ export interface ConnectionHost extends OutboundHost {
   denied(connection: Connection, topic: string): void;
   /** The connection is read again when others had their turn. */
   rest(connection: Connection): void;
+  /** A client id that nobody has. */
+  makeClientId(): string;
+  /** This connection is the one of its client id from now on; an older one ends. */
+  arrived(connection: Connection, clientId: string): void;
   /** The connection waits; `resume` is called when there is a chance. Once per wait. */
   wait(connection: Connection, hold: Hold): void;
   /** What the connection waited for may be there: `resume` follows soon. */

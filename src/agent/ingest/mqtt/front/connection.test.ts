@@ -162,11 +162,11 @@ describe("the protocol", () => {
     assert.deepEqual(rig.receiver.received, []);
   });
 
-  it("of version 5 is refused in its own words", async () => {
+  it("of a version to come is refused in the words of the last", async () => {
     await using rig = await openRig();
     const peer = rig.net.arrive();
     const packet = connectPacket();
-    packet[8] = 5;
+    packet[8] = 6;
     peer.send(packet);
     assert.deepEqual([...peer.received], [0x20, 3, 0, 0x84, 0]);
     assert.equal(peer.isClosed, true);

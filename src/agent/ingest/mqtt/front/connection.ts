@@ -21,14 +21,15 @@ import { unreachable } from "../../../../core/assert.ts";
 import { NO_SOURCE } from "../../receiver.ts";
 import type { Credential, Presence } from "../access/access.ts";
 import type { ClientRights } from "../access/client-rights.ts";
-import type { LinkOwner } from "../broker/broker.ts";
+import type { LinkOwner, LinkSession } from "../broker/broker.ts";
 import { BrokerFeed, copyOf } from "../broker/broker-feed.ts";
-import { readConnect } from "../packet/connect-packet.ts";
 import type { ConnectionHost, Hold } from "./connection-host.ts";
 import { GivenUp } from "./given-up.ts";
+import { InFlight } from "./in-flight.ts";
 import { Outbound } from "./outbound.ts";
 import {
   CONNECT,
+  faultOfHeader,
   type PacketVisitor,
   PacketParser,
   PINGREQ,
@@ -36,18 +37,17 @@ import {
   PUBLISH,
 } from "../packet/parser.ts";
 import { createPublish5Offsets } from "../packet/publish-5.ts";
+import { openProtocol } from "./open-protocol.ts";
 import { Pace } from "./pace.ts";
 import { Pings } from "./pings.ts";
-import type { EndReason, Peer, Protocol } from "./protocol.ts";
-import { Protocol4, topicOf } from "./protocol-4.ts";
+import { type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
+import { Protocol4 } from "./protocol-4.ts";
 import { Silence } from "./silence.ts";
 import { Throttle } from "./throttle.ts";
 
 type State = "new" | "connecting" | "ready" | "closing" | "closed";
 
 const DOLLAR = 0x24;
-/** By packet type: the flags it must have, without DUP, which MQTT 3.1 allows; -1 where no client sends it. */
-const flagsOf = [-1, -1, -1, -1, 0, 0, 2, 0, 2, -1, 2, -1, 0, -1, 0, -1];
 const offsets = createPublish5Offsets();
 
 export class Connection implements PacketVisitor, LinkOwner, Peer {
@@ -56,6 +56,8 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   #credential: Credential | undefined;
   /** Of its credential; undefined: everything. */
   #rights: ClientRights | undefined;
+  /** Since its login. */
+  clientId: string | undefined;
   readonly host: ConnectionHost;
   readonly #socket: NetSocket;
   readonly #parser: PacketParser;
@@ -71,9 +73,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   #hold: Hold = "nothing";
   #waits = false;
   #slotGivenBack = false;
-  #inFlight = 0;
-  /** Of messages of this client that wait in the broker's hands. */
-  #messageBytes = 0;
+  readonly #inFlight: InFlight;
   readonly #silence: Silence;
 
   constructor(socket: NetSocket, slot: number, host: ConnectionHost) {
@@ -85,6 +85,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#pace = new Pace(host);
     this.#outbound = new Outbound(socket, host, () => this.destroy());
     this.#silence = new Silence(host);
+    this.#inFlight = new InFlight(host);
   }
 
   get hold(): Hold {
@@ -93,7 +94,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
 
   /** Messages taken and not yet acknowledged or given up. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#inFlight.count;
   }
 
   get credential(): Credential | undefined {
@@ -152,11 +153,9 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     const hold = this.#pace.take(end - start);
     if (hold !== "nothing") return this.#wait(hold);
     if (type === PUBLISH) return this.#publish(bytes, start, body, end);
-    if (type === PINGREQ) return this.#ping(bytes, start, end);
-    if (type === CONNECT) return this.#fail("connect_repeated");
-    const flags = flagsOf[type]!;
-    if (flags < 0) return this.#fail("packet_unexpected");
-    if ((bytes[start]! & 0x07) !== flags) return this.#fail("flags_invalid");
+    const fault = faultOfHeader(bytes[start]!);
+    if (fault !== undefined) return this.fail(fault);
+    if (type === PINGREQ) return this.#pings.hear(end - start) || this.fail("flags_invalid");
     return this.#protocol.packet(type, bytes, start, body, end);
   }
 
@@ -167,41 +166,33 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   ): boolean {
     if (this.#state === "connecting") return this.#wait("connack");
     if (this.#state !== "new") return false;
-    if (type !== CONNECT) return this.#fail("connect_expected");
+    if (type !== CONNECT) return this.fail("connect_expected");
     if (range.end - range.start > this.host.limits.connectBytesMax) {
-      return this.#fail("packet_too_large");
+      return this.fail("packet_too_large");
     }
-    const connect = readConnect(bytes, range);
-    switch (connect.kind) {
-      case "invalid":
-        return this.#fail("connect_invalid");
-      case "unsupported":
-        this.host.faults.protocol_unsupported += 1;
-        this.#outbound.send(connect.answer);
-        this.end();
-        return false;
-      case "accepted": {
-        const packet = copyOf(bytes, range.start, range.end);
-        packet[connect.keepAliveAt - range.start] = 0;
-        packet[connect.keepAliveAt - range.start + 1] = 0;
-        this.#silence.keepAliveMs = connect.keepAliveSeconds * 1_500;
-        this.#state = "connecting";
-        this.#feed = new BrokerFeed(this.host.broker.connect(this));
-        this.#feed.push(packet);
-        return true;
-      }
-      default:
-        return unreachable(connect);
+    const opened = openProtocol(this, bytes, range);
+    if (opened.kind === "refused") {
+      if (opened.answer === undefined) return this.fail(opened.fault);
+      this.host.faults[opened.fault] += 1;
+      this.#outbound.send(opened.answer);
+      this.end();
+      return false;
     }
+    this.#protocol = opened.protocol;
+    this.#silence.keepAliveMs = opened.keepAliveSeconds * 1_500;
+    this.#state = "connecting";
+    this.#feed = new BrokerFeed(this.host.broker.connect(this));
+    this.#feed.push(opened.packet);
+    return true;
   }
 
   #publish(bytes: Uint8Array, start: number, body: number, end: number): boolean {
     const fault = this.#protocol.readPublish(bytes, start, body, end, offsets);
-    if (fault !== undefined) return this.#fail(fault);
+    if (fault !== undefined) return this.fail(fault);
     const { names, topicStart, topicEnd, payloadStart, packetId, qos, retain } = offsets;
     const { receiver, acks, broker, limits, counters } = this.host;
-    if (qos !== 0 && this.#inFlight >= limits.inFlightPerConnectionMax) return this.refuse("acks");
-    if (qos === 2 && this.#holdsTooMuch()) return this.refuse("acks");
+    if (qos !== 0 && this.inFlight >= limits.inFlightPerConnectionMax) return this.refuse("acks");
+    if (qos === 2 && this.#inFlight.isHeavy) return this.refuse("acks");
     const rights = this.#rights;
     if (qos === 2 || names[topicStart] === DOLLAR) {
       if (rights?.mayPublishTo(-1, names, topicStart, topicEnd) === false) return this.#deny();
@@ -210,7 +201,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     const topic = receiver.topicOf(names, topicStart, topicEnd);
     if (rights?.mayPublishTo(topic, names, topicStart, topicEnd) === false) return this.#deny();
     if (topic === NO_SOURCE) return this.#protocol.publish(bytes, start, end, offsets);
-    if (retain && payloadStart === end) return this.#clearRetained();
+    if (retain && payloadStart === end) return this.#clearRetained(bytes);
     if (qos === 1 && !acks.hasRoom) return this.refuse("acks");
     const forward = retain || broker.isSubscribed(topic, names, topicStart, topicEnd);
     if (forward && broker.backlogged) return this.refuse("backlog");
@@ -220,11 +211,11 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     counters.packetsFast += 1;
     if (qos === 1) {
       acks.add(this.slot, packetId);
-      this.#inFlight += 1;
+      this.#inFlight.count += 1;
     }
     if (forward) {
       counters.packetsForwarded += 1;
-      this.#protocol.forward(offsets, copyOf(bytes, payloadStart, end));
+      this.#protocol.forward(bytes, offsets, copyOf(bytes, payloadStart, end));
     }
     return true;
   }
@@ -233,35 +224,22 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
    * An empty retained message takes the kept one back. Nothing was measured, so nothing is received
    * and the answer need not wait; it goes the same way as those that set one, to stay in order.
    */
-  #clearRetained(): true {
+  #clearRetained(bytes: Uint8Array): true {
     const { packetId, qos } = offsets;
-    this.#protocol.forward(offsets, new Uint8Array());
+    this.#protocol.forward(bytes, offsets, new Uint8Array());
     if (qos === 1) this.#outbound.send(Buffer.from([0x40, 2, packetId >> 8, packetId & 0xff]));
     return true;
   }
 
-  /** Its, or all, messages that the broker holds for the disk weigh too much for another one. */
-  #holdsTooMuch(): boolean {
-    const { limits, counters } = this.host;
-    return (
-      this.#messageBytes >= limits.heldBytesPerConnectionMax ||
-      counters.messageBytes >= limits.heldBytesMax
-    );
-  }
-
-  #ping(bytes: Uint8Array, start: number, end: number): boolean {
-    if (bytes[start] !== PINGREQ << 4 || end - start !== 2) return this.#fail("flags_invalid");
-    this.#pings.hear();
-    return true;
-  }
-
   give(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#feed!.unreadBytes >= this.host.limits.heldBytesPerConnectionMax) {
-      return this.refuse("broker");
-    }
+    if (this.isBehind) return this.refuse("broker");
     this.host.counters.packetsBroker += 1;
     this.#feed!.add(bytes, start, end);
     return true;
+  }
+
+  get isBehind(): boolean {
+    return this.#feed!.unreadBytes >= this.host.limits.heldBytesPerConnectionMax;
   }
 
   push(packet: Uint8Array): void {
@@ -304,7 +282,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   }
 
   /** Not MQTT, or not now. */
-  #fail(fault: ProtocolFault): false {
+  fail(fault: ProtocolFault): false {
     this.host.faults[fault] += 1;
     this.#protocol.fail(fault);
     return false;
@@ -314,7 +292,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     if (this.#state === "closing" || this.#state === "closed") return;
     const parsed = this.#parser.state;
     if (parsed === "length_malformed" || parsed === "packet_too_large") {
-      this.#fail(parsed);
+      this.fail(parsed);
       return;
     }
     if (parsed === "stopped") {
@@ -324,11 +302,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
         this.host.wait(this, this.#hold);
       }
     }
-    const pings = this.#pings.answers();
-    if (pings !== undefined) {
-      this.host.counters.pings += pings.count;
-      this.#outbound.send(pings.bytes);
-    }
+    this.#pings.answer(this.#outbound, this.host.counters);
     if (!this.#throttle.account()) {
       this.host.counters.splitPacketCloses += 1;
       this.destroy();
@@ -363,26 +337,24 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   }
 
   messageHeld(bytes: number): void {
-    this.#inFlight += 1;
-    this.#messageBytes += bytes;
-    this.host.counters.messageBytes += bytes;
+    this.#inFlight.count += 1;
+    this.#inFlight.hold(bytes);
   }
 
   messageSettled(bytes: number): void {
-    this.#messageBytes -= bytes;
-    this.host.counters.messageBytes -= bytes;
+    this.#inFlight.hold(-bytes);
     this.#settle(1);
     if (this.#hold === "acks") this.host.resumeSoon(this);
   }
 
   #settle(count: number): void {
-    this.#inFlight -= count;
+    this.#inFlight.count -= count;
     this.#giveBackSlot();
   }
 
   /** Once: the broker may still ask about messages of a closed connection (its will, say). */
   #giveBackSlot(): void {
-    if (this.#state !== "closed" || this.#inFlight > 0 || this.#slotGivenBack) return;
+    if (this.#state !== "closed" || this.#inFlight.count > 0 || this.#slotGivenBack) return;
     this.#slotGivenBack = true;
     this.host.settled(this);
   }
@@ -402,6 +374,10 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#pace.shareWith(allowance);
   }
 
+  keep(change: number): void {
+    this.#outbound.keep(change);
+  }
+
   turnedAway(): void {
     if (this.#state === "connecting") this.host.counters.loginsRefused += 1;
   }
@@ -414,7 +390,22 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   }
 
   brokerRead(): void {
+    this.goOn();
+  }
+
+  goOn(): void {
     if (this.#hold === "broker") this.host.resumeSoon(this);
+  }
+
+  // --- what the broker asks -------------------------------------------------------------------------
+
+  arrive(clientId: string): Promise<void> | undefined {
+    this.host.arrived(this, clientId);
+    return this.#protocol.arrive(clientId);
+  }
+
+  get session(): LinkSession {
+    return this.#protocol;
   }
 
   brokerClosed(): void {
@@ -470,6 +461,14 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#socket.end();
   }
 
+  letGo(): void {
+    this.#feed?.finish();
+  }
+
+  cancelWill(): void {
+    this.#feed?.cancelWill();
+  }
+
   destroy(): void {
     if (this.#state === "closed") return;
     this.#socket.destroy();
@@ -484,7 +483,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#parser.close();
     this.#throttle.close();
     this.#outbound.close();
-    this.#feed?.finish();
+    this.#protocol.gone();
     this.host.closed(this);
     this.#giveBackSlot();
   }

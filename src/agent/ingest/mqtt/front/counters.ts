@@ -48,6 +48,10 @@ export type FrontCounters = {
   retainedDropped: number;
   qos2Refused: number;
   subscriptionsRefused: number;
+  /** Messages not given to a client because they were past their expiry (MQTT 5). */
+  messagesExpired: number;
+  /** Messages not given to a client that does not take packets so large (MQTT 5). */
+  packetsTooLargeForClient: number;
   /** Failures inside the broker that no client was told of. */
   brokerErrors: number;
 };
@@ -60,6 +64,7 @@ export const frontLevels: readonly Exclude<keyof FrontStatus, "protocolErrors">[
   "messageBytes",
   "messagesHeld",
   "outboundBytes",
+  "sessions",
   "socketsPaused",
   "splitBytes",
   "subscriptions",
@@ -75,6 +80,8 @@ export type FrontStatus = Readonly<FrontCounters> &
     readonly acceptErrors: number;
     /** Now. */
     readonly subscriptions: number;
+    /** Now: sessions of MQTT 5 clients, here or away. */
+    readonly sessions: number;
     /** Now: QoS 2 messages and wills that are not durable yet. */
     readonly messagesHeld: number;
     readonly protocolErrors: Readonly<FaultCounts>;
@@ -90,9 +97,15 @@ export function createFaultCounts(): FaultCounts {
     qos_invalid: 0,
     packet_id_zero: 0,
     topic_invalid: 0,
+    topic_missing: 0,
     property_malformed: 0,
     property_invalid: 0,
     alias_invalid: 0,
+    alias_bytes_exceeded: 0,
+    receive_maximum_exceeded: 0,
+    filters_missing: 0,
+    filter_malformed: 0,
+    options_invalid: 0,
     connect_expected: 0,
     connect_repeated: 0,
     connect_invalid: 0,
@@ -130,6 +143,8 @@ export function createFrontCounters(): FrontCounters {
     retainedDropped: 0,
     qos2Refused: 0,
     subscriptionsRefused: 0,
+    messagesExpired: 0,
+    packetsTooLargeForClient: 0,
     brokerErrors: 0,
   };
 }

@@ -13,7 +13,7 @@
  * batch that was open when it was received.
  */
 
-import type { Clock, Net, NetListener } from "../../../../core/doors.ts";
+import type { Clock, Net, NetListener, Random } from "../../../../core/doors.ts";
 import { limits as defaults } from "../../../../core/limits.ts";
 import { type Gate, NO_SOURCE, type Receiver } from "../../receiver.ts";
 import { Acks } from "./acks.ts";
@@ -36,29 +36,32 @@ import {
   type FrontStatus,
 } from "./counters.ts";
 import { HeldMessages } from "./held.ts";
+import { type SessionLimits5, Sessions5 } from "./sessions-5.ts";
 import { type Access, assertSecured } from "../access/access.ts";
 import { hostOf } from "../access/login-failures.ts";
 
 /** Topics that begin with `$` are the broker's own. */
 const DOLLAR = 0x24;
 
-export type FrontLimits = ClientsLimits & {
-  /** QoS 1 messages of one batch over all connections. */
-  readonly inFlightMax: number;
-  readonly topicsMax: number;
-  readonly brokerBacklogBytesMax: number;
-  readonly subscriptionsMax: number;
-  readonly subscriptionsPerClientMax: number;
-  readonly waitingPerSessionMax: number;
-  readonly waitingBytesMax: number;
-  readonly retainedMessagesMax: number;
-  readonly retainedBytesMax: number;
-  readonly qos2OpenMax: number;
-};
+export type FrontLimits = ClientsLimits &
+  SessionLimits5 & {
+    /** QoS 1 messages of one batch over all connections. */
+    readonly inFlightMax: number;
+    readonly topicsMax: number;
+    readonly brokerBacklogBytesMax: number;
+    readonly subscriptionsMax: number;
+    readonly subscriptionsPerClientMax: number;
+    readonly waitingPerSessionMax: number;
+    readonly waitingBytesMax: number;
+    readonly retainedMessagesMax: number;
+    readonly retainedBytesMax: number;
+    readonly qos2OpenMax: number;
+  };
 
 export type FrontOptions = {
   readonly net: Net;
   readonly clock: Clock;
+  readonly random: Random;
   readonly receiver: Receiver;
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -80,6 +83,7 @@ export async function openFront(options: FrontOptions): Promise<Front> {
   const broker = await openBroker({
     limits: brokerLimitsOf(limits),
     topicsMax: limits.topicsMax,
+    monotonic: () => options.clock.monotonic(),
   });
   const front = new Front(options, limits, broker);
   try {
@@ -96,6 +100,7 @@ export class Front implements Gate, BrokerOwner {
   readonly #broker: Broker;
   readonly #acks: Acks;
   readonly #held: HeldMessages;
+  readonly #sessions: Sessions5;
   readonly #clients: Clients;
   readonly #counters: FrontCounters = createFrontCounters();
   readonly #faults: FaultCounts = createFaultCounts();
@@ -113,9 +118,12 @@ export class Front implements Gate, BrokerOwner {
       bytesMax: limits.heldBytesMax,
       soon: (run) => clock.soon(run),
     });
+    this.#sessions = new Sessions5({ clock, broker, limits });
     this.#clients = new Clients({
       access: options.access,
       clock,
+      random: options.random,
+      sessions: this.#sessions,
       receiver,
       broker,
       acks: this.#acks,
@@ -145,6 +153,7 @@ export class Front implements Gate, BrokerOwner {
       ...this.#options.access.counters,
       acceptErrors: this.#listener?.acceptErrors ?? 0,
       subscriptions: this.#broker.subscriptionCount,
+      sessions: this.#sessions.count,
       messagesHeld: this.#held.count,
       protocolErrors: { ...this.#faults },
     };
@@ -250,7 +259,8 @@ export class Front implements Gate, BrokerOwner {
       done: (refusal) => {
         client.messageSettled(message.payload.length);
         // Nobody will ask for the packet id of a session that ended: the broker must not keep it.
-        const over = packetId !== 0 && client.isClosed && !message.persistent;
+        const isKept = message.persistent && !client.session.isSessionOver;
+        const over = packetId !== 0 && client.isClosed && !isKept;
         message.done(refusal ?? (over ? new Error("the session is over") : undefined));
       },
     });
@@ -260,10 +270,11 @@ export class Front implements Gate, BrokerOwner {
     this.#options.clock.soon(() => this.#clients.resume("backlog"));
   }
 
-  dropped(what: "waiting" | "retained" | "qos2" | "subscription"): void {
+  dropped(what: "waiting" | "retained" | "qos2" | "subscription" | "expired"): void {
     if (what === "waiting") this.#counters.waitingDropped += 1;
     else if (what === "retained") this.#counters.retainedDropped += 1;
     else if (what === "qos2") this.#counters.qos2Refused += 1;
+    else if (what === "expired") this.#counters.messagesExpired += 1;
     else this.#counters.subscriptionsRefused += 1;
   }
 
@@ -287,6 +298,7 @@ export class Front implements Gate, BrokerOwner {
   async close(): Promise<void> {
     await this.stopAccepting();
     await Promise.all([this.#clients.close(), this.#broker.close()]);
+    this.#sessions.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -21,6 +21,8 @@ export class Outbound {
   readonly #host: OutboundHost;
   readonly #onSlow: () => void;
   #counted = 0;
+  /** Bytes that wait before the socket. */
+  #kept = 0;
   #closed = false;
 
   /** `onSlow` is called when the client must be given up. */
@@ -43,10 +45,16 @@ export class Outbound {
     this.send(this.#socket.queuedBytes > 0 ? Buffer.from(packets) : packets);
   }
 
+  /** Bytes that wait for the client elsewhere changed by so much. */
+  keep(change: number): void {
+    this.#kept += change;
+    this.recount();
+  }
+
   /** The client may have read something. */
   recount(): void {
     if (this.#closed) return;
-    const queued = this.#socket.queuedBytes;
+    const queued = this.#socket.queuedBytes + this.#kept;
     if (queued === this.#counted) return;
     const change = queued - this.#counted;
     this.#counted = queued;

@@ -12,10 +12,11 @@ export class Pings {
   /** Among what is kept, answered already. */
   #answered = 0;
 
-  /** One whose turn came. */
-  hear(): void {
+  /** One whose turn came, of so many bytes. False: it is none. */
+  hear(bytes: number): boolean {
     if (this.#answered > 0) this.#answered -= 1;
     else this.#due += 1;
+    return bytes === 2;
   }
 
   /** Those that arrived among what is kept. */
@@ -25,11 +26,12 @@ export class Pings {
     this.#due += count;
   }
 
-  /** The answers that are due, how many, and none once more. */
-  answers(): { readonly bytes: Uint8Array; readonly count: number } | undefined {
+  /** Sends and counts the answers that are due. */
+  answer(to: { send(packets: Uint8Array): void }, counters: { pings: number }): void {
     const count = this.#due;
-    if (count === 0) return undefined;
+    if (count === 0) return;
     this.#due = 0;
-    return { bytes: count === 1 ? PINGRESP : Buffer.alloc(2 * count, PINGRESP), count };
+    counters.pings += count;
+    to.send(count === 1 ? PINGRESP : Buffer.alloc(2 * count, PINGRESP));
   }
 }

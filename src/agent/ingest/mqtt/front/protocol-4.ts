@@ -7,14 +7,29 @@ import { copyOf } from "../broker/broker-feed.ts";
 import { type ProtocolFault, readPublish } from "../packet/parser.ts";
 import type { Publish5Offsets } from "../packet/publish-5.ts";
 import { OutboundFramer } from "./outbound-framer.ts";
-import type { Peer, Protocol } from "./protocol.ts";
+import { type Peer, type Protocol, topicOf } from "./protocol.ts";
 
 export class Protocol4 implements Protocol {
   readonly #peer: Peer;
   readonly #framer = new OutboundFramer();
+  /** The broker knows all of its session. */
+  readonly sessionName = undefined;
+  readonly isSessionOver = false;
 
   constructor(peer: Peer) {
     this.#peer = peer;
+  }
+
+  arrive(clientId: string): undefined {
+    this.#peer.host.sessions.yield(clientId);
+  }
+
+  noteOf(): undefined {
+    return undefined;
+  }
+
+  wantsRetained(): boolean {
+    return true;
   }
 
   readPublish(
@@ -27,7 +42,7 @@ export class Protocol4 implements Protocol {
     return readPublish(bytes, start, body, end, out);
   }
 
-  forward(offsets: Publish5Offsets, payload: Uint8Array): void {
+  forward(_bytes: Uint8Array, offsets: Publish5Offsets, payload: Uint8Array): void {
     const { retain, qos } = offsets;
     this.#peer.host.broker.publish(topicOf(offsets), payload, { retain, qos: qos === 1 ? 1 : 0 });
   }
@@ -64,9 +79,8 @@ export class Protocol4 implements Protocol {
   farewell(): void {
     // It has none.
   }
-}
 
-/** The topic of the message in `offsets`. */
-export function topicOf({ names, topicStart, topicEnd }: Publish5Offsets): string {
-  return Buffer.from(names.buffer, names.byteOffset + topicStart, topicEnd - topicStart).toString();
+  gone(): void {
+    this.#peer.letGo();
+  }
 }

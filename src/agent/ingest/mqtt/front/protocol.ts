@@ -14,18 +14,25 @@
 import type { ConnectionHost, Hold } from "./connection-host.ts";
 import type { ProtocolFault } from "../packet/parser.ts";
 import type { Publish5Offsets } from "../packet/publish-5.ts";
+import type { LinkSession } from "../broker/broker.ts";
 
 /** Why a connection ends that the client did nothing wrong on. */
 export type EndReason =
   /** The broker closed it: after DISCONNECT, a refused login, or a failure of its own. */
   | "broker-closed"
+  /** Another connection has its client id. */
+  | "taken-over"
   /** Longer than one and a half times its keep alive. */
   | "silent"
+  /** It asked for more than its share. */
+  | "quota"
   /** Its user is gone, or has another secret. */
   | "revoked"
   | "shutdown";
 
-export interface Protocol {
+export interface Protocol extends LinkSession {
+  /** The client logged in, with this id: its session is about to be looked at. */
+  arrive(clientId: string): Promise<void> | undefined;
   /** Fills `out` from a PUBLISH; five plain parameters as in `readPublish`. */
   readPublish(
     bytes: Uint8Array,
@@ -34,8 +41,8 @@ export interface Protocol {
     end: number,
     out: Publish5Offsets,
   ): ProtocolFault | undefined;
-  /** Gives the received message in `offsets` to subscribers; `payload` is the broker's from now on. */
-  forward(offsets: Publish5Offsets, payload: Uint8Array): void;
+  /** Gives the received message in `offsets` of `bytes` to subscribers; `payload` is the broker's from now on. */
+  forward(bytes: Uint8Array, offsets: Publish5Offsets, payload: Uint8Array): void;
   /** Takes a PUBLISH that is the broker's affair: of no source, or QoS 2. False: it waits. */
   publish(bytes: Uint8Array, start: number, end: number, offsets: Publish5Offsets): boolean;
   /**
@@ -53,6 +60,8 @@ export interface Protocol {
   fail(fault: ProtocolFault): void;
   /** The last word before the connection ends, where the version has one. */
   farewell(reason: EndReason): void;
+  /** The connection is closed: the broker is let go of, now or later. */
+  gone(): void;
 }
 
 /** A connection as its protocol sees it. */
@@ -62,14 +71,32 @@ export interface Peer {
   send(packets: Uint8Array): void;
   /** Gives the broker a packet in place. False: the broker is behind, the packet waits. */
   give(bytes: Uint8Array, start: number, end: number): boolean;
+  /** The broker has not read what it was given: more should wait. */
+  readonly isBehind: boolean;
+  /** Messages taken and not yet acknowledged or given up. */
+  readonly inFlight: number;
   /** Gives the broker a packet of its own, whatever it has not read. */
   push(packet: Uint8Array): void;
   /** The packet being taken waits, and all that follows it. */
   refuse(hold: Hold): false;
+  /** What waits for the broker may go on. */
+  goOn(): void;
+  /** Counts the fault and ends the connection as its version wants it. */
+  fail(fault: ProtocolFault): false;
+  /** Counts bytes that wait here for the client, as if it had not read them. */
+  keep(change: number): void;
   /** The broker let the client in. */
   admitted(): void;
   turnedAway(): void;
   /** Sends what is queued, then closes. */
   end(): void;
   destroy(): void;
+  /** The broker hears that the client is gone. */
+  letGo(): void;
+  cancelWill(): void;
+}
+
+/** The topic of the message in `offsets`. */
+export function topicOf({ names, topicStart, topicEnd }: Publish5Offsets): string {
+  return Buffer.from(names.buffer, names.byteOffset + topicStart, topicEnd - topicStart).toString();
 }

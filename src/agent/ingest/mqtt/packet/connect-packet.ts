@@ -5,7 +5,7 @@
  *   length name level flags keepalive payload...
  *     2     n     1     1       2
  *
- * Source: MQTT 3.1.1, 3.1; MQTT 5, 3.1.2 and 3.2.2.2 for the answer to level 5.
+ * Source: MQTT 3.1.1, 3.1; MQTT 5, 3.1.2 and 3.2.2.2 for the answer to levels beyond it.
  */
 
 /** Levels the broker speaks: 3 is MQTT 3.1 ("MQIsdp"), 4 is 3.1.1 ("MQTT"). */
@@ -16,6 +16,8 @@ const nameOfLevel = new Map([
 
 export type ConnectPacket =
   | { readonly kind: "accepted"; readonly keepAliveSeconds: number; readonly keepAliveAt: number }
+  /** Of MQTT 5: its flags are at `flagsAt`, an offset into `bytes`. */
+  | { readonly kind: "five"; readonly flagsAt: number }
   /** Of a protocol that is not spoken here; `answer` is the CONNACK that says so. */
   | { readonly kind: "unsupported"; readonly level: number; readonly answer: Uint8Array }
   | { readonly kind: "invalid" };
@@ -33,6 +35,7 @@ export function readConnect(
   const name = String.fromCharCode(...bytes.subarray(body + 2, Math.min(nameEnd, body + 16)));
   const level = bytes[nameEnd]!;
   if (name !== "MQTT" && name !== "MQIsdp") return { kind: "invalid" };
+  if (level === 5 && name === "MQTT") return { kind: "five", flagsAt: nameEnd + 1 };
   if (nameOfLevel.get(level) !== name) {
     return { kind: "unsupported", level, answer: unsupported(level) };
   }

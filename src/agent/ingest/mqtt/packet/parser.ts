@@ -33,13 +33,32 @@ export type ProtocolFault =
   | "qos_invalid"
   | "packet_id_zero"
   | "topic_invalid"
+  | "topic_missing"
   | "property_malformed"
   | "property_invalid"
   | "alias_invalid"
+  | "alias_bytes_exceeded"
+  | "receive_maximum_exceeded"
+  | "filters_missing"
+  | "filter_malformed"
+  | "options_invalid"
   | "connect_expected"
   | "connect_repeated"
   | "connect_invalid"
   | "protocol_unsupported";
+
+/** By packet type: the flags it must have, without DUP, which MQTT 3.1 allows; -1 where no client sends it. */
+const flagsOf = [-1, -1, -1, -1, 0, 0, 2, 0, 2, -1, 2, -1, 0, -1, 0, -1];
+
+/** What is wrong with the first byte of a packet, other than PUBLISH, of a client that is connected. */
+export function faultOfHeader(first: number): ProtocolFault | undefined {
+  const type = first >> 4;
+  if (type === CONNECT) return "connect_repeated";
+  const flags = flagsOf[type]!;
+  if (flags < 0) return "packet_unexpected";
+  const isWrong = type === PINGREQ ? (first & 0x0f) !== 0 : (first & 0x07) !== flags;
+  return isWrong ? "flags_invalid" : undefined;
+}
 
 /** The length of a packet cannot be read: its remaining length has more than four bytes. */
 const MALFORMED = -1;

@@ -96,7 +96,7 @@ const broken: readonly (readonly [string, readonly number[], ProtocolFault])[] =
   ["DUP at QoS 0 [MQTT-3.3.1-2]", [0x38, 4, 0, 1, 97, 0], "flags_invalid"],
   ["packet id 0 [MQTT-2.2.1-3]", [0x32, 6, 0, 1, 97, 0, 0, 0], "packet_id_zero"],
   ["a wildcard [MQTT-3.3.2-2]", [0x30, 4, 0, 1, 0x23, 0], "topic_invalid"],
-  ["neither topic nor alias [3.3.2.1]", [0x30, 3, 0, 0, 0], "topic_invalid"],
+  ["neither topic nor alias [3.3.2.1]", [0x30, 3, 0, 0, 0], "topic_missing"],
   ["no properties at all", [0x30, 3, 0, 1, 97], "packet_truncated"],
   ["alias 0 [MQTT-3.3.2-8]", [0x30, 6, 0, 0, 3, 0x23, 0, 0], "alias_invalid"],
   ["an alias twice", [0x30, 9, 0, 0, 6, 0x23, 0, 1, 0x23, 0, 1], "property_invalid"],

@@ -108,7 +108,7 @@ export function readPublish5(
     if (fault !== undefined) return fault;
   }
   if (topicStart === topicEnd) {
-    if (out.topicAlias === 0) return "topic_invalid";
+    if (out.topicAlias === 0) return "topic_missing";
   } else if (!isTopicName(bytes, topicStart, topicEnd)) return "topic_invalid";
   out.names = bytes;
   out.qos = qos;
@@ -142,9 +142,4 @@ function readPublishProperties(
     else if (property.id !== SUBSCRIPTION_ID) out.hasCarried = true;
   }
   return undefined;
-}
-
-/** Whether subscribers are to have this property as it is. */
-export function isCarried(id: number): boolean {
-  return id !== TOPIC_ALIAS && id !== MESSAGE_EXPIRY && id !== SUBSCRIPTION_ID;
 }

@@ -1,0 +1,481 @@
+/**
+ * MQTT 5 on one connection, and 3.1.1 to the broker.
+ *
+ *   client                 here                               broker
+ *   CONNECT     ->  session, will's delay, limits      ->     CONNECT, clean or not
+ *   PUBLISH     ->  alias resolved, note of properties ->     QoS 2: PUBLISH; else published as a message
+ *   SUBSCRIBE   ->  options kept, filters judged       ->     SUBSCRIBE; one at a time
+ *   PUBREC etc. ->  reason code taken off              ->     the same
+ *   PUBLISH     <-  properties, window (Deliveries5)   <-     PUBLISH
+ *   SUBACK etc. <-  reason codes                       <-     SUBACK
+ *
+ * Invariants: a QoS 2 packet id has at most one note. The broker is asked about one SUBSCRIBE or
+ * UNSUBSCRIBE at a time, so its answer is the one to that. Nothing larger than the client takes is
+ * sent. Nothing is sent behind a DISCONNECT.
+ *
+ * Source: MQTT 5 (OASIS), chapters 3 and 4.
+ */
+
+import { copyOf } from "../broker/broker-feed.ts";
+import type { Note } from "../broker/notes.ts";
+import {
+  answer5,
+  carriedOf,
+  type Connect5,
+  connack5,
+  connectFor4,
+  disconnect5,
+} from "../packet/connect-5.ts";
+import {
+  CONNACK,
+  DISCONNECT,
+  packetBytesAt,
+  bodyAt,
+  type ProtocolFault,
+  PUBLISH,
+} from "../packet/parser.ts";
+import {
+  ASSIGNED_CLIENT_ID,
+  MAXIMUM_PACKET_SIZE,
+  propertySection,
+  RECEIVE_MAXIMUM,
+  SESSION_EXPIRY,
+  SHARED_AVAILABLE,
+  TOPIC_ALIAS_MAXIMUM,
+} from "../packet/properties.ts";
+import { publishFromClient, type Publish5Offsets, readPublish5 } from "../packet/publish-5.ts";
+import {
+  KEEP_ALIVE_TIMEOUT,
+  NOT_AUTHORIZED,
+  PACKET_TOO_LARGE,
+  QUOTA_EXCEEDED,
+  REFUSED_FROM,
+  reasonOfFault,
+  reasonOfReturnCode,
+  SERVER_SHUTTING_DOWN,
+  SESSION_TAKEN_OVER,
+  TOPIC_NAME_INVALID,
+  UNSPECIFIED_ERROR,
+} from "../packet/reason-codes.ts";
+import { LEVELS_MAX, readAnswer5, readDisconnect5 } from "../packet/subscribe-5.ts";
+import { packetOf, prefixed, twoBytes } from "../packet/write-packet.ts";
+import { Aliases } from "./aliases.ts";
+import { type BrokerPublish, Deliveries5 } from "./deliveries-5.ts";
+import { PacketRun } from "./packet-run.ts";
+import { type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
+import type { Session5, SessionHolder } from "./sessions-5.ts";
+import { Subscribing5 } from "./subscribing-5.ts";
+
+const PUBACK = 4;
+const PUBREC = 5;
+const PUBREL = 6;
+const PUBCOMP = 7;
+const SUBSCRIBE = 8;
+const SUBACK = 9;
+const UNSUBSCRIBE = 10;
+const UNSUBACK = 11;
+const SLASH = 0x2f;
+
+const disconnect4 = Buffer.from([0xe0, 0]);
+const nothing = new Uint8Array();
+const sys = Buffer.from("$SYS/");
+
+const reasonOfEnd: Readonly<Record<EndReason, number>> = {
+  "broker-closed": UNSPECIFIED_ERROR,
+  "taken-over": SESSION_TAKEN_OVER,
+  silent: KEEP_ALIVE_TIMEOUT,
+  quota: QUOTA_EXCEEDED,
+  revoked: NOT_AUTHORIZED,
+  shutdown: SERVER_SHUTTING_DOWN,
+};
+
+export class Protocol5 implements Protocol, SessionHolder {
+  readonly #peer: Peer;
+  readonly #connect: Connect5;
+  readonly #clientId: Uint8Array;
+  readonly #aliases: Aliases;
+  #session: Session5 | undefined;
+  #subscribing: Subscribing5 | undefined;
+  #deliveries: Deliveries5 | undefined;
+  #isPresent = false;
+  /** CONNACK 0 is being sent; was sent. */
+  #isAdmitting = false;
+  #isAdmitted = false;
+  /** The client, or we, said the last word. */
+  #isOver = false;
+  /** The connection ends behind what is being written. */
+  #endsNow = false;
+  #hasWill: boolean;
+  /** Of QoS 2 messages on their way to the broker, by packet id. */
+  readonly #notes = new Map<number, Note>();
+  #rest: Uint8Array | undefined;
+  readonly #publish: BrokerPublish = {
+    bytes: nothing,
+    start: 0,
+    topicAt: 0,
+    payloadStart: 0,
+    end: 0,
+    packetId: 0,
+    note: undefined,
+  };
+
+  /** `assignedId`: the client's id where it leaves that to us. */
+  constructor(peer: Peer, connect: Connect5, assignedId: () => string) {
+    this.#peer = peer;
+    this.#connect = connect;
+    this.#clientId = connect.clientId.length > 0 ? connect.clientId : Buffer.from(assignedId());
+    this.#hasWill = connect.will !== undefined;
+    this.#aliases = new Aliases({
+      countMax: peer.host.limits.topicAliasesMax,
+      bytesMax: peer.host.limits.topicAliasBytesMax,
+    });
+  }
+
+  /** Its CONNECT in 3.1.1. The broker keeps the session where it may be there, or is to stay. */
+  get connect4(): Buffer {
+    const { cleanStart, sessionExpirySeconds } = this.#connect;
+    const clean = cleanStart && sessionExpirySeconds === 0;
+    return connectFor4(this.#connect, { clientId: this.#clientId, clean });
+  }
+
+  // --- the session ----------------------------------------------------------------------------------
+
+  async arrive(clientId: string): Promise<void> {
+    const { cleanStart, sessionExpirySeconds, will, packetBytesMax, receiveMaximum } =
+      this.#connect;
+    const { session, isPresent } = await this.#peer.host.sessions.open({
+      clientId,
+      cleanStart,
+      expirySeconds: sessionExpirySeconds,
+      willDelaySeconds: will?.delaySeconds ?? 0,
+      holder: this,
+    });
+    const peer = this.#peer;
+    this.#session = session;
+    this.#isPresent = isPresent;
+    this.#subscribing = new Subscribing5(peer, session);
+    this.#deliveries = new Deliveries5({ peer, session, packetBytesMax, receiveMaximum });
+  }
+
+  get sessionName(): string | undefined {
+    return this.#session?.name;
+  }
+
+  get isSessionOver(): boolean {
+    return this.#session?.isOver ?? false;
+  }
+
+  get inFlight(): number {
+    return this.#peer.inFlight;
+  }
+
+  wantsRetained(filter: string): boolean {
+    return this.#subscribing?.wantsRetained(filter) ?? true;
+  }
+
+  noteOf(packetId: number): Note | undefined {
+    if (packetId !== 0) return this.#notes.get(packetId);
+    const { will } = this.#connect;
+    return will === undefined ? undefined : this.#noteWith(will.carried, will);
+  }
+
+  gone(): void {
+    const session = this.#session;
+    if (session === undefined) this.#peer.letGo();
+    else this.#peer.host.sessions.leave(session, this, this.#hasWill);
+  }
+
+  release(): void {
+    this.#peer.letGo();
+  }
+
+  cancelWill(): void {
+    this.#peer.cancelWill();
+  }
+
+  // --- from the client ------------------------------------------------------------------------------
+
+  readPublish(
+    bytes: Uint8Array,
+    start: number,
+    body: number,
+    end: number,
+    out: Publish5Offsets,
+  ): ProtocolFault | undefined {
+    const fault = readPublish5(bytes, start, body, end, out, publishFromClient);
+    if (fault !== undefined) return fault;
+    const { host, inFlight } = this.#peer;
+    if (out.qos !== 0 && inFlight >= host.limits.inFlightPerConnectionMax) {
+      return "receive_maximum_exceeded";
+    }
+    return out.topicAlias === 0 ? undefined : this.#aliases.resolve(out);
+  }
+
+  forward(bytes: Uint8Array, offsets: Publish5Offsets, payload: Uint8Array): void {
+    const { retain, qos } = offsets;
+    const note = this.#noteOf(bytes, offsets);
+    this.#peer.host.broker.publish(topicOf(offsets), payload, {
+      retain,
+      qos: qos === 1 ? 1 : 0,
+      note,
+    });
+  }
+
+  publish(bytes: Uint8Array, start: number, end: number, offsets: Publish5Offsets): boolean {
+    const { broker, counters } = this.#peer.host;
+    const { qos, packetId, payloadStart } = offsets;
+    if (!isPublic(offsets)) return this.#refuseTopic(offsets);
+    if (qos === 2) return this.#publishTwice(bytes, start, end, offsets);
+    if (broker.backlogged) return this.#peer.refuse("backlog");
+    counters.packetsBroker += 1;
+    this.forward(bytes, offsets, copyOf(bytes, payloadStart, end));
+    if (qos === 1) this.#peer.send(answer5(PUBACK, packetId, 0));
+    return true;
+  }
+
+  /** A QoS 2 message: its handshake is the broker's. */
+  #publishTwice(bytes: Uint8Array, start: number, end: number, offsets: Publish5Offsets): boolean {
+    const { names, topicStart, topicEnd, packetId, payloadStart } = offsets;
+    const packet = packetOf(
+      bytes[start]!,
+      prefixed(names.subarray(topicStart, topicEnd)),
+      twoBytes(packetId),
+      bytes.subarray(payloadStart, end),
+    );
+    if (!this.#toBroker(packet)) return false;
+    const note = this.#noteOf(bytes, offsets);
+    if (note === undefined) this.#notes.delete(packetId);
+    else this.#notes.set(packetId, note);
+    return true;
+  }
+
+  packet(type: number, bytes: Uint8Array, start: number, body: number, end: number): boolean {
+    if ((bytes[start]! & 0x08) !== 0) return this.#peer.fail("flags_invalid");
+    if (type === DISCONNECT) return this.#disconnect(bytes, body, end);
+    if (type >= SUBSCRIBE) {
+      return type === SUBSCRIBE
+        ? this.#subscribing!.subscribe(bytes, body, end)
+        : type === UNSUBSCRIBE
+          ? this.#subscribing!.unsubscribe(bytes, body, end)
+          : this.#peer.fail("packet_unexpected");
+    }
+    const answer = readAnswer5(bytes, body, end);
+    if (typeof answer === "string") return this.#peer.fail(answer);
+    const { packetId, reason } = answer;
+    if (!this.#toBroker(answer5(type, packetId, 0))) return false;
+    if (type === PUBREL) this.#notes.delete(packetId);
+    else if (type === PUBREC && reason >= REFUSED_FROM) this.#deliveries!.refused(packetId);
+    else if (type === PUBACK || type === PUBCOMP) this.#deliveries!.answered(packetId);
+    return true;
+  }
+
+  #toBroker(packet: Uint8Array): boolean {
+    if (this.#peer.isBehind) return this.#peer.refuse("broker");
+    this.#peer.host.counters.packetsBroker += 1;
+    this.#peer.push(packet);
+    return true;
+  }
+
+  /** QoS 0 has no answer: what is not the client's to publish is ignored (3.3.5). */
+  deny(offsets: Publish5Offsets): true {
+    if (offsets.qos !== 0) this.#refuse(offsets, NOT_AUTHORIZED);
+    return true;
+  }
+
+  #refuseTopic(offsets: Publish5Offsets): boolean {
+    if (offsets.qos === 0) return this.#peer.fail("topic_invalid");
+    this.#refuse(offsets, TOPIC_NAME_INVALID);
+    return true;
+  }
+
+  #refuse({ qos, packetId }: Publish5Offsets, reason: number): void {
+    this.#peer.send(answer5(qos === 1 ? PUBACK : PUBREC, packetId, reason));
+  }
+
+  #noteOf(bytes: Uint8Array, offsets: Publish5Offsets): Note | undefined {
+    const { expirySeconds, hasCarried, propertiesStart, payloadStart } = offsets;
+    if (expirySeconds < 0 && !hasCarried && this.#session?.hasNoLocal !== true) return undefined;
+    const properties = hasCarried ? carriedOf(bytes, propertiesStart, payloadStart) : nothing;
+    return this.#noteWith(properties, offsets);
+  }
+
+  #noteWith(
+    properties: Uint8Array,
+    message: { readonly expirySeconds: number; readonly retain: boolean },
+  ): Note {
+    const { expirySeconds, retain } = message;
+    const expiresAt =
+      expirySeconds < 0
+        ? Number.POSITIVE_INFINITY
+        : this.#peer.host.monotonic() + Math.max(1, 1_000 * expirySeconds);
+    return { properties, expiresAt, retain, session: this.#session };
+  }
+
+  #disconnect(bytes: Uint8Array, body: number, end: number): boolean {
+    const fault = this.#takeLeave(bytes, body, end);
+    if (fault !== undefined) return this.#peer.fail(fault);
+    this.#peer.end();
+    return true;
+  }
+
+  leave(bytes: Uint8Array, _start: number, body: number, end: number): void {
+    this.#takeLeave(bytes, body, end);
+  }
+
+  #takeLeave(bytes: Uint8Array, body: number, end: number): ProtocolFault | undefined {
+    const read = readDisconnect5(bytes, body, end);
+    if (typeof read === "string") return read;
+    const { reason, sessionExpirySeconds: expiry } = read;
+    const session = this.#session;
+    if (expiry !== undefined && session !== undefined) {
+      // [MQTT-3.1.2-23], 3.14.2.2.2
+      if (this.#connect.sessionExpirySeconds === 0 && expiry > 0) return "property_invalid";
+      const { sessionExpirySecondsMax } = this.#peer.host.limits;
+      if (session.expirySeconds > 0)
+        session.expirySeconds = Math.min(expiry, sessionExpirySecondsMax);
+    }
+    this.#isOver = true;
+    if (reason !== 0) return undefined;
+    this.#hasWill = false;
+    this.#peer.push(disconnect4);
+    return undefined;
+  }
+
+  // --- to the client --------------------------------------------------------------------------------
+
+  fromBroker(pieces: readonly Uint8Array[]): void {
+    const all = this.#rest === undefined ? pieces : [this.#rest, ...pieces];
+    const bytes = all.length === 1 ? all[0]! : Buffer.concat(all);
+    const run = new PacketRun(bytes.length + 64);
+    const { notes } = this.#peer.host.broker;
+    let at = 0;
+    let piece = 0;
+    let pieceAt = 0;
+    while (at < bytes.length) {
+      const total = packetBytesAt(bytes, at, bytes.length);
+      if (total <= 0 || at + total > bytes.length) break;
+      if (bytes[at]! >> 4 === PUBLISH) {
+        const publish = this.#offsetsOf(bytes, at, at + total);
+        publish.note = undefined;
+        if (notes.isUsed) {
+          // The payload is a piece of its own, and the note is known by it.
+          while (piece < all.length && pieceAt < publish.payloadStart)
+            pieceAt += all[piece++]!.length;
+          const payload = pieceAt === publish.payloadStart ? all[piece] : undefined;
+          if (payload?.length === publish.end - publish.payloadStart) {
+            publish.note = notes.of(payload);
+          }
+        }
+        this.#deliveries?.deliver(publish, run);
+      } else {
+        this.#answerFromBroker(bytes, at, at + total, run);
+      }
+      at += total;
+    }
+    this.#rest = at === bytes.length ? undefined : bytes.subarray(at);
+    if (run.length > 0) this.#peer.send(run.written);
+    if (this.#endsNow) return this.#peer.end();
+    if (!this.#isAdmitted && this.#isAdmitting) {
+      this.#isAdmitted = true;
+      this.#peer.admitted();
+    }
+  }
+
+  #offsetsOf(bytes: Uint8Array, start: number, end: number): BrokerPublish {
+    const publish = this.#publish;
+    const topicAt = bodyAt(bytes, start);
+    const topicEnd = topicAt + 2 + ((bytes[topicAt]! << 8) | bytes[topicAt + 1]!);
+    const isNumbered = (bytes[start]! & 6) !== 0;
+    publish.bytes = bytes;
+    publish.start = start;
+    publish.topicAt = topicAt;
+    publish.packetId = isNumbered ? (bytes[topicEnd]! << 8) | bytes[topicEnd + 1]! : 0;
+    publish.payloadStart = isNumbered ? topicEnd + 2 : topicEnd;
+    publish.end = end;
+    return publish;
+  }
+
+  #answerFromBroker(bytes: Uint8Array, start: number, end: number, run: PacketRun): void {
+    const type = bytes[start]! >> 4;
+    const packetId = (bytes[start + 2]! << 8) | bytes[start + 3]!;
+    switch (type) {
+      case CONNACK:
+        return this.#add(run, this.#connack(bytes[start + 2]! === 1, bytes[start + 3]!));
+      case SUBACK:
+        return this.#add(
+          run,
+          this.#subscribing!.granted(bytes.subarray(bodyAt(bytes, start), end)),
+        );
+      case UNSUBACK:
+        return this.#add(run, this.#subscribing!.removed());
+      case PUBREL:
+        if (this.#deliveries?.settles(packetId) === true) return;
+        return run.add(bytes.subarray(start, end));
+      default:
+        // PUBACK, PUBREC and PUBCOMP of two bytes mean success in 5 as well.
+        return run.add(bytes.subarray(start, end));
+    }
+  }
+
+  #add(run: PacketRun, packet: Uint8Array | undefined): void {
+    if (packet === undefined) return;
+    if (packet.length <= this.#connect.packetBytesMax) return run.add(packet);
+    run.add(disconnect5(PACKET_TOO_LARGE));
+    this.#isOver = true;
+    this.#endsNow = true;
+  }
+
+  #connack(brokerHasSession: boolean, returnCode: number): Uint8Array {
+    const reason = reasonOfReturnCode(returnCode);
+    if (reason !== 0) {
+      this.#peer.turnedAway();
+      this.#isOver = true;
+      return connack5(reason, { sessionPresent: false, properties: propertySection([]) });
+    }
+    this.#isAdmitting = true;
+    const { cleanStart, sessionExpirySeconds, clientId } = this.#connect;
+    const { limits } = this.#peer.host;
+    const expiry = this.#session?.expirySeconds ?? 0;
+    const properties: (readonly [number, number | Uint8Array])[] = [
+      [RECEIVE_MAXIMUM, Math.min(limits.inFlightPerConnectionMax, 0xffff)],
+      [MAXIMUM_PACKET_SIZE, limits.packetBytesMax],
+      [TOPIC_ALIAS_MAXIMUM, limits.topicAliasesMax],
+      [SHARED_AVAILABLE, 0],
+    ];
+    if (expiry !== sessionExpirySeconds) properties.push([SESSION_EXPIRY, expiry]);
+    if (clientId.length === 0) properties.push([ASSIGNED_CLIENT_ID, this.#clientId]);
+    const sessionPresent = this.#isPresent || (brokerHasSession && !cleanStart);
+    return connack5(0, { sessionPresent, properties: propertySection(properties) });
+  }
+
+  // --- the end --------------------------------------------------------------------------------------
+
+  fail(fault: ProtocolFault): void {
+    this.#lastWord(reasonOfFault[fault]);
+    this.#peer.end();
+  }
+
+  farewell(reason: EndReason): void {
+    if (this.#isAdmitted) this.#lastWord(reasonOfEnd[reason]);
+  }
+
+  #lastWord(reason: number): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const refusal = { sessionPresent: false, properties: propertySection([]) };
+    this.#peer.send(this.#isAdmitted ? disconnect5(reason) : connack5(reason, refusal));
+  }
+}
+
+/** Not the broker's own (`$SYS/`), and of no more levels than the broker takes. */
+function isPublic({ names, topicStart, topicEnd }: Publish5Offsets): boolean {
+  if (
+    topicEnd - topicStart >= sys.length &&
+    sys.every((byte, i) => names[topicStart + i] === byte)
+  ) {
+    return false;
+  }
+  let levels = 1;
+  for (let i = topicStart; i < topicEnd; i++) if (names[i] === SLASH) levels += 1;
+  return levels <= LEVELS_MAX;
+}
