@@ -26,7 +26,8 @@ import { type HttpServer, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
 import { createIntake, type Intake } from "./ingest/intake.ts";
 import { type Front, openFront } from "./ingest/mqtt/front/front.ts";
-import { type Access, openAccess } from "./ingest/mqtt/access/access.ts";
+import { type Access, noAccessStatus, openAccess } from "./ingest/mqtt/access/access.ts";
+import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
 import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { Loop } from "./loop.ts";
@@ -171,6 +172,7 @@ export class Agent implements AgentView {
       hashing: doors.hashing,
       random: doors.random,
       usersFile: doors.usersFile,
+      limits: config.mqtt.quotas?.access ?? {},
     });
     this.#front = await openFront({
       net: doors.net,
@@ -179,7 +181,7 @@ export class Agent implements AgentView {
       receiver: intake,
       listen: { host, port },
       access: this.#access,
-      limits: { topicsMax: topicsMaxOf(config) },
+      limits: { topicsMax: topicsMaxOf(config), ...config.mqtt.quotas?.front },
     });
     loop.register(this.#front);
     const { net, clock, random } = doors;
@@ -247,6 +249,11 @@ export class Agent implements AgentView {
     await loop.stop();
   }
 
+  /** Who tried what on the embedded broker, after the event of this number. */
+  audit(after: number): readonly AuditEvent[] {
+    return this.#access?.audit.after(after) ?? [];
+  }
+
   status(): Status {
     const status = this.#statusNow();
     return { ...status, notices: this.#noticesOf(status).map(({ message }) => message) };
@@ -289,6 +296,7 @@ export class Agent implements AgentView {
         host: config.mqtt.host,
         port: this.mqttPort,
         counters: this.#front?.status,
+        access: this.#access?.status ?? noAccessStatus,
       },
       brokers: this.#subscribers?.status ?? [],
       intake: intake.counters,

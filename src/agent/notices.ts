@@ -4,6 +4,7 @@
  * its count, made from the status; a code names its kind, for a journal that says it once.
  */
 
+import { accessNotices } from "./access-notices.ts";
 import { limits } from "../core/limits.ts";
 import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
@@ -72,6 +73,7 @@ export function noticesOf(
     () =>
       `${dropped} summaries and alerts were not published to local MQTT clients since the start: they came faster than the clients read; whoever needs each one needs an uplink`,
   );
+  notices.push(...accessNotices(status.mqtt));
   const { counters } = status.mqtt;
   if (counters === undefined) return notices;
   const { loginsRefused, protocolErrors } = counters;
@@ -81,7 +83,7 @@ export function noticesOf(
     "packets_too_large",
     large,
     () =>
-      `${large} packets were larger than ${limits.packetBytesMax} bytes: their senders were disconnected`,
+      `${large} packets were larger than ${config.mqtt.quotas?.front.packetBytesMax ?? limits.packetBytesMax} bytes: their senders were disconnected`,
   );
   add(
     "protocol_unsupported",

@@ -7,6 +7,7 @@ import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { IntakeCounters } from "./ingest/intake.ts";
+import type { AccessStatus } from "./ingest/mqtt/access/access.ts";
 import type { FrontStatus } from "./ingest/mqtt/front/counters.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
@@ -29,6 +30,8 @@ export type Status = {
     readonly port: number;
     /** undefined while it does not listen. */
     readonly counters: FrontStatus | undefined;
+    /** Who may what, and who tried. */
+    readonly access: AccessStatus;
   };
   /** Brokers elsewhere that sources take from. */
   readonly brokers: readonly BrokerStatus[];

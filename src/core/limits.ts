@@ -93,6 +93,8 @@ const bounds = {
   loginFailureEntriesMax: 4_096,
   /** Audit events kept in memory; the oldest go first. */
   auditEventsMax: 256,
+  /** Of these the status shows so many. */
+  auditShownMax: 32,
   /** Events alike within this time are one event with a count. */
   auditGatherMs: 10_000,
   /** Lines of the journal for audit events of one second; the rest is one line with a count. */

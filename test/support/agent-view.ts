@@ -11,7 +11,7 @@ import {
 import { createBrokerCounters } from "../../src/agent/ingest/mqtt/subscriber/counters.ts";
 import type { PumpStatus } from "../../src/sync/pump.ts";
 import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
-import { noAccessCounters } from "../../src/agent/ingest/mqtt/access/access.ts";
+import { noAccessCounters, noAccessStatus } from "../../src/agent/ingest/mqtt/access/access.ts";
 
 const pump: PumpStatus = {
   state: "running",
@@ -38,6 +38,7 @@ export const sampleStatus: Status = {
   mqtt: {
     host: "127.0.0.1",
     port: 1883,
+    access: noAccessStatus,
     counters: {
       ...createFrontCounters(),
       ...noAccessCounters,

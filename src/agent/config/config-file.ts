@@ -7,6 +7,7 @@
 import type { AggregateName } from "../../edge-ops/spec.ts";
 import type { PayloadFormat } from "../ingest/source-config.ts";
 import type { BrokerSection } from "./broker-section.ts";
+import type { AccessSection } from "./access-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 
 export type ConfigFile = {
@@ -23,11 +24,9 @@ export type ConfigFile = {
   readonly limits: LimitsSection;
 };
 
-export type MqttSection = {
+export type MqttSection = AccessSection & {
   readonly host: string;
   readonly port: number;
-  readonly anonymous?: boolean;
-  readonly users: readonly { readonly name: string; readonly password: string }[];
   readonly publish: PublishSection;
 };
 

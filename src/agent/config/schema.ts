@@ -7,6 +7,14 @@
 import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
 import {
+  anonymousRightsSchema,
+  anonymousSchema,
+  certificatesSchema,
+  quotasSchema,
+  usersFileSchema,
+  usersSchema,
+} from "./access-schema.ts";
+import {
   boundDefaults,
   commitDefaults,
   defaultAgentName,
@@ -51,20 +59,12 @@ export const mqttSchema: v.GenericSchema<unknown, MqttSection> = section(
   {
     host: v.optional(anyText("Address to listen on."), "127.0.0.1"),
     port: v.optional(port("Port; 0 takes a free one."), 1_883),
-    anonymous: v.exactOptional(
-      flag("Clients without a user name may connect. Default: only on loopback and without users."),
-    ),
-    users: v.optional(
-      list(
-        "Who may connect.",
-        section("A user.", {
-          name: anyText("User name."),
-          password: anyText("Password; better ${file:/run/secrets/name} than the word itself."),
-        }),
-        { min: 0, max: 1_024 },
-      ),
-      [],
-    ),
+    anonymous: v.exactOptional(anonymousSchema),
+    users: v.optional(usersSchema, []),
+    usersFile: v.exactOptional(usersFileSchema),
+    certificates: v.optional(certificatesSchema, []),
+    anonymousRights: v.optional(anonymousRightsSchema, {}),
+    quotas: v.optional(quotasSchema, {}),
     publish: v.optional(publishSchema, {}),
   },
 );
