@@ -21,6 +21,7 @@ import { type Drain, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { type Config, dataflowSpecOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
+import { listenersOf } from "./config/listener-config.ts";
 import type { KafkaDoor } from "./doors/kafka.ts";
 import { type HttpServer, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
@@ -165,7 +166,6 @@ export class Agent implements AgentView {
     const { options, intake, loop, ownTopics } = this.#parts;
     const { config, doors } = options;
     if (config.http !== undefined) this.#http = await openHttp({ view: this, ...config.http });
-    const { host, port } = config.mqtt;
     this.#access = await openAccess({
       config: config.mqtt,
       clock: doors.clock,
@@ -179,7 +179,7 @@ export class Agent implements AgentView {
       clock: doors.clock,
       random: doors.random,
       receiver: intake,
-      listen: { host, port },
+      listeners: listenersOf(config.mqtt),
       access: this.#access,
       limits: { topicsMax: topicsMaxOf(config), ...config.mqtt.quotas?.front },
     });
@@ -293,11 +293,13 @@ export class Agent implements AgentView {
       clock: { now, trusted: this.#parts.clockTrust.isTrusted(now) },
       dataDirectory: config.dataDirectory,
       mqtt: {
-        host: config.mqtt.host,
+        host: this.#front?.listeners[0]?.host ?? config.mqtt.host,
         port: this.mqttPort,
+        listeners: this.#front?.listeners ?? [],
         counters: this.#front?.status,
         access: this.#access?.status ?? noAccessStatus,
       },
+      certificates: doors.net.certificates(),
       brokers: this.#subscribers?.status ?? [],
       intake: intake.counters,
       cardinality: {

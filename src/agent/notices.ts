@@ -8,6 +8,7 @@ import { accessNotices } from "./access-notices.ts";
 import { limits } from "../core/limits.ts";
 import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
+import { certificateNotices, listenerNotices } from "./door-notices.ts";
 import type { Status } from "./status.ts";
 
 export type Notice = { readonly code: string; readonly message: string };
@@ -15,7 +16,15 @@ export type Notice = { readonly code: string; readonly message: string };
 export function noticesOf(
   status: Pick<
     Status,
-    "log" | "intake" | "cardinality" | "mqtt" | "brokers" | "ownTopics" | "uplinks" | "clock"
+    | "log"
+    | "intake"
+    | "cardinality"
+    | "mqtt"
+    | "certificates"
+    | "brokers"
+    | "ownTopics"
+    | "uplinks"
+    | "clock"
   >,
   {
     config,
@@ -51,6 +60,10 @@ export function noticesOf(
     () =>
       "messages came back on topics that this agent publishes itself, and were not read: some bridge brings them",
   );
+  for (const certificate of status.certificates) {
+    notices.push(...certificateNotices(certificate, status.clock.now));
+  }
+  for (const listener of status.mqtt.listeners) notices.push(...listenerNotices(listener));
   for (const broker of status.brokers) notices.push(...brokerNotices(broker, status.clock.now));
   for (const { name, lanes } of status.uplinks) {
     for (const [lane, { trouble, incidents }] of Object.entries(lanes)) {

@@ -96,7 +96,7 @@ export async function openRig(
     clock,
     random: seededRandom(1),
     receiver,
-    listen: { host: "127.0.0.1", port: 1883 },
+    listeners: [{ host: "127.0.0.1", port: 1883 }],
     access,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });

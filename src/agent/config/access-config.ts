@@ -1,29 +1,32 @@
 /** Who may what on the embedded broker: checks that depend on several values, and the effective form. */
 
 import { resolve } from "node:path";
-import { isLoopback } from "../../core/loopback.ts";
 import type { AccessConfig, AccessLimits } from "../ingest/mqtt/access/access.ts";
 import { parsePasswordHash } from "../ingest/mqtt/access/password-hash.ts";
 import { patternProblem } from "../ingest/mqtt/access/topic-rights.ts";
 import type { FrontLimits } from "../ingest/mqtt/front/front.ts";
 import type { AccessSection, RightsSection, UserSection } from "./access-section.ts";
 import type { Finding, Path } from "./fault.ts";
+import { checkListeners, isReachable, type ListenSection } from "./listener-config.ts";
 
 export type QuotasConfig = {
   readonly front: Partial<FrontLimits>;
   readonly access: Partial<AccessLimits>;
 };
 
-type WithHost = AccessSection & { readonly host: string };
+type WithListeners = AccessSection & ListenSection;
 
 // ---- checks ----
 
-export function checkAccess(mqtt: WithHost): {
+export function checkAccess(mqtt: WithListeners): {
   readonly findings: readonly Finding[];
   readonly warnings: readonly Finding[];
 } {
   const { users, certificates, anonymousRights } = mqtt;
+  const { anonymous } = mqtt;
+  const listening = checkListeners(mqtt, { hasUsers: hasUsers(mqtt), anonymous });
   const findings = [
+    ...listening.findings,
     ...repeated("users", users),
     ...repeated("certificates", certificates),
     ...users.flatMap((user, index) => userFindings(user, mqtt, ["mqtt", "users", index])),
@@ -32,7 +35,7 @@ export function checkAccess(mqtt: WithHost): {
     ...rightsFindings(anonymousRights, ["mqtt", "anonymousRights"]),
     ...anonymousFindings(mqtt),
   ];
-  return { findings, warnings: warningsOf(mqtt) };
+  return { findings, warnings: [...listening.warnings, ...warningsOf(mqtt)] };
 }
 
 /** Whether the configuration names anyone who has to say a password. */
@@ -85,25 +88,21 @@ function rightsFindings(rights: RightsSection, at: Path): Finding[] {
   );
 }
 
-function anonymousFindings(mqtt: WithHost): Finding[] {
-  const { host, anonymous } = mqtt;
-  const open = !hasUsers(mqtt) && anonymous !== true;
-  if (open && !isLoopback(host)) {
-    const message = `${host} can be reached from other machines: add users, or say anonymous: true`;
-    return [{ path: ["mqtt", "host"], message }];
-  }
-  if (open && anonymous === false) {
+function anonymousFindings(mqtt: WithListeners): Finding[] {
+  const { anonymous, listeners } = mqtt;
+  const takesCertificates = listeners.some(({ tls }) => tls?.clientCa !== undefined);
+  if (!hasUsers(mqtt) && anonymous === false && !takesCertificates) {
     const message = "without users and without anonymous clients nobody can connect";
     return [{ path: ["mqtt", "anonymous"], message }];
   }
   return [];
 }
 
-function warningsOf(mqtt: WithHost): Finding[] {
-  const { host, anonymous, anonymousRights } = mqtt;
+function warningsOf(mqtt: WithListeners): Finding[] {
+  const { anonymous, anonymousRights } = mqtt;
   const { publish, subscribe } = anonymousRights;
   const isBound = publish !== undefined || subscribe !== undefined;
-  if (anonymous === true && !isLoopback(host) && !isBound) {
+  if (anonymous === true && isReachable(mqtt) && !isBound) {
     const message =
       "anyone on the network may publish and read everything: anonymousRights can say less";
     return [{ path: ["mqtt", "anonymous"], message }];
@@ -117,10 +116,10 @@ function warningsOf(mqtt: WithHost): Finding[] {
 
 // ---- the effective form ----
 
-export function accessConfig(mqtt: WithHost, directory: string): AccessConfig {
-  const { host, anonymous, users, usersFile, certificates, anonymousRights } = mqtt;
+export function accessConfig(mqtt: WithListeners, directory: string): AccessConfig {
+  const { anonymous, users, usersFile, certificates, anonymousRights } = mqtt;
   return {
-    anonymous: anonymous ?? (isLoopback(host) && !hasUsers(mqtt)),
+    anonymous: anonymous ?? (!hasUsers(mqtt) && !isReachable(mqtt)),
     users,
     ...(usersFile === undefined ? {} : { usersFile: resolve(directory, usersFile) }),
     certificates,

@@ -19,6 +19,7 @@ import type {
 } from "./config-file.ts";
 import type { Finding } from "./fault.ts";
 import { checkKafka } from "./kafka-config.ts";
+import { portsOf } from "./listener-config.ts";
 import { suggestion } from "./nearest.ts";
 import { ownTopicWarnings } from "./own-filters.ts";
 import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
@@ -64,7 +65,9 @@ export function check(shape: Shape): Checked {
     findings.push(...checked.findings);
     warnings.push(...checked.warnings);
   }
-  if (http !== undefined && http !== "off") findings.push(...httpFindings(http, mqtt?.port));
+  if (http !== undefined && http !== "off") {
+    findings.push(...httpFindings(http, mqtt === undefined ? [] : portsOf(mqtt)));
+  }
   if (commit !== undefined) findings.push(...commitFindings(commit));
   if (file !== undefined) warnings.push(...ownTopicWarnings(file), ...emptiness(file));
   return { findings, warnings };
@@ -170,13 +173,13 @@ function takenSources(
 
 // ---- listeners and the rest ----
 
-function httpFindings({ host, port }: ListenConfig, mqttPort: number | undefined): Finding[] {
+function httpFindings({ host, port }: ListenConfig, mqttPorts: readonly number[]): Finding[] {
   const findings: Finding[] = [];
   if (!isLoopback(host)) {
     const message = `${host} can be reached from other machines, and HTTP has no logins in this version: use 127.0.0.1, and a tunnel or a reverse proxy that asks for one`;
     findings.push({ path: ["http", "host"], message });
   }
-  if (port !== 0 && port === mqttPort) {
+  if (mqttPorts.includes(port)) {
     findings.push({ path: ["http", "port"], message: `${port} is the port of mqtt as well` });
   }
   return findings;

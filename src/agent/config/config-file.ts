@@ -8,6 +8,7 @@ import type { AggregateName } from "../../edge-ops/spec.ts";
 import type { PayloadFormat } from "../ingest/source-config.ts";
 import type { BrokerSection } from "./broker-section.ts";
 import type { AccessSection } from "./access-section.ts";
+import type { ListenerSection } from "./listener-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 
 export type ConfigFile = {
@@ -25,8 +26,10 @@ export type ConfigFile = {
 };
 
 export type MqttSection = AccessSection & {
+  /** Of the plain listener, without TLS and WebSocket. */
   readonly host: string;
-  readonly port: number;
+  readonly port: number | "off";
+  readonly listeners: readonly ListenerSection[];
   readonly publish: PublishSection;
 };
 

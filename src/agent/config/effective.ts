@@ -23,6 +23,7 @@ import type {
   UplinkSection,
   WindowSection,
 } from "./config-file.ts";
+import { listenAddress } from "./listener-config.ts";
 import { kafkaUplinkConfig } from "./kafka-config.ts";
 
 /** `file` has passed all checks; relative paths are relative to `directory`. */
@@ -59,8 +60,16 @@ function uplinkOf({ file, kafka }: UplinkSection, directory: string): UplinkConf
 }
 
 function mqttOf(mqtt: MqttSection, directory: string): MqttConfig {
-  const { host, port } = mqtt;
-  return { host, port, ...accessConfig(mqtt, directory), quotas: quotasConfig(mqtt) };
+  const { host, port, listeners } = mqtt;
+  return {
+    host,
+    port,
+    ...(listeners.length === 0
+      ? {}
+      : { listeners: listeners.map((listener) => listenAddress(listener, directory)) }),
+    ...accessConfig(mqtt, directory),
+    quotas: quotasConfig(mqtt),
+  };
 }
 
 function ownTopicsOf({ publish: { summaries, alerts, status } }: MqttSection): OwnTopicsConfig {

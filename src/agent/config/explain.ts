@@ -9,6 +9,8 @@ import type { BrokerConfig } from "../ingest/mqtt/subscriber/broker-config.ts";
 import { ownTopic } from "../own-topics.ts";
 import type { RightsConfig } from "../ingest/mqtt/access/access.ts";
 import type { Config, MqttConfig, UplinkConfig } from "./config.ts";
+import type { ListenAddress } from "../../core/doors.ts";
+import { listenersOf } from "./listener-config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
 
@@ -48,7 +50,8 @@ function agentRows(config: Config): Row[] {
       : `synced after at most ${durationText(commit.waitMs)} or ${commit.rowsEager} readings`;
   return [
     ["data", `${config.dataDirectory}, log at most ${bytesText(config.logBytesMax)}`],
-    ["mqtt", `${mqtt.host}:${mqtt.port}; ${who}`],
+    ...listenersOf(mqtt).map((address): Row => ["mqtt", listenerText(address)]),
+    ["clients", who],
     ["own topics", ownTopicsText(config)],
     ...rightsTexts(mqtt).map((text): Row => ["rights", text]),
     ["http", http === undefined ? "off" : `${http.host}:${http.port}`],
@@ -89,6 +92,15 @@ function rightsTexts({ users, certificates = [], anonymousRights = {} }: MqttCon
     ];
     return parts.length === 0 ? [] : [`${who} ${parts.join("; ")}`];
   });
+}
+
+function listenerText({ host, port, tls, webSocket }: ListenAddress): string {
+  const certificates =
+    tls === undefined || tls.clientCertificate === "none"
+      ? ""
+      : `, client certificates ${tls.clientCertificate}${tls.crlFile === undefined ? "" : " and looked up in crl"}`;
+  const path = webSocket === undefined ? "" : `, WebSocket at ${webSocket.path}`;
+  return `${host}:${port}${tls === undefined ? "" : ", TLS"}${certificates}${path}`;
 }
 
 function uplinkText(uplink: UplinkConfig): string {

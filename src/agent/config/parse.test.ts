@@ -93,7 +93,7 @@ test("an unknown key is an error with its place and the nearest known key", asyn
   const [fault] = await faultsOf(`${source}mqtt:\n  qqqqqqq: 1\n`);
   assert.equal(
     fault,
-    "7:3: mqtt.qqqqqqq: unknown key; known are host, port, anonymous, users, usersFile, certificates, anonymousRights, quotas, publish",
+    "7:3: mqtt.qqqqqqq: unknown key; known are host, port, listeners, anonymous, users, usersFile, certificates, anonymousRights, quotas, publish",
   );
 });
 

@@ -31,6 +31,7 @@ import type {
 } from "./config-file.ts";
 import { brokerSchema } from "./broker-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
+import { listenersSchema } from "./listener-schema.ts";
 import { publishSchema } from "./publish-schema.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import {
@@ -46,6 +47,7 @@ import {
   name,
   numberFrom,
   port,
+  portOrOff,
   SECOND_MS,
   section,
   some,
@@ -58,7 +60,8 @@ export const mqttSchema: v.GenericSchema<unknown, MqttSection> = section(
   "Where sensors connect: the embedded MQTT broker.",
   {
     host: v.optional(anyText("Address to listen on."), "127.0.0.1"),
-    port: v.optional(port("Port; 0 takes a free one."), 1_883),
+    port: v.optional(portOrOff("Port; 0 takes a free one, off does without this listener."), 1_883),
+    listeners: v.optional(listenersSchema, []),
     anonymous: v.exactOptional(anonymousSchema),
     users: v.optional(usersSchema, []),
     usersFile: v.exactOptional(usersFileSchema),

@@ -90,6 +90,17 @@ describe("who comes in", () => {
     assert.equal(admission.credential.name, "a");
   });
 
+  it("needs no password, where the user name is that of the certificate, and is nobody else without users", async () => {
+    const { login, code } = await open({ config: await oneUser() });
+    const admission = await login("pump", "", { certificate: "pump" });
+    assert.ok(admission.kind === "admitted");
+    assert.deepEqual([admission.credential.name, admission.credential.user], ["pump", undefined]);
+    const none = await open({ config: { anonymous: false, users: [] } });
+    assert.equal(await none.code("pump", "", { certificate: "pump" }), "in");
+    assert.equal(await none.code("other", "", { certificate: "pump" }), 4);
+    assert.equal(await code("a", "", { certificate: "pump" }), 4);
+  });
+
   it("never is a name that nobody verified", async () => {
     const { login } = await open({
       config: {

@@ -1,8 +1,8 @@
 /**
  * Who comes in, and as whom: the door of the embedded broker.
  *
+ *   client certificate, and no other user name --> the rights of its name
  *   user name given, users exist ---> failures left? --> password right? --> that user's rights
- *   client certificate -------------> the rights of its name
  *   neither -------------------------> anonymous, where that is allowed
  *
  * Invariant: `{user}` in a pattern is a name that was verified, by password or by certificate.
@@ -295,11 +295,15 @@ export class Access {
 
   async login(request: LoginRequest): Promise<Admission> {
     const { name, certificate } = request;
-    if (name !== undefined && this.hasUsers) return await this.#loginOfUser(name, request);
-    if (certificate !== undefined) {
+    const isOther = name !== undefined && name !== certificate;
+    if (certificate !== undefined && isOther && !this.hasUsers) {
+      return this.#refused("login_failed", 4, request);
+    }
+    if (certificate !== undefined && !isOther) {
       const rights = byName(this.#rightsOfCertificate, certificate);
       return this.#admitted({ name: certificate, rights, request });
     }
+    if (name !== undefined && this.hasUsers) return await this.#loginOfUser(name, request);
     if (this.hasUsers && !this.anonymous) return this.#refused("login_failed", 5, request);
     const rights = this.#options.config.anonymousRights;
     return this.#admitted({ name: undefined, rights, request });
