@@ -38,6 +38,8 @@ const bounds = {
   /** Messages on their way to local subscribers; beyond, their publishers wait. */
   brokerBacklogBytesMax: 8_388_608, // 8 MiB
   subscriptionsMax: 65_536,
+  /** Sessions without subscriptions that CONNACK calls present; beyond, the oldest is forgotten. */
+  keptSessionsMax: 16_384,
   /** Messages kept for one session that is away; further ones are dropped and counted. */
   waitingPerSessionMax: 1_000,
   /** The same for all sessions, in bytes. */
@@ -93,8 +95,6 @@ const bounds = {
   loginFailureEntriesMax: 4_096,
   /** Audit events kept in memory; the oldest go first. */
   auditEventsMax: 256,
-  /** Of these the status shows so many. */
-  auditShownMax: 32,
   /** Events alike within this time are one event with a count. */
   auditGatherMs: 10_000,
   /** Lines of the journal for audit events of one second; the rest is one line with a count. */
@@ -105,8 +105,6 @@ const bounds = {
   rightsPatternsMax: 64,
 
   // TLS and WebSocket
-  /** Listeners of the embedded broker beside the plain one. */
-  listenersMax: 8,
   /** Peers of one listener that are not through TLS or the WebSocket upgrade; over it, the oldest of the address that has most goes. */
   handshakesMax: 256,
   /** TLS and the WebSocket upgrade together. */

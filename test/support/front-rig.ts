@@ -16,12 +16,14 @@ import {
   type AccessOptions,
   openAccess,
 } from "../../src/agent/ingest/mqtt/access/access.ts";
+import type { Net } from "../../src/core/doors.ts";
 import { NO_SOURCE, type Receiver } from "../../src/agent/ingest/receiver.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { ManualClock, SimulatedNet, type SimulatedPeer } from "./simulated-net.ts";
 
-/** Topics below `plant/` are of a source. Remembers everything; full after `capacity` messages until it is told otherwise. */
+/** Topics below `plant/`, or those said, are of a source. Remembers everything; full after `capacity` messages until it is told otherwise. */
 export class RecordingReceiver implements Receiver {
+  readonly #wants: (topic: string) => boolean;
   readonly received: { readonly topic: string; readonly payload: string }[] = [];
   readonly shedTopics: string[] = [];
   readonly #topics: string[] = [];
@@ -31,9 +33,13 @@ export class RecordingReceiver implements Receiver {
   /** How often it was asked and said no. */
   refusals = 0;
 
+  constructor(wants: (topic: string) => boolean = (topic) => topic.startsWith("plant/")) {
+    this.#wants = wants;
+  }
+
   topicOf(bytes: Uint8Array, start: number, end: number): number {
     const topic = textOf(bytes, start, end);
-    if (!topic.startsWith("plant/")) return NO_SOURCE;
+    if (!this.#wants(topic)) return NO_SOURCE;
     const known = this.#handles.get(topic);
     if (known !== undefined) return known;
     this.#handles.set(topic, this.#topics.length);
@@ -68,20 +74,24 @@ export type Rig = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-export async function openRig(
-  options: {
-    readonly limits?: Partial<FrontLimits>;
-    readonly users?: readonly { readonly name: string; readonly password: string }[];
-    readonly anonymous?: boolean;
-    /** Whatever else decides who may what. */
-    readonly access?: Partial<AccessOptions["config"]>;
-    readonly accessLimits?: AccessOptions["limits"];
-    readonly usersFile?: AccessOptions["usersFile"];
-  } = {},
-): Promise<Rig> {
+export type RigOptions = {
+  readonly limits?: Partial<FrontLimits>;
+  readonly users?: readonly { readonly name: string; readonly password: string }[];
+  readonly anonymous?: boolean;
+  /** Whatever else decides who may what. */
+  readonly access?: Partial<AccessOptions["config"]>;
+  readonly accessLimits?: AccessOptions["limits"];
+  readonly usersFile?: AccessOptions["usersFile"];
+  /** Topics that a source takes; without it those below `plant/`. */
+  readonly wants?: (topic: string) => boolean;
+  /** Listens here, on a free port, instead of on the simulated network. */
+  readonly listensOn?: Net;
+};
+
+export async function openRig(options: RigOptions = {}): Promise<Rig> {
   const net = new SimulatedNet();
   const clock = new ManualClock();
-  const receiver = new RecordingReceiver();
+  const receiver = new RecordingReceiver(options.wants);
   const { users = [], anonymous = false, usersFile } = options;
   const access = await openAccess({
     config: { anonymous, users, ...options.access },
@@ -92,11 +102,11 @@ export async function openRig(
     limits: options.accessLimits ?? {},
   });
   const front = await openFront({
-    net,
+    net: options.listensOn ?? net,
     clock,
     random: seededRandom(1),
     receiver,
-    listeners: [{ host: "127.0.0.1", port: 1883 }],
+    listen: { host: "127.0.0.1", port: options.listensOn === undefined ? 1883 : 0 },
     access,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });

@@ -7,8 +7,6 @@
 import type { AggregateName } from "../../edge-ops/spec.ts";
 import type { PayloadFormat } from "../ingest/source-config.ts";
 import type { BrokerSection } from "./broker-section.ts";
-import type { AccessSection } from "./access-section.ts";
-import type { ListenerSection } from "./listener-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 
 export type ConfigFile = {
@@ -25,11 +23,11 @@ export type ConfigFile = {
   readonly limits: LimitsSection;
 };
 
-export type MqttSection = AccessSection & {
-  /** Of the plain listener, without TLS and WebSocket. */
+export type MqttSection = {
   readonly host: string;
-  readonly port: number | "off";
-  readonly listeners: readonly ListenerSection[];
+  readonly port: number;
+  readonly anonymous?: boolean;
+  readonly users: readonly { readonly name: string; readonly password: string }[];
   readonly publish: PublishSection;
 };
 

@@ -108,15 +108,9 @@ export function describe(node: Tree | undefined, path: Path): string {
     : `the ${typeof node.value} ${node.value}`;
 }
 
-const secretKeys: ReadonlySet<string | number> = new Set([
-  "password",
-  "passwordHash",
-  "passphrase",
-]);
-
 /** Whether what stands at the path must never be printed. */
 function isSecret(path: Path): boolean {
-  return path.some((key) => secretKeys.has(key));
+  return path.includes("password") || path.includes("passphrase");
 }
 
 const QUOTED_CHARACTERS_MAX = 60;

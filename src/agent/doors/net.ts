@@ -16,7 +16,6 @@ import type {
   NetAddress,
   NetListener,
   NetSocket,
-  TlsConnect,
 } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { systemClock } from "./clock.ts";
@@ -43,8 +42,6 @@ class SystemNet implements Net {
   readonly #clock: Clock;
   readonly #handleOf: HandleOf;
   readonly #gates = new Set<TlsGate>();
-  /** Client certificates, by file as the configuration names them, as they were last read. */
-  readonly #ownCertificates = new Map<string, CertificateStatus>();
 
   constructor(clock: Clock, handleOf: HandleOf) {
     this.#clock = clock;
@@ -94,7 +91,8 @@ class SystemNet implements Net {
     { waitMs }: { readonly waitMs: number },
   ): Promise<NetSocket> {
     const { host, port, tls, webSocket } = address;
-    const socket = tls === undefined ? new Socket() : await this.#begin(tls, { host, port });
+    const nowMs = this.#clock.now();
+    const socket = tls === undefined ? new Socket() : await unconnected(tls, { host, port, nowMs });
     const reasonOf = (error: NodeJS.ErrnoException): string | undefined =>
       tls === undefined
         ? undefined
@@ -133,19 +131,8 @@ class SystemNet implements Net {
     return await promise;
   }
 
-  async #begin(tls: TlsConnect, at: NetAddress): Promise<Socket> {
-    const nowMs = this.#clock.now();
-    const { socket, expires } = await unconnected(tls, { ...at, nowMs });
-    const { certificateFile: file } = tls;
-    if (file !== undefined && expires !== undefined) {
-      const status = { file, expires, reloads: 0, reloadFailures: 0, trouble: undefined };
-      this.#ownCertificates.set(file, status);
-    }
-    return socket;
-  }
-
   certificates(): readonly CertificateStatus[] {
-    return [...[...this.#gates].map(({ status }) => status), ...this.#ownCertificates.values()];
+    return [...this.#gates].map(({ status }) => status);
   }
 }
 

@@ -10,6 +10,7 @@ const bounds: BrokerLimits = {
   unreadBytesMax: 1_000,
   subscriptionsPerClientMax: 10,
   subscriptionsMax: 10,
+  keptSessionsMax: 10,
   waitingPerSessionMax: 10,
   waitingBytesMax: 1_000,
   retainedMax: 10,

@@ -16,10 +16,17 @@ import type { Aedes, AuthenticateError, Client, PublishPacket } from "aedes";
 import { assert } from "../../../../core/assert.ts";
 import type { Credential, Presence } from "../access/access.ts";
 import { createDuplex } from "./duplex.ts";
+import { capDelivery, type DeliveringClient } from "./granted.ts";
 import { type Note, Notes, retainedNote } from "./notes.ts";
 import { keepPublishOrder, type Publisher } from "./publish-order.ts";
 import { RetainedHandling } from "./retained-handling.ts";
-import { boundSessions, endSession, type SessionLimits, type SessionStore } from "./sessions.ts";
+import {
+  boundSessions,
+  endSession,
+  SESSION_MARK,
+  type SessionLimits,
+  type SessionStore,
+} from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 /** Parts of aedes that its types leave out. */
@@ -161,6 +168,8 @@ export class Broker {
   readonly #answers: Float64Array;
   #owner: BrokerOwner | undefined;
   #sessionCount = 0;
+  /** QoS 2 messages asked about in this turn of the event loop. */
+  readonly #askedNow = new Set<string>();
   #backlogBytes = 0;
   #easeWanted = false;
   #closed = false;
@@ -195,6 +204,10 @@ export class Broker {
       const taker = this.#clientOf.get(client.conn);
       const may = taker === undefined || this.#owner?.mayReceive(taker, packet.topic) !== false;
       return may && this.#mayForward(packet) ? packet : undefined;
+    };
+    aedes.preConnect = (client, _packet, done) => {
+      capDelivery(client as unknown as DeliveringClient);
+      done(null, true);
     };
     aedes.on("subscribe", (subscriptions, client) => {
       const taker = this.#clientOf.get(client.conn);
@@ -363,6 +376,7 @@ export class Broker {
   }
 
   #admits(client: Client | null, filter: string): boolean {
+    if (filter === SESSION_MARK) return true;
     const taker = client === null ? undefined : this.#clientOf.get(client.conn);
     if (taker !== undefined && this.#owner?.maySubscribe(taker, filter) === false) return false;
     const own = client === null ? {} : ownSubscriptions(client);
@@ -400,6 +414,14 @@ export class Broker {
       done,
     };
     if (packet.qos !== 2 || message.packetId === 0) return owner.asked(message);
+    const key = `${message.packetId} ${message.session}`;
+    if (this.#askedNow.has(key)) {
+      // The same message twice in one piece: the first is not in the store yet.
+      setImmediate(() => this.#ask(client, packet, done));
+      return;
+    }
+    if (this.#askedNow.size === 0) setImmediate(() => this.#askedNow.clear());
+    this.#askedNow.add(key);
     // Known to the broker: it was durable before, and only its PUBREC was lost.
     partsOf(this.#aedes)
       .persistence.incomingGetPacket(client, { messageId: message.packetId })

@@ -10,43 +10,59 @@
  * through that instance, and everything not named here stays as it is.
  */
 
+import { Readable } from "node:stream";
+import { hidesFrom } from "./filter.ts";
+import { KeptSessions } from "./kept-sessions.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 type ClientName = { readonly id: string };
-type Message = { readonly topic: string; readonly payload: Uint8Array | string };
+type Message = {
+  readonly topic: string;
+  readonly payload: Uint8Array | string;
+  readonly qos?: number;
+};
+/** A matching subscription of a client that is away, or whose session is kept. */
+type Waiter = { readonly clientId: string; readonly topic: string; readonly qos: number };
 type Numbered = { readonly messageId?: number | undefined };
 type Waiting = { count: number; bytes: number };
+
+type StoredSubscription = { readonly topic: string; readonly qos: number };
+
+/**
+ * Stands for a session without subscriptions where the broker restores one: it takes a session with
+ * at least one for present. Nothing is ever published there.
+ */
+export const SESSION_MARK = "$SYS/session";
 
 /** What is used of the broker's store. */
 export type SessionStore = {
   addSubscriptions(client: ClientName, subs: readonly { topic: string }[]): Promise<void>;
   removeSubscriptions(client: ClientName, topics: readonly string[]): Promise<void>;
   cleanSubscriptions(client: ClientName): Promise<void>;
+  subscriptionsByClient(client: ClientName): Promise<readonly StoredSubscription[]>;
   outgoingEnqueue(sub: { readonly clientId: string }, packet: Message): Promise<void>;
-  outgoingEnqueueCombi(
-    subs: readonly { readonly clientId: string }[],
-    packet: Message,
-  ): Promise<void>;
+  outgoingEnqueueCombi(subs: readonly Waiter[], packet: Message): Promise<void>;
+  outgoingStream(client: ClientName): Readable;
+  createRetainedStreamCombi(filters: readonly string[]): Readable;
   outgoingClearMessageId(client: ClientName, packet: Numbered): Promise<Message | undefined>;
   storeRetained(packet: Message): Promise<void>;
   incomingStorePacket(client: ClientName, packet: Message & Numbered): Promise<void>;
   incomingGetPacket(client: ClientName, packet: Numbered): Promise<unknown>;
   incomingDelPacket(client: ClientName, packet: Numbered): Promise<void>;
   cleanIncoming(client: ClientName): Promise<void>;
-  outgoingStream(client: ClientName): AsyncIterable<Numbered>;
-  createRetainedStreamCombi(filters: readonly string[]): unknown;
 };
 
 /** Forgets a session: its subscriptions, what waits for it, and its QoS 2 packet ids. */
 export async function endSession(store: SessionStore, id: string): Promise<void> {
   await store.cleanSubscriptions({ id });
   await store.cleanIncoming({ id });
-  for await (const packet of store.outgoingStream({ id })) {
+  for await (const packet of store.outgoingStream({ id }) as AsyncIterable<Numbered>) {
     await store.outgoingClearMessageId({ id }, packet);
   }
 }
 
 export type SessionLimits = {
+  readonly keptSessionsMax: number;
   readonly waitingPerSessionMax: number;
   readonly waitingBytesMax: number;
   readonly retainedMax: number;
@@ -71,7 +87,10 @@ export function boundSessions(
     boundedWaiting(bound(store), options),
     boundedRetained(bound(store), options),
     boundedQos2(bound(store), options),
+    marked(bound(store)),
   );
+  // On top of what was replaced so far.
+  Object.assign(store, presentSessions(bound(store), options.limits));
 }
 
 /** The store's own methods, before they are replaced. */
@@ -80,6 +99,7 @@ function bound(store: SessionStore): SessionStore {
     addSubscriptions: store.addSubscriptions.bind(store),
     removeSubscriptions: store.removeSubscriptions.bind(store),
     cleanSubscriptions: store.cleanSubscriptions.bind(store),
+    subscriptionsByClient: store.subscriptionsByClient.bind(store),
     outgoingEnqueue: store.outgoingEnqueue.bind(store),
     outgoingEnqueueCombi: store.outgoingEnqueueCombi.bind(store),
     outgoingClearMessageId: store.outgoingClearMessageId.bind(store),
@@ -126,6 +146,24 @@ function countedSubscriptions(
   };
 }
 
+/** Remembers sessions that the store has nothing of. */
+function presentSessions(store: SessionStore, limits: SessionLimits): Partial<SessionStore> {
+  const kept = new KeptSessions({ countMax: limits.keptSessionsMax });
+  return {
+    // Asked for once, when a client connects that keeps its session.
+    subscriptionsByClient: async (client) => {
+      const isKnown = kept.arrive(client.id);
+      const stored = await store.subscriptionsByClient(client);
+      return stored.length === 0 && isKnown ? [{ topic: SESSION_MARK, qos: 0 }] : stored;
+    },
+    // When one connects that does not.
+    cleanSubscriptions: (client) => {
+      kept.end(client.id);
+      return store.cleanSubscriptions(client);
+    },
+  };
+}
+
 type Bounds = {
   readonly limits: SessionLimits;
   readonly extraBytesOf: (payload: Uint8Array) => number;
@@ -164,17 +202,59 @@ function boundedWaiting(store: SessionStore, bounds: Bounds): Partial<SessionSto
     outgoingEnqueue: async (sub, packet) => {
       if (admit(sub, bytesOf(packet, bounds))) await store.outgoingEnqueue(sub, packet);
     },
-    outgoingEnqueueCombi: (subs, packet) => {
+    outgoingEnqueueCombi: async (all, packet) => {
       const bytes = bytesOf(packet, bounds);
-      return store.outgoingEnqueueCombi(
-        subs.filter((sub) => admit(sub, bytes)),
-        packet,
-      );
+      const subs = all.filter(({ topic }) => !hidesFrom(topic, packet.topic));
+      for (const qos of [1, 2]) {
+        const those = subs.filter((sub) => waitingQos(sub, subs, packet) === qos);
+        if (those.length === 0) continue;
+        const admitted = those.filter((sub) => admit(sub, bytes));
+        await store.outgoingEnqueueCombi(admitted, { ...packet, qos });
+      }
     },
     outgoingClearMessageId: async (client, packet) => {
       const cleared = await store.outgoingClearMessageId(client, packet);
       if (cleared !== undefined) settle(client.id, bytesOf(cleared, bounds));
       return cleared;
+    },
+  };
+}
+
+/** The smaller of the QoS published and the largest granted to this client (MQTT 3.1.1, 3.3.5). */
+function waitingQos({ clientId, qos }: Waiter, subs: readonly Waiter[], packet: Message): number {
+  let granted = qos;
+  for (const sub of subs) {
+    if (sub.clientId === clientId && sub.qos > granted) granted = sub.qos;
+  }
+  return Math.min(packet.qos ?? granted, granted);
+}
+
+/** Marks what is sent again as such, and keeps `$` topics from filters that begin with a wildcard. */
+function marked(store: SessionStore): Partial<SessionStore> {
+  return {
+    outgoingStream: (client) =>
+      store.outgoingStream(client).map((packet: Message & Numbered & { readonly cmd: string }) =>
+        // It has an identifier since it was sent for the first time.
+        packet.cmd === "publish" && packet.messageId !== undefined
+          ? { ...packet, dup: true }
+          : packet,
+      ),
+    createRetainedStreamCombi: (filters) => {
+      if (!filters.some((filter) => hidesFrom(filter, "$"))) {
+        return store.createRetainedStreamCombi(filters);
+      }
+      const [hiding, plain] = [
+        filters.filter((filter) => hidesFrom(filter, "$")),
+        filters.filter((filter) => !hidesFrom(filter, "$")),
+      ];
+      return Readable.from(
+        (async function* () {
+          yield* store
+            .createRetainedStreamCombi(hiding)
+            .filter(({ topic }: Message) => !topic.startsWith("$"));
+          yield* store.createRetainedStreamCombi(plain);
+        })(),
+      );
     },
   };
 }

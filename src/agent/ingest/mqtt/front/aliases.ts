@@ -43,7 +43,8 @@ export class Aliases {
     if (known !== undefined && isSame(known, names, topicStart, topicEnd)) return undefined;
     this.#bytes = bytes;
     while (this.#topics.length < topicAlias) this.#topics.push(undefined);
-    this.#topics[topicAlias] = names.slice(topicStart, topicEnd);
+    // Not slice: of a Buffer that is the same memory, which the next read overwrites.
+    this.#topics[topicAlias] = new Uint8Array(names.subarray(topicStart, topicEnd));
     return undefined;
   }
 }

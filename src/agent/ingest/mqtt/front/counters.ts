@@ -92,6 +92,7 @@ export function createFaultCounts(): FaultCounts {
     length_malformed: 0,
     packet_too_large: 0,
     packet_truncated: 0,
+    packet_too_long: 0,
     packet_unexpected: 0,
     flags_invalid: 0,
     qos_invalid: 0,
@@ -109,6 +110,7 @@ export function createFaultCounts(): FaultCounts {
     connect_expected: 0,
     connect_repeated: 0,
     connect_invalid: 0,
+    client_id_missing: 0,
     protocol_unsupported: 0,
   };
 }

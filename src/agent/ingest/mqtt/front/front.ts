@@ -13,7 +13,7 @@
  * batch that was open when it was received.
  */
 
-import type { Clock, ListenAddress, Net, Random } from "../../../../core/doors.ts";
+import type { Clock, Net, NetListener, Random } from "../../../../core/doors.ts";
 import { limits as defaults } from "../../../../core/limits.ts";
 import { type Gate, NO_SOURCE, type Receiver } from "../../receiver.ts";
 import { Acks } from "./acks.ts";
@@ -36,7 +36,6 @@ import {
   type FrontStatus,
 } from "./counters.ts";
 import { HeldMessages } from "./held.ts";
-import { Listeners, type ListenerStatus } from "./listeners.ts";
 import { type SessionLimits5, Sessions5 } from "./sessions-5.ts";
 import { type Access, assertSecured } from "../access/access.ts";
 import { hostOf } from "../access/login-failures.ts";
@@ -52,6 +51,7 @@ export type FrontLimits = ClientsLimits &
     readonly brokerBacklogBytesMax: number;
     readonly subscriptionsMax: number;
     readonly subscriptionsPerClientMax: number;
+    readonly keptSessionsMax: number;
     readonly waitingPerSessionMax: number;
     readonly waitingBytesMax: number;
     readonly retainedMessagesMax: number;
@@ -65,7 +65,7 @@ export type FrontOptions = {
   readonly random: Random;
   readonly receiver: Receiver;
   /** Port 0 takes a free one. */
-  readonly listeners: readonly ListenAddress[];
+  readonly listen: { readonly host: string; readonly port: number };
   /** Who may come in, and what for. */
   readonly access: Access;
   /** Bounds that differ from those in core/limits. */
@@ -74,16 +74,12 @@ export type FrontOptions = {
 
 /**
  * Listens for MQTT clients; register the result as a gate before the first turn of the loop.
- * Rejects with a Fault: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE,
- * TLS_FILE_UNUSABLE.
+ * Rejects with a Fault: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE.
  */
 export async function openFront(options: FrontOptions): Promise<Front> {
-  const { listeners, access } = options;
+  const { net, listen, access } = options;
   const { anonymous, hasUsers } = access;
-  for (const { host, tls } of listeners) {
-    const certificateRequired = tls?.clientCertificate === "required";
-    assertSecured({ host, anonymous, hasUsers, certificateRequired });
-  }
+  assertSecured({ host: listen.host, anonymous, hasUsers });
   const limits: FrontLimits = { ...defaults, ...options.limits };
   const broker = await openBroker({
     limits: brokerLimitsOf(limits),
@@ -92,7 +88,7 @@ export async function openFront(options: FrontOptions): Promise<Front> {
   });
   const front = new Front(options, limits, broker);
   try {
-    await front.listen();
+    await front.listen(net, listen);
   } catch (error) {
     await broker.close();
     throw error;
@@ -109,7 +105,7 @@ export class Front implements Gate, BrokerOwner {
   readonly #clients: Clients;
   readonly #counters: FrontCounters = createFrontCounters();
   readonly #faults: FaultCounts = createFaultCounts();
-  readonly #listeners = new Listeners();
+  #listener: NetListener | undefined;
   #stopping = false;
 
   /** Use `openFront`. */
@@ -140,21 +136,15 @@ export class Front implements Gate, BrokerOwner {
     options.access.onRevoked(() => this.#clients.revoke());
   }
 
-  async listen(): Promise<void> {
-    const { net, listeners } = this.#options;
-    await this.#listeners.open(net, listeners, (socket) => {
+  async listen(net: Net, address: { readonly host: string; readonly port: number }): Promise<void> {
+    this.#listener = await net.listen(address, (socket) => {
       if (this.#stopping) socket.destroy();
       else this.#clients.accept(socket);
     });
   }
 
-  /** Of the first listener; 0 where there is none. */
   get port(): number {
-    return this.#listeners.port;
-  }
-
-  get listeners(): readonly ListenerStatus[] {
-    return this.#listeners.status;
+    return this.#listener?.port ?? this.#options.listen.port;
   }
 
   /** A copy of the counters. */
@@ -162,7 +152,7 @@ export class Front implements Gate, BrokerOwner {
     return {
       ...this.#counters,
       ...this.#options.access.counters,
-      acceptErrors: this.#listeners.acceptErrors,
+      acceptErrors: this.#listener?.acceptErrors ?? 0,
       subscriptions: this.#broker.subscriptionCount,
       sessions: this.#sessions.count,
       messagesHeld: this.#held.count,
@@ -302,7 +292,7 @@ export class Front implements Gate, BrokerOwner {
   async stopAccepting(): Promise<void> {
     this.#stopping = true;
     this.#clients.stopReading();
-    await this.#listeners.close();
+    await this.#listener?.close();
   }
 
   /** Stops, sends what is due, closes every connection. */
@@ -323,6 +313,7 @@ function brokerLimitsOf(limits: FrontLimits): BrokerLimits {
     unreadBytesMax: limits.heldBytesPerConnectionMax,
     subscriptionsMax: limits.subscriptionsMax,
     subscriptionsPerClientMax: limits.subscriptionsPerClientMax,
+    keptSessionsMax: limits.keptSessionsMax,
     waitingPerSessionMax: limits.waitingPerSessionMax,
     waitingBytesMax: limits.waitingBytesMax,
     retainedMax: limits.retainedMessagesMax,

@@ -36,6 +36,7 @@ export function openProtocol(
   const connect = readConnect(bytes, range);
   if (connect.kind === "invalid") return refused("connect_invalid");
   if (connect.kind === "unsupported") return refused("protocol_unsupported", connect.answer);
+  if (connect.kind === "unnamed") return refused("client_id_missing", connect.answer);
   if (connect.kind === "five") return openFive(peer, bytes, connect.flagsAt, range.end);
   const packet = copyOf(bytes, range.start, range.end);
   packet[connect.keepAliveAt - range.start] = 0;

@@ -4,10 +4,13 @@
  */
 
 import { copyOf } from "../broker/broker-feed.ts";
-import { type ProtocolFault, readPublish } from "../packet/parser.ts";
+import { DISCONNECT, type ProtocolFault, readPublish } from "../packet/parser.ts";
+import { shapeFault4 } from "../packet/shape-4.ts";
 import type { Publish5Offsets } from "../packet/publish-5.ts";
 import { OutboundFramer } from "./outbound-framer.ts";
 import { type Peer, type Protocol, topicOf } from "./protocol.ts";
+
+const DUP = 0x08;
 
 export class Protocol4 implements Protocol {
   readonly #peer: Peer;
@@ -48,6 +51,8 @@ export class Protocol4 implements Protocol {
   }
 
   publish(bytes: Uint8Array, start: number, end: number): boolean {
+    // The broker would pass DUP on to subscribers, who would take it for theirs [MQTT-3.3.1-3].
+    bytes[start]! &= ~DUP;
     return this.#peer.give(bytes, start, end);
   }
 
@@ -56,7 +61,15 @@ export class Protocol4 implements Protocol {
     return false;
   }
 
-  packet(_type: number, bytes: Uint8Array, start: number, _body: number, end: number): boolean {
+  packet(type: number, bytes: Uint8Array, start: number, body: number, end: number): boolean {
+    const fault = shapeFault4(type, bytes, body, end);
+    if (fault !== undefined) return this.#peer.fail(fault);
+    if (type === DISCONNECT) {
+      // Nothing follows it.
+      this.leave(bytes, start, body, end);
+      this.#peer.end();
+      return true;
+    }
     return this.#peer.give(bytes, start, end);
   }
 

@@ -209,6 +209,15 @@ describe("a message of MQTT 5", () => {
     });
   }
 
+  it("of QoS 2 waits for the disk with all others of its read, not after them", async () => {
+    await using rig = await openRig();
+    const peer = await connected5(rig);
+    const ids = Array.from({ length: 20 }, (_, i) => i + 1);
+    peer.send(...ids.map((id) => publish5("plant/a", `${id}`, { qos: 2, messageId: id })));
+    await turns();
+    assert.equal(rig.receiver.received.length, ids.length);
+  });
+
   it("more in flight than the server takes is answered with 0x93", async () => {
     await using rig = await openRig({ limits: { inFlightPerConnectionMax: 2 } });
     const { peer, connack } = await connack5Of(rig);

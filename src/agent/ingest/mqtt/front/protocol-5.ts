@@ -47,6 +47,7 @@ import { publishFromClient, type Publish5Offsets, readPublish5 } from "../packet
 import {
   KEEP_ALIVE_TIMEOUT,
   NOT_AUTHORIZED,
+  PACKET_ID_NOT_FOUND,
   PACKET_TOO_LARGE,
   QUOTA_EXCEEDED,
   REFUSED_FROM,
@@ -75,6 +76,7 @@ const SUBACK = 9;
 const UNSUBSCRIBE = 10;
 const UNSUBACK = 11;
 const SLASH = 0x2f;
+const DUP = 0x08;
 
 const disconnect4 = Buffer.from([0xe0, 0]);
 const nothing = new Uint8Array();
@@ -205,9 +207,11 @@ export class Protocol5 implements Protocol, SessionHolder {
     const fault = readPublish5(bytes, start, body, end, out, publishFromClient);
     if (fault !== undefined) return fault;
     const { host, inFlight } = this.#peer;
-    if (out.qos !== 0 && inFlight >= host.limits.inFlightPerConnectionMax) {
+    const { inFlightPerConnectionMax } = host.limits;
+    const isNew = out.qos === 2 && !this.#session!.openIds.has(out.packetId);
+    if (out.qos !== 0 && inFlight >= inFlightPerConnectionMax) return "receive_maximum_exceeded";
+    if (isNew && this.#session!.openIds.size >= inFlightPerConnectionMax)
       return "receive_maximum_exceeded";
-    }
     return out.topicAlias === 0 ? undefined : this.#aliases.resolve(out);
   }
 
@@ -236,13 +240,15 @@ export class Protocol5 implements Protocol, SessionHolder {
   /** A QoS 2 message: its handshake is the broker's. */
   #publishTwice(bytes: Uint8Array, start: number, end: number, offsets: Publish5Offsets): boolean {
     const { names, topicStart, topicEnd, packetId, payloadStart } = offsets;
+    // DUP is of this hop: the broker would pass it on [MQTT-3.3.1-3].
     const packet = packetOf(
-      bytes[start]!,
+      bytes[start]! & ~DUP,
       prefixed(names.subarray(topicStart, topicEnd)),
       twoBytes(packetId),
       bytes.subarray(payloadStart, end),
     );
     if (!this.#toBroker(packet)) return false;
+    this.#session!.openIds.add(packetId);
     const note = this.#noteOf(bytes, offsets);
     if (note === undefined) this.#notes.delete(packetId);
     else this.#notes.set(packetId, note);
@@ -262,18 +268,22 @@ export class Protocol5 implements Protocol, SessionHolder {
     const answer = readAnswer5(bytes, body, end);
     if (typeof answer === "string") return this.#peer.fail(answer);
     const { packetId, reason } = answer;
+    if (type === PUBREL && !this.#session!.openIds.has(packetId)) {
+      this.#peer.send(answer5(PUBCOMP, packetId, PACKET_ID_NOT_FOUND));
+      return true;
+    }
     if (!this.#toBroker(answer5(type, packetId, 0))) return false;
-    if (type === PUBREL) this.#notes.delete(packetId);
-    else if (type === PUBREC && reason >= REFUSED_FROM) this.#deliveries!.refused(packetId);
+    if (type === PUBREL) {
+      this.#notes.delete(packetId);
+      this.#session!.openIds.delete(packetId);
+    } else if (type === PUBREC && reason >= REFUSED_FROM) this.#deliveries!.refused(packetId);
     else if (type === PUBACK || type === PUBCOMP) this.#deliveries!.answered(packetId);
     return true;
   }
 
+  /** With what else came in this read: the broker looks at one piece after another. */
   #toBroker(packet: Uint8Array): boolean {
-    if (this.#peer.isBehind) return this.#peer.refuse("broker");
-    this.#peer.host.counters.packetsBroker += 1;
-    this.#peer.push(packet);
-    return true;
+    return this.#peer.give(packet, 0, packet.length);
   }
 
   /** QoS 0 has no answer: what is not the client's to publish is ignored (3.3.5). */

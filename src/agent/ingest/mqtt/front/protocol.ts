@@ -11,6 +11,7 @@
  * alive, the fast path with its acknowledgements.
  */
 
+import type { Credential } from "../access/access.ts";
 import type { ConnectionHost, Hold } from "./connection-host.ts";
 import type { ProtocolFault } from "../packet/parser.ts";
 import type { Publish5Offsets } from "../packet/publish-5.ts";
@@ -75,6 +76,8 @@ export interface Peer {
   readonly isBehind: boolean;
   /** Messages taken and not yet acknowledged or given up. */
   readonly inFlight: number;
+  /** As whom the client is connected. */
+  readonly credential: Credential | undefined;
   /** Gives the broker a packet of its own, whatever it has not read. */
   push(packet: Uint8Array): void;
   /** The packet being taken waits, and all that follows it. */

@@ -55,6 +55,8 @@ export class Session5 {
   #noLocalCount = 0;
   /** Changes with the subscriptions. */
   version = 0;
+  /** Packet ids of QoS 2 messages without a PUBREL: they count against the receive maximum we named. */
+  readonly openIds: Set<number> = new Set();
 
   constructor(options: { clientId: string; name: string; expirySeconds: number }) {
     this.clientId = options.clientId;

@@ -9,6 +9,7 @@
 import { assert } from "../../../../core/assert.ts";
 import {
   NO_SUBSCRIPTION_EXISTED,
+  NOT_AUTHORIZED,
   QUOTA_EXCEEDED,
   SHARED_NOT_SUPPORTED,
   SUCCESS,
@@ -125,7 +126,7 @@ export class Subscribing5 {
     let i = 0;
     for (const [filter, known] of before) {
       const code = codes[i++]!;
-      reasonOf.set(filter, code < 0x80 ? code : QUOTA_EXCEEDED);
+      reasonOf.set(filter, code < 0x80 ? code : this.#refusalOf(filter));
       if (code < 0x80) continue;
       if (known === undefined) this.#session.unsubscribe(filter);
       else this.#session.subscribe(known);
@@ -133,6 +134,12 @@ export class Subscribing5 {
     this.#quiet.clear();
     const all = reasons.map((each) => (typeof each === "number" ? each : reasonOf.get(each)!));
     return subscribeAnswer5(SUBACK, packetId, all);
+  }
+
+  /** The broker says no more than that it is refused. */
+  #refusalOf(filter: string): number {
+    const isAllowed = this.#peer.credential?.rights?.maySubscribe(filter) !== false;
+    return isAllowed ? QUOTA_EXCEEDED : NOT_AUTHORIZED;
   }
 
   /** The broker's UNSUBACK; gives the client's. */

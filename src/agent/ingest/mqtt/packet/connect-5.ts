@@ -202,7 +202,7 @@ class Fields {
       this.isBroken = true;
       return undefined;
     }
-    const value = this.#bytes.slice(this.at + 2, last);
+    const value = new Uint8Array(this.#bytes.subarray(this.at + 2, last));
     this.at = last;
     return value;
   }

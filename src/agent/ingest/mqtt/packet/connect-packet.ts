@@ -1,6 +1,6 @@
 /**
- * What the front must know of a CONNECT before the broker sees it: the protocol level, and where
- * the keep alive stands, because the front enforces it and tells the broker "none".
+ * What the front must know of a CONNECT before the broker sees it: the protocol level, whether it is
+ * sound, and where the keep alive stands, because the front enforces it and tells the broker "none".
  *
  *   length name level flags keepalive payload...
  *     2     n     1     1       2
@@ -8,11 +8,16 @@
  * Source: MQTT 3.1.1, 3.1; MQTT 5, 3.1.2 and 3.2.2.2 for the answer to levels beyond it.
  */
 
+import { isConnectSound4 } from "./shape-4.ts";
+
 /** Levels the broker speaks: 3 is MQTT 3.1 ("MQIsdp"), 4 is 3.1.1 ("MQTT"). */
 const nameOfLevel = new Map([
   [3, "MQIsdp"],
   [4, "MQTT"],
 ]);
+
+const CLEAN = 0x02;
+const IDENTIFIER_REJECTED = Buffer.from([0x20, 2, 0, 2]);
 
 export type ConnectPacket =
   | { readonly kind: "accepted"; readonly keepAliveSeconds: number; readonly keepAliveAt: number }
@@ -20,6 +25,8 @@ export type ConnectPacket =
   | { readonly kind: "five"; readonly flagsAt: number }
   /** Of a protocol that is not spoken here; `answer` is the CONNACK that says so. */
   | { readonly kind: "unsupported"; readonly level: number; readonly answer: Uint8Array }
+  /** No client identifier, and a session that should be kept under it; `answer` is the CONNACK. */
+  | { readonly kind: "unnamed"; readonly answer: Uint8Array }
   | { readonly kind: "invalid" };
 
 /** Reads the CONNECT in `bytes[start, end)` with its body at `body`; `keepAliveAt` is an offset into `bytes`. */
@@ -38,6 +45,11 @@ export function readConnect(
   if (level === 5 && name === "MQTT") return { kind: "five", flagsAt: nameEnd + 1 };
   if (nameOfLevel.get(level) !== name) {
     return { kind: "unsupported", level, answer: unsupported(level) };
+  }
+  if (!isConnectSound4(bytes, nameEnd + 1, end)) return { kind: "invalid" };
+  const isUnnamed = bytes[keepAliveAt + 2] === 0 && bytes[keepAliveAt + 3] === 0;
+  if (isUnnamed && (bytes[nameEnd + 1]! & CLEAN) === 0) {
+    return { kind: "unnamed", answer: IDENTIFIER_REJECTED };
   }
   const keepAliveSeconds = (bytes[keepAliveAt]! << 8) | bytes[keepAliveAt + 1]!;
   return { kind: "accepted", keepAliveSeconds, keepAliveAt };

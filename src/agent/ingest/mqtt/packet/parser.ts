@@ -28,6 +28,7 @@ export type ProtocolFault =
   | "length_malformed"
   | "packet_too_large"
   | "packet_truncated"
+  | "packet_too_long"
   | "packet_unexpected"
   | "flags_invalid"
   | "qos_invalid"
@@ -45,6 +46,7 @@ export type ProtocolFault =
   | "connect_expected"
   | "connect_repeated"
   | "connect_invalid"
+  | "client_id_missing"
   | "protocol_unsupported";
 
 /** By packet type: the flags it must have, without DUP, which MQTT 3.1 allows; -1 where no client sends it. */

@@ -286,7 +286,7 @@ export function readProperties(
     if (!admitProperty(property.id, allowed, seen)) return "property_invalid";
     const shape = shapeOf[property.id];
     if (shape === "text" || shape === "binary") {
-      texts.set(property.id, bytes.slice(property.valueStart, property.end));
+      texts.set(property.id, new Uint8Array(bytes.subarray(property.valueStart, property.end)));
     } else if (shape !== "pair") {
       numbers.set(property.id, property.value);
     }

@@ -137,6 +137,10 @@ function readPublishProperties(
       return aliasZero ? "alias_invalid" : fault;
     }
     if (!admitProperty(property.id, allowed, seen)) return "property_invalid";
+    // [MQTT-3.3.2-14]
+    if (property.id === RESPONSE_TOPIC && !isTopicName(bytes, property.valueStart, property.end)) {
+      return "topic_invalid";
+    }
     if (property.id === TOPIC_ALIAS) out.topicAlias = property.value;
     else if (property.id === MESSAGE_EXPIRY) out.expirySeconds = property.value;
     else if (property.id !== SUBSCRIPTION_ID) out.hasCarried = true;

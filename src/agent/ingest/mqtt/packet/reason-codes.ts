@@ -18,6 +18,7 @@ export const KEEP_ALIVE_TIMEOUT = 0x8d;
 export const SESSION_TAKEN_OVER = 0x8e;
 export const TOPIC_FILTER_INVALID = 0x8f;
 export const TOPIC_NAME_INVALID = 0x90;
+export const PACKET_ID_NOT_FOUND = 0x92;
 export const RECEIVE_MAXIMUM_EXCEEDED = 0x93;
 export const TOPIC_ALIAS_INVALID = 0x94;
 export const PACKET_TOO_LARGE = 0x95;
@@ -32,6 +33,7 @@ export const reasonOfFault: Readonly<Record<ProtocolFault, number>> = {
   length_malformed: MALFORMED_PACKET,
   packet_too_large: PACKET_TOO_LARGE,
   packet_truncated: MALFORMED_PACKET,
+  packet_too_long: MALFORMED_PACKET,
   packet_unexpected: PROTOCOL_ERROR,
   flags_invalid: MALFORMED_PACKET,
   qos_invalid: MALFORMED_PACKET,
@@ -49,6 +51,7 @@ export const reasonOfFault: Readonly<Record<ProtocolFault, number>> = {
   connect_expected: PROTOCOL_ERROR,
   connect_repeated: PROTOCOL_ERROR,
   connect_invalid: MALFORMED_PACKET,
+  client_id_missing: CLIENT_ID_NOT_VALID,
   protocol_unsupported: UNSUPPORTED_VERSION,
 };
 
