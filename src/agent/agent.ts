@@ -21,12 +21,14 @@ import { type Drain, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { type Config, dataflowSpecOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
+import { listenersOf } from "./config/listener-config.ts";
 import type { KafkaDoor } from "./doors/kafka.ts";
 import { type HttpServer, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
 import { createIntake, type Intake } from "./ingest/intake.ts";
 import { type Front, openFront } from "./ingest/mqtt/front/front.ts";
-import { type Access, openAccess } from "./ingest/mqtt/access/access.ts";
+import { type Access, noAccessStatus, openAccess } from "./ingest/mqtt/access/access.ts";
+import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
 import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { Loop } from "./loop.ts";
@@ -164,22 +166,22 @@ export class Agent implements AgentView {
     const { options, intake, loop, ownTopics } = this.#parts;
     const { config, doors } = options;
     if (config.http !== undefined) this.#http = await openHttp({ view: this, ...config.http });
-    const { host, port } = config.mqtt;
     this.#access = await openAccess({
       config: config.mqtt,
       clock: doors.clock,
       hashing: doors.hashing,
       random: doors.random,
       usersFile: doors.usersFile,
+      limits: config.mqtt.quotas?.access ?? {},
     });
     this.#front = await openFront({
       net: doors.net,
       clock: doors.clock,
       random: doors.random,
       receiver: intake,
-      listen: { host, port },
+      listeners: listenersOf(config.mqtt),
       access: this.#access,
-      limits: { topicsMax: topicsMaxOf(config) },
+      limits: { topicsMax: topicsMaxOf(config), ...config.mqtt.quotas?.front },
     });
     loop.register(this.#front);
     const { net, clock, random } = doors;
@@ -247,6 +249,11 @@ export class Agent implements AgentView {
     await loop.stop();
   }
 
+  /** Who tried what on the embedded broker, after the event of this number. */
+  audit(after: number): readonly AuditEvent[] {
+    return this.#access?.audit.after(after) ?? [];
+  }
+
   status(): Status {
     const status = this.#statusNow();
     return { ...status, notices: this.#noticesOf(status).map(({ message }) => message) };
@@ -286,10 +293,13 @@ export class Agent implements AgentView {
       clock: { now, trusted: this.#parts.clockTrust.isTrusted(now) },
       dataDirectory: config.dataDirectory,
       mqtt: {
-        host: config.mqtt.host,
+        host: this.#front?.listeners[0]?.host ?? config.mqtt.host,
         port: this.mqttPort,
+        listeners: this.#front?.listeners ?? [],
         counters: this.#front?.status,
+        access: this.#access?.status ?? noAccessStatus,
       },
+      certificates: doors.net.certificates(),
       brokers: this.#subscribers?.status ?? [],
       intake: intake.counters,
       cardinality: {

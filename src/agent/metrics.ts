@@ -8,6 +8,7 @@ import { type PumpStatus, pumpStates } from "../sync/pump.ts";
 import type { LedgerView, PipelineLedger, SourceLedger } from "../edge-ops/ledger.ts";
 import { brokerFamilies } from "./broker-metrics.ts";
 import { expositionOf, type Family, histogramSamples, type Sample } from "./exposition.ts";
+import { doorFamilies } from "./door-metrics.ts";
 import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "./ingest/intake.ts";
 import { frontLevels } from "./ingest/mqtt/front/counters.ts";
@@ -19,6 +20,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
   return expositionOf([
     ...processFamilies(status),
     ...frontFamilies(status.mqtt),
+    ...doorFamilies(status),
     ...brokerFamilies(status.brokers),
     ...namedCounts({ prefix: "weir_intake", about: "Intake" }, status.intake, intakeLevels),
     ...logFamilies(status),

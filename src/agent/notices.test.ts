@@ -48,3 +48,30 @@ test("what did not happen is not mentioned", () => {
     assert.ok(!codes.includes(code), `${code} is not among ${codes.join(", ")}`);
   }
 });
+
+test("failed logins, missing rights and a file of users that cannot be used are said", () => {
+  const { counters } = sampleStatus.mqtt;
+  assert.ok(counters !== undefined);
+  const event = { number: 1, count: 1, firstAt: 0, lastAt: 0 };
+  const notices = found({
+    mqtt: {
+      ...sampleStatus.mqtt,
+      counters: { ...counters, publishesDenied: 2, willsDenied: 1, connectionsLimited: 5 },
+      access: {
+        problem: "the file of users /u is not there",
+        failedLogins: { address: "10.0.0.9", count: 31 },
+        audit: [
+          { ...event, kind: "publish_denied", address: "10.0.0.1", user: "pump", topic: "a/b" },
+          { ...event, kind: "login_failed", address: "10.0.0.9", user: "x", topic: "" },
+        ],
+      },
+    },
+  });
+  assert.equal(
+    messageOf(notices, "logins_failed"),
+    "31 logins from 10.0.0.9 failed in the last 10 minutes",
+  );
+  assert.match(messageOf(notices, "rights_missing"), /^3 publishes.* by pump of "a\/b"/);
+  assert.match(messageOf(notices, "connections_limited"), /^5 connections/);
+  assert.equal(messageOf(notices, "users_file"), "the file of users /u is not there");
+});

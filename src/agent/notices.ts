@@ -4,9 +4,11 @@
  * its count, made from the status; a code names its kind, for a journal that says it once.
  */
 
+import { accessNotices } from "./access-notices.ts";
 import { limits } from "../core/limits.ts";
 import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
+import { certificateNotices, listenerNotices } from "./door-notices.ts";
 import type { Status } from "./status.ts";
 
 export type Notice = { readonly code: string; readonly message: string };
@@ -14,7 +16,15 @@ export type Notice = { readonly code: string; readonly message: string };
 export function noticesOf(
   status: Pick<
     Status,
-    "log" | "intake" | "cardinality" | "mqtt" | "brokers" | "ownTopics" | "uplinks" | "clock"
+    | "log"
+    | "intake"
+    | "cardinality"
+    | "mqtt"
+    | "certificates"
+    | "brokers"
+    | "ownTopics"
+    | "uplinks"
+    | "clock"
   >,
   {
     config,
@@ -50,6 +60,10 @@ export function noticesOf(
     () =>
       "messages came back on topics that this agent publishes itself, and were not read: some bridge brings them",
   );
+  for (const certificate of status.certificates) {
+    notices.push(...certificateNotices(certificate, status.clock.now));
+  }
+  for (const listener of status.mqtt.listeners) notices.push(...listenerNotices(listener));
   for (const broker of status.brokers) notices.push(...brokerNotices(broker, status.clock.now));
   for (const { name, lanes } of status.uplinks) {
     for (const [lane, { trouble, incidents }] of Object.entries(lanes)) {
@@ -72,6 +86,7 @@ export function noticesOf(
     () =>
       `${dropped} summaries and alerts were not published to local MQTT clients since the start: they came faster than the clients read; whoever needs each one needs an uplink`,
   );
+  notices.push(...accessNotices(status.mqtt));
   const { counters } = status.mqtt;
   if (counters === undefined) return notices;
   const { loginsRefused, protocolErrors } = counters;
@@ -81,7 +96,7 @@ export function noticesOf(
     "packets_too_large",
     large,
     () =>
-      `${large} packets were larger than ${limits.packetBytesMax} bytes: their senders were disconnected`,
+      `${large} packets were larger than ${config.mqtt.quotas?.front.packetBytesMax ?? limits.packetBytesMax} bytes: their senders were disconnected`,
   );
   add(
     "protocol_unsupported",

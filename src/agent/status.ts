@@ -3,11 +3,14 @@
  * terminal view. Plain data, made fresh for each request.
  */
 
+import type { CertificateStatus } from "../core/doors.ts";
 import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { IntakeCounters } from "./ingest/intake.ts";
+import type { AccessStatus } from "./ingest/mqtt/access/access.ts";
 import type { FrontStatus } from "./ingest/mqtt/front/counters.ts";
+import type { ListenerStatus } from "./ingest/mqtt/front/listeners.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
 
@@ -27,9 +30,15 @@ export type Status = {
   readonly mqtt: {
     readonly host: string;
     readonly port: number;
+    /** All of them; host and port are those of the first. */
+    readonly listeners: readonly ListenerStatus[];
     /** undefined while it does not listen. */
     readonly counters: FrontStatus | undefined;
+    /** Who may what, and who tried. */
+    readonly access: AccessStatus;
   };
+  /** Of our listeners. */
+  readonly certificates: readonly CertificateStatus[];
   /** Brokers elsewhere that sources take from. */
   readonly brokers: readonly BrokerStatus[];
   readonly intake: IntakeCounters;

@@ -193,7 +193,7 @@ export interface Net {
    * CONNECT_FAILED, TLS_FILE_UNUSABLE.
    */
   connect(address: ConnectAddress, options: { readonly waitMs: number }): Promise<NetSocket>;
-  /** Certificates that listeners use. */
+  /** Certificates that listeners use, and those we showed when we connected. */
   certificates(): readonly CertificateStatus[];
 }
 

@@ -95,6 +95,8 @@ const bounds = {
   loginFailureEntriesMax: 4_096,
   /** Audit events kept in memory; the oldest go first. */
   auditEventsMax: 256,
+  /** Of these the status shows so many. */
+  auditShownMax: 32,
   /** Events alike within this time are one event with a count. */
   auditGatherMs: 10_000,
   /** Lines of the journal for audit events of one second; the rest is one line with a count. */
@@ -105,6 +107,8 @@ const bounds = {
   rightsPatternsMax: 64,
 
   // TLS and WebSocket
+  /** Listeners of the embedded broker beside the plain one. */
+  listenersMax: 8,
   /** Peers of one listener that are not through TLS or the WebSocket upgrade; over it, the oldest of the address that has most goes. */
   handshakesMax: 256,
   /** TLS and the WebSocket upgrade together. */

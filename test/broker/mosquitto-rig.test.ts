@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { connectAsync } from "mqtt";
 import { Fleet } from "../support/mosquitto/fleet.ts";
 import { assertSound, excuseLost, judge, keysOwed } from "../support/mosquitto/oracle.ts";
@@ -34,6 +35,8 @@ describe("Mosquitto", () => {
       await before.endAsync();
       const fleet = new Fleet({ port, devices: 6 });
       await until("some hundred messages", () => fleet.acknowledged.size > 300);
+      if (signal === "SIGKILL") await mosquitto.save();
+      await sleep(50);
       await mosquitto.end(signal);
       await until("the devices notice", () => fleet.isCutOff);
       fleet.abandon();

@@ -11,7 +11,7 @@ import {
 import { createBrokerCounters } from "../../src/agent/ingest/mqtt/subscriber/counters.ts";
 import type { PumpStatus } from "../../src/sync/pump.ts";
 import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
-import { noAccessCounters } from "../../src/agent/ingest/mqtt/access/access.ts";
+import { noAccessCounters, noAccessStatus } from "../../src/agent/ingest/mqtt/access/access.ts";
 
 const pump: PumpStatus = {
   state: "running",
@@ -38,6 +38,29 @@ export const sampleStatus: Status = {
   mqtt: {
     host: "127.0.0.1",
     port: 1883,
+    listeners: [
+      {
+        host: "127.0.0.1",
+        port: 1883,
+        transport: "tcp",
+        clientCertificate: "none",
+        handshakes: undefined,
+      },
+      {
+        host: "0.0.0.0",
+        port: 8883,
+        transport: "tls",
+        clientCertificate: "required",
+        handshakes: {
+          underWay: 1,
+          crowdedOut: 0,
+          timedOut: 2,
+          refused: 3,
+          lastRefusal: "10.0.0.9:4711: its certificate has expired",
+        },
+      },
+    ],
+    access: noAccessStatus,
     counters: {
       ...createFrontCounters(),
       ...noAccessCounters,
@@ -50,6 +73,15 @@ export const sampleStatus: Status = {
       protocolErrors: { ...createFaultCounts(), length_malformed: 1 },
     },
   },
+  certificates: [
+    {
+      file: "/etc/weir/server.crt",
+      expires: millis(1_718_000_000_000 + 86_400_000),
+      reloads: 1,
+      reloadFailures: 0,
+      trouble: undefined,
+    },
+  ],
   brokers: [
     {
       name: "site",

@@ -106,7 +106,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     clock,
     random: seededRandom(1),
     receiver,
-    listen: { host: "127.0.0.1", port: options.listensOn === undefined ? 1883 : 0 },
+    listeners: [{ host: "127.0.0.1", port: options.listensOn === undefined ? 1883 : 0 }],
     access,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });

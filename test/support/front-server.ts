@@ -32,7 +32,7 @@ export async function openFrontServer(
     clock: systemClock(),
     random: systemRandom(),
     receiver,
-    listen: { host: "127.0.0.1", port: 0 },
+    listeners: [{ host: "127.0.0.1", port: 0 }],
     access: await openAccess({
       config: { anonymous: false, users: options.users ?? [] },
       clock: systemClock(),

@@ -87,6 +87,25 @@ directory, beside a running agent or without one.`,
     load: () => import("./dlq.ts"),
   },
   {
+    name: "user",
+    summary: "users of the embedded MQTT broker and their passwords",
+    help: `usage: weir user add|passwd|remove NAME [OPTIONS]
+       weir user list [OPTIONS]
+       weir user hash [--password-stdin]
+
+Changes the file of users that mqtt.usersFile names. A running agent reads it again within seconds: new
+users may connect, removed ones and those with a new password are disconnected. hash prints what may
+stand as passwordHash in the configuration.
+
+The password is asked for on the terminal, and never an argument. It is kept as a scrypt hash.
+
+  --file FILE         the file of users (default: mqtt.usersFile of the configuration)
+  -c, --config FILE   configuration (default ./weir.yaml)
+  --password-stdin    the password is the first line of standard input
+  --json              list: print JSON`,
+    load: () => import("./user.ts"),
+  },
+  {
     name: "bench",
     summary: "what weir costs on this machine",
     help: `usage: weir bench ingest|operators|uplink [--json] [--tiny]

@@ -11,8 +11,9 @@ test("an uplink is said when it is reached, in trouble and recovered, and old in
   const incident = { code: "uplink_incident_file_alerts", message: "it was taken over" };
   let notices: readonly Notice[] = [incident];
   let status: Status = sampleStatus;
-  const stop = startJournal({ status: () => status, notices: () => notices }, (event, facts) =>
-    said.push(`${event} ${Object.values(facts).join(" ")}`),
+  const stop = startJournal(
+    { status: () => status, notices: () => notices, audit: () => [] },
+    (event, facts) => said.push(`${event} ${Object.values(facts).join(" ")}`),
   );
   assert.deepEqual(said.splice(0), [
     "uplink file alerts running 1",

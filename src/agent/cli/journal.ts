@@ -1,10 +1,11 @@
 /**
  * What `weir run` writes while it runs: changes of state; each notice when it first appears, when it
  * says something else, and at most once in ten minutes if only its numbers moved; what was in trouble
- * and is no longer; uplinks that are reached for the first time. One line each, for the service's
+ * and is no longer; uplinks that are reached for the first time; who tried what. One line each, for the service's
  * journal.
  */
 
+import { AuditLines } from "./audit-lines.ts";
 import type { Agent } from "../start.ts";
 
 export type Say = (event: string, facts: Readonly<Record<string, unknown>>) => void;
@@ -15,9 +16,13 @@ const REPEAT_MS = 600_000;
 const CHANGE_MS = 10_000;
 
 /** Starts to watch; the result stops it. */
-export function startJournal(agent: Pick<Agent, "status" | "notices">, say: Say): () => void {
+export function startJournal(
+  agent: Pick<Agent, "status" | "notices" | "audit">,
+  say: Say,
+): () => void {
   const said = new Map<string, { readonly message: string; readonly atMs: number }>();
   const reached = new Set<string>();
+  const audit = new AuditLines(say);
   let state = "running";
   let isFirst = true;
   const look = (): void => {
@@ -52,6 +57,7 @@ export function startJournal(agent: Pick<Agent, "status" | "notices">, say: Say)
       const isEarlier = isFirst && code.startsWith("uplink_incident_");
       say("notice", { code, message: isEarlier ? `earlier: ${message}` : message });
     }
+    audit.look(agent.audit(audit.after), status.clock.now);
     isFirst = false;
   };
   look();

@@ -39,7 +39,9 @@ function statusText(status: Status): string {
   return [
     `agent     ${status.agent} (weir ${status.version}) ${[status.state, ...status.reasons].join(": ")}`,
     `data      ${status.dataDirectory}; raw readings: ${status.rawReadings}`,
-    `mqtt      ${status.mqtt.host}:${status.mqtt.port}`,
+    ...status.mqtt.listeners.map(
+      ({ host, port, transport }) => `mqtt      ${host}:${port} ${transport}`,
+    ),
     `log       positions ${status.log.start} to ${status.log.end}, ${status.log.bytes} bytes, durable after ${status.log.appendMs.p50} ms (p99 ${status.log.appendMs.p99} ms)`,
     `apply     applied ${status.apply.applied}, checkpoint ${status.apply.checkpointed}`,
     ...Object.entries(status.outbox).map(

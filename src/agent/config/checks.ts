@@ -8,17 +8,18 @@ import { limits } from "../../core/limits.ts";
 import { isLoopback } from "../../core/loopback.ts";
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
 import { checkBrokers } from "./broker-config.ts";
+import { checkAccess } from "./access-config.ts";
 import { defaultAgentName, type ListenConfig } from "./config.ts";
 import type {
   CommitSection,
   ConfigFile,
-  MqttSection,
   PipelineSection,
   SourceSection,
   UplinkSection,
 } from "./config-file.ts";
 import type { Finding } from "./fault.ts";
 import { checkKafka } from "./kafka-config.ts";
+import { portsOf } from "./listener-config.ts";
 import { suggestion } from "./nearest.ts";
 import { ownTopicWarnings } from "./own-filters.ts";
 import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
@@ -59,8 +60,14 @@ export function check(shape: Shape): Checked {
     warnings.push(...checked.warnings);
   }
   if (file !== undefined) findings.push(...identityFindings(file));
-  if (mqtt !== undefined) findings.push(...mqttFindings(mqtt));
-  if (http !== undefined && http !== "off") findings.push(...httpFindings(http, mqtt?.port));
+  if (mqtt !== undefined) {
+    const checked = checkAccess(mqtt);
+    findings.push(...checked.findings);
+    warnings.push(...checked.warnings);
+  }
+  if (http !== undefined && http !== "off") {
+    findings.push(...httpFindings(http, mqtt === undefined ? [] : portsOf(mqtt)));
+  }
   if (commit !== undefined) findings.push(...commitFindings(commit));
   if (file !== undefined) warnings.push(...ownTopicWarnings(file), ...emptiness(file));
   return { findings, warnings };
@@ -166,39 +173,16 @@ function takenSources(
 
 // ---- listeners and the rest ----
 
-function mqttFindings({ host, anonymous, users }: MqttSection): Finding[] {
-  const findings: Finding[] = repeatedUsers(users);
-  const open = users.length === 0 && anonymous !== true;
-  if (open && !isLoopback(host)) {
-    const message = `${host} can be reached from other machines: add users, or say anonymous: true`;
-    findings.push({ path: ["mqtt", "host"], message });
-  }
-  if (open && anonymous === false) {
-    const message = "without users and without anonymous clients nobody can connect";
-    findings.push({ path: ["mqtt", "anonymous"], message });
-  }
-  return findings;
-}
-
-function httpFindings({ host, port }: ListenConfig, mqttPort: number | undefined): Finding[] {
+function httpFindings({ host, port }: ListenConfig, mqttPorts: readonly number[]): Finding[] {
   const findings: Finding[] = [];
   if (!isLoopback(host)) {
     const message = `${host} can be reached from other machines, and HTTP has no logins in this version: use 127.0.0.1, and a tunnel or a reverse proxy that asks for one`;
     findings.push({ path: ["http", "host"], message });
   }
-  if (port !== 0 && port === mqttPort) {
+  if (mqttPorts.includes(port)) {
     findings.push({ path: ["http", "port"], message: `${port} is the port of mqtt as well` });
   }
   return findings;
-}
-
-function repeatedUsers(users: MqttSection["users"]): Finding[] {
-  return users.flatMap(({ name }, index) => {
-    const before = users.findIndex((user) => user.name === name);
-    if (before === index) return [];
-    const message = `this user is mqtt.users[${before}] already`;
-    return [{ path: ["mqtt", "users", index, "name"], message }];
-  });
 }
 
 function commitFindings(commit: CommitSection): Finding[] {

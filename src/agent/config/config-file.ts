@@ -7,6 +7,8 @@
 import type { AggregateName } from "../../edge-ops/spec.ts";
 import type { PayloadFormat } from "../ingest/source-config.ts";
 import type { BrokerSection } from "./broker-section.ts";
+import type { AccessSection } from "./access-section.ts";
+import type { ListenerSection } from "./listener-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 
 export type ConfigFile = {
@@ -23,11 +25,11 @@ export type ConfigFile = {
   readonly limits: LimitsSection;
 };
 
-export type MqttSection = {
+export type MqttSection = AccessSection & {
+  /** Of the plain listener, without TLS and WebSocket. */
   readonly host: string;
-  readonly port: number;
-  readonly anonymous?: boolean;
-  readonly users: readonly { readonly name: string; readonly password: string }[];
+  readonly port: number | "off";
+  readonly listeners: readonly ListenerSection[];
   readonly publish: PublishSection;
 };
 

@@ -6,6 +6,8 @@
 
 import type { DataflowSpec, PipelineSpec, SourceSpec } from "../../edge-ops/spec.ts";
 import { limits } from "../../core/limits.ts";
+import type { ListenAddress } from "../../core/doors.ts";
+import type { QuotasConfig } from "./access-config.ts";
 import type { KafkaUplinkConfig } from "./kafka-config.ts";
 import type { AccessConfig } from "../ingest/mqtt/access/access.ts";
 import type { BrokerConfig } from "../ingest/mqtt/subscriber/broker-config.ts";
@@ -13,7 +15,15 @@ import { sourceDefaults as receiveDefaults, type SourceConfig } from "../ingest/
 
 export type ListenConfig = { readonly host: string; readonly port: number };
 
-export type MqttConfig = ListenConfig & AccessConfig;
+export type MqttConfig = AccessConfig & {
+  /** Of the plain listener. */
+  readonly host: string;
+  readonly port: number | "off";
+  /** Further ones. */
+  readonly listeners?: readonly ListenAddress[];
+  /** Bounds that differ from those of core/limits. */
+  readonly quotas?: QuotasConfig;
+};
 
 /** What the agent publishes itself on its embedded broker. */
 export type OwnTopicsConfig = {

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
 import { assert } from "../../core/assert.ts";
 import { sortedTags } from "../../core/catalog.ts";
-import { isLoopback } from "../../core/loopback.ts";
+import { accessConfig, quotasConfig } from "./access-config.ts";
 import { brokerConfig } from "./broker-config.ts";
 import {
   type CommitConfig,
@@ -23,6 +23,7 @@ import type {
   UplinkSection,
   WindowSection,
 } from "./config-file.ts";
+import { listenAddress } from "./listener-config.ts";
 import { kafkaUplinkConfig } from "./kafka-config.ts";
 
 /** `file` has passed all checks; relative paths are relative to `directory`. */
@@ -31,7 +32,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
   return {
     agent: file.agent,
     dataDirectory: resolve(directory, file.data),
-    mqtt: mqttOf(file.mqtt),
+    mqtt: mqttOf(file.mqtt, directory),
     ownTopics: ownTopicsOf(file.mqtt),
     http: file.http === "off" ? undefined : file.http,
     brokers: file.brokers.map((broker) => brokerConfig(broker, { agent: file.agent, directory })),
@@ -58,9 +59,17 @@ function uplinkOf({ file, kafka }: UplinkSection, directory: string): UplinkConf
   };
 }
 
-function mqttOf({ host, port, anonymous, users }: MqttSection): MqttConfig {
-  const open = isLoopback(host) && users.length === 0;
-  return { host, port, anonymous: anonymous ?? open, users };
+function mqttOf(mqtt: MqttSection, directory: string): MqttConfig {
+  const { host, port, listeners } = mqtt;
+  return {
+    host,
+    port,
+    ...(listeners.length === 0
+      ? {}
+      : { listeners: listeners.map((listener) => listenAddress(listener, directory)) }),
+    ...accessConfig(mqtt, directory),
+    quotas: quotasConfig(mqtt),
+  };
 }
 
 function ownTopicsOf({ publish: { summaries, alerts, status } }: MqttSection): OwnTopicsConfig {

@@ -45,7 +45,7 @@ http: off
 sources: [{ name: a, topics: [a], time: { fields: [] }, sequence: [] }]
 `);
   const text = explain(config);
-  assert.match(text, /0\.0\.0\.0:1883; users pump; no anonymous clients/);
+  assert.match(text, /mqtt +0\.0\.0\.0:1883\n +clients +users pump; no anonymous clients/);
   assert.match(text, /http +off/);
   assert.match(text, /uplink +none/);
   assert.match(text, /time +time of arrival/);

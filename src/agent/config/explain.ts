@@ -7,7 +7,10 @@ import { unreachable } from "../../core/assert.ts";
 import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
 import type { BrokerConfig } from "../ingest/mqtt/subscriber/broker-config.ts";
 import { ownTopic } from "../own-topics.ts";
-import type { Config, UplinkConfig } from "./config.ts";
+import type { RightsConfig } from "../ingest/mqtt/access/access.ts";
+import type { Config, MqttConfig, UplinkConfig } from "./config.ts";
+import type { ListenAddress } from "../../core/doors.ts";
+import { listenersOf } from "./listener-config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
 
@@ -35,9 +38,10 @@ function part(title: string, rows: readonly Row[]): string {
 
 function agentRows(config: Config): Row[] {
   const { mqtt, http, commit } = config;
-  const users = mqtt.users.map(({ name }) => name).join(", ");
+  const users = mqtt.users.flatMap(({ name }) => (name === "*" ? [] : [name])).join(", ");
   const who = [
     ...(users === "" ? [] : [`users ${users}`]),
+    ...(mqtt.usersFile === undefined ? [] : [`users of ${mqtt.usersFile}`]),
     mqtt.anonymous ? "anonymous clients allowed" : "no anonymous clients",
   ].join("; ");
   const wait =
@@ -46,8 +50,10 @@ function agentRows(config: Config): Row[] {
       : `synced after at most ${durationText(commit.waitMs)} or ${commit.rowsEager} readings`;
   return [
     ["data", `${config.dataDirectory}, log at most ${bytesText(config.logBytesMax)}`],
-    ["mqtt", `${mqtt.host}:${mqtt.port}; ${who}`],
+    ...listenersOf(mqtt).map((address): Row => ["mqtt", listenerText(address)]),
+    ["clients", who],
     ["own topics", ownTopicsText(config)],
+    ...rightsTexts(mqtt).map((text): Row => ["rights", text]),
     ["http", http === undefined ? "off" : `${http.host}:${http.port}`],
     ["readings", `${wait}, acknowledged after that`],
     [
@@ -70,6 +76,31 @@ function ownTopicsText({ agent, ownTopics }: Config): string {
       : [`${topic("status")} every ${durationText(statusMs)}, retained`]),
   ];
   return shown.length === 0 ? "none" : shown.join("  ");
+}
+
+/** Who may not do everything. */
+function rightsTexts({ users, certificates = [], anonymousRights = {} }: MqttConfig): string[] {
+  const holders: (RightsConfig & { readonly who: string })[] = [
+    ...users.map((user) => ({ ...user, who: user.name })),
+    ...certificates.map((one) => ({ ...one, who: `certificate ${one.name}` })),
+    { ...anonymousRights, who: "anonymous" },
+  ];
+  return holders.flatMap(({ who, publish, subscribe }) => {
+    const parts = [
+      ...(publish === undefined ? [] : [`publishes ${publish.join(", ") || "nothing"}`]),
+      ...(subscribe === undefined ? [] : [`subscribes to ${subscribe.join(", ") || "nothing"}`]),
+    ];
+    return parts.length === 0 ? [] : [`${who} ${parts.join("; ")}`];
+  });
+}
+
+function listenerText({ host, port, tls, webSocket }: ListenAddress): string {
+  const certificates =
+    tls === undefined || tls.clientCertificate === "none"
+      ? ""
+      : `, client certificates ${tls.clientCertificate}${tls.crlFile === undefined ? "" : " and looked up in crl"}`;
+  const path = webSocket === undefined ? "" : `, WebSocket at ${webSocket.path}`;
+  return `${host}:${port}${tls === undefined ? "" : ", TLS"}${certificates}${path}`;
 }
 
 function uplinkText(uplink: UplinkConfig): string {

@@ -128,3 +128,8 @@ export const few: Bounds = { min: 0, max: 64 };
 export const some: Bounds = { min: 1, max: 64 };
 
 export const port = (about: string): Value<number> => integer(about, { min: 0, max: 65_535 });
+
+export const portOrOff = (about: string): Value<number | "off"> => {
+  const expected = "off, or a whole number from 0 to 65535";
+  return v.pipe(v.union([v.literal("off", expected), port(about)], expected), v.description(about));
+};

@@ -7,6 +7,14 @@
 import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
 import {
+  anonymousRightsSchema,
+  anonymousSchema,
+  certificatesSchema,
+  quotasSchema,
+  usersFileSchema,
+  usersSchema,
+} from "./access-schema.ts";
+import {
   boundDefaults,
   commitDefaults,
   defaultAgentName,
@@ -23,6 +31,7 @@ import type {
 } from "./config-file.ts";
 import { brokerSchema } from "./broker-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
+import { listenersSchema } from "./listener-schema.ts";
 import { publishSchema } from "./publish-schema.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import {
@@ -38,6 +47,7 @@ import {
   name,
   numberFrom,
   port,
+  portOrOff,
   SECOND_MS,
   section,
   some,
@@ -50,21 +60,14 @@ export const mqttSchema: v.GenericSchema<unknown, MqttSection> = section(
   "Where sensors connect: the embedded MQTT broker.",
   {
     host: v.optional(anyText("Address to listen on."), "127.0.0.1"),
-    port: v.optional(port("Port; 0 takes a free one."), 1_883),
-    anonymous: v.exactOptional(
-      flag("Clients without a user name may connect. Default: only on loopback and without users."),
-    ),
-    users: v.optional(
-      list(
-        "Who may connect.",
-        section("A user.", {
-          name: anyText("User name."),
-          password: anyText("Password; better ${file:/run/secrets/name} than the word itself."),
-        }),
-        { min: 0, max: 1_024 },
-      ),
-      [],
-    ),
+    port: v.optional(portOrOff("Port; 0 takes a free one, off does without this listener."), 1_883),
+    listeners: v.optional(listenersSchema, []),
+    anonymous: v.exactOptional(anonymousSchema),
+    users: v.optional(usersSchema, []),
+    usersFile: v.exactOptional(usersFileSchema),
+    certificates: v.optional(certificatesSchema, []),
+    anonymousRights: v.optional(anonymousRightsSchema, {}),
+    quotas: v.optional(quotasSchema, {}),
     publish: v.optional(publishSchema, {}),
   },
 );

@@ -105,7 +105,7 @@ function withTypedSubstitutes(tree: Tree): Tree {
 function typedAs(type: string | undefined, scalar: Scalar): Scalar {
   const { value } = scalar;
   const isNumber = typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value);
-  if ((type === "number" || type === "literal") && isNumber) {
+  if ((type === "number" || type === "literal" || type === "union") && isNumber) {
     return { ...scalar, value: Number(value) };
   }
   if (type === "boolean" && (value === "true" || value === "false")) {

@@ -108,9 +108,15 @@ export function describe(node: Tree | undefined, path: Path): string {
     : `the ${typeof node.value} ${node.value}`;
 }
 
+const secretKeys: ReadonlySet<string | number> = new Set([
+  "password",
+  "passwordHash",
+  "passphrase",
+]);
+
 /** Whether what stands at the path must never be printed. */
 function isSecret(path: Path): boolean {
-  return path.includes("password") || path.includes("passphrase");
+  return path.some((key) => secretKeys.has(key));
 }
 
 const QUOTED_CHARACTERS_MAX = 60;

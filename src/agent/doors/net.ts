@@ -16,6 +16,7 @@ import type {
   NetAddress,
   NetListener,
   NetSocket,
+  TlsConnect,
 } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { systemClock } from "./clock.ts";
@@ -42,6 +43,8 @@ class SystemNet implements Net {
   readonly #clock: Clock;
   readonly #handleOf: HandleOf;
   readonly #gates = new Set<TlsGate>();
+  /** Client certificates, by file as the configuration names them, as they were last read. */
+  readonly #ownCertificates = new Map<string, CertificateStatus>();
 
   constructor(clock: Clock, handleOf: HandleOf) {
     this.#clock = clock;
@@ -91,8 +94,7 @@ class SystemNet implements Net {
     { waitMs }: { readonly waitMs: number },
   ): Promise<NetSocket> {
     const { host, port, tls, webSocket } = address;
-    const nowMs = this.#clock.now();
-    const socket = tls === undefined ? new Socket() : await unconnected(tls, { host, port, nowMs });
+    const socket = tls === undefined ? new Socket() : await this.#begin(tls, { host, port });
     const reasonOf = (error: NodeJS.ErrnoException): string | undefined =>
       tls === undefined
         ? undefined
@@ -131,8 +133,19 @@ class SystemNet implements Net {
     return await promise;
   }
 
+  async #begin(tls: TlsConnect, at: NetAddress): Promise<Socket> {
+    const nowMs = this.#clock.now();
+    const { socket, expires } = await unconnected(tls, { ...at, nowMs });
+    const { certificateFile: file } = tls;
+    if (file !== undefined && expires !== undefined) {
+      const status = { file, expires, reloads: 0, reloadFailures: 0, trouble: undefined };
+      this.#ownCertificates.set(file, status);
+    }
+    return socket;
+  }
+
   certificates(): readonly CertificateStatus[] {
-    return [...this.#gates].map(({ status }) => status);
+    return [...[...this.#gates].map(({ status }) => status), ...this.#ownCertificates.values()];
   }
 }
 

@@ -9,6 +9,7 @@
 import { isIP, type Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import type { CertificateStatus, Clock, TlsConnect, TlsListen } from "../../core/doors.ts";
+import type { Millis } from "../../core/units.ts";
 import type { Handshake } from "./handshakes.ts";
 import { readConnectFiles, watchListenFiles, type WatchedTls } from "./tls-files.ts";
 import { certificateReason, clientReason } from "./tls-reasons.ts";
@@ -134,16 +135,19 @@ function endsOf({ remoteAddress, remotePort, localAddress }: Socket): string {
 
 // ---- connections of ours ----
 
-/** A connection that is under way to its `secureConnect`. Faults: TLS_FILE_UNUSABLE. */
+/**
+ * A connection that is under way to its `secureConnect`, and until when our certificate for it is
+ * valid, where there is one. Faults: TLS_FILE_UNUSABLE.
+ */
 export async function unconnected(
   tls: TlsConnect,
   at: { readonly host: string; readonly port: number; readonly nowMs: number },
-): Promise<TLSSocket> {
+): Promise<{ readonly socket: TLSSocket; readonly expires: Millis | undefined }> {
   const { checkServerIdentity, connect } = await import("node:tls");
   const { host, port, nowMs } = at;
-  const { options } = await readConnectFiles(tls, nowMs);
+  const { options, expires } = await readConnectFiles(tls, nowMs);
   const name = tls.serverName ?? host;
-  return connect({
+  const socket = connect({
     ...options,
     host,
     port,
@@ -152,4 +156,5 @@ export async function unconnected(
     ...(isIP(name) === 0 ? { servername: name } : {}),
     checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
   });
+  return { socket, expires };
 }

@@ -36,6 +36,13 @@ export type Station = {
   agent: AgentProcess;
 };
 
+export type BrokerKill = {
+  readonly downMs?: number;
+  readonly staleMs?: number;
+  /** Its store is deleted: it knows no session any more. */
+  readonly forget?: boolean;
+};
+
 const PROGRESS_MS_MAX = 30_000;
 
 /** Mosquitto and the agents run; the agents are subscribed. */
@@ -124,11 +131,18 @@ export class Site {
     station.agent = await startAgentProcess(["run", "-c", station.file]);
   }
 
-  /** Ends the broker, takes note of what it lost by that, and starts it again `downMs` later. */
+  /**
+   * Ends the broker, takes note of what it lost by that, and starts it again `downMs` later. Before a
+   * SIGKILL it saves its store, and lives for `staleMs` more.
+   */
   async killBroker(
     signal: "SIGTERM" | "SIGKILL",
-    { downMs = 0, forget = false }: { readonly downMs?: number; readonly forget?: boolean } = {},
+    { downMs = 0, staleMs = 0, forget = false }: BrokerKill = {},
   ): Promise<void> {
+    if (signal === "SIGKILL") {
+      await this.mosquitto.save();
+      await sleep(staleMs);
+    }
     await this.mosquitto.end(signal);
     // Everybody has heard of it: nothing that it sent is still on its way.
     await until(
@@ -253,5 +267,8 @@ pipelines:
 uplinks:
   - file: { directory: ${directory}/out, rotateBytes: 64KiB, rotateAge: 1h }
 commit: { wait: 20ms, interval: 200ms, checkpoint: 2s }
+# What the broker sends again is recognised within so many readings of a series: as many as it may
+# have under way for one device, acknowledgements that it has not read yet among them.
+limits: { duplicateRing: 1024 }
 `;
 }

@@ -90,6 +90,17 @@ describe("who comes in", () => {
     assert.equal(admission.credential.name, "a");
   });
 
+  it("needs no password, where the user name is that of the certificate, and is nobody else without users", async () => {
+    const { login, code } = await open({ config: await oneUser() });
+    const admission = await login("pump", "", { certificate: "pump" });
+    assert.ok(admission.kind === "admitted");
+    assert.deepEqual([admission.credential.name, admission.credential.user], ["pump", undefined]);
+    const none = await open({ config: { anonymous: false, users: [] } });
+    assert.equal(await none.code("pump", "", { certificate: "pump" }), "in");
+    assert.equal(await none.code("other", "", { certificate: "pump" }), 4);
+    assert.equal(await code("a", "", { certificate: "pump" }), 4);
+  });
+
   it("never is a name that nobody verified", async () => {
     const { login } = await open({
       config: {
@@ -226,7 +237,7 @@ describe("the file of users", () => {
     const { access, code } = await open({ usersFile: new MemoryUsersFile() });
     assert.equal(await code(undefined), 5);
     assert.equal(await code("a", ""), 4);
-    assert.match(access.problem ?? "", /users\.weir is not there.*weir user add/);
+    assert.match(access.status.problem ?? "", /users\.weir is not there.*weir user add/);
   });
 
   it("that is damaged later leaves the users as they were; at the start the right lines count", async () => {
@@ -235,19 +246,19 @@ describe("the file of users", () => {
     usersFile.set({ kind: "text", text });
     const { access, code, clock } = await open({ usersFile });
     assert.equal(await code("a", "right"), "in");
-    assert.match(access.problem ?? "", /line 5 is no user; the others may log in/);
+    assert.match(access.status.problem ?? "", /line 5 is no user; the others may log in/);
     for (const broken of ["", "weir-users 2\n", "weir-users 1\nx\n"]) {
       usersFile.set({ kind: "text", text: broken });
       await look(clock);
       assert.equal(await code("a", "right"), "in");
-      assert.match(access.problem ?? "", /stay as they were/);
+      assert.match(access.status.problem ?? "", /stay as they were/);
     }
     usersFile.set({ kind: "unreadable", why: "EIO" });
     await look(clock);
     assert.equal(await code("a", "right"), "in");
     usersFile.setUsers([]);
     await look(clock);
-    assert.equal(access.problem, undefined);
+    assert.equal(access.status.problem, undefined);
     assert.equal(await code("a", "right"), 4);
   });
 

@@ -1,8 +1,8 @@
 /**
  * Who comes in, and as whom: the door of the embedded broker.
  *
+ *   client certificate, and no other user name --> the rights of its name
  *   user name given, users exist ---> failures left? --> password right? --> that user's rights
- *   client certificate -------------> the rights of its name
  *   neither -------------------------> anonymous, where that is allowed
  *
  * Invariant: `{user}` in a pattern is a name that was verified, by password or by certificate.
@@ -13,7 +13,7 @@ import { unreachable } from "../../../../core/assert.ts";
 import { Fault } from "../../../../core/faults.ts";
 import { limits as defaults } from "../../../../core/limits.ts";
 import { isLoopback } from "../../../../core/loopback.ts";
-import { Audit, type AuditKind } from "./audit.ts";
+import { Audit, type AuditEvent, type AuditKind, type FailedLoginsOf } from "./audit.ts";
 import { Allowance } from "./allowance.ts";
 import { ClientRights } from "./client-rights.ts";
 import { LoginFailures, type LoginFailuresLimits } from "./login-failures.ts";
@@ -47,6 +47,7 @@ export type AccessLimits = UsersLimits &
     readonly userMessagesPerSecondMax?: number | undefined;
     readonly userBytesPerSecondMax?: number | undefined;
     readonly auditEventsMax: number;
+    readonly auditShownMax: number;
     readonly auditGatherMs: number;
     readonly auditNoticeMs: number;
   };
@@ -103,6 +104,22 @@ export type AccessCounters = {
   readonly connectionsRevoked: number;
   /** Logins of names that had their number of connections. */
   readonly connectionsOverQuota: number;
+};
+
+/** For people: what needs one, and the newest of what was tried. */
+export type AccessStatus = {
+  /** What is wrong with the file of users. */
+  readonly problem: string | undefined;
+  /** Address with the most failed logins of late. */
+  readonly failedLogins: FailedLoginsOf | undefined;
+  /** Oldest first. */
+  readonly audit: readonly AuditEvent[];
+};
+
+export const noAccessStatus: AccessStatus = {
+  problem: undefined,
+  failedLogins: undefined,
+  audit: [],
 };
 
 /** Where nobody listens. */
@@ -220,9 +237,12 @@ export class Access {
     };
   }
 
-  /** What is wrong with the file of users. */
-  get problem(): string | undefined {
-    return this.#watch?.problem;
+  get status(): AccessStatus {
+    return {
+      problem: this.#watch?.problem,
+      failedLogins: this.audit.worstAddress(),
+      audit: this.audit.newest(this.#limits.auditShownMax),
+    };
   }
 
   /** Calls `run` when users may have lost what they came in with; ask `isCurrent` of each. */
@@ -275,11 +295,15 @@ export class Access {
 
   async login(request: LoginRequest): Promise<Admission> {
     const { name, certificate } = request;
-    if (name !== undefined && this.hasUsers) return await this.#loginOfUser(name, request);
-    if (certificate !== undefined) {
+    const isOther = name !== undefined && name !== certificate;
+    if (certificate !== undefined && isOther && !this.hasUsers) {
+      return this.#refused("login_failed", 4, request);
+    }
+    if (certificate !== undefined && !isOther) {
       const rights = byName(this.#rightsOfCertificate, certificate);
       return this.#admitted({ name: certificate, rights, request });
     }
+    if (name !== undefined && this.hasUsers) return await this.#loginOfUser(name, request);
     if (this.hasUsers && !this.anonymous) return this.#refused("login_failed", 5, request);
     const rights = this.#options.config.anonymousRights;
     return this.#admitted({ name: undefined, rights, request });

@@ -98,6 +98,11 @@ export class Audit {
       .map(({ firstMs: _, ...event }) => event);
   }
 
+  /** So many at most, oldest first. */
+  newest(count: number): readonly AuditEvent[] {
+    return this.after(this.#next - 1 - count);
+  }
+
   /** The address with the most failed logins of late, as far as they are kept. */
   worstAddress(): FailedLoginsOf | undefined {
     const sinceMs = this.#clock.monotonic() - this.#limits.auditNoticeMs;

@@ -13,7 +13,7 @@
  * batch that was open when it was received.
  */
 
-import type { Clock, Net, NetListener, Random } from "../../../../core/doors.ts";
+import type { Clock, ListenAddress, Net, Random } from "../../../../core/doors.ts";
 import { limits as defaults } from "../../../../core/limits.ts";
 import { type Gate, NO_SOURCE, type Receiver } from "../../receiver.ts";
 import { Acks } from "./acks.ts";
@@ -36,6 +36,7 @@ import {
   type FrontStatus,
 } from "./counters.ts";
 import { HeldMessages } from "./held.ts";
+import { Listeners, type ListenerStatus } from "./listeners.ts";
 import { type SessionLimits5, Sessions5 } from "./sessions-5.ts";
 import { type Access, assertSecured } from "../access/access.ts";
 import { hostOf } from "../access/login-failures.ts";
@@ -65,7 +66,7 @@ export type FrontOptions = {
   readonly random: Random;
   readonly receiver: Receiver;
   /** Port 0 takes a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listeners: readonly ListenAddress[];
   /** Who may come in, and what for. */
   readonly access: Access;
   /** Bounds that differ from those in core/limits. */
@@ -74,12 +75,16 @@ export type FrontOptions = {
 
 /**
  * Listens for MQTT clients; register the result as a gate before the first turn of the loop.
- * Rejects with a Fault: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE.
+ * Rejects with a Fault: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE,
+ * TLS_FILE_UNUSABLE.
  */
 export async function openFront(options: FrontOptions): Promise<Front> {
-  const { net, listen, access } = options;
+  const { listeners, access } = options;
   const { anonymous, hasUsers } = access;
-  assertSecured({ host: listen.host, anonymous, hasUsers });
+  for (const { host, tls } of listeners) {
+    const certificateRequired = tls?.clientCertificate === "required";
+    assertSecured({ host, anonymous, hasUsers, certificateRequired });
+  }
   const limits: FrontLimits = { ...defaults, ...options.limits };
   const broker = await openBroker({
     limits: brokerLimitsOf(limits),
@@ -88,7 +93,7 @@ export async function openFront(options: FrontOptions): Promise<Front> {
   });
   const front = new Front(options, limits, broker);
   try {
-    await front.listen(net, listen);
+    await front.listen();
   } catch (error) {
     await broker.close();
     throw error;
@@ -105,7 +110,7 @@ export class Front implements Gate, BrokerOwner {
   readonly #clients: Clients;
   readonly #counters: FrontCounters = createFrontCounters();
   readonly #faults: FaultCounts = createFaultCounts();
-  #listener: NetListener | undefined;
+  readonly #listeners = new Listeners();
   #stopping = false;
 
   /** Use `openFront`. */
@@ -136,15 +141,21 @@ export class Front implements Gate, BrokerOwner {
     options.access.onRevoked(() => this.#clients.revoke());
   }
 
-  async listen(net: Net, address: { readonly host: string; readonly port: number }): Promise<void> {
-    this.#listener = await net.listen(address, (socket) => {
+  async listen(): Promise<void> {
+    const { net, listeners } = this.#options;
+    await this.#listeners.open(net, listeners, (socket) => {
       if (this.#stopping) socket.destroy();
       else this.#clients.accept(socket);
     });
   }
 
+  /** Of the first listener; 0 where there is none. */
   get port(): number {
-    return this.#listener?.port ?? this.#options.listen.port;
+    return this.#listeners.port;
+  }
+
+  get listeners(): readonly ListenerStatus[] {
+    return this.#listeners.status;
   }
 
   /** A copy of the counters. */
@@ -152,7 +163,7 @@ export class Front implements Gate, BrokerOwner {
     return {
       ...this.#counters,
       ...this.#options.access.counters,
-      acceptErrors: this.#listener?.acceptErrors ?? 0,
+      acceptErrors: this.#listeners.acceptErrors,
       subscriptions: this.#broker.subscriptionCount,
       sessions: this.#sessions.count,
       messagesHeld: this.#held.count,
@@ -292,7 +303,7 @@ export class Front implements Gate, BrokerOwner {
   async stopAccepting(): Promise<void> {
     this.#stopping = true;
     this.#clients.stopReading();
-    await this.#listener?.close();
+    await this.#listeners.close();
   }
 
   /** Stops, sends what is due, closes every connection. */

@@ -4,8 +4,12 @@
  *   free --PUBLISH--> received --batch durable--> durable --PUBREL--> free
  *
  * Kept across connections of the same session, so that a message which is sent again is answered
- * and not received twice. One byte per possible id, reserved with the first of them. Lost with the
+ * and not received twice. Five bytes per possible id, reserved with the first of them. Lost with the
  * process: after that a resent reading is recognised by its series, time and value.
+ *
+ * The id alone is not believed: a broker that was killed and went back to an older store gives ids
+ * that we still hold to other messages, without DUP at first. So a print of topic and payload is kept
+ * with the id, and an id with another print is a new message.
  *
  * Source: MQTT 3.1.1, 4.3.3, method A/B: the receiver remembers the id until PUBREL.
  */
@@ -20,6 +24,7 @@ const DURABLE = 2;
 
 export class ReceivedIds {
   #states: Uint8Array | undefined;
+  #prints: Uint32Array | undefined;
   #durableCount = 0;
 
   /** Ids that were answered, or may be, and wait for PUBREL. */
@@ -30,6 +35,18 @@ export class ReceivedIds {
   stateOf(id: number): IdState {
     const state = this.#states?.[id] ?? FREE;
     return state === FREE ? "free" : state === RECEIVED ? "received" : "durable";
+  }
+
+  /**
+   * Whether the message with this print of topic and payload has the id already. If not, what had it
+   * is forgotten: the broker will not ask for that any more.
+   */
+  isHeld(id: number, print: number): boolean {
+    this.#prints ??= new Uint32Array(IDS);
+    if (this.stateOf(id) !== "free" && this.#prints[id] === print) return true;
+    this.release(id);
+    this.#prints[id] = print;
+    return false;
   }
 
   /** The message of a free id was received. */

@@ -16,6 +16,7 @@
  * keep the order of their messages; after `end` nothing leaves any more.
  */
 
+import { murmur32 } from "../../../../core/hash.ts";
 import { latin1Of } from "../../decode/text.ts";
 import { NO_SOURCE } from "../../receiver.ts";
 import {
@@ -203,7 +204,8 @@ export class Session implements PacketVisitor {
     const { topicStart, topicEnd, payloadStart, packetId, qos, retain } = offsets;
     const { receiver, counters, memory } = this.#host;
     if (qos !== 0 && !memory.acks.hasRoom) return false; // `release` is followed by `resume`
-    if (qos === 2 && memory.ids.stateOf(packetId) !== "free") return this.#resent(packetId);
+    if (qos === 2 && memory.ids.isHeld(packetId, printOf(bytes, end)))
+      return this.#resent(packetId);
     if (this.#isOurs(bytes, payloadStart, end)) return this.#answer(qos, packetId);
     const topic = receiver.topicOf(bytes, topicStart, topicEnd);
     if (topic === NO_SOURCE) {
@@ -467,6 +469,12 @@ export class Session implements PacketVisitor {
     this.#host.counters.bytesOut += bytes.length;
     this.#host.write(bytes);
   }
+}
+
+/** Of topic and payload of the message in `offsets`: its properties may change on the way. */
+function printOf(bytes: Uint8Array, end: number): number {
+  const { topicStart, topicEnd, payloadStart } = offsets;
+  return murmur32(bytes, payloadStart, end, murmur32(bytes, topicStart, topicEnd, 0));
 }
 
 function isSame(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
