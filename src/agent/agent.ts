@@ -23,6 +23,7 @@ import { type Config, dataflowSpecOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
 import type { KafkaDoor } from "./doors/kafka.ts";
+import type { GuardOptions } from "./http/guard.ts";
 import { type HttpServer, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
 import { createIntake, type Intake } from "./ingest/intake.ts";
@@ -165,8 +166,7 @@ export class Agent implements AgentView {
   async listen(): Promise<void> {
     const { options, intake, loop, ownTopics } = this.#parts;
     const { config, doors } = options;
-    if (config.http !== undefined) this.#http = await openHttp({ view: this, ...config.http });
-    this.#access = await openAccess({
+    const access = await openAccess({
       config: config.mqtt,
       clock: doors.clock,
       hashing: doors.hashing,
@@ -174,13 +174,26 @@ export class Agent implements AgentView {
       usersFile: doors.usersFile,
       limits: config.mqtt.quotas?.access ?? {},
     });
+    this.#access = access;
+    if (config.http !== undefined) {
+      const { tokens = [], allowedHosts = [], ...at } = config.http;
+      const note: GuardOptions["note"] = (event) => access.audit.note(event);
+      this.#http = await openHttp({
+        ...at,
+        tokens,
+        allowedHosts,
+        view: this,
+        clock: doors.clock,
+        note,
+      });
+    }
     this.#front = await openFront({
       net: doors.net,
       clock: doors.clock,
       random: doors.random,
       receiver: intake,
       listeners: listenersOf(config.mqtt),
-      access: this.#access,
+      access,
       limits: { topicsMax: topicsMaxOf(config), ...config.mqtt.quotas?.front },
     });
     loop.register(this.#front);
@@ -299,7 +312,8 @@ export class Agent implements AgentView {
         counters: this.#front?.status,
         access: this.#access?.status ?? noAccessStatus,
       },
-      certificates: doors.net.certificates(),
+      http: this.#http === undefined ? undefined : httpStatus(this.#http),
+      certificates: [...doors.net.certificates(), ...(this.#http?.certificates() ?? [])],
       brokers: this.#subscribers?.status ?? [],
       intake: intake.counters,
       cardinality: {
@@ -346,6 +360,10 @@ export class Agent implements AgentView {
     if (this.#closing !== undefined) return "stopping";
     return reasons.length > 0 ? "degraded" : "running";
   }
+}
+
+function httpStatus({ host, port, counters }: HttpServer): Status["http"] {
+  return { host, port, counters: counters() };
 }
 
 /** Resolves when the uplinks have everything, or after limits.drainWaitMs. */

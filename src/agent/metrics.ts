@@ -21,6 +21,9 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...processFamilies(status),
     ...frontFamilies(status.mqtt),
     ...doorFamilies(status),
+    ...(status.http === undefined
+      ? []
+      : namedCounts({ prefix: "weir_http", about: "HTTP" }, status.http.counters, ["tokens"])),
     ...brokerFamilies(status.brokers),
     ...namedCounts({ prefix: "weir_intake", about: "Intake" }, status.intake, intakeLevels),
     ...logFamilies(status),

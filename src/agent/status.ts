@@ -7,6 +7,7 @@ import type { CertificateStatus } from "../core/doors.ts";
 import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
+import type { GuardCounters } from "./http/guard.ts";
 import type { IntakeCounters } from "./ingest/intake.ts";
 import type { AccessStatus } from "./ingest/mqtt/access/access.ts";
 import type { FrontStatus } from "./ingest/mqtt/front/counters.ts";
@@ -37,6 +38,10 @@ export type Status = {
     /** Who may what, and who tried. */
     readonly access: AccessStatus;
   };
+  /** undefined where it does not listen. */
+  readonly http:
+    | { readonly host: string; readonly port: number; readonly counters: GuardCounters }
+    | undefined;
   /** Of our listeners. */
   readonly certificates: readonly CertificateStatus[];
   /** Brokers elsewhere that sources take from. */

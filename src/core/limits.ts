@@ -312,6 +312,7 @@ const bounds = {
   secretCharactersMax: 65_536,
 
   // HTTP
+  httpTokensMax: 64,
   httpConnectionsMax: 64,
   httpRequestsPerConnectionMax: 10_000,
   httpTargetCharactersMax: 1_024,

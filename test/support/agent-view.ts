@@ -73,6 +73,18 @@ export const sampleStatus: Status = {
       protocolErrors: { ...createFaultCounts(), length_malformed: 1 },
     },
   },
+  http: {
+    host: "127.0.0.1",
+    port: 8080,
+    counters: {
+      tokens: 0,
+      tokensWrong: 0,
+      tokensMissing: 0,
+      tokensExpired: 0,
+      rolesDenied: 0,
+      tokensLimited: 0,
+    },
+  },
   certificates: [
     {
       file: "/etc/weir/server.crt",

@@ -46,9 +46,14 @@ Prints every error with file, line and column (exit 78), or the effective config
   {
     name: "status",
     summary: "ask a running agent how it is",
-    help: `usage: weir status [--url http://127.0.0.1:8080] [--json]
+    help: `usage: weir status [--url http://127.0.0.1:8080] [OPTIONS]
 
-Prints state, rates, log, outbox and the ledger. Exit 0 when it is running, 1 otherwise.`,
+Prints state, rates, log, outbox and the ledger. Exit 0 when it is running, 1 otherwise.
+
+  --url URL          address of its HTTP side (default http://127.0.0.1:8080)
+  --token-file FILE  where it wants a token: the file that holds it
+  --ca FILE          https: the authority of its certificate, a PEM file
+  --json             print JSON`,
     load: () => import("./status-command.ts"),
   },
   {
@@ -104,6 +109,15 @@ The password is asked for on the terminal, and never an argument. It is kept as 
   --password-stdin    the password is the first line of standard input
   --json              list: print JSON`,
     load: () => import("./user.ts"),
+  },
+  {
+    name: "token",
+    summary: "a token for the HTTP side",
+    help: `usage: weir token new [--name NAME] [--role viewer|operator|admin] [--expires DAY]
+
+Prints a new random token, once, and its lines for http.tokens of the configuration, which hold no
+more than its hash. Who has the token says: Authorization: Bearer TOKEN`,
+    load: () => import("./token.ts"),
   },
   {
     name: "bench",

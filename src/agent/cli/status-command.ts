@@ -1,38 +1,26 @@
 /** `weir status`: asks a running agent over HTTP. */
 
-import { Fault } from "../../core/faults.ts";
 import type { LedgerView } from "../../edge-ops/ledger.ts";
 import type { PumpStatus } from "../../sync/pump.ts";
 import type { Status } from "../status.ts";
+import { agentAt } from "./agent-client.ts";
 import { exitCodes, parseOptions } from "./command.ts";
 import { ledgerText } from "./ledger-text.ts";
-
-const WAIT_MS = 5_000;
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values } = parseOptions(args, {
     url: { type: "string", default: "http://127.0.0.1:8080" },
+    "token-file": { type: "string" },
+    ca: { type: "string" },
     json: { type: "boolean", default: false },
   });
-  const status = (await ask(values.url, "/v1/status")) as Status;
-  const ledger = (await ask(values.url, "/v1/ledger")) as LedgerView;
+  const { url, ca, "token-file": tokenFile } = values;
+  const ask = agentAt({ url, ca, tokenFile });
+  const status = (await ask("/v1/status")) as Status;
+  const ledger = (await ask("/v1/ledger")) as LedgerView;
   if (values.json) console.log(JSON.stringify({ status, ledger }, undefined, 2));
   else console.log(`${statusText(status)}\n\n${ledgerText(ledger)}`);
   return status.state === "running" && ledger.balanced ? exitCodes.ok : exitCodes.failed;
-}
-
-async function ask(url: string, path: string): Promise<unknown> {
-  try {
-    const answer = await fetch(new URL(path, url), { signal: AbortSignal.timeout(WAIT_MS) });
-    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-    return await answer.json();
-  } catch (cause) {
-    throw new Fault(
-      "AGENT_UNREACHABLE",
-      `no agent answers at ${url}; is it running, and is its http address this one? (--url)`,
-      { cause },
-    );
-  }
 }
 
 function statusText(status: Status): string {

@@ -5,11 +5,10 @@
  */
 
 import { limits } from "../../core/limits.ts";
-import { isLoopback } from "../../core/loopback.ts";
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
 import { checkBrokers } from "./broker-config.ts";
 import { checkAccess } from "./access-config.ts";
-import { defaultAgentName, type ListenConfig } from "./config.ts";
+import { defaultAgentName } from "./config.ts";
 import type {
   CommitSection,
   ConfigFile,
@@ -19,6 +18,7 @@ import type {
 } from "./config-file.ts";
 import type { Finding } from "./fault.ts";
 import { checkKafka } from "./kafka-config.ts";
+import { checkHttp } from "./http-config.ts";
 import { portsOf } from "./listener-config.ts";
 import { suggestion } from "./nearest.ts";
 import { ownTopicWarnings } from "./own-filters.ts";
@@ -66,7 +66,9 @@ export function check(shape: Shape): Checked {
     warnings.push(...checked.warnings);
   }
   if (http !== undefined && http !== "off") {
-    findings.push(...httpFindings(http, mqtt === undefined ? [] : portsOf(mqtt)));
+    const checked = checkHttp(http, mqtt === undefined ? [] : portsOf(mqtt));
+    findings.push(...checked.findings);
+    warnings.push(...checked.warnings);
   }
   if (commit !== undefined) findings.push(...commitFindings(commit));
   if (file !== undefined) warnings.push(...ownTopicWarnings(file), ...emptiness(file));
@@ -172,18 +174,6 @@ function takenSources(
 }
 
 // ---- listeners and the rest ----
-
-function httpFindings({ host, port }: ListenConfig, mqttPorts: readonly number[]): Finding[] {
-  const findings: Finding[] = [];
-  if (!isLoopback(host)) {
-    const message = `${host} can be reached from other machines, and HTTP has no logins in this version: use 127.0.0.1, and a tunnel or a reverse proxy that asks for one`;
-    findings.push({ path: ["http", "host"], message });
-  }
-  if (mqttPorts.includes(port)) {
-    findings.push({ path: ["http", "port"], message: `${port} is the port of mqtt as well` });
-  }
-  return findings;
-}
 
 function commitFindings(commit: CommitSection): Finding[] {
   if (commit.latency === "normal" || commit.wait === undefined) return [];

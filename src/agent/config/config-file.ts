@@ -8,6 +8,7 @@ import type { AggregateName } from "../../edge-ops/spec.ts";
 import type { PayloadFormat } from "../ingest/source-config.ts";
 import type { BrokerSection } from "./broker-section.ts";
 import type { AccessSection } from "./access-section.ts";
+import type { HttpSection } from "./http-section.ts";
 import type { ListenerSection } from "./listener-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 
@@ -16,7 +17,7 @@ export type ConfigFile = {
   readonly agent: string;
   readonly data: string;
   readonly mqtt: MqttSection;
-  readonly http: "off" | { readonly host: string; readonly port: number };
+  readonly http: "off" | HttpSection;
   readonly brokers: readonly BrokerSection[];
   readonly sources: readonly SourceSection[];
   readonly pipelines: readonly PipelineSection[];

@@ -8,12 +8,11 @@ import type { DataflowSpec, PipelineSpec, SourceSpec } from "../../edge-ops/spec
 import { limits } from "../../core/limits.ts";
 import type { ListenAddress } from "../../core/doors.ts";
 import type { QuotasConfig } from "./access-config.ts";
+import type { HttpConfig } from "./http-config.ts";
 import type { KafkaUplinkConfig } from "./kafka-config.ts";
 import type { AccessConfig } from "../ingest/mqtt/access/access.ts";
 import type { BrokerConfig } from "../ingest/mqtt/subscriber/broker-config.ts";
 import { sourceDefaults as receiveDefaults, type SourceConfig } from "../ingest/source-config.ts";
-
-export type ListenConfig = { readonly host: string; readonly port: number };
 
 export type MqttConfig = AccessConfig & {
   /** Of the plain listener. */
@@ -59,7 +58,7 @@ export type Config = {
   readonly dataDirectory: string;
   readonly mqtt: MqttConfig;
   readonly ownTopics: OwnTopicsConfig;
-  readonly http: ListenConfig | undefined;
+  readonly http: HttpConfig | undefined;
   /** Brokers elsewhere that sources take from. */
   readonly brokers: readonly BrokerConfig[];
   readonly sources: readonly (SourceConfig & SourceSpec)[];

@@ -23,6 +23,7 @@ import type {
   UplinkSection,
   WindowSection,
 } from "./config-file.ts";
+import { httpConfig } from "./http-config.ts";
 import { listenAddress } from "./listener-config.ts";
 import { kafkaUplinkConfig } from "./kafka-config.ts";
 
@@ -34,7 +35,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     dataDirectory: resolve(directory, file.data),
     mqtt: mqttOf(file.mqtt, directory),
     ownTopics: ownTopicsOf(file.mqtt),
-    http: file.http === "off" ? undefined : file.http,
+    http: file.http === "off" ? undefined : httpConfig(file.http, directory),
     brokers: file.brokers.map((broker) => brokerConfig(broker, { agent: file.agent, directory })),
     sources: file.sources.map(sourceOf),
     pipelines: file.pipelines.map(pipelineOf),

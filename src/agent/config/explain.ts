@@ -10,6 +10,7 @@ import { ownTopic } from "../own-topics.ts";
 import type { RightsConfig } from "../ingest/mqtt/access/access.ts";
 import type { Config, MqttConfig, UplinkConfig } from "./config.ts";
 import type { ListenAddress } from "../../core/doors.ts";
+import type { HttpConfig } from "./http-config.ts";
 import { listenersOf } from "./listener-config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
@@ -54,7 +55,7 @@ function agentRows(config: Config): Row[] {
     ["clients", who],
     ["own topics", ownTopicsText(config)],
     ...rightsTexts(mqtt).map((text): Row => ["rights", text]),
-    ["http", http === undefined ? "off" : `${http.host}:${http.port}`],
+    ["http", http === undefined ? "off" : httpText(http)],
     ["readings", `${wait}, acknowledged after that`],
     [
       "results",
@@ -92,6 +93,11 @@ function rightsTexts({ users, certificates = [], anonymousRights = {} }: MqttCon
     ];
     return parts.length === 0 ? [] : [`${who} ${parts.join("; ")}`];
   });
+}
+
+function httpText({ host, port, tls, tokens = [] }: HttpConfig): string {
+  const who = tokens.map(({ name, role }) => `${name} (${role})`).join(", ");
+  return `${host}:${port}${tls === undefined ? "" : ", TLS"}${who === "" ? "" : `; tokens ${who}`}`;
 }
 
 function listenerText({ host, port, tls, webSocket }: ListenAddress): string {

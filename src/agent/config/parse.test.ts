@@ -209,7 +209,7 @@ test("a listener beyond loopback needs users, or says that it does not", async (
 
 test("HTTP beyond loopback is refused, and off is off", async () => {
   const [fault] = await faultsOf(`${source}http: { host: 0.0.0.0 }\n`);
-  assert.match(fault ?? "", /http\.host: .*has no logins in this version/);
+  assert.match(fault ?? "", /http\.host: .*can be reached from other machines: add tokens/);
   assert.equal((await configOf(`${source}http: off\n`)).http, undefined);
   const [odd] = await faultsOf(`${source}http: on\n`);
   assert.equal(odd, '6:7: http: expected off, or a section with host and port, found "on"');

@@ -30,6 +30,7 @@ import type {
   UplinkSection,
 } from "./config-file.ts";
 import { brokerSchema } from "./broker-schema.ts";
+import { httpSchema } from "./http-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
 import { listenersSchema } from "./listener-schema.ts";
 import { publishSchema } from "./publish-schema.ts";
@@ -46,7 +47,6 @@ import {
   list,
   name,
   numberFrom,
-  port,
   portOrOff,
   SECOND_MS,
   section,
@@ -70,17 +70,6 @@ export const mqttSchema: v.GenericSchema<unknown, MqttSection> = section(
     quotas: v.optional(quotasSchema, {}),
     publish: v.optional(publishSchema, {}),
   },
-);
-
-export const httpSchema: v.GenericSchema<unknown, ConfigFile["http"]> = v.union(
-  [
-    v.literal("off", "off, or a section with host and port"),
-    section("Status page, metrics and status API.", {
-      host: v.optional(anyText("Address to listen on; loopback only."), "127.0.0.1"),
-      port: v.optional(port("Port; 0 takes a free one."), 8_080),
-    }),
-  ],
-  "off, or a section with host and port",
 );
 
 const { disorderMs, idleMs, futureMs } = sourceDefaults;

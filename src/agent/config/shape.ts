@@ -16,11 +16,11 @@ import type {
   UplinkSection,
 } from "./config-file.ts";
 import type { Finding, Path } from "./fault.ts";
+import { httpSchema } from "./http-schema.ts";
 import { suggestion } from "./nearest.ts";
 import {
   commitSchema,
   configSchema,
-  httpSchema,
   mqttSchema,
   pipelineSchema,
   sourceSchema,

@@ -20,6 +20,17 @@ export const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ["/v1/dead-letters", deadLetters],
 ]);
 
+/** For those who have no token, where tokens are needed: nothing but what anyone may know. */
+export const openRoutes: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ["/", () => statusPage],
+  ["/healthz", healthOnly],
+]);
+
+function healthOnly(view: AgentView): Reply {
+  const healthy = view.status().state !== "failed";
+  return json(healthy ? 200 : 503, { healthy });
+}
+
 /** Alive: a process that answers turns its loop, unless the loop gave up. */
 function health(view: AgentView): Reply {
   const { state, reasons } = view.status();

@@ -6,11 +6,21 @@ import { type TestContext, test } from "node:test";
 import { sampleView } from "../../../test/support/agent-view.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
+import { systemClock } from "../doors/clock.ts";
 import type { AgentState, AgentView } from "../status.ts";
 import { openHttp } from "./server.ts";
 
+const local = {
+  host: "127.0.0.1",
+  port: 0,
+  tokens: [],
+  allowedHosts: [],
+  clock: systemClock(),
+  note: () => assert.fail("nothing is refused that a person should see"),
+};
+
 async function serve(t: TestContext, view: AgentView = sampleView()): Promise<number> {
-  const server = await openHttp({ view, host: "127.0.0.1", port: 0 });
+  const server = await openHttp({ ...local, view });
   t.after(() => server.close());
   return server.port;
 }
@@ -186,19 +196,23 @@ test("every answer forbids caching, sniffing and framing", async (t) => {
 
 test("a port that is taken is a fault that says which and what to do", async (t) => {
   const port = await serve(t);
-  await assert.rejects(openHttp({ view: sampleView(), host: "127.0.0.1", port }), (error) => {
+  await assert.rejects(openHttp({ ...local, view: sampleView(), port }), (error) => {
     assert.ok(error instanceof Fault);
     assert.equal(error.code, "PORT_IN_USE");
     assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}.*set another http\\.port`));
     return true;
   });
-  await assert.rejects(openHttp({ view: sampleView(), host: "192.0.2.1", port: 0 }), {
+  await assert.rejects(openHttp({ ...local, view: sampleView(), host: "0.0.0.0" }), {
+    code: "LISTENER_NOT_SECURED",
+  });
+  const tokens = [{ name: "a", digest: "0".repeat(64), role: "viewer" as const }];
+  await assert.rejects(openHttp({ ...local, view: sampleView(), host: "192.0.2.1", tokens }), {
     code: "ADDRESS_UNAVAILABLE",
   });
 });
 
 test("closing ends waiting connections at once", async () => {
-  const server = await openHttp({ view: sampleView(), host: "127.0.0.1", port: 0 });
+  const server = await openHttp({ ...local, view: sampleView() });
   const idle = exchange(server.port, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const open = await get(server.port, "/healthz");
   assert.equal(open.code, 200);

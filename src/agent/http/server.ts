@@ -1,91 +1,125 @@
 /**
- * The HTTP server: status page, health, metrics and the read-only API, on loopback.
+ * The HTTP server: status page, health, metrics and the read-only API, on loopback, or elsewhere
+ * behind tokens.
  *
- *   request -> method -> Host header -> route -> reply with fixed headers
+ *   request -> guard: Host, token, role -> method -> route -> reply with fixed headers
  *
- * Nothing is written and no body is read, so there is nothing to forge; a page of another site could
- * still read by DNS rebinding, therefore the Host header must name this machine. Connections,
- * headers and times are bounded: a client that is slow or rude costs little.
+ * Nothing is written and no body is read, and who asks says so in a header that no page of another
+ * site can send: so there is nothing to forge. Connections, headers and times are bounded: a client
+ * that is slow or rude costs little.
  */
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { CertificateStatus, Clock, TlsListen } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { isLoopback } from "../../core/loopback.ts";
+import type { WatchedTls } from "../doors/tls-files.ts";
 import type { AgentView } from "../status.ts";
+import { Guard, type GuardCounters, type GuardOptions } from "./guard.ts";
 import { problem, type Reply } from "./reply.ts";
-import { routes } from "./routes.ts";
+import { openRoutes, routes } from "./routes.ts";
 
 export type HttpServer = {
   readonly host: string;
   readonly port: number;
+  readonly counters: () => GuardCounters;
+  readonly certificates: () => readonly CertificateStatus[];
   /** Stops listening and closes every connection. */
   readonly close: () => Promise<void>;
 };
 
-export type HttpOptions = {
+export type HttpOptions = Omit<GuardOptions, "clock"> & {
   readonly view: AgentView;
-  readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  readonly tls?: TlsListen | undefined;
+  readonly clock: Clock;
 };
 
-/** Faults: PORT_IN_USE, ADDRESS_UNAVAILABLE. */
-export async function openHttp({ view, host, port }: HttpOptions): Promise<HttpServer> {
-  // Not imported: an import of node:http evaluates its lazy exports (fetch among them), 16 MB of RSS.
-  const { createServer } = process.getBuiltinModule("node:http");
-  const server = createServer(
-    {
-      maxHeaderSize: limits.httpHeaderBytesMax,
-      requestTimeout: limits.httpRequestWaitMs,
-      headersTimeout: limits.httpHeadersWaitMs,
-      keepAliveTimeout: limits.httpKeepAliveMs,
-      connectionsCheckingInterval: 1_000,
-      requireHostHeader: false,
-    },
-    (request, response) => send(request, response, answerOrProblem(request, view, host)),
+/** Faults: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE, TLS_FILE_UNUSABLE. */
+export async function openHttp(options: HttpOptions): Promise<HttpServer> {
+  const { view, host, port, tls, clock } = options;
+  if (!isLoopback(host) && options.tokens.length === 0) {
+    const message = `HTTP on ${host} can be reached from other machines and has no tokens: add http.tokens, or listen on 127.0.0.1`;
+    throw new Fault("LISTENER_NOT_SECURED", message, { facts: { host } });
+  }
+  const guard = new Guard(options);
+  const files = tls === undefined ? undefined : await watchFiles(tls, clock);
+  const server = createServer(files);
+  server.on("request", (request: IncomingMessage, response: ServerResponse) =>
+    send(request, response, answerOrProblem(request, view, guard)),
   );
   server.maxHeadersCount = limits.httpHeadersMax;
   server.maxConnections = limits.httpConnectionsMax;
   server.maxRequestsPerSocket = limits.httpRequestsPerConnectionMax;
   server.timeout = limits.httpSilenceMs;
-  const bound = await listen(server, { host, port });
-  return { host, port: bound, close: () => close(server) };
+  try {
+    const bound = await listen(server, { host, port });
+    return {
+      host,
+      port: bound,
+      counters: () => guard.counters,
+      certificates: () => (files === undefined ? [] : [files.status]),
+      close: async () => {
+        files?.close();
+        await close(server);
+      },
+    };
+  } catch (error) {
+    files?.close();
+    throw error;
+  }
+}
+
+async function watchFiles(tls: TlsListen, clock: Clock): Promise<WatchedTls> {
+  const { watchListenFiles } = await import("../doors/tls-files.ts");
+  return await watchListenFiles(tls, clock);
+}
+
+function createServer(files: WatchedTls | undefined): Server {
+  const bounds = {
+    maxHeaderSize: limits.httpHeaderBytesMax,
+    requestTimeout: limits.httpRequestWaitMs,
+    headersTimeout: limits.httpHeadersWaitMs,
+    keepAliveTimeout: limits.httpKeepAliveMs,
+    connectionsCheckingInterval: 1_000,
+    requireHostHeader: false,
+  };
+  // Not imported: an import of node:http evaluates its lazy exports (fetch among them), 16 MB of RSS.
+  if (files === undefined) return process.getBuiltinModule("node:http").createServer(bounds);
+  const https = process.getBuiltinModule("node:https");
+  const handshakeTimeout = limits.handshakeWaitMs;
+  const server = https.createServer({ ...bounds, ...files.options, handshakeTimeout });
+  files.onChange = (options) => server.setSecureContext(options);
+  return server;
 }
 
 /** A view whose environment fails is an answer; a bug is not. */
-function answerOrProblem(request: IncomingMessage, view: AgentView, host: string): Reply {
+function answerOrProblem(request: IncomingMessage, view: AgentView, guard: Guard): Reply {
   try {
-    return answer(request, view, host);
+    return answer(request, view, guard);
   } catch (error) {
     if (error instanceof Fault) return problem(500, error.code, error.message);
     throw error;
   }
 }
 
-function answer(request: IncomingMessage, view: AgentView, host: string): Reply {
+function answer(request: IncomingMessage, view: AgentView, guard: Guard): Reply {
   const { method = "", url = "" } = request;
+  const [path = "", query = ""] = url.split("?", 2);
+  const verdict = guard.check(request, path);
+  if (verdict.kind === "refused") return verdict.reply;
   if (method !== "GET" && method !== "HEAD") {
     const reply = problem(405, "method_not_allowed", "only GET and HEAD are answered here");
     return { ...reply, headers: { Allow: "GET, HEAD" } };
   }
-  if (!isOurName(request.headers.host, host)) {
-    const message = `this server is asked as localhost or ${host}, not by another name`;
-    return problem(421, "misdirected_request", message);
-  }
-  const [path = "", query = ""] = url.split("?", 2);
-  const route = url.length <= limits.httpTargetCharactersMax ? routes.get(path) : undefined;
+  const known = verdict.open ? openRoutes : routes;
+  const route = url.length <= limits.httpTargetCharactersMax ? known.get(path) : undefined;
   if (route === undefined) {
-    return problem(404, "not_found", `nothing is here; known are ${[...routes.keys()].join(" ")}`);
+    return problem(404, "not_found", `nothing is here; known are ${[...known.keys()].join(" ")}`);
   }
   return route(view, new URLSearchParams(query));
-}
-
-/** Names of this machine; the port does not matter, there may be a forwarded one. */
-function isOurName(header: string | undefined, host: string): boolean {
-  if (header === undefined) return false;
-  const name = header.toLowerCase().replace(/:\d{1,5}$/, "");
-  return isLoopback(name) || name.replace(/^\[(.*)\]$/, "$1") === host.toLowerCase();
 }
 
 function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {

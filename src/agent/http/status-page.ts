@@ -186,8 +186,16 @@ function showAlerts(alerts) {
   ]);
 }
 
+/* The token is kept for this tab only, and goes nowhere but into this header. */
+const TOKEN = "weir-token";
+class Unauthorised extends Error {}
 async function ask(path) {
-  const answer = await fetch(path, { signal: AbortSignal.timeout(5000) });
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = token ? { Authorization: "Bearer " + token } : {};
+  const answer = await fetch(path, { headers, credentials: "omit", signal: AbortSignal.timeout(5000) });
+  if (answer.status === 401 || answer.status === 403 || answer.status === 429) {
+    throw new Unauthorised((await answer.json()).message);
+  }
   if (!answer.ok) throw new Error("HTTP " + answer.status);
   return answer.json();
 }
@@ -204,6 +212,23 @@ function showSilence() {
   verdict.className = "dim";
   byId("shown").className = "stale";
 }
+/* Asks for the token; what was shown goes. */
+function showLogin(why) {
+  byId("login").hidden = false;
+  byId("shown").hidden = true;
+  byId("why").textContent = sessionStorage.getItem(TOKEN) ? why : "";
+  byId("state").textContent = "asks for a token";
+  byId("state").className = "dim";
+  byId("token").focus();
+}
+byId("login").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(TOKEN, byId("token").value.trim());
+  byId("token").value = "";
+  byId("login").hidden = true;
+  byId("shown").hidden = false;
+  refresh();
+});
 async function refresh() {
   try {
     const [status, ledger, recent] = await Promise.all(["/v1/status", "/v1/ledger", "/v1/alerts"].map(ask));
@@ -213,6 +238,7 @@ async function refresh() {
     byId("shown").className = "";
     answeredAt = status.clock.now;
   } catch (error) {
+    if (error instanceof Unauthorised) return showLogin(error.message);
     showSilence();
   }
   setTimeout(refresh, REFRESH_MS);
@@ -232,6 +258,10 @@ const page = `<!doctype html>
 <body>
 <header><h1 id="agent">weir</h1><strong id="state" class="dim">asking</strong><span id="version" class="dim"></span></header>
 <noscript><p>This page needs JavaScript; /v1/status and /v1/ledger do not.</p></noscript>
+<form id="login" hidden>
+<p><label>Token <input id="token" type="password" autocomplete="off" required></label> <button>Show</button></p>
+<p id="why" class="bad" role="alert"></p>
+</form>
 <main id="shown">
 <div id="reasons" role="status"></div>
 <dl id="facts"></dl>

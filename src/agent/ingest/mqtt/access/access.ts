@@ -13,7 +13,7 @@ import { unreachable } from "../../../../core/assert.ts";
 import { Fault } from "../../../../core/faults.ts";
 import { limits as defaults } from "../../../../core/limits.ts";
 import { isLoopback } from "../../../../core/loopback.ts";
-import { Audit, type AuditEvent, type AuditKind, type FailedLoginsOf } from "./audit.ts";
+import { Audit, type AuditEvent, type AccessAuditKind, type FailedLoginsOf } from "./audit.ts";
 import { Allowance } from "./allowance.ts";
 import { ClientRights } from "./client-rights.ts";
 import { LoginFailures, type LoginFailuresLimits } from "./login-failures.ts";
@@ -162,7 +162,7 @@ const counterOf = {
   subscribe_denied: "subscriptionsDenied",
   will_denied: "willsDenied",
   user_revoked: "connectionsRevoked",
-} as const satisfies Record<AuditKind, keyof AccessCounters>;
+} as const satisfies Record<AccessAuditKind, keyof AccessCounters>;
 
 export class Access {
   readonly audit: Audit;
@@ -172,7 +172,7 @@ export class Access {
   readonly #failures: LoginFailures;
   readonly #rightsOfUser: ReadonlyMap<string, RightsConfig>;
   readonly #rightsOfCertificate: ReadonlyMap<string, RightsConfig>;
-  readonly #counts: Record<(typeof counterOf)[AuditKind] | "connectionsOverQuota", number> = {
+  readonly #counts: Record<(typeof counterOf)[AccessAuditKind] | "connectionsOverQuota", number> = {
     loginsFailed: 0,
     loginsLimited: 0,
     loginsBusy: 0,
@@ -288,7 +288,7 @@ export class Access {
   }
 
   /** Counts it, and keeps it for a person to see. */
-  note(kind: AuditKind, event: Omit<Parameters<Audit["note"]>[0], "kind">): void {
+  note(kind: AccessAuditKind, event: Omit<Parameters<Audit["note"]>[0], "kind">): void {
     this.#counts[counterOf[kind]] += 1;
     this.audit.note({ kind, ...event });
   }
@@ -337,7 +337,7 @@ export class Access {
     }
   }
 
-  #refused(kind: AuditKind, code: 3 | 4 | 5, { address, name }: LoginRequest): Admission {
+  #refused(kind: AccessAuditKind, code: 3 | 4 | 5, { address, name }: LoginRequest): Admission {
     this.note(kind, { address, user: name });
     return { kind: "refused", code };
   }

@@ -7,7 +7,8 @@
 
 import type { Clock } from "../../../../core/doors.ts";
 
-export type AuditKind =
+/** Of the embedded broker. */
+export type AccessAuditKind =
   | "login_failed"
   /** Refused without looking at the password: too many had failed. */
   | "login_limited"
@@ -18,6 +19,13 @@ export type AuditKind =
   | "will_denied"
   /** A connection was closed because its user was removed or has another password. */
   | "user_revoked";
+
+export type AuditKind =
+  | AccessAuditKind
+  /** HTTP: a wrong or expired token. */
+  | "token_failed"
+  /** HTTP: a token whose role does not reach. */
+  | "token_denied";
 
 export type AuditEvent = {
   /** Rising by one, so that a reader knows what is new. */
