@@ -2,6 +2,8 @@
  * Fuzzes the MQTT front: packets that are damaged, cut anywhere, and mixed with good ones, while
  * the batch is sometimes full and commits come when they like.
  *
+ * Half of the connections speak MQTT 5 (mqtt-5.ts).
+ *
  * Checked against a reading of the same bytes that is not incremental and not ours to run: nothing
  * throws; PUBACKs are for messages that were sent, in their order, at most one each, and never
  * before the release of the batch that took them; what is kept stays within its bound; and a second
@@ -23,6 +25,7 @@ import {
   turns,
 } from "../support/front-rig.ts";
 import { below, seededRandom } from "../support/seeded-random.ts";
+import { checkFive, hello5, kinds5 } from "./mqtt-5.ts";
 import { READ_BYTES, type SimulatedPeer } from "../support/simulated-net.ts";
 
 const limits = {
@@ -56,6 +59,7 @@ export const target: {
 type Subject = {
   readonly peer: SimulatedPeer;
   readonly sent: Buffer[];
+  readonly isFive: boolean;
 };
 
 async function run(options: {
@@ -77,12 +81,13 @@ async function run(options: {
       total.connections += 1;
     }
     rig.receiver.capacity = below(random, 4) === 0 ? below(random, 3) : Number.POSITIVE_INFINITY;
-    const bytes = casePackets(random);
+    const bytes = casePackets(random, subject.isFive ? kinds5 : kinds);
     total.bytes += bytes.length;
     sendInPieces(subject, bytes, random);
     checkBounds(rig);
     if (below(random, 3) === 0) stepCommit(rig, subject);
     if (below(random, 8) === 0) await turns(3);
+    if (below(random, 40) === 0) rig.clock.advance(below(random, 1_500));
     if (done % casesPerWitness === 0) await checkWitness(rig, witness, 1 + (done % 65_000));
   }
   await turns();
@@ -93,12 +98,14 @@ async function run(options: {
 
 async function newSubject(rig: Rig, random: Random): Promise<Subject> {
   const peer = rig.net.arrive();
-  const subject: Subject = { peer, sent: [] };
-  const hello = connectPacket({
+  const isFive = below(random, 2) === 0;
+  const subject: Subject = { peer, sent: [], isFive };
+  const options = {
     clientId: `fuzz-${below(random, 4)}`,
     clean: below(random, 3) > 0,
     keepalive: below(random, 3),
-  });
+  };
+  const hello = isFive ? hello5(random, options) : connectPacket(options);
   sendInPieces(subject, below(random, 20) === 0 ? damaged(hello, random) : hello, random);
   if (below(random, 2) === 0) await turns(10);
   return subject;
@@ -115,6 +122,7 @@ function stepCommit(rig: Rig, subject: Subject): void {
 
 /** PUBACKs are a part of what was sent, in order: those of sources by us, the others by the broker. */
 function checkSubject(subject: Subject, final: boolean): number {
+  if (subject.isFive) return checkFive(subject.peer.received, Buffer.concat(subject.sent), final);
   const ids = ackIdsOf(subject.peer.received);
   const { wanted, others } = sentIds(Buffer.concat(subject.sent));
   let next = 0;
@@ -170,12 +178,12 @@ const kinds: readonly ((random: Random) => Buffer)[] = [
   () => disconnectPacket,
 ];
 
-function casePackets(random: Random): Buffer {
+function casePackets(random: Random, of: readonly ((random: Random) => Buffer)[]): Buffer {
   const packets: Buffer[] = [];
   for (let i = below(random, 5); i >= 0; i--) {
     // DISCONNECT, the last kind, is rare: it ends the connection.
-    const kind = below(random, below(random, 30) === 0 ? kinds.length : kinds.length - 1);
-    packets.push(kinds[kind]!(random));
+    const kind = below(random, below(random, 30) === 0 ? of.length : of.length - 1);
+    packets.push(of[kind]!(random));
   }
   const bytes = Buffer.concat(packets);
   return below(random, 4) === 0 ? damaged(bytes, random) : bytes;
