@@ -1,4 +1,4 @@
-/** Clients that others wrote, against the front: mosquitto_pub and mosquitto_sub, and MQTT.js. */
+/** Clients that others wrote, against the front, in MQTT 3.1 and 3.1.1: mosquitto_pub and mosquitto_sub, and MQTT.js. */
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -120,13 +120,6 @@ describe("mosquitto's clients", () => {
     assert.match(nobody.output, /not authori[sz]ed/i);
     assert.equal((await publish(server, ...message, "-u", "s", "-P", "right")).code, 0);
     assert.deepEqual(server.receiver.payloads, ["1"]);
-  });
-
-  it("of version 5 are told that it is not spoken here", async (t) => {
-    if (!requireTool(t, "mosquitto_pub")) return;
-    await using server = await openFrontServer();
-    const five = await publish(server, "-V", "5", "-t", "plant/a", "-m", "1", "-q", "1");
-    assert.match(five.output, /unsupported protocol version/i);
   });
 
   it("of version 3.1 are served", async (t) => {
