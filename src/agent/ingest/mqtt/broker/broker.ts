@@ -18,10 +18,12 @@ import type { Credential, Presence } from "../access/access.ts";
 import { createDuplex } from "./duplex.ts";
 import { capDelivery, type DeliveringClient } from "./granted.ts";
 import { type Note, Notes, retainedNote } from "./notes.ts";
+import { Outgoing } from "./outgoing.ts";
 import { keepPublishOrder, type Publisher } from "./publish-order.ts";
 import { RetainedHandling } from "./retained-handling.ts";
 import {
   boundSessions,
+  bytesOf,
   endSession,
   SESSION_MARK,
   type SessionLimits,
@@ -158,6 +160,7 @@ export class Broker {
   /** What messages say beyond 3.1.1. */
   readonly notes: Notes = new Notes();
   readonly #retainedHandling = new RetainedHandling();
+  readonly #outgoing: Outgoing;
   readonly #monotonic: () => number;
   readonly #aedes: Aedes;
   readonly #limits: BrokerLimits;
@@ -185,6 +188,12 @@ export class Broker {
     this.#aedes = aedes;
     this.#monotonic = options.monotonic;
     this.#limits = options.limits;
+    const extraBytesOf = (payload: Uint8Array): number => this.notes.bytesOf(payload);
+    this.#outgoing = new Outgoing({
+      limits: options.limits,
+      bytesOf: (message) => bytesOf(message, { extraBytesOf }),
+      onDrop: () => this.#owner?.dropped("waiting"),
+    });
     this.#answers = new Float64Array(options.topicsMax);
     aedes.authenticate = (client, name, password, done) => {
       const taker = this.#clientOf.get(client.conn);
@@ -203,7 +212,9 @@ export class Broker {
     aedes.authorizeForward = (client, packet) => {
       const taker = this.#clientOf.get(client.conn);
       const may = taker === undefined || this.#owner?.mayReceive(taker, packet.topic) !== false;
-      return may && this.#mayForward(packet) ? packet : undefined;
+      if (may && this.#mayForward(packet)) return packet;
+      if (!client.clean) this.#outgoing.refused(packet);
+      return undefined;
     };
     aedes.preConnect = (client, _packet, done) => {
       capDelivery(client as unknown as DeliveringClient);
@@ -227,6 +238,7 @@ export class Broker {
     boundSessions(partsOf(this.#aedes).persistence, {
       limits: this.#limits,
       subscriptions: this.#subscriptions,
+      outgoing: this.#outgoing,
       extraBytesOf: (payload) => this.notes.bytesOf(payload),
       onDrop: (what) => this.#owner?.dropped(what),
     });
@@ -337,7 +349,7 @@ export class Broker {
     const { clients, persistence } = partsOf(this.#aedes);
     const client = clients[id];
     if (client !== undefined) await new Promise<void>((resolve) => client.close(resolve));
-    await endSession(persistence, id);
+    await endSession(persistence, this.#outgoing, id);
   }
 
   /**

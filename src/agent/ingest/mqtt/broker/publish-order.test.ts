@@ -20,7 +20,7 @@ it("a subscriber is given every message once, those of a topic and QoS in order,
     fc.asyncProperty(fc.array(message, { minLength: 2, maxLength: 12 }), async (messages) => {
       await using rig = await openRig();
       const reader = await connected(rig, { clientId: "reader", clean: false });
-      reader.send(subscribePacket("#", 1, 1));
+      reader.send(subscribePacket("+/a", 1, 1), subscribePacket("#", 2, 1));
       await turns();
       reader.clear();
       const peer = await connected(rig);

@@ -13,18 +13,12 @@
 import { Readable } from "node:stream";
 import { hidesFrom } from "./filter.ts";
 import { KeptSessions } from "./kept-sessions.ts";
+import type { Outgoing, OutgoingLimits } from "./outgoing.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
-type ClientName = { readonly id: string };
-type Message = {
-  readonly topic: string;
-  readonly payload: Uint8Array | string;
-  readonly qos?: number;
-};
-/** A matching subscription of a client that is away, or whose session is kept. */
-type Waiter = { readonly clientId: string; readonly topic: string; readonly qos: number };
-type Numbered = { readonly messageId?: number | undefined };
-type Waiting = { count: number; bytes: number };
+export type ClientName = { readonly id: string };
+export type Message = { readonly topic: string; readonly payload: Uint8Array | string };
+export type Numbered = { readonly messageId?: number | undefined };
 
 type StoredSubscription = { readonly topic: string; readonly qos: number };
 
@@ -40,11 +34,7 @@ export type SessionStore = {
   removeSubscriptions(client: ClientName, topics: readonly string[]): Promise<void>;
   cleanSubscriptions(client: ClientName): Promise<void>;
   subscriptionsByClient(client: ClientName): Promise<readonly StoredSubscription[]>;
-  outgoingEnqueue(sub: { readonly clientId: string }, packet: Message): Promise<void>;
-  outgoingEnqueueCombi(subs: readonly Waiter[], packet: Message): Promise<void>;
-  outgoingStream(client: ClientName): Readable;
   createRetainedStreamCombi(filters: readonly string[]): Readable;
-  outgoingClearMessageId(client: ClientName, packet: Numbered): Promise<Message | undefined>;
   storeRetained(packet: Message): Promise<void>;
   incomingStorePacket(client: ClientName, packet: Message & Numbered): Promise<void>;
   incomingGetPacket(client: ClientName, packet: Numbered): Promise<unknown>;
@@ -53,18 +43,18 @@ export type SessionStore = {
 };
 
 /** Forgets a session: its subscriptions, what waits for it, and its QoS 2 packet ids. */
-export async function endSession(store: SessionStore, id: string): Promise<void> {
+export async function endSession(
+  store: SessionStore,
+  outgoing: Outgoing,
+  id: string,
+): Promise<void> {
   await store.cleanSubscriptions({ id });
   await store.cleanIncoming({ id });
-  for await (const packet of store.outgoingStream({ id }) as AsyncIterable<Numbered>) {
-    await store.outgoingClearMessageId({ id }, packet);
-  }
+  outgoing.forget(id);
 }
 
-export type SessionLimits = {
+export type SessionLimits = OutgoingLimits & {
   readonly keptSessionsMax: number;
-  readonly waitingPerSessionMax: number;
-  readonly waitingBytesMax: number;
   readonly retainedMax: number;
   readonly retainedBytesMax: number;
   readonly qos2OpenMax: number;
@@ -76,18 +66,19 @@ export function boundSessions(
   options: {
     readonly limits: SessionLimits;
     readonly subscriptions: Subscriptions;
+    readonly outgoing: Outgoing;
     /** Bytes that a payload takes beyond its own. */
     readonly extraBytesOf: (payload: Uint8Array) => number;
-    readonly onDrop: (what: "waiting" | "retained" | "qos2") => void;
+    readonly onDrop: (what: "retained" | "qos2") => void;
   },
 ): void {
   Object.assign(
     store,
     countedSubscriptions(bound(store), options.subscriptions),
-    boundedWaiting(bound(store), options),
+    outgoingOf(options.outgoing),
     boundedRetained(bound(store), options),
     boundedQos2(bound(store), options),
-    marked(bound(store)),
+    hiding(bound(store)),
   );
   // On top of what was replaced so far.
   Object.assign(store, presentSessions(bound(store), options.limits));
@@ -100,15 +91,11 @@ function bound(store: SessionStore): SessionStore {
     removeSubscriptions: store.removeSubscriptions.bind(store),
     cleanSubscriptions: store.cleanSubscriptions.bind(store),
     subscriptionsByClient: store.subscriptionsByClient.bind(store),
-    outgoingEnqueue: store.outgoingEnqueue.bind(store),
-    outgoingEnqueueCombi: store.outgoingEnqueueCombi.bind(store),
-    outgoingClearMessageId: store.outgoingClearMessageId.bind(store),
     storeRetained: store.storeRetained.bind(store),
     incomingStorePacket: store.incomingStorePacket.bind(store),
     incomingGetPacket: store.incomingGetPacket.bind(store),
     incomingDelPacket: store.incomingDelPacket.bind(store),
     cleanIncoming: store.cleanIncoming.bind(store),
-    outgoingStream: store.outgoingStream.bind(store),
     createRetainedStreamCombi: store.createRetainedStreamCombi.bind(store),
   };
 }
@@ -167,78 +154,12 @@ function presentSessions(store: SessionStore, limits: SessionLimits): Partial<Se
 type Bounds = {
   readonly limits: SessionLimits;
   readonly extraBytesOf: (payload: Uint8Array) => number;
-  readonly onDrop: (what: "waiting" | "retained" | "qos2") => void;
+  readonly onDrop: (what: "retained" | "qos2") => void;
 };
 
-function boundedWaiting(store: SessionStore, bounds: Bounds): Partial<SessionStore> {
-  const { limits, onDrop } = bounds;
-  const waitingOf = new Map<string, Waiting>();
-  let bytesInAll = 0;
-  const admit = ({ clientId }: { readonly clientId: string }, bytes: number): boolean => {
-    const waiting = waitingOf.get(clientId) ?? { count: 0, bytes: 0 };
-    const full =
-      waiting.count >= limits.waitingPerSessionMax || bytesInAll + bytes > limits.waitingBytesMax;
-    if (full) {
-      onDrop("waiting");
-      return false;
-    }
-    waiting.count += 1;
-    waiting.bytes += bytes;
-    bytesInAll += bytes;
-    waitingOf.set(clientId, waiting);
-    return true;
-  };
-  const settle = (id: string, bytes: number): void => {
-    const waiting = waitingOf.get(id);
-    if (waiting === undefined) return;
-    // A QoS 2 message turns into a PUBREL half way: what it weighed is given back with the last one.
-    const back = waiting.count === 1 ? waiting.bytes : Math.min(bytes, waiting.bytes);
-    waiting.count -= 1;
-    waiting.bytes -= back;
-    bytesInAll -= back;
-    if (waiting.count === 0) waitingOf.delete(id);
-  };
+/** Keeps `$` topics from filters that begin with a wildcard. */
+function hiding(store: SessionStore): Partial<SessionStore> {
   return {
-    outgoingEnqueue: async (sub, packet) => {
-      if (admit(sub, bytesOf(packet, bounds))) await store.outgoingEnqueue(sub, packet);
-    },
-    outgoingEnqueueCombi: async (all, packet) => {
-      const bytes = bytesOf(packet, bounds);
-      const subs = all.filter(({ topic }) => !hidesFrom(topic, packet.topic));
-      for (const qos of [1, 2]) {
-        const those = subs.filter((sub) => waitingQos(sub, subs, packet) === qos);
-        if (those.length === 0) continue;
-        const admitted = those.filter((sub) => admit(sub, bytes));
-        await store.outgoingEnqueueCombi(admitted, { ...packet, qos });
-      }
-    },
-    outgoingClearMessageId: async (client, packet) => {
-      const cleared = await store.outgoingClearMessageId(client, packet);
-      if (cleared !== undefined) settle(client.id, bytesOf(cleared, bounds));
-      return cleared;
-    },
-  };
-}
-
-/** The smaller of the QoS published and the largest granted to this client (MQTT 3.1.1, 3.3.5). */
-function waitingQos({ clientId, qos }: Waiter, subs: readonly Waiter[], packet: Message): number {
-  let granted = qos;
-  for (const sub of subs) {
-    if (sub.clientId === clientId && sub.qos > granted) granted = sub.qos;
-  }
-  return Math.min(packet.qos ?? granted, granted);
-}
-
-/** Marks what is sent again as such, and keeps `$` topics from filters that begin with a wildcard. */
-function marked(store: SessionStore): Partial<SessionStore> {
-  return {
-    outgoingStream: (client) =>
-      store.outgoingStream(client).map((packet: Message & Numbered & { readonly cmd: string }) =>
-        // It has an identifier since it was sent for the first time.
-        packet.cmd === "publish" && packet.messageId !== undefined
-          ? { ...packet, dup: true }
-          : packet,
-      ),
     createRetainedStreamCombi: (filters) => {
       if (!filters.some((filter) => hidesFrom(filter, "$"))) {
         return store.createRetainedStreamCombi(filters);
@@ -312,7 +233,21 @@ function boundedQos2(store: SessionStore, { limits, onDrop }: Bounds): Partial<S
 }
 
 /** A PUBREL has neither topic nor payload. */
-function bytesOf({ topic, payload }: Partial<Message>, { extraBytesOf }: Bounds): number {
+export function bytesOf(
+  { topic, payload }: Partial<Message>,
+  { extraBytesOf }: Pick<Bounds, "extraBytesOf">,
+): number {
   const extra = payload === undefined || typeof payload === "string" ? 0 : extraBytesOf(payload);
   return (topic?.length ?? 0) + (payload?.length ?? 0) + 64 + extra;
+}
+
+/** The store's part that `outgoing` takes over. */
+function outgoingOf(outgoing: Outgoing): object {
+  return {
+    outgoingEnqueue: outgoing.outgoingEnqueue.bind(outgoing),
+    outgoingEnqueueCombi: outgoing.outgoingEnqueueCombi.bind(outgoing),
+    outgoingUpdate: outgoing.outgoingUpdate.bind(outgoing),
+    outgoingClearMessageId: outgoing.outgoingClearMessageId.bind(outgoing),
+    outgoingStream: outgoing.outgoingStream.bind(outgoing),
+  };
 }
