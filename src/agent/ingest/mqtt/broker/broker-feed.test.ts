@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import type { BrokerLink } from "./broker.ts";
+import type { BrokerLink } from "./broker-owner.ts";
 import { BrokerFeed } from "./broker-feed.ts";
 
 function feedTo(pieces: string[]): BrokerFeed {

@@ -4,7 +4,7 @@
  * for the disk with one of them (QoS 2), it waits with all of them at once.
  */
 
-import type { BrokerLink } from "./broker.ts";
+import type { BrokerLink } from "./broker-owner.ts";
 
 type Run = { readonly bytes: Uint8Array; readonly start: number; end: number };
 

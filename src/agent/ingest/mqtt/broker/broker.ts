@@ -14,7 +14,7 @@
 import type { EventEmitter } from "node:events";
 import type { Aedes, AuthenticateError, Client, PublishPacket } from "aedes";
 import { assert } from "../../../../core/assert.ts";
-import type { Credential, Presence } from "../access/access.ts";
+import type { AskedMessage, BrokerLink, BrokerOwner, LinkOwner, Login } from "./broker-owner.ts";
 import { createDuplex } from "./duplex.ts";
 import { capDelivery, type DeliveringClient } from "./granted.ts";
 import { type Note, Notes, retainedNote } from "./notes.ts";
@@ -40,95 +40,6 @@ type AedesParts = Publisher & {
   readonly persistence: SessionStore;
   readonly clients: Readonly<Record<string, Client | undefined>>;
 };
-
-/** A message the broker wants to publish for a client: a QoS 2 PUBLISH, a will, or what the front passed on. */
-export type AskedMessage = {
-  readonly topic: string;
-  readonly payload: Uint8Array;
-  /** 0 for a will. */
-  readonly packetId: number;
-  /** Within one session a QoS 2 packet id means one message until its PUBREL. */
-  readonly session: string;
-  /** The session outlives its connection: sent again, the message is still recognised. */
-  readonly persistent: boolean;
-  readonly client: LinkOwner;
-  /** Lets the broker go on; with a refusal it closes the connection and does not publish. */
-  readonly done: (refusal?: Error) => void;
-};
-
-export type Login = {
-  readonly name: string | undefined;
-  readonly password: Uint8Array | undefined;
-  /** As the broker knows the client: one it made up where the client gave none. */
-  readonly clientId: string;
-  /** Topic of the will, where there is one. */
-  readonly will: string | undefined;
-  readonly client: LinkOwner;
-};
-
-/** "ok", or a CONNACK return code: 3 server unavailable, 4 bad user name or password, 5 not authorised. */
-export type LoginAnswer = "ok" | 3 | 4 | 5;
-
-export interface BrokerOwner {
-  login(login: Login): Promise<LoginAnswer>;
-  asked(message: AskedMessage): void;
-  /** Whether the client may have this subscription; also asked when its session comes back. */
-  maySubscribe(client: LinkOwner, filter: string): boolean;
-  /** Whether a message may be delivered to the client. */
-  mayReceive(client: LinkOwner, topic: string): boolean;
-  /** The backlog fell below half of its bound. */
-  eased(): void;
-  dropped(what: "waiting" | "retained" | "qos2" | "subscription" | "expired"): void;
-  /** Something failed inside the broker that no client is told of. */
-  erred(): void;
-}
-
-/** One connection as the broker's link sees it. */
-export interface LinkOwner {
-  brokerWrote(pieces: readonly Uint8Array[]): void;
-  /** What was pushed has been read. */
-  brokerRead(): void;
-  /** The broker closed the link: after DISCONNECT, an error, or another client of the same id. */
-  brokerClosed(): void;
-  /** One of its messages, of so many bytes, waits for the disk; `messageSettled` follows. */
-  messageHeld(bytes: number): void;
-  messageSettled(bytes: number): void;
-  readonly isClosed: boolean;
-  /** "address:port" of the client. */
-  readonly remote: string;
-  /** Of the certificate it came with, which was verified. */
-  readonly certificateName: string | undefined;
-  /** As whom it is connected, once its login was right. */
-  readonly credential: Credential | undefined;
-  /** Its login was right. */
-  enters(credential: Credential, presence: Presence): void;
-  /** It logged in, and becomes the one client of this id: before its session is looked at. */
-  arrive(clientId: string): Promise<void> | undefined;
-  readonly session: LinkSession;
-}
-
-/** What the broker must know of a client's session that is not in 3.1.1. */
-export interface LinkSession {
-  /** What its QoS 2 message of this packet id, or its will (0), says that 3.1.1 has no word for. */
-  noteOf(packetId: number): Note | undefined;
-  /** The name of its session, where it may outlive the connection and the broker does not know it. */
-  readonly sessionName: string | undefined;
-  /** Whether its session, which the broker keeps, is over all the same. */
-  readonly isSessionOver: boolean;
-  /** Whether retained messages are to be sent for the filter it subscribed to. */
-  wantsRetained(filter: string): boolean;
-}
-
-export interface BrokerLink {
-  /** Bytes pushed that the broker has not read. */
-  readonly unreadBytes: number;
-  /** A whole packet, whose bytes the broker owns from now on. */
-  push(packet: Uint8Array): void;
-  /** The client is gone; the broker still reads what was pushed, then sends the will if one is due. */
-  finish(): void;
-  /** No will is due any more. */
-  cancelWill(): void;
-}
 
 export type BrokerLimits = SessionLimits & {
   readonly backlogBytesMax: number;
@@ -220,13 +131,7 @@ export class Broker {
       capDelivery(client as unknown as DeliveringClient);
       done(null, true);
     };
-    aedes.on("subscribe", (subscriptions, client) => {
-      const taker = this.#clientOf.get(client.conn);
-      const filters = subscriptions.map(({ topic }) => topic);
-      this.#retainedHandling.subscribed(
-        filters.filter((each) => !taker?.session.wantsRetained(each)),
-      );
-    });
+    aedes.on("subscribe", (subscriptions, client) => this.#subscribed(subscriptions, client));
     const emitter: EventEmitter = aedes;
     emitter.on("error", () => this.#owner?.erred());
     countOnline(partsOf(aedes), this.#subscriptions);
@@ -385,6 +290,19 @@ export class Broker {
       await login.client.arrive(login.clientId);
       done(null, true);
     });
+  }
+
+  /** The broker has answered a SUBSCRIBE, and is about to ask for retained messages. */
+  #subscribed(subscriptions: readonly { topic: string; qos: number }[], client: Client): void {
+    const taker = this.#clientOf.get(client.conn);
+    const filters = subscriptions.map(({ topic }) => topic);
+    this.#retainedHandling.subscribed(
+      filters.filter((each) => taker?.session.wantsRetained(each) === false),
+    );
+    // It stored the whole packet for a session it keeps, with what was refused in it.
+    const refused = subscriptions.filter(({ qos }) => qos > 2).map(({ topic }) => topic);
+    if (client.clean || refused.length === 0) return;
+    void partsOf(this.#aedes).persistence.removeSubscriptions(client, refused);
   }
 
   #admits(client: Client | null, filter: string): boolean {

@@ -21,7 +21,7 @@ import { unreachable } from "../../../../core/assert.ts";
 import { NO_SOURCE } from "../../receiver.ts";
 import type { Credential, Presence } from "../access/access.ts";
 import type { ClientRights } from "../access/client-rights.ts";
-import type { LinkOwner, LinkSession } from "../broker/broker.ts";
+import type { LinkOwner, LinkSession } from "../broker/broker-owner.ts";
 import { BrokerFeed, copyOf } from "../broker/broker-feed.ts";
 import type { ConnectionHost, Hold } from "./connection-host.ts";
 import { GivenUp } from "./given-up.ts";

@@ -13,6 +13,7 @@
  * properties, 3.8.3.1 subscription options, 4.9 flow control.
  */
 
+import { filterMatches } from "../broker/filter.ts";
 import type { Note } from "../broker/notes.ts";
 import {
   MESSAGE_EXPIRY,
@@ -20,7 +21,6 @@ import {
   variableBytes,
   writeVariable,
 } from "../packet/properties.ts";
-import { matchesFilter } from "../packet/subscribe-5.ts";
 import type { PacketRun } from "./packet-run.ts";
 import type { Peer } from "./protocol.ts";
 import type { Session5 } from "./sessions-5.ts";
@@ -181,7 +181,7 @@ export class Deliveries5 {
 
 function matchOf(session: Session5, topic: string): Match {
   const found = [...session.subscriptions.values()].filter(({ filter }) =>
-    matchesFilter(filter, topic),
+    filterMatches(filter, topic),
   );
   const ids = new Set(found.map(({ subscriptionId }) => subscriptionId).filter((id) => id > 0));
   const properties = [...ids].map((id) => {

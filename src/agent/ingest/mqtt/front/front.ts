@@ -17,16 +17,14 @@ import type { Clock, ListenAddress, Net, Random } from "../../../../core/doors.t
 import { limits as defaults } from "../../../../core/limits.ts";
 import { type Gate, NO_SOURCE, type Receiver } from "../../receiver.ts";
 import { Acks } from "./acks.ts";
-import {
-  type AskedMessage,
-  type Broker,
-  type BrokerLimits,
-  type BrokerOwner,
-  type LinkOwner,
-  type Login,
-  type LoginAnswer,
-  openBroker,
-} from "../broker/broker.ts";
+import { type Broker, type BrokerLimits, openBroker } from "../broker/broker.ts";
+import type {
+  AskedMessage,
+  BrokerOwner,
+  LinkOwner,
+  Login,
+  LoginAnswer,
+} from "../broker/broker-owner.ts";
 import { Clients, type ClientsLimits } from "./clients.ts";
 import {
   createFaultCounts,

@@ -15,7 +15,7 @@ import type { Credential } from "../access/access.ts";
 import type { ConnectionHost, Hold } from "./connection-host.ts";
 import type { ProtocolFault } from "../packet/parser.ts";
 import type { Publish5Offsets } from "../packet/publish-5.ts";
-import type { LinkSession } from "../broker/broker.ts";
+import type { LinkSession } from "../broker/broker-owner.ts";
 
 /** Why a connection ends that the client did nothing wrong on. */
 export type EndReason =

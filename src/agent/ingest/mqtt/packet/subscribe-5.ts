@@ -194,19 +194,6 @@ export function isFilter(filter: string): boolean {
   });
 }
 
-/** Whether a topic matches a sound filter. Wildcards at the first level do not match `$` topics (4.7.2). */
-export function matchesFilter(filter: string, topic: string): boolean {
-  const words = filter.split("/");
-  const levels = topic.split("/");
-  if (topic.startsWith("$") && (words[0] === "+" || words[0] === "#")) return false;
-  for (let i = 0; i < words.length; i++) {
-    if (words[i] === "#") return true;
-    if (i >= levels.length) return false;
-    if (words[i] !== "+" && words[i] !== levels[i]) return false;
-  }
-  return words.length === levels.length;
-}
-
 function textOf(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
 }
