@@ -102,6 +102,18 @@ test("an mqtts address is with TLS, its files relative to the configuration", as
   assert.doesNotMatch(warnings.join("\n"), /urls\[0\]/);
 });
 
+test("WebSocket addresses have a path, and the usual one where none is written", async () => {
+  const { config } = await configOf('urls: ["ws://a", "wss://b/", "ws://c:9001/x/y?z=1"]');
+  assert.deepEqual(
+    config.brokers[0]?.addresses.map(({ connect }) => connect),
+    [
+      { host: "a", port: 80, webSocket: { path: "/mqtt" } },
+      { host: "b", port: 443, tls: {}, webSocket: { path: "/mqtt" } },
+      { host: "c", port: 9_001, webSocket: { path: "/x/y?z=1" } },
+    ],
+  );
+});
+
 test("the version may come from outside", async () => {
   const { config } = await configOf('urls: ["mqtt://a"], version: "${VERSION}"');
   assert.equal(config.brokers[0]?.level, 5);
@@ -109,9 +121,9 @@ test("the version may come from outside", async () => {
 
 for (const [broker, finding] of [
   ["urls: [10.0.0.5]", /urls\[0\]: expected an address such as mqtt:/],
-  ['urls: ["http://a"]', /urls\[0\]: http:\/\/ is not spoken in this version; expected mqtt:/],
+  ['urls: ["http://a"]', /urls\[0\]: http:\/\/ is none of mqtt, mqtts, ws and wss/],
   ['urls: ["mqtt://a/b"]', /urls\[0\]: expected an address .* without a path/],
-  ['urls: ["mqtt://a"], tls: {}', /tls: no address is mqtts/],
+  ['urls: ["mqtt://a"], tls: {}', /tls: no address is with TLS/],
   ['urls: ["mqtts://a"], tls: { key: k }', /tls: a client certificate needs .* both/],
   ["urls: []", /urls: expected a list of 1 to 8/],
   ['urls: ["mqtt://a"], version: 4', /version: expected 5 or 3\.1\.1, found the number 4/],

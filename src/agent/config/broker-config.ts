@@ -42,22 +42,36 @@ function qosOf(qos: number): QoS {
   return qos === 0 || qos === 1 ? qos : 2;
 }
 
-type Scheme = { readonly port: number; readonly isSecure: boolean };
+type Scheme = { readonly port: number; readonly isSecure: boolean; readonly isWeb: boolean };
 
 const schemes: ReadonlyMap<string, Scheme> = new Map([
-  ["mqtt:", { port: 1_883, isSecure: false }],
-  ["mqtts:", { port: 8_883, isSecure: true }],
+  ["mqtt:", { port: 1_883, isSecure: false, isWeb: false }],
+  ["mqtts:", { port: 8_883, isSecure: true, isWeb: false }],
+  ["ws:", { port: 80, isSecure: false, isWeb: true }],
+  ["wss:", { port: 443, isSecure: true, isWeb: true }],
 ]);
+
+/** Where most brokers have MQTT over WebSocket. */
+const defaultPath = "/mqtt";
 
 function addressOf(url: string, tls: TlsConnect): BrokerAddress {
   const parsed = URL.parse(url);
   const scheme = schemes.get(parsed?.protocol ?? "");
   assert(parsed !== null && scheme !== undefined, "a checked address is one");
-  const port = parsed.port === "" ? scheme.port : Number(parsed.port);
+  const path = pathOf(parsed) === "" ? defaultPath : parsed.pathname + parsed.search;
   return {
     url,
-    connect: { host: hostOf(parsed), port, ...(scheme.isSecure ? { tls } : {}) },
+    connect: {
+      host: hostOf(parsed),
+      port: parsed.port === "" ? scheme.port : Number(parsed.port),
+      ...(scheme.isSecure ? { tls } : {}),
+      ...(scheme.isWeb ? { webSocket: { path } } : {}),
+    },
   };
+}
+
+function pathOf({ pathname, search }: URL): string {
+  return pathname === "/" && search === "" ? "" : pathname + search;
 }
 
 function hostOf({ hostname }: URL): string {
@@ -111,7 +125,8 @@ function checkBroker(section: BrokerSection, at: Path): CheckedBrokers {
     const message = addressFinding(url);
     if (message !== undefined) findings.push({ path, message });
     else if (password !== undefined && isOpen(url)) {
-      const open = "the password goes as it is, and anyone on the way can read it: use mqtts://";
+      const open =
+        "the password goes as it is, and anyone on the way can read it: use mqtts:// or wss://";
       warnings.push({ path, message: open });
     }
   }
@@ -120,7 +135,7 @@ function checkBroker(section: BrokerSection, at: Path): CheckedBrokers {
     findings.push({ path: [...at, "tls"], message });
   }
   if (tls !== undefined && !urls.some(isSecure)) {
-    findings.push({ path: [...at, "tls"], message: "no address is mqtts://, which is with TLS" });
+    findings.push({ path: [...at, "tls"], message: "no address is with TLS: mqtts:// or wss://" });
   }
   if (password !== undefined && section.user === undefined) {
     findings.push({ path: [...at, "password"], message: "a password is a user's: set user too" });
@@ -144,11 +159,10 @@ function addressFinding(url: string): string | undefined {
   if (/^[^:]+:\/\/[^/?#]*@/.test(url)) return "no login in the address: user and password are it";
   const parsed = URL.parse(url);
   if (parsed === null || parsed.hostname === "") return expected;
-  if (!schemes.has(parsed.protocol)) {
-    return `${parsed.protocol}// is not spoken in this version; expected mqtt:// or mqtts://`;
-  }
-  if (parsed.pathname !== "" && parsed.pathname !== "/") return `${expected}, without a path`;
-  return parsed.search + parsed.hash === "" && parsed.port !== "0" ? undefined : expected;
+  const scheme = schemes.get(parsed.protocol);
+  if (scheme === undefined) return `${parsed.protocol}// is none of mqtt, mqtts, ws and wss`;
+  if (!scheme.isWeb && pathOf(parsed) !== "") return `${expected}, without a path`;
+  return parsed.hash === "" && parsed.port !== "0" ? undefined : expected;
 }
 
 function isSecure(url: string): boolean {

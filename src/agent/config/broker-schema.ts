@@ -51,7 +51,7 @@ export const brokerSchema: v.GenericSchema<unknown, BrokerSection> = section(
     name: name("Name of the broker; sources name it."),
     urls: list(
       "Its addresses, tried in turn.",
-      url("mqtt://host:port, or mqtts://host:port for TLS."),
+      url("mqtt://host:port, mqtts:// for TLS, ws:// or wss:// for WebSocket."),
       {
         min: 1,
         max: limits.brokerAddressesMax,
@@ -71,7 +71,7 @@ export const brokerSchema: v.GenericSchema<unknown, BrokerSection> = section(
     ),
     tls: v.exactOptional(
       section(
-        "For mqtts:// addresses; without it the authorities that come with Node are trusted.",
+        "For mqtts:// and wss:// addresses; without it the authorities that come with Node are trusted.",
         {
           ca: v.exactOptional(anyText("PEM file of the authorities to trust.")),
           certificate: v.exactOptional(anyText("PEM file of our client certificate; with key.")),
