@@ -116,7 +116,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     store,
     clock,
     random,
-    uplinks: await openUplinks({ config, doors, store }),
+    uplinks: await openUplinks({ config, doors, store, status: () => agent.status() }),
   });
   const ownTopics = new OwnTopics({
     agent: config.agent,

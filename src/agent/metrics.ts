@@ -235,6 +235,11 @@ function uplinkFamilies({ uplinks, clock }: Status): Family[] {
       perLane(fact("sentBytes")),
     ),
     counter(
+      "weir_uplink_unheard_total",
+      "Messages that a broker took although nobody was subscribed to their topic.",
+      perLane(fact("unheard")),
+    ),
+    counter(
       "weir_uplink_received_bytes_total",
       "Bytes received from the network, as far as the uplink has one.",
       perLane(fact("receivedBytes")),

@@ -66,7 +66,14 @@ export function noticesOf(
   for (const listener of status.mqtt.listeners) notices.push(...listenerNotices(listener));
   for (const broker of status.brokers) notices.push(...brokerNotices(broker, status.clock.now));
   for (const { name, lanes } of status.uplinks) {
-    for (const [lane, { trouble, incidents }] of Object.entries(lanes)) {
+    for (const [lane, { trouble, incidents, facts }] of Object.entries(lanes)) {
+      const unheard = Number(facts["unheard"] ?? 0);
+      add(
+        `uplink_unheard_${name}`,
+        unheard,
+        () =>
+          `uplink ${name}: the broker dropped ${unheard} messages, because nobody is subscribed to their topics: subscribe with a session that it keeps`,
+      );
       add(
         `uplink_incident_${name}_${lane}`,
         incidents.count,

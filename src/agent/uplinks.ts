@@ -6,6 +6,7 @@ import type { Doors } from "./agent.ts";
 import type { StateStore } from "../store/state-store.ts";
 import { openFileUplink } from "../sync/file-uplink.ts";
 import type { Uplink } from "../sync/uplink.ts";
+import type { OwnStatus } from "./own-topics.ts";
 import type { Config, FileUplinkConfig } from "./config/config.ts";
 
 /** Characters of a folder in a name; it is part of a key of the state store. */
@@ -15,6 +16,8 @@ export type UplinkParts = {
   readonly config: Config;
   readonly doors: Doors;
   readonly store: StateStore;
+  /** What the agent says of itself. */
+  readonly status: () => OwnStatus;
 };
 
 /** None of them touches anything before the drain opens its lanes. */
@@ -22,7 +25,9 @@ export async function openUplinks(parts: UplinkParts): Promise<readonly Uplink[]
   const uplinks: Uplink[] = [];
   for (const uplink of parts.config.uplinks) {
     if (uplink.kind === "file") uplinks.push(fileUplink(uplink, parts));
-    else uplinks.push((await import("./uplink-to-kafka.ts")).kafkaUplink(uplink, parts));
+    else if (uplink.kind === "kafka") {
+      uplinks.push((await import("./uplink-to-kafka.ts")).kafkaUplink(uplink, parts));
+    } else uplinks.push((await import("./uplink-to-mqtt.ts")).mqttUplink(uplink, parts));
   }
   return uplinks;
 }

@@ -305,6 +305,27 @@ const bounds = {
   /** A topic that was just created is waited for. */
   kafkaTopicWaitMs: 10_000,
 
+  /** Records of one delivery of the MQTT bridge: a crash repeats at most so many. */
+  bridgeBatchBytes: 262_144, // 256 KiB
+  bridgeBatchBytesMax: 1_048_576, // 1 MiB
+  /** Messages of the bridge that wait for their PUBACK; fewer where the broker says so. */
+  bridgeInFlightMax: 1_024,
+  /** Bytes of them of one lane: halved when an answer takes longer than `bridgeQueueMs`, else grown. */
+  bridgeWindowBytesMin: 4_096, // 4 KiB
+  bridgeWindowBytesMax: 262_144, // 256 KiB
+  /** An alert waits about so long behind summaries on a slow link. */
+  bridgeQueueMs: 1_000,
+  /** No answer for so long, while one is owed: the connection is given up. */
+  bridgeAnswerMs: 30_000,
+  bridgeConnectMs: 10_000,
+  bridgeKeepAliveMs: 60_000,
+  /** While nothing is to be sent, a connection that was lost is noticed within. */
+  bridgeLookMs: 5_000,
+  bridgeLingerMs: 1_000,
+  bridgeStatusMs: 60_000,
+  /** An orderly end waits so long for the answer to its last status. */
+  bridgeCloseWaitMs: 1_000,
+
   // configuration
   configCharactersMax: 1_048_576,
   configDepthMax: 32,

@@ -17,6 +17,7 @@ import type {
   UplinkSection,
 } from "./config-file.ts";
 import type { Finding } from "./fault.ts";
+import { checkBridge } from "./bridge-config.ts";
 import { checkKafka } from "./kafka-config.ts";
 import { checkHttp } from "./http-config.ts";
 import { portsOf } from "./listener-config.ts";
@@ -54,10 +55,14 @@ export function check(shape: Shape): Checked {
   }
   findings.push(...uplinkFindings(uplinks));
   for (const [index, uplink] of uplinks.entries()) {
-    if (uplink?.kafka === undefined) continue;
-    const checked = checkKafka(uplink.kafka, ["uplinks", index, "kafka"]);
-    findings.push(...checked.findings);
-    warnings.push(...checked.warnings);
+    const parts = [
+      uplink?.kafka && checkKafka(uplink.kafka, ["uplinks", index, "kafka"]),
+      uplink?.mqtt && checkBridge(uplink.mqtt, ["uplinks", index, "mqtt"]),
+    ];
+    for (const checked of parts) {
+      findings.push(...(checked?.findings ?? []));
+      warnings.push(...(checked?.warnings ?? []));
+    }
   }
   if (file !== undefined) findings.push(...identityFindings(file));
   if (mqtt !== undefined) {
@@ -188,29 +193,36 @@ function uplinkFindings(uplinks: readonly (UplinkSection | undefined)[]): Findin
   const taken = new Map<string, number>();
   for (const [index, uplink] of uplinks.entries()) {
     if (uplink === undefined) continue;
-    const { file, kafka } = uplink;
-    if ((file === undefined) === (kafka === undefined)) {
-      findings.push({ path: ["uplinks", index], message: "each uplink is one of file and kafka" });
+    const { file, kafka, mqtt } = uplink;
+    const kinds = [file, kafka, mqtt].filter((kind) => kind !== undefined);
+    if (kinds.length !== 1) {
+      const message = "each uplink is one of file, kafka and mqtt";
+      findings.push({ path: ["uplinks", index], message });
       continue;
     }
-    const identity = file === undefined ? "kafka" : `file ${file.directory}`;
+    const identity = identityOf(uplink);
     const before = taken.get(identity);
     taken.set(identity, index);
     if (before === undefined) continue;
     const message =
-      file === undefined
-        ? `uplinks[${before}] is kafka already; one cluster per agent`
-        : `uplinks[${before}] writes to this directory already`;
+      kafka === undefined
+        ? `uplinks[${before}] ${file === undefined ? "goes to this broker" : "writes to this directory"} already`
+        : `uplinks[${before}] is kafka already; one cluster per agent`;
     findings.push({ path: ["uplinks", index], message });
   }
   return findings;
 }
 
-/** In a cluster two agents with one name are a mistake that stops one of them. */
+function identityOf({ file, mqtt }: UplinkSection): string {
+  if (mqtt !== undefined) return `mqtt ${URL.parse(mqtt.url)?.host ?? mqtt.url}`;
+  return file === undefined ? "kafka" : `file ${file.directory}`;
+}
+
+/** In a cluster, or at a broker, two agents with one name are a mistake that stops one of them. */
 function identityFindings({ agent, uplinks }: ConfigFile): Finding[] {
-  if (agent !== defaultAgentName || uplinks.every(({ kafka }) => kafka === undefined)) return [];
-  const message =
-    "an agent that sends to Kafka needs a name of its own: set agent to this gateway's";
+  if (agent !== defaultAgentName || uplinks.every(({ file }) => file !== undefined)) return [];
+  const place = uplinks.some(({ kafka }) => kafka !== undefined) ? "Kafka" : "a broker";
+  const message = `an agent that sends to ${place} needs a name of its own: set agent to this gateway's`;
   return [{ path: ["agent"], message }];
 }
 

@@ -10,6 +10,7 @@ import type { BrokerSection } from "./broker-section.ts";
 import type { AccessSection } from "./access-section.ts";
 import type { HttpSection } from "./http-section.ts";
 import type { ListenerSection } from "./listener-section.ts";
+import type { BridgeSection } from "./bridge-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 
 export type ConfigFile = {
@@ -102,7 +103,7 @@ export type FrequencySection = {
   readonly width: number;
 };
 
-/** Exactly one of file and kafka makes sense; the checks say so. */
+/** Exactly one of file, kafka and mqtt makes sense; the checks say so. */
 export type UplinkSection = {
   readonly file?: {
     readonly directory: string;
@@ -110,6 +111,7 @@ export type UplinkSection = {
     readonly rotateAge: number;
   };
   readonly kafka?: KafkaSection;
+  readonly mqtt?: BridgeSection;
 };
 
 export type CommitSection = {

@@ -9,6 +9,7 @@ import { limits } from "../../core/limits.ts";
 import type { ListenAddress } from "../../core/doors.ts";
 import type { QuotasConfig } from "./access-config.ts";
 import type { HttpConfig } from "./http-config.ts";
+import type { BridgeUplinkConfig } from "./bridge-config.ts";
 import type { KafkaUplinkConfig } from "./kafka-config.ts";
 import type { AccessConfig } from "../ingest/mqtt/access/access.ts";
 import type { BrokerConfig } from "../ingest/mqtt/subscriber/broker-config.ts";
@@ -40,7 +41,7 @@ export type FileUplinkConfig = {
   readonly rotateMs: number;
 };
 
-export type UplinkConfig = FileUplinkConfig | KafkaUplinkConfig;
+export type UplinkConfig = FileUplinkConfig | KafkaUplinkConfig | BridgeUplinkConfig;
 
 export type CommitConfig = {
   /** Longest time a reading waits for the sync it shares with others, ms. */

@@ -25,6 +25,7 @@ import type {
 } from "./config-file.ts";
 import { httpConfig } from "./http-config.ts";
 import { listenAddress } from "./listener-config.ts";
+import { bridgeUplinkConfig } from "./bridge-config.ts";
 import { kafkaUplinkConfig } from "./kafka-config.ts";
 
 /** `file` has passed all checks; relative paths are relative to `directory`. */
@@ -39,7 +40,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     brokers: file.brokers.map((broker) => brokerConfig(broker, { agent: file.agent, directory })),
     sources: file.sources.map(sourceOf),
     pipelines: file.pipelines.map(pipelineOf),
-    uplinks: file.uplinks.map((uplink) => uplinkOf(uplink, directory)),
+    uplinks: file.uplinks.map((uplink) => uplinkOf(uplink, { agent: file.agent, directory })),
     commit: commitOf(file.commit),
     logBytesMax: limits.log,
     duplicateRing: limits.duplicateRing,
@@ -49,7 +50,12 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
   };
 }
 
-function uplinkOf({ file, kafka }: UplinkSection, directory: string): UplinkConfig {
+function uplinkOf(
+  { file, kafka, mqtt }: UplinkSection,
+  where: { readonly agent: string; readonly directory: string },
+): UplinkConfig {
+  const { directory } = where;
+  if (mqtt !== undefined) return bridgeUplinkConfig(mqtt, where);
   if (kafka !== undefined) return kafkaUplinkConfig(kafka, directory);
   assert(file !== undefined, "a checked uplink has a kind");
   return {

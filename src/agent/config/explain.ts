@@ -114,6 +114,12 @@ function uplinkText(uplink: UplinkConfig): string {
     const { directory, rotateBytes, rotateMs } = uplink;
     return `files in ${directory}, a new one at ${bytesText(rotateBytes)} or after ${durationText(rotateMs)}`;
   }
+  if (uplink.kind === "mqtt") {
+    const { url, clientId, address, user, level, topics: to, lingerMs: waitMs } = uplink;
+    const { tls } = address;
+    const secured = `${tls === undefined ? "no TLS" : `TLS${tls.certificateFile === undefined ? "" : " with a certificate of its own"}`}, ${user === undefined ? "no login" : `login as ${user}`}`;
+    return `MQTT ${level === 5 ? "5" : "3.1.1"} at ${url} as ${clientId}, ${secured}, at least once: ${to.summaries} and ${to.alerts}; summaries wait ${durationText(waitMs)} for others`;
+  }
   const { brokers, delivery, format, compression, topics, lingerMs, security } = uplink;
   const { tls, sasl } = security;
   const login = sasl === undefined ? "no login" : `login by ${sasl.mechanism}`;

@@ -4,13 +4,42 @@
  */
 
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
+import { bridgeTopic } from "../../sync/mqtt/bridge-message.ts";
 import { ownTopic } from "../own-topics.ts";
+import type { BridgeSection } from "./bridge-section.ts";
+import type { Config } from "./config.ts";
 import type { ConfigFile, SourceSection } from "./config-file.ts";
 import type { Finding } from "./fault.ts";
 import { templatesOverlap } from "./template-overlap.ts";
 
-export function ownFilters({ agent }: { readonly agent: string }): readonly string[] {
-  return [ownTopic(agent, "#")];
+export function ownFilters({
+  agent,
+  uplinks,
+  pipelines,
+}: {
+  readonly agent: string;
+  readonly uplinks: Config["uplinks"] | ConfigFile["uplinks"];
+  readonly pipelines: readonly { readonly name: string }[];
+}): readonly string[] {
+  const filters = new Set([ownTopic(agent, "#")]);
+  for (const uplink of uplinks) {
+    const topics = topicsOf(uplink);
+    if (topics === undefined) continue;
+    for (const { name } of pipelines) {
+      filters.add(bridgeTopic(topics.summaries, { agent, pipeline: name }));
+      filters.add(bridgeTopic(topics.alerts, { agent, pipeline: name }));
+    }
+    filters.add(bridgeTopic(topics.status, { agent, pipeline: "" }));
+  }
+  return [...filters];
+}
+
+/** Of a bridge, as it stands in the file or in effect. */
+function topicsOf(
+  uplink: Config["uplinks"][number] | ConfigFile["uplinks"][number],
+): BridgeSection["topics"] | undefined {
+  if ("kind" in uplink) return uplink.kind === "mqtt" ? uplink.topics : undefined;
+  return uplink.mqtt?.topics;
 }
 
 /** Templates that would take our own topics: a source does not get what its configuration says. */

@@ -31,6 +31,7 @@ import type {
 } from "./config-file.ts";
 import { brokerSchema } from "./broker-schema.ts";
 import { httpSchema } from "./http-schema.ts";
+import { bridgeSchema } from "./bridge-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
 import { listenersSchema } from "./listener-schema.ts";
 import { publishSchema } from "./publish-schema.ts";
@@ -253,8 +254,12 @@ const fileSchema = section("NDJSON files: written, synced, renamed when complete
 });
 
 export const uplinkSchema: v.GenericSchema<unknown, UplinkSection> = section(
-  "Where summaries and alerts go: file or kafka.",
-  { file: v.exactOptional(fileSchema), kafka: v.exactOptional(kafkaSchema) },
+  "Where summaries and alerts go: file, kafka or mqtt.",
+  {
+    file: v.exactOptional(fileSchema),
+    kafka: v.exactOptional(kafkaSchema),
+    mqtt: v.exactOptional(bridgeSchema),
+  },
 );
 
 export const commitSchema: v.GenericSchema<unknown, CommitSection> = section(

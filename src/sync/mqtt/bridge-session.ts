@@ -1,0 +1,217 @@
+/**
+ * The connection of a bridge, shared by its lanes: whoever needs it first opens it, and what the
+ * broker allows to be under way is shared out here.
+ *
+ *   alerts    ────┐  at most receiveMax - 1
+ *   summaries ────┼──▶ one connection, one order, ──▶ broker
+ *   status    ────┘  at most 7/8 of it: alerts find room
+ *
+ * It also says who we are: a retained status when it opens and every so often, and a will that says
+ * offline when we are gone without a word.
+ */
+
+import type { Clock } from "../../core/doors.ts";
+import { Fault } from "../../core/faults.ts";
+import { limits } from "../../core/limits.ts";
+import type { Lane } from "../../store/outbox.ts";
+import type { Answer, BridgeLink, BridgeMessage, ConnectBridge, LinkEnd } from "./bridge-link.ts";
+
+export type BridgeSessionOptions = {
+  /** Where it goes, for people: no login in it. */
+  readonly url: string;
+  readonly clock: Clock;
+  readonly connect: ConnectBridge;
+  readonly status: BridgeStatus | undefined;
+};
+
+export type BridgeStatus = {
+  readonly topic: string;
+  readonly everyMs: number;
+  readonly payload: () => Uint8Array;
+  /** Without the time, which nobody knows yet; also the last word of an orderly end. */
+  readonly offline: () => Uint8Array;
+};
+
+/** What a lane wants to know between deliveries. */
+export interface SlotUser {
+  /** There may be room for a message. */
+  roomMade(): void;
+  linkEnded(fault: Fault): void;
+}
+
+export class BridgeSession {
+  readonly #options: BridgeSessionOptions;
+  readonly #users = new Map<Lane, SlotUser>();
+  #link: BridgeLink | undefined;
+  #connecting: Promise<BridgeLink> | undefined;
+  #inFlight = 0;
+  readonly #inFlightOf: Record<Lane, number> = { alerts: 0, summaries: 0 };
+  #cancelStatus: (() => void) | undefined;
+  #traffic = { sent: 0, received: 0 };
+  #unheard = 0;
+  #connections = 0;
+  #opened = 0;
+  /** Of the last link. */
+  #lastEnd: LinkEnd = { why: "not connected yet", takenOver: false };
+  readonly #closed = Promise.withResolvers<never>();
+  #isClosed = false;
+
+  constructor(options: BridgeSessionOptions) {
+    this.#options = options;
+    this.#closed.promise.catch(() => undefined);
+  }
+
+  get facts(): Readonly<Record<string, number>> {
+    const link = this.#link;
+    return {
+      sentBytes: this.#traffic.sent + (link?.traffic.sent ?? 0),
+      receivedBytes: this.#traffic.received + (link?.traffic.received ?? 0),
+      unheard: this.#unheard + (link?.unheard ?? 0),
+      connections: this.#connections,
+      inFlight: this.#inFlight,
+    };
+  }
+
+  /** Why there is no connection; undefined while there is one. */
+  get trouble(): Fault | undefined {
+    return this.#link === undefined ? this.#lost(this.#lastEnd) : undefined;
+  }
+
+  get packetBytesMax(): number {
+    return this.#link?.packetBytesMax ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** A lane registers before it sends. */
+  serve(lane: Lane, user: SlotUser): void {
+    this.#users.set(lane, user);
+  }
+
+  /** Connected when it resolves; callers share one try. */
+  async open(): Promise<void> {
+    if (this.#link !== undefined) return;
+    // Two with one client id would put each other out for ever: the one that was put out gives way.
+    if (this.#lastEnd.takenOver) throw this.#lost(this.#lastEnd);
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    await Promise.race([this.#connecting, this.#closed.promise]);
+  }
+
+  /** Whether one more message of the lane may be under way. */
+  hasRoom(lane: Lane): boolean {
+    if (this.#link === undefined) return false;
+    const all = Math.min(this.#link.receiveMax, limits.bridgeInFlightMax);
+    if (this.#inFlight >= all) return false;
+    return lane === "alerts" || all === 1 || this.#inFlightOf[lane] < all - Math.ceil(all / 8);
+  }
+
+  /** Only with room. `onAnswer` is not called once the link has ended. */
+  publish(lane: Lane, message: BridgeMessage, onAnswer: (answer: Answer) => void): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    this.#inFlightOf[lane] += 1;
+    this.#send(link, message, (answer) => {
+      this.#inFlightOf[lane] -= 1;
+      onAnswer(answer);
+    });
+  }
+
+  /** The link does not answer: it is given up, and its end is told. */
+  giveUp(): void {
+    this.#link?.destroy();
+  }
+
+  /** Both lanes have let go: the last status, then the end. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#closed.reject(this.#lost({ why: "the agent ends", takenOver: false }));
+    this.#cancelStatus?.();
+    const link = this.#link;
+    if (link === undefined) return;
+    const { clock, status } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(limits.bridgeCloseWaitMs, resolve);
+    if (status !== undefined) {
+      const message = { topic: status.topic, payload: status.offline(), retain: true };
+      this.#send(link, { ...message, attributes: undefined }, () => resolve());
+    } else {
+      resolve();
+    }
+    await promise;
+    cancel();
+    await link.close();
+  }
+
+  // ---- the link ----
+
+  async #connect(): Promise<BridgeLink> {
+    const { connect, status } = this.#options;
+    const will = status && { topic: status.topic, payload: status.offline() };
+    let isOver = false;
+    const link = await connect({
+      will,
+      onEnded: () => {
+        isOver = true;
+        if (this.#link !== undefined) this.#ended(this.#link);
+      },
+    });
+    if (isOver || this.#isClosed) {
+      link.destroy();
+      throw this.#lost(link.ended ?? { why: "the connection ended at once", takenOver: false });
+    }
+    this.#link = link;
+    this.#opened += 1;
+    this.#connections += 1;
+    this.#inFlight = this.#inFlightOf.alerts = this.#inFlightOf.summaries = 0;
+    this.#renewStatus();
+    return link;
+  }
+
+  #ended(link: BridgeLink): void {
+    this.#link = undefined;
+    this.#cancelStatus?.();
+    this.#traffic.sent += link.traffic.sent;
+    this.#traffic.received += link.traffic.received;
+    this.#unheard += link.unheard;
+    this.#inFlight = this.#inFlightOf.alerts = this.#inFlightOf.summaries = 0;
+    this.#lastEnd = link.ended ?? { why: "the connection ended", takenOver: false };
+    const fault = this.#lost(this.#lastEnd);
+    for (const user of this.#users.values()) user.linkEnded(fault);
+  }
+
+  #lost({ why, takenOver }: LinkEnd): Fault {
+    const { url } = this.#options;
+    return takenOver
+      ? new Fault(
+          "IDENTITY_IN_USE",
+          `another client connected to ${url} with this agent's client id: give each its own (agent, or clientId of the bridge), then restart`,
+        )
+      : new Fault("UPLINK_UNREACHABLE", `the connection to ${url} is lost: ${why}`);
+  }
+
+  #send(link: BridgeLink, message: BridgeMessage, onAnswer: (answer: Answer) => void): void {
+    this.#inFlight += 1;
+    const opened = this.#opened;
+    link.publish(message, (answer) => {
+      if (this.#opened !== opened || this.#link === undefined) return;
+      this.#inFlight -= 1;
+      onAnswer(answer);
+      // Alerts first: the lane that was registered for them is asked before the other.
+      this.#users.get("alerts")?.roomMade();
+      this.#users.get("summaries")?.roomMade();
+    });
+  }
+
+  // ---- who we are ----
+
+  #renewStatus(): void {
+    const { clock, status } = this.#options;
+    const link = this.#link;
+    if (status === undefined || link === undefined) return;
+    if (this.hasRoom("alerts")) {
+      const message = { topic: status.topic, payload: status.payload(), retain: true };
+      this.#send(link, { ...message, attributes: undefined }, () => undefined);
+    }
+    this.#cancelStatus = clock.after(status.everyMs, () => this.#renewStatus());
+  }
+}

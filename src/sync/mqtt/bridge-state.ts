@@ -1,0 +1,34 @@
+/** What a lane of the bridge keeps in the state store; docs/format/records.md has the bytes. */
+
+import { damaged, decodeJson, encodeJson, textOf, wholeOf } from "../../store/stored-json.ts";
+import { incidentOf } from "../incident.ts";
+import type { Incidents } from "../uplink.ts";
+
+export type BridgeState = {
+  /** In the id of every record: one history of this lane. */
+  readonly outbox: string;
+  /** Number of the next record: all before it were answered, or left out. */
+  readonly next: number;
+  readonly incidents: Incidents;
+};
+
+const version = 1;
+
+export function encodeBridgeState({ outbox, next, incidents }: BridgeState): Uint8Array {
+  return encodeJson({ v: version, outbox, next, incidents: incidents.count, last: incidents.last });
+}
+
+/** Faults: STORE_FAILED, naming `place`. */
+export function decodeBridgeState(bytes: Uint8Array, place: string): BridgeState {
+  const stored = decodeJson(bytes, place);
+  if (wholeOf(stored, "v") !== version) throw damaged(place, "it is of a later version");
+  const last = stored.fields["last"];
+  return {
+    outbox: textOf(stored, "outbox"),
+    next: wholeOf(stored, "next"),
+    incidents: {
+      count: wholeOf(stored, "incidents"),
+      last: last === undefined ? undefined : incidentOf(last, place),
+    },
+  };
+}

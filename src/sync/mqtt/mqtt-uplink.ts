@@ -1,0 +1,62 @@
+/**
+ * The MQTT bridge: records to another broker, at least once (bridge-lane.ts), over one connection
+ * (bridge-session.ts). Nothing of the client is loaded before a lane first connects.
+ */
+
+import type { Clock, Random } from "../../core/doors.ts";
+import { byLane } from "../../store/outbox.ts";
+import type { Uplink } from "../uplink.ts";
+import { BridgeLane, type BridgeLaneOptions } from "./bridge-lane.ts";
+import type { ConnectBridge } from "./bridge-link.ts";
+import { createMessageMaker, type MessageMakerOptions } from "./bridge-message.ts";
+import { BridgeSession, type BridgeStatus } from "./bridge-session.ts";
+
+export type MqttUplinkOptions = MessageMakerOptions &
+  Pick<BridgeLaneOptions, "url" | "batchBytesMax" | "answerMs" | "lingerMs" | "get"> & {
+    /** Unique among the uplinks. */
+    readonly name: string;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly connect: ConnectBridge;
+    readonly status: BridgeStatus | undefined;
+  };
+
+/** The uplink; it touches nothing before its lanes are opened. */
+export function openMqttUplink(options: MqttUplinkOptions): Uplink {
+  const { name, url, clock, random, connect, status, lingerMs } = options;
+  const { batchBytesMax, answerMs, get } = options;
+  const session = new BridgeSession({ url, clock, connect, status });
+  const make = createMessageMaker(options);
+  let open = 2;
+  /** The last lane to let go closes the connection. */
+  const onClosed = async (): Promise<void> => {
+    open -= 1;
+    if (open === 0) await session.close();
+  };
+  return {
+    name,
+    lanes: byLane(
+      (lane) =>
+        new BridgeLane({
+          uplink: name,
+          lane,
+          url,
+          clock,
+          session,
+          make,
+          lingerMs: lane === "alerts" ? 0 : lingerMs,
+          batchBytesMax,
+          answerMs,
+          freshOutbox: () => hexOf(random),
+          onClosed,
+          get,
+        }),
+    ),
+  };
+}
+
+/** 16 bytes. */
+function hexOf(random: Random): string {
+  const words = Array.from({ length: 4 }, () => random.uint32());
+  return words.map((word) => word.toString(16).padStart(8, "0")).join("");
+}
