@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
 import { type End, startEnd } from "../../../test/support/net-pair.ts";
@@ -111,6 +112,36 @@ test("what comes with the request of the upgrade is not lost", async (t) => {
   await rig.accepted[0]!.arrived(2);
   assert.equal(rig.accepted[0]!.received(), "hi");
   client.destroy();
+});
+
+test("what comes with the answer of the upgrade is not lost", async (t) => {
+  const server = createServer((socket) => {
+    socket.once("data", (request) => {
+      const key = /Sec-WebSocket-Key: (\S+)/i.exec(request.toString())?.[1] ?? "";
+      const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455, 1.3
+      const accept = createHash("sha1").update(`${key}${guid}`).digest("base64");
+      const head = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        `Sec-WebSocket-Accept: ${accept}`,
+        "Sec-WebSocket-Protocol: mqtt",
+        "",
+        "",
+      ].join("\r\n");
+      socket.write(Buffer.concat([Buffer.from(head), Buffer.from([0x82, 2, 0x68, 0x69])]));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const address = server.address();
+  assert.ok(address !== null && typeof address === "object");
+  const at = { host: "127.0.0.1", port: address.port, webSocket: { path: "/mqtt" } };
+  const end = startEnd(await systemNet().connect(at, { waitMs: 5_000 }));
+  await end.arrived(2);
+  assert.equal(end.received(), "hi");
+  end.socket.destroy();
 });
 
 test("only the path that is configured, and only MQTT, is upgraded", async (t) => {
