@@ -38,6 +38,8 @@ const bounds = {
   /** Messages on their way to local subscribers; beyond, their publishers wait. */
   brokerBacklogBytesMax: 8_388_608, // 8 MiB
   subscriptionsMax: 65_536,
+  /** Deliveries to one client whose packet ids are remembered; beyond, the oldest is forgotten. */
+  openIdsPerClientMax: 1_024,
   /** Sessions without subscriptions that CONNACK calls present; beyond, the oldest is forgotten. */
   keptSessionsMax: 16_384,
   /** Messages kept for one session that is away; further ones are dropped and counted. */

@@ -13,6 +13,7 @@ import { retainedCases } from "./both/retained.ts";
 import { sessionCases } from "./both/session.ts";
 import { subscribeCases } from "./both/subscribe.ts";
 import { topicCases } from "./both/topics.ts";
+import { webSocketCases } from "./both/web-socket.ts";
 import { willCases } from "./both/will.ts";
 import { carriedCases } from "./v5/carried.ts";
 import { connackCases } from "./v5/connack.ts";
@@ -36,6 +37,7 @@ export const cases: readonly Case[] = [
   ...subscribeCases,
   ...topicCases,
   ...orderCases,
+  ...webSocketCases,
   ...propertyCases,
   ...connackCases,
   ...expiryCases,

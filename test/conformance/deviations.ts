@@ -17,14 +17,6 @@ export type Deviation = {
 
 export const deviations: readonly Deviation[] = [
   {
-    versions: ["3.1.1", "5.0"],
-    claim: "identifiers that are in flight are not given again, over 65,535 deliveries",
-    seen: /the identifier that was never acknowledged/,
-    instead:
-      "a client that leaves a delivery unacknowledged gets its identifier again 65,535 deliveries later",
-    why: "the broker behind the listener counts identifiers and does not look which are in flight",
-  },
-  {
     versions: ["3.1.1"],
     claim: "a filter that stands twice in a SUBSCRIBE has two return codes",
     seen: /return codes/,

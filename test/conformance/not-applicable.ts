@@ -33,10 +33,6 @@ export const notApplicable: readonly NotApplicable[] = [
     versions: { "5.0": "3.15.2-1 3.15.2-2 3.15.2-3 4.12.0-2 4.12.0-4 4.12.0-5 4.12.1-2" },
     why: "extended authentication is not offered: a CONNECT with a method is refused, so there is no AUTH",
   },
-  {
-    versions: { "3.1.1": "6.0.0-1 6.0.0-2 6.0.0-4", "5.0": "6.0.0-1 6.0.0-2 6.0.0-4" },
-    why: "WebSocket is a door of its own: see src/agent/doors",
-  },
 ];
 
 /** The statements that are left out for a version, with the reason. */

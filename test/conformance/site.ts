@@ -12,6 +12,7 @@ import assert from "node:assert/strict";
 import { systemNet } from "../../src/agent/doors/net.ts";
 import { commit, openRig, type Rig, type RigOptions, turns } from "../support/front-rig.ts";
 import { Client, codeOf, type ConnectOptions, connectPacketOf, type Level } from "./client.ts";
+import { webSocketPath, WebSocketWire } from "./web-socket-wire.ts";
 import { simulatedWire, socketWire, type Wire } from "./wire.ts";
 
 /** Which way messages take. */
@@ -22,7 +23,7 @@ export type SiteOptions = Pick<
   "limits" | "users" | "anonymous" | "access" | "accessLimits"
 > & {
   /** On real sockets, on loopback; the clock stands all the same. */
-  readonly overTcp?: boolean;
+  readonly over?: "tcp" | "websocket";
 };
 
 /** Rounds without a byte after which nothing is under way. */
@@ -39,13 +40,21 @@ export class Site {
   readonly #probe: Client | undefined;
   #names = 0;
 
-  constructor(rig: Rig, level: Level, options: { readonly way: Way; readonly overTcp: boolean }) {
+  constructor(
+    rig: Rig,
+    level: Level,
+    options: { readonly way: Way; readonly over: SiteOptions["over"] },
+  ) {
     this.#rig = rig;
     this.level = level;
     this.way = options.way;
-    this.#arrive = () => (options.overTcp ? socketWire(rig) : simulatedWire(rig));
-    if (options.overTcp) {
-      this.#probe = new Client(socketWire(rig), 4, () => Promise.resolve());
+    const { over } = options;
+    this.#arrive = () => {
+      if (over === undefined) return simulatedWire(rig);
+      return over === "tcp" ? socketWire(rig) : new WebSocketWire(rig);
+    };
+    if (over !== undefined) {
+      this.#probe = new Client(this.#arrive(), 4, () => Promise.resolve());
       this.#probe.sendPacket(connectPacketOf(4, { clientId: "the probe" }));
     }
   }
@@ -55,6 +64,17 @@ export class Site {
     const client = new Client(this.#arrive(), level, () => this.settle());
     this.#clients.push(client);
     return client;
+  }
+
+  /** The same on a WebSocket, with what carries it. */
+  openWebSocket(options: { readonly subprotocols?: string } = {}): {
+    readonly client: Client;
+    readonly wire: WebSocketWire;
+  } {
+    const wire = new WebSocketWire(this.#rig, options);
+    const client = new Client(wire, this.level, () => this.settle());
+    this.#clients.push(client);
+    return { client, wire };
   }
 
   /** A client that was accepted. */
@@ -124,10 +144,13 @@ export class Site {
 }
 
 export async function openSite(level: Level, way: Way, options: SiteOptions = {}): Promise<Site> {
-  const { overTcp = false, ...rest } = options;
+  const { over, ...rest } = options;
   const wants = way === "source" ? (topic: string) => !topic.startsWith("$") : () => false;
-  const net = overTcp ? { listensOn: systemNet() } : {};
-  return new Site(await openRig({ ...rest, ...net, wants }), level, { way, overTcp });
+  const door = {
+    ...(over === undefined ? {} : { listensOn: systemNet() }),
+    ...(over === "websocket" ? { webSocket: { path: webSocketPath } } : {}),
+  };
+  return new Site(await openRig({ ...rest, ...door, wants }), level, { way, over });
 }
 
 /**

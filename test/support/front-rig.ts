@@ -16,7 +16,7 @@ import {
   type AccessOptions,
   openAccess,
 } from "../../src/agent/ingest/mqtt/access/access.ts";
-import type { Net } from "../../src/core/doors.ts";
+import type { Net, WebSocketListen } from "../../src/core/doors.ts";
 import { NO_SOURCE, type Receiver } from "../../src/agent/ingest/receiver.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { ManualClock, SimulatedNet, type SimulatedPeer } from "./simulated-net.ts";
@@ -86,6 +86,7 @@ export type RigOptions = {
   readonly wants?: (topic: string) => boolean;
   /** Listens here, on a free port, instead of on the simulated network. */
   readonly listensOn?: Net;
+  readonly webSocket?: WebSocketListen;
 };
 
 export async function openRig(options: RigOptions = {}): Promise<Rig> {
@@ -106,7 +107,13 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     clock,
     random: seededRandom(1),
     receiver,
-    listeners: [{ host: "127.0.0.1", port: options.listensOn === undefined ? 1883 : 0 }],
+    listeners: [
+      {
+        host: "127.0.0.1",
+        port: options.listensOn === undefined ? 1883 : 0,
+        ...(options.webSocket === undefined ? {} : { webSocket: options.webSocket }),
+      },
+    ],
     access,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });

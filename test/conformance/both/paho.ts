@@ -8,7 +8,7 @@ import { connectBytes, text } from "../bytes.ts";
 import { type Case, claim } from "../case.ts";
 import { codeOf, connectPacketOf } from "../client.ts";
 
-const overTcp = true;
+const over = "tcp" as const;
 
 export const pahoCases: readonly Case[] = [
   claim(
@@ -30,7 +30,7 @@ export const pahoCases: readonly Case[] = [
       await site.settle();
       assert.ok(stranger.isClosed, "a second CONNECT is none");
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v3: "paho:retained_messages", v5: "paho:retained_message" },
@@ -52,7 +52,7 @@ export const pahoCases: readonly Case[] = [
       await late.subscribe("fromb/+", { qos: 2 });
       assert.deepEqual(late.messages(), []);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v3: "paho:will_message", v5: "paho:will_message" },
@@ -66,7 +66,7 @@ export const pahoCases: readonly Case[] = [
       await client.vanish();
       assert.deepEqual(watcher.messages(), ["TopicA/C client not disconnected"]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v3: "paho:zero_length_clientid", v5: "paho:zero_length_clientid" },
@@ -81,7 +81,7 @@ export const pahoCases: readonly Case[] = [
       assert.ok(accepted, "there is a CONNACK");
       assert.equal(codeOf(accepted), 0);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v3: "paho:offline_message_queueing", v5: "paho:offline_message_queueing" },
@@ -97,7 +97,7 @@ export const pahoCases: readonly Case[] = [
       const received = back.messages().filter((message) => message !== "a/b qos 0");
       assert.deepEqual(received, ["a/b qos 1", "a/b qos 2"]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v3: "paho:overlapping_subscriptions", v5: "paho:overlapping_subscriptions" },
@@ -117,7 +117,7 @@ export const pahoCases: readonly Case[] = [
           [1, 2],
         );
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v3: "paho:keepalive", v5: "paho:keepalive" },
@@ -132,7 +132,7 @@ export const pahoCases: readonly Case[] = [
       await site.pass(15);
       assert.deepEqual(watcher.messages(), ["TopicA/C keepalive expiry"]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v3: "paho:redelivery_on_reconnect", v5: "paho:redelivery_on_reconnect" },
@@ -149,7 +149,7 @@ export const pahoCases: readonly Case[] = [
       await site.settle();
       assert.deepEqual(back.messages(), ["a/b one", "a/b two"]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v3: "paho:subscribe_failure", v5: "paho:subscribe_failure" },
@@ -162,7 +162,7 @@ export const pahoCases: readonly Case[] = [
       ]);
       assert.deepEqual(suback.granted, [site.level === 4 ? 0x80 : 0x87, 2]);
     },
-    { overTcp, access: { anonymousRights: { subscribe: ["test/subscribe/#"] } } },
+    { over, access: { anonymousRights: { subscribe: ["test/subscribe/#"] } } },
   ),
   claim(
     { v3: "paho:dollar_topics", v5: "paho:dollar_topics" },
@@ -174,7 +174,7 @@ export const pahoCases: readonly Case[] = [
       await client.publish("TopicA/B", "for all", { qos: 1 });
       assert.deepEqual(client.messages(), ["TopicA/B for all"]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v3: "paho:unsubscribe", v5: "paho:unsubscribe" },
@@ -192,6 +192,6 @@ export const pahoCases: readonly Case[] = [
       }
       assert.deepEqual(client.messages(), ["TopicA/B x", "Topic/C x"]);
     },
-    { overTcp },
+    { over },
   ),
 ];

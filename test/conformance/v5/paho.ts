@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { byte, frame, properties, text, word } from "../bytes.ts";
 import { type Case, claim } from "../case.ts";
 
-const overTcp = true;
+const over = "tcp" as const;
 
 export const paho5Cases: readonly Case[] = [
   claim(
@@ -28,7 +28,7 @@ export const paho5Cases: readonly Case[] = [
       const late = await site.connect({ ...options, properties: { sessionExpiryInterval: 1 } });
       assert.equal(late.connack?.sessionPresent, false);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:user_properties" },
@@ -45,7 +45,7 @@ export const paho5Cases: readonly Case[] = [
         .map(({ properties: of }) => ({ ...of?.userProperties }));
       assert.deepEqual(received, [userProperties, userProperties, userProperties]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:payload_format" },
@@ -62,7 +62,7 @@ export const paho5Cases: readonly Case[] = [
         assert.equal(of?.payloadFormatIndicator, true);
       }
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:publication_expiry" },
@@ -90,7 +90,7 @@ export const paho5Cases: readonly Case[] = [
         assert.ok(left < most, `${left} of ${most} s are left`);
       }
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:subscribe_options" },
@@ -124,7 +124,7 @@ export const paho5Cases: readonly Case[] = [
         [0, 0],
       ]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:assigned_clientid" },
@@ -133,7 +133,7 @@ export const paho5Cases: readonly Case[] = [
       const client = await site.connect({ clientId: "" });
       assert.ok(client.connack?.properties?.assignedClientIdentifier);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:subscribe_identifiers" },
@@ -153,7 +153,7 @@ export const paho5Cases: readonly Case[] = [
         [2, 3],
       );
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:request_response" },
@@ -177,7 +177,7 @@ export const paho5Cases: readonly Case[] = [
       const [response] = asker.publications();
       assert.deepEqual(response?.properties?.correlationData, correlationData);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:client_topic_alias" },
@@ -198,7 +198,7 @@ export const paho5Cases: readonly Case[] = [
       await back.exchange(aliased(""));
       assert.ok(back.isClosed, "the alias is gone");
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:server_topic_alias" },
@@ -216,7 +216,7 @@ export const paho5Cases: readonly Case[] = [
       });
       assert.deepEqual(topics, ["TopicA", "TopicA", "TopicA"]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:maximum_packet_size" },
@@ -238,7 +238,7 @@ export const paho5Cases: readonly Case[] = [
       await pub.publish("TopicA", "x".repeat(64), { qos: 1 });
       assert.deepEqual(small.messages(), ["TopicA fits"]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:server_keep_alive" },
@@ -251,7 +251,7 @@ export const paho5Cases: readonly Case[] = [
       await site.pass(agreed);
       assert.ok(client.isClosed);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:flow_control1 paho:flow_control2" },
@@ -268,7 +268,7 @@ export const paho5Cases: readonly Case[] = [
       const last = received.at(-1);
       assert.equal(last?.cmd === "disconnect" ? last.reasonCode : undefined, 0x93);
     },
-    { overTcp, limits: { inFlightPerConnectionMax: 20 } },
+    { over, limits: { inFlightPerConnectionMax: 20 } },
   ),
   claim(
     { v5: "paho:will_delay" },
@@ -291,7 +291,7 @@ export const paho5Cases: readonly Case[] = [
       await site.pass(2);
       assert.deepEqual(watcher.messages(), ["TopicA/C test_will_delay will message"]);
     },
-    { overTcp },
+    { over },
   ),
   claim(
     { v5: "paho:shared_subscriptions" },
@@ -307,6 +307,6 @@ export const paho5Cases: readonly Case[] = [
       const received = group.flatMap((client) => client.messages());
       assert.equal(received.length, 10);
     },
-    { overTcp },
+    { over },
   ),
 ];

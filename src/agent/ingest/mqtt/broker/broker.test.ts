@@ -11,6 +11,7 @@ const bounds: BrokerLimits = {
   subscriptionsPerClientMax: 10,
   subscriptionsMax: 10,
   keptSessionsMax: 10,
+  openIdsPerClientMax: 10,
   waitingPerSessionMax: 10,
   waitingBytesMax: 1_000,
   retainedMax: 10,

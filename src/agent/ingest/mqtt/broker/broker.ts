@@ -21,6 +21,7 @@ import { type Note, Notes, retainedNote } from "./notes.ts";
 import { Outgoing } from "./outgoing.ts";
 import { keepPublishOrder, type Publisher } from "./publish-order.ts";
 import { RetainedHandling } from "./retained-handling.ts";
+import { type NumberingClient, PacketIdsOfClients } from "./packet-ids.ts";
 import {
   boundSessions,
   bytesOf,
@@ -42,6 +43,7 @@ type AedesParts = Publisher & {
 };
 
 export type BrokerLimits = SessionLimits & {
+  readonly openIdsPerClientMax: number;
   readonly backlogBytesMax: number;
   readonly unreadBytesMax: number;
   readonly subscriptionsMax: number;
@@ -81,6 +83,7 @@ export class Broker {
   /** Per topic handle: version of the subscriptions * 2 + whether one matches. */
   readonly #answers: Float64Array;
   #owner: BrokerOwner | undefined;
+  readonly #packetIds: PacketIdsOfClients;
   #sessionCount = 0;
   /** QoS 2 messages asked about in this turn of the event loop. */
   readonly #askedNow = new Set<string>();
@@ -105,6 +108,7 @@ export class Broker {
       bytesOf: (message) => bytesOf(message, { extraBytesOf }),
       onDrop: () => this.#owner?.dropped("waiting"),
     });
+    this.#packetIds = new PacketIdsOfClients({ openMax: options.limits.openIdsPerClientMax });
     this.#answers = new Float64Array(options.topicsMax);
     aedes.authenticate = (client, name, password, done) => {
       const taker = this.#clientOf.get(client.conn);
@@ -129,6 +133,7 @@ export class Broker {
     };
     aedes.preConnect = (client, _packet, done) => {
       capDelivery(client as unknown as DeliveringClient);
+      this.#packetIds.attach(client as unknown as NumberingClient);
       done(null, true);
     };
     aedes.on("subscribe", (subscriptions, client) => this.#subscribed(subscriptions, client));
@@ -144,6 +149,7 @@ export class Broker {
       limits: this.#limits,
       subscriptions: this.#subscriptions,
       outgoing: this.#outgoing,
+      packetIds: this.#packetIds,
       extraBytesOf: (payload) => this.notes.bytesOf(payload),
       onDrop: (what) => this.#owner?.dropped(what),
     });

@@ -125,6 +125,11 @@ export class Outgoing {
     return Readable.from([...kept].map(({ packet }) => packet));
   }
 
+  /** Packet ids of what was sent and is not answered. */
+  idsOf(id: string): Iterable<number> {
+    return this.#queues.get(id)?.numberOf.keys() ?? [];
+  }
+
   /** The session is over. */
   forget(id: string): void {
     const queue = this.#queues.get(id);

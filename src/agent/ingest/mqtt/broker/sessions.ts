@@ -13,7 +13,8 @@
 import { Readable } from "node:stream";
 import { hidesFrom } from "./filter.ts";
 import { KeptSessions } from "./kept-sessions.ts";
-import type { Outgoing, OutgoingLimits } from "./outgoing.ts";
+import type { Outgoing, OutgoingLimits, OutgoingMessage } from "./outgoing.ts";
+import type { PacketIdsOfClients } from "./packet-ids.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export type ClientName = { readonly id: string };
@@ -67,6 +68,7 @@ export function boundSessions(
     readonly limits: SessionLimits;
     readonly subscriptions: Subscriptions;
     readonly outgoing: Outgoing;
+    readonly packetIds: PacketIdsOfClients;
     /** Bytes that a payload takes beyond its own. */
     readonly extraBytesOf: (payload: Uint8Array) => number;
     readonly onDrop: (what: "retained" | "qos2") => void;
@@ -75,7 +77,7 @@ export function boundSessions(
   Object.assign(
     store,
     countedSubscriptions(bound(store), options.subscriptions),
-    outgoingOf(options.outgoing),
+    outgoingOf(options.outgoing, options.packetIds),
     boundedRetained(bound(store), options),
     boundedQos2(bound(store), options),
     hiding(bound(store)),
@@ -242,12 +244,19 @@ export function bytesOf(
 }
 
 /** The store's part that `outgoing` takes over. */
-function outgoingOf(outgoing: Outgoing): object {
+function outgoingOf(outgoing: Outgoing, packetIds: PacketIdsOfClients): object {
   return {
     outgoingEnqueue: outgoing.outgoingEnqueue.bind(outgoing),
     outgoingEnqueueCombi: outgoing.outgoingEnqueueCombi.bind(outgoing),
     outgoingUpdate: outgoing.outgoingUpdate.bind(outgoing),
-    outgoingClearMessageId: outgoing.outgoingClearMessageId.bind(outgoing),
-    outgoingStream: outgoing.outgoingStream.bind(outgoing),
+    // Asked for with every PUBACK and PUBCOMP.
+    outgoingClearMessageId: (client: ClientName, packet: OutgoingMessage) => {
+      if (packet.messageId !== undefined) packetIds.settle(client, packet.messageId);
+      return outgoing.outgoingClearMessageId(client, packet);
+    },
+    outgoingStream: (client: ClientName) => {
+      for (const id of outgoing.idsOf(client.id)) packetIds.reopen(client, id);
+      return outgoing.outgoingStream(client);
+    },
   };
 }

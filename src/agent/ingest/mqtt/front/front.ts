@@ -51,6 +51,7 @@ export type FrontLimits = ClientsLimits &
     readonly subscriptionsMax: number;
     readonly subscriptionsPerClientMax: number;
     readonly keptSessionsMax: number;
+    readonly openIdsPerClientMax: number;
     readonly waitingPerSessionMax: number;
     readonly waitingBytesMax: number;
     readonly retainedMessagesMax: number;
@@ -323,6 +324,7 @@ function brokerLimitsOf(limits: FrontLimits): BrokerLimits {
     subscriptionsMax: limits.subscriptionsMax,
     subscriptionsPerClientMax: limits.subscriptionsPerClientMax,
     keptSessionsMax: limits.keptSessionsMax,
+    openIdsPerClientMax: limits.openIdsPerClientMax,
     waitingPerSessionMax: limits.waitingPerSessionMax,
     waitingBytesMax: limits.waitingBytesMax,
     retainedMax: limits.retainedMessagesMax,
