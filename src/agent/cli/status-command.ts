@@ -2,6 +2,7 @@
 
 import type { LedgerView } from "../../edge-ops/ledger.ts";
 import type { PumpStatus } from "../../sync/pump.ts";
+import type { BrokerStatus } from "../ingest/mqtt/subscriber/counters.ts";
 import type { Status } from "../status.ts";
 import { agentAt } from "./agent-client.ts";
 import { exitCodes, parseOptions } from "./command.ts";
@@ -30,6 +31,7 @@ function statusText(status: Status): string {
     ...status.mqtt.listeners.map(
       ({ host, port, transport }) => `mqtt      ${host}:${port} ${transport}`,
     ),
+    ...status.brokers.map((broker) => `broker    ${brokerText(broker)}`),
     `log       positions ${status.log.start} to ${status.log.end}, ${status.log.bytes} bytes, durable after ${status.log.appendMs.p50} ms (p99 ${status.log.appendMs.p99} ms)`,
     `apply     applied ${status.apply.applied}, checkpoint ${status.apply.checkpointed}`,
     ...Object.entries(status.outbox).map(
@@ -41,6 +43,27 @@ function statusText(status: Status): string {
     `dlq       ${status.deadLetters.kept} kept of ${status.deadLetters.total}`,
     ...status.notices.map((notice) => `notice    ${notice}`),
   ].join("\n");
+}
+
+/** What there is of it, and what went wrong last while it is not well. */
+function brokerText({
+  name,
+  state,
+  url,
+  counters,
+  inFlight,
+  trouble,
+  brokerDropped,
+}: BrokerStatus): string {
+  const lost = [
+    ...(counters.sessionsLost === 0 ? [] : [`${counters.sessionsLost} sessions lost`]),
+    ...(brokerDropped === undefined ? [] : [`${brokerDropped} dropped there, of all its clients`]),
+  ];
+  const counts = `${counters.received} received, ${inFlight} not acknowledged, ${counters.reconnects} reconnects`;
+  return [
+    `${name} ${state} at ${url}: ${[counts, ...lost].join(", ")}`,
+    ...(trouble === undefined || state === "running" ? [] : [trouble.message]),
+  ].join("\n          ");
 }
 
 /** State and how far it is, what it says about itself, and what is wrong, a line each. */

@@ -2,6 +2,7 @@
 
 import { limits } from "../../core/limits.ts";
 import { EXPOSITION_TYPE } from "../exposition.ts";
+import { brokerLosses } from "../broker-losses.ts";
 import { metricsText } from "../metrics.ts";
 import type { AgentView } from "../status.ts";
 import { json, problem, type Reply, text } from "./reply.ts";
@@ -15,7 +16,7 @@ export const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ["/readyz", readiness],
   ["/metrics", (view) => text(EXPOSITION_TYPE, metricsText(view.status(), view.ledger()))],
   ["/v1/status", (view) => json(200, view.status())],
-  ["/v1/ledger", (view) => json(200, view.ledger())],
+  ["/v1/ledger", ledger],
   ["/v1/alerts", (view) => json(200, { alerts: view.recentAlerts() })],
   ["/v1/dead-letters", deadLetters],
 ]);
@@ -29,6 +30,11 @@ export const openRoutes: ReadonlyMap<string, Route> = new Map<string, Route>([
 function healthOnly(view: AgentView): Reply {
   const healthy = view.status().state !== "failed";
   return json(healthy ? 200 : 503, { healthy });
+}
+
+/** Every reading that came here, and what is known to have been lost before it could. */
+function ledger(view: AgentView): Reply {
+  return json(200, { ...view.ledger(), brokers: brokerLosses(view.status().brokers) });
 }
 
 /** Alive: a process that answers turns its loop, unless the loop gave up. */

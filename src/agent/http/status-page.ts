@@ -133,6 +133,15 @@ function showStatus(status) {
     ["mqtt", status.mqtt.host + ":" + status.mqtt.port],
     ["clock", time(status.clock.now) + (status.clock.trusted ? "" : " (not trusted)")],
   ]);
+  byId("elsewhere").hidden = status.brokers.length === 0;
+  table("brokers", status.brokers, [
+    ["broker", (row) => row.name],
+    ["state", (row) => row.trouble && row.state !== "running" ? row.state + ": " + row.trouble.message : row.state, "text"],
+    ["received", (row) => row.counters.received],
+    ["not acknowledged", (row) => row.inFlight],
+    ["reconnects", (row) => row.counters.reconnects],
+    ["sessions lost", (row) => row.counters.sessionsLost],
+  ]);
   const ends = status.uplinks.flatMap((uplink) =>
     Object.entries(uplink.lanes).map(([lane, end]) => ({ name: uplink.name, lane, ...end })));
   table("uplinks", ends, [
@@ -273,6 +282,10 @@ const page = `<!doctype html>
 <div class="wide"><table id="pipelines"></table></div>
 <h2>Last alerts <small class="dim">since start</small></h2>
 <div class="wide"><table id="alerts"></table></div>
+<section id="elsewhere" hidden>
+<h2>Brokers elsewhere <small class="dim">since start</small></h2>
+<div class="wide"><table id="brokers"></table></div>
+</section>
 <h2>Uplinks</h2>
 <div class="wide"><table id="uplinks"></table></div>
 </main>
