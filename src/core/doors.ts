@@ -159,7 +159,7 @@ export interface NetListener {
 export type HandshakeStatus = {
   /** Now. */
   readonly underWay: number;
-  /** Closed because too many were under way. */
+  /** Closed because too many were under way, or came from their address of late. */
   readonly crowdedOut: number;
   /** Closed because they took too long. */
   readonly timedOut: number;

@@ -6,17 +6,25 @@
  *                      -> timed out             after limits.handshakeWaitMs, both steps together
  *                      -> refused               for what it sent
  *                      -> crowded out           too many: the oldest of the address that has most
+ *         -> crowded out                         its address opened too many of late
  *
  * A peer that leaves by itself is not counted.
  */
 
 import type { Socket } from "node:net";
 import type { Clock, HandshakeStatus } from "../../core/doors.ts";
-import { limits } from "../../core/limits.ts";
+import { limits as defaults } from "../../core/limits.ts";
+import { Arrivals, type ArrivalsLimits } from "../ingest/mqtt/access/arrivals.ts";
+
+export type HandshakesLimits = ArrivalsLimits & {
+  readonly handshakesMax: number;
+  readonly handshakeWaitMs: number;
+};
 
 export class Handshakes {
   readonly #clock: Clock;
-  readonly #underWayMax: number;
+  readonly #limits: HandshakesLimits;
+  readonly #arrivals: Arrivals;
   /** The oldest first. */
   readonly #underWay = new Set<Handshake>();
   #crowdedOut = 0;
@@ -24,9 +32,10 @@ export class Handshakes {
   #refused = 0;
   #lastRefusal: string | undefined;
 
-  constructor(clock: Clock, underWayMax: number = limits.handshakesMax) {
+  constructor(clock: Clock, limits: Partial<HandshakesLimits> = {}) {
     this.#clock = clock;
-    this.#underWayMax = underWayMax;
+    this.#limits = { ...defaults, ...limits };
+    this.#arrivals = new Arrivals({ limits: this.#limits, monotonic: () => clock.monotonic() });
   }
 
   get status(): HandshakeStatus {
@@ -39,14 +48,25 @@ export class Handshakes {
     };
   }
 
-  /** `socket` is a new connection; it is destroyed where the handshake does not come to its end. */
-  begin(socket: Socket): Handshake {
-    if (this.#underWay.size >= this.#underWayMax) {
+  /**
+   * `socket` is a new connection; it is destroyed where the handshake does not come to its end. Each
+   * costs what thousands of messages do, so an address that has begun too many of late gets none.
+   */
+  begin(socket: Socket): Handshake | undefined {
+    const address = socket.remoteAddress ?? "?";
+    if (!this.#arrivals.arrived(address)) {
+      this.#crowdedOut += 1;
+      socket.on("error", () => undefined);
+      socket.destroy();
+      return undefined;
+    }
+    if (this.#underWay.size >= this.#limits.handshakesMax) {
       this.#crowdedOut += 1;
       this.#mostGreedy()?.destroy();
     }
     const handshake: Handshake = new Handshake(socket, {
       onOver: () => {
+        this.#arrivals.left(address);
         this.#underWay.delete(handshake);
         cancel();
       },
@@ -55,7 +75,7 @@ export class Handshakes {
         this.#lastRefusal = `${handshake.remote}: ${why}`;
       },
     });
-    const cancel = this.#clock.after(limits.handshakeWaitMs, () => {
+    const cancel = this.#clock.after(this.#limits.handshakeWaitMs, () => {
       if (!handshake.isRefused) this.#timedOut += 1;
       handshake.destroy();
     });

@@ -73,7 +73,10 @@ class SystemNet implements Net {
     server.on("connection", (socket) => {
       keepProbed(socket);
       if (handshakes === undefined) accept(new StreamSocket(socket, { handleOf: this.#handleOf }));
-      else admit(handshakes.begin(socket), parts);
+      else {
+        const handshake = handshakes.begin(socket);
+        if (handshake !== undefined) admit(handshake, parts);
+      }
     });
     const onClose = (): void => {
       handshakes?.close();
