@@ -93,3 +93,28 @@ for (const level of [4, 5] as const) {
     assert.deepEqual(rig.receiver.payloads, ["1", "2"]);
   });
 }
+
+test("a broker that sends many messages one by one is left alone for some milliseconds between reads", async () => {
+  const rig = await running();
+  const { broker, receiver } = rig;
+  const ids = Array.from({ length: 400 }, (_, index) => index + 1);
+  for (const id of ids.slice(0, 200)) broker.end.publish("plant/p1", `${id}`, { qos: 1, id });
+  assert.ok(broker.end.peer.isPaused, "more will come");
+  const read = receiver.payloads.length;
+  assert.ok(read < 200);
+  rig.commit(); // acknowledges what was read
+  assert.ok(broker.end.peer.isPaused);
+  for (const id of ids.slice(200)) broker.end.publish("plant/p1", `${id}`, { qos: 1, id });
+  assert.equal(receiver.payloads.length, read);
+  await rig.pass(5);
+  assert.deepEqual(receiver.payloads, ids.map(String));
+  rig.commit();
+  assert.deepEqual(
+    said(rig).slice(-400),
+    ids.map((id) => `puback ${id}`),
+  );
+  await rig.pass(50);
+  assert.ok(!broker.end.peer.isPaused, "nothing more came");
+  broker.end.publish("plant/p1", "last", { qos: 1, id: 401 });
+  assert.equal(receiver.payloads.at(-1), "last");
+});

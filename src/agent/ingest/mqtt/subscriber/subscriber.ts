@@ -30,6 +30,7 @@ import {
 import { DroppedHint } from "./dropped-hint.ts";
 import { filtersOf, sharedFilter } from "./filters.ts";
 import { disconnectPacket, type Subscription } from "./packets.ts";
+import { Gather } from "./gather.ts";
 import { PendingAcks } from "./pending-acks.ts";
 import { PROTOCOL_ERROR, reasonText, TAKEN_OVER } from "./reasons.ts";
 import { Session } from "./session.ts";
@@ -95,6 +96,11 @@ export class Subscriber implements Gate, SessionHost {
   #cancelRetry: (() => void) | undefined;
   #cancelSweep: (() => void) | undefined;
   #cancelHurry: (() => void) | undefined;
+  #cancelGather: (() => void) | undefined;
+  readonly #gather = new Gather();
+  /** The session wants no more for now. */
+  #isPaused = false;
+  #isReading = true;
   #sweptAt = 0;
   #whenClosed: (() => void) | undefined;
 
@@ -173,15 +179,44 @@ export class Subscriber implements Gate, SessionHost {
     }
     if (this.#isStopping) return socket.destroy();
     const session = new Session(this);
+    this.#isPaused = false;
+    this.#isReading = true;
     this.#session = session;
     this.#socket = socket;
     socket.start({
-      onBytes: (bytes, length) => session.push(bytes, length),
+      onBytes: (bytes, length) => this.#read(session, bytes, length),
       onDrain: () => {},
       onClose: (reason) => this.#closed(session, reason),
     });
     session.begin();
     this.#scheduleSweep();
+  }
+
+  /** A read of many that follow each other is followed by a pause in which more come. */
+  #read(session: Session, bytes: Uint8Array, length: number): void {
+    const before = this.counters.received;
+    session.push(bytes, length);
+    if (session !== this.#session || this.#cancelGather !== undefined) return;
+    const pauseMs = this.#gather.pauseAfter(this.counters.received - before, {
+      window: this.memory.window.size,
+      now: this.monotonic(),
+    });
+    if (pauseMs === 0) return;
+    this.#cancelGather = this.#options.clock.after(pauseMs, this.#gathered);
+    this.#steer();
+  }
+
+  readonly #gathered = (): void => {
+    this.#cancelGather = undefined;
+    this.#steer();
+  };
+
+  #steer(): void {
+    const isReading = !this.#isPaused && this.#cancelGather === undefined;
+    if (isReading === this.#isReading) return;
+    this.#isReading = isReading;
+    if (isReading) this.#socket?.resume();
+    else this.#socket?.pause();
   }
 
   /** The socket is closed, by whomever: `reason` is empty where that was orderly. */
@@ -255,7 +290,8 @@ export class Subscriber implements Gate, SessionHost {
     this.#cancelRetry?.();
     this.#cancelSweep?.();
     this.#cancelHurry?.();
-    this.#cancelRetry = this.#cancelSweep = this.#cancelHurry = undefined;
+    this.#cancelGather?.();
+    this.#cancelRetry = this.#cancelSweep = this.#cancelHurry = this.#cancelGather = undefined;
   }
 
   // --- what a session wants -------------------------------------------------------------------------
@@ -275,8 +311,8 @@ export class Subscriber implements Gate, SessionHost {
   }
 
   pause(paused: boolean): void {
-    if (paused) this.#socket?.pause();
-    else this.#socket?.resume();
+    this.#isPaused = paused;
+    this.#steer();
   }
 
   hurry(delayMs: number): void {
