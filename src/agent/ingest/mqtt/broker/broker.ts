@@ -236,15 +236,18 @@ export class Broker {
         onDestroy: () => owner.brokerClosed(),
       },
     });
+    let isFinished = false;
     const link: BrokerLink = {
       get unreadBytes() {
         return stream.readableLength;
       },
       push: (packet) => {
-        if (!stream.destroyed && !stream.readableEnded) stream.push(packet);
+        if (!isFinished && !stream.destroyed && !stream.readableEnded) stream.push(packet);
       },
       finish: () => {
-        if (!stream.destroyed) stream.push(null);
+        if (isFinished || stream.destroyed) return;
+        isFinished = true;
+        stream.push(null);
       },
       cancelWill: () => {
         Object.assign(client, { will: null });

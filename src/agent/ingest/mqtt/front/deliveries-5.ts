@@ -14,28 +14,16 @@
  */
 
 import { filterMatches } from "../broker/filter.ts";
-import type { Note } from "../broker/notes.ts";
 import {
   MESSAGE_EXPIRY,
   SUBSCRIPTION_ID,
   variableBytes,
   writeVariable,
 } from "../packet/properties.ts";
+import type { BrokerPublish } from "./broker-reader.ts";
 import type { PacketRun } from "./packet-run.ts";
 import type { Peer } from "./protocol.ts";
 import type { Session5 } from "./sessions-5.ts";
-
-/** A PUBLISH of 3.1.1 as offsets into the bytes the broker wrote. */
-export type BrokerPublish = {
-  bytes: Uint8Array;
-  start: number;
-  /** Its topic with the length before it, and the packet id behind it. */
-  topicAt: number;
-  payloadStart: number;
-  end: number;
-  packetId: number;
-  note: Note | undefined;
-};
 
 type Waiting = {
   readonly packetId: number;

@@ -6,7 +6,7 @@ export class PacketRun {
   length = 0;
 
   constructor(bytesExpected: number) {
-    this.bytes = Buffer.allocUnsafeSlow(bytesExpected);
+    this.bytes = Buffer.allocUnsafe(bytesExpected);
   }
 
   /** Makes room for so many bytes more. */

@@ -26,14 +26,7 @@ import {
   connectFor4,
   disconnect5,
 } from "../packet/connect-5.ts";
-import {
-  CONNACK,
-  DISCONNECT,
-  packetBytesAt,
-  bodyAt,
-  type ProtocolFault,
-  PUBLISH,
-} from "../packet/parser.ts";
+import { CONNACK, DISCONNECT, bodyAt, type ProtocolFault } from "../packet/parser.ts";
 import {
   ASSIGNED_CLIENT_ID,
   MAXIMUM_PACKET_SIZE,
@@ -61,7 +54,8 @@ import {
 import { LEVELS_MAX, readAnswer5, readDisconnect5 } from "../packet/subscribe-5.ts";
 import { packetOf, prefixed, twoBytes } from "../packet/write-packet.ts";
 import { Aliases } from "./aliases.ts";
-import { type BrokerPublish, Deliveries5 } from "./deliveries-5.ts";
+import { type BrokerPublish, BrokerReader, type BrokerVisitor } from "./broker-reader.ts";
+import { Deliveries5 } from "./deliveries-5.ts";
 import { PacketRun } from "./packet-run.ts";
 import { type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
 import type { Session5, SessionHolder } from "./sessions-5.ts";
@@ -80,6 +74,7 @@ const DUP = 0x08;
 
 const disconnect4 = Buffer.from([0xe0, 0]);
 const nothing = new Uint8Array();
+const nothingWritten = new PacketRun(0);
 const sys = Buffer.from("$SYS/");
 
 const reasonOfEnd: Readonly<Record<EndReason, number>> = {
@@ -91,7 +86,7 @@ const reasonOfEnd: Readonly<Record<EndReason, number>> = {
   shutdown: SERVER_SHUTTING_DOWN,
 };
 
-export class Protocol5 implements Protocol, SessionHolder {
+export class Protocol5 implements Protocol, SessionHolder, BrokerVisitor {
   readonly #peer: Peer;
   readonly #connect: Connect5;
   readonly #clientId: Uint8Array;
@@ -105,21 +100,15 @@ export class Protocol5 implements Protocol, SessionHolder {
   #isAdmitted = false;
   /** The client, or we, said the last word. */
   #isOver = false;
+  #isGone = false;
   /** The connection ends behind what is being written. */
   #endsNow = false;
   #hasWill: boolean;
   /** Of QoS 2 messages on their way to the broker, by packet id. */
   readonly #notes = new Map<number, Note>();
-  #rest: Uint8Array | undefined;
-  readonly #publish: BrokerPublish = {
-    bytes: nothing,
-    start: 0,
-    topicAt: 0,
-    payloadStart: 0,
-    end: 0,
-    packetId: 0,
-    note: undefined,
-  };
+  readonly #reader: BrokerReader;
+  /** What the client is being sent of what is read from the broker. */
+  #run = nothingWritten;
 
   /** `assignedId`: the client's id where it leaves that to us. */
   constructor(peer: Peer, connect: Connect5, assignedId: () => string) {
@@ -127,6 +116,7 @@ export class Protocol5 implements Protocol, SessionHolder {
     this.#connect = connect;
     this.#clientId = connect.clientId.length > 0 ? connect.clientId : Buffer.from(assignedId());
     this.#hasWill = connect.will !== undefined;
+    this.#reader = new BrokerReader(peer.host.broker.notes);
     this.#aliases = new Aliases({
       countMax: peer.host.limits.topicAliasesMax,
       bytesMax: peer.host.limits.topicAliasBytesMax,
@@ -157,6 +147,8 @@ export class Protocol5 implements Protocol, SessionHolder {
     this.#isPresent = isPresent;
     this.#subscribing = new Subscribing5(peer, session);
     this.#deliveries = new Deliveries5({ peer, session, packetBytesMax, receiveMaximum });
+    // It left meanwhile, and was never told that it was let in: no will is due.
+    if (this.#isGone) peer.host.sessions.leave(session, this, false);
   }
 
   get sessionName(): string | undefined {
@@ -182,6 +174,7 @@ export class Protocol5 implements Protocol, SessionHolder {
   }
 
   gone(): void {
+    this.#isGone = true;
     const session = this.#session;
     if (session === undefined) this.#peer.letGo();
     else this.#peer.host.sessions.leave(session, this, this.#hasWill);
@@ -354,36 +347,10 @@ export class Protocol5 implements Protocol, SessionHolder {
   // --- to the client --------------------------------------------------------------------------------
 
   fromBroker(pieces: readonly Uint8Array[]): void {
-    const all = this.#rest === undefined ? pieces : [this.#rest, ...pieces];
-    const bytes = all.length === 1 ? all[0]! : Buffer.concat(all);
-    const run = new PacketRun(bytes.length + 64);
-    const { notes } = this.#peer.host.broker;
-    let at = 0;
-    let piece = 0;
-    let pieceAt = 0;
-    while (at < bytes.length) {
-      const total = packetBytesAt(bytes, at, bytes.length);
-      if (total <= 0 || at + total > bytes.length) break;
-      if (bytes[at]! >> 4 === PUBLISH) {
-        const publish = this.#offsetsOf(bytes, at, at + total);
-        publish.note = undefined;
-        if (notes.isUsed) {
-          // The payload is a piece of its own, and the note is known by it.
-          while (piece < all.length && pieceAt < publish.payloadStart)
-            pieceAt += all[piece++]!.length;
-          const payload = pieceAt === publish.payloadStart ? all[piece] : undefined;
-          if (payload?.length === publish.end - publish.payloadStart) {
-            publish.note = notes.of(payload);
-          }
-        }
-        this.#deliveries?.deliver(publish, run);
-      } else {
-        this.#answerFromBroker(bytes, at, at + total, run);
-      }
-      at += total;
-    }
-    this.#rest = at === bytes.length ? undefined : bytes.subarray(at);
-    if (run.length > 0) this.#peer.send(run.written);
+    this.#run = new PacketRun(64 + pieces.reduce((sum, { length }) => sum + length, 0));
+    this.#reader.read(pieces, this);
+    if (this.#run.length > 0) this.#peer.send(this.#run.written);
+    this.#run = nothingWritten;
     if (this.#endsNow) return this.#peer.end();
     if (!this.#isAdmitted && this.#isAdmitting) {
       this.#isAdmitted = true;
@@ -391,21 +358,12 @@ export class Protocol5 implements Protocol, SessionHolder {
     }
   }
 
-  #offsetsOf(bytes: Uint8Array, start: number, end: number): BrokerPublish {
-    const publish = this.#publish;
-    const topicAt = bodyAt(bytes, start);
-    const topicEnd = topicAt + 2 + ((bytes[topicAt]! << 8) | bytes[topicAt + 1]!);
-    const isNumbered = (bytes[start]! & 6) !== 0;
-    publish.bytes = bytes;
-    publish.start = start;
-    publish.topicAt = topicAt;
-    publish.packetId = isNumbered ? (bytes[topicEnd]! << 8) | bytes[topicEnd + 1]! : 0;
-    publish.payloadStart = isNumbered ? topicEnd + 2 : topicEnd;
-    publish.end = end;
-    return publish;
+  deliver(publish: BrokerPublish): void {
+    this.#deliveries?.deliver(publish, this.#run);
   }
 
-  #answerFromBroker(bytes: Uint8Array, start: number, end: number, run: PacketRun): void {
+  answer(bytes: Uint8Array, start: number, end: number): void {
+    const run = this.#run;
     const type = bytes[start]! >> 4;
     const packetId = (bytes[start + 2]! << 8) | bytes[start + 3]!;
     switch (type) {

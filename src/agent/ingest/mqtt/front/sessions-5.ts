@@ -43,6 +43,12 @@ export interface SessionHolder {
   cancelWill(): void;
 }
 
+const nobody: SessionHolder = {
+  inFlight: 0,
+  release: () => undefined,
+  cancelWill: () => undefined,
+};
+
 export class Session5 {
   readonly clientId: string;
   /** Of this session alone, whoever has the client id later. */
@@ -186,6 +192,7 @@ export class Sessions5 {
       this.#willsDelayed += 1;
     } else {
       holder.release();
+      this.#forgetHolder(entry);
     }
     this.#scheduleSweep();
   }
@@ -202,6 +209,11 @@ export class Sessions5 {
     if (resumes && entry.session.willDelaySeconds > 0) entry.holder.cancelWill();
     if (entry.willAt === undefined) return;
     this.#releaseWill(entry);
+  }
+
+  /** A connection that is over and has nothing on its way is not kept for its session's sake. */
+  #forgetHolder(entry: Entry): void {
+    if (entry.willAt === undefined && entry.holder.inFlight === 0) entry.holder = nobody;
   }
 
   #releaseWill(entry: Entry): void {
@@ -232,6 +244,7 @@ export class Sessions5 {
       if (entry.awayUntil === undefined) continue;
       const isOver = entry.awayUntil <= now;
       if (entry.willAt !== undefined && (isOver || entry.willAt <= now)) this.#releaseWill(entry);
+      this.#forgetHolder(entry);
       // A message that is on its way to the disk may still need the session.
       if (!isOver || entry.holder.inFlight > 0) {
         isAnyAway = true;
