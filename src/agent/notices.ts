@@ -109,7 +109,7 @@ export function noticesOf(
     "protocol_unsupported",
     unsupported,
     () =>
-      `${unsupported} clients asked for a protocol other than MQTT 3.1 or 3.1.1, which is all this version speaks`,
+      `${unsupported} clients asked for a protocol other than MQTT 3.1, 3.1.1 or 5, which is all this version speaks`,
   );
   return notices;
 }
