@@ -17,13 +17,6 @@ export type Deviation = {
 
 export const deviations: readonly Deviation[] = [
   {
-    versions: ["3.1.1"],
-    claim: "a filter that stands twice in a SUBSCRIBE has two return codes",
-    seen: /return codes/,
-    instead: "it has one, that of the last of them",
-    why: "the broker takes the last of equal filters before it counts them",
-  },
-  {
     versions: ["5.0"],
     claim: "a PUBREC for what is not known is answered by a PUBREL 0x92",
     seen: /reason of the PUBREL/,

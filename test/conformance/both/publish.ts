@@ -124,6 +124,26 @@ export const publishCases: readonly Case[] = [
     },
   ),
   claim(
+    { v3: "3.3.5-2" },
+    "a message that may not be published closes the connection, unacknowledged, and goes nowhere",
+    async (site) => {
+      const watcher = await site.connect();
+      await watcher.subscribe("#");
+      for (const qos of [0, 1, 2] as const) {
+        const client = await site.connect();
+        const received = await client.exchange(
+          client.publishPacket("forbidden", "x", { qos, id: 7 }),
+        );
+        assert.deepEqual(received, []);
+        assert.ok(client.isClosed, "the network connection is closed");
+      }
+      await (await site.connect()).publish("allowed/a", "y", { qos: 2 });
+      assert.deepEqual(watcher.messages(), ["allowed/a y"]);
+      assert.ok(site.received.every((message) => message === "allowed/a y"));
+    },
+    { access: { anonymousRights: { publish: ["allowed/#"] } } },
+  ),
+  claim(
     { v3: "3.3.5-2", v5: "§3.4.2.1" },
     "a message to the server's own topics is acknowledged or closes the connection, and goes nowhere",
     async (site) => {

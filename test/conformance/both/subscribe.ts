@@ -267,6 +267,27 @@ export const subscribeCases: readonly Case[] = [
     },
   ),
   claim(
+    { v3: "3.8.4-5 3.9.3-2", v5: "3.8.4-7 3.9.3-2" },
+    "a subscription that is not allowed fails, also by a wildcard that would hold more, and gets nothing",
+    async (site) => {
+      const [pub, sub] = [await site.connect(), await site.connectKept("sub")];
+      const suback = await sub.subscribe([
+        { topic: "secret", qos: 1 },
+        { topic: "#", qos: 1 },
+        { topic: "open/+", qos: 1 },
+      ]);
+      const refused = site.level === 4 ? 0x80 : 0x87;
+      assert.deepEqual(suback.granted, [refused, refused, 1]);
+      await sub.disconnect();
+      await pub.publish("secret", "x", { qos: 1 });
+      await pub.publish("open/a", "y", { qos: 1 });
+      const back = await site.connectKept("sub");
+      await pub.publish("secret", "z", { qos: 1 });
+      assert.deepEqual(back.messages(), ["open/a y"]);
+    },
+    { access: { anonymousRights: { subscribe: ["open/#"] } } },
+  ),
+  claim(
     { v3: "§3.8.4", v5: "§3.8.4" },
     "a subscription beyond what the server holds is refused, and the connection stays",
     async (site) => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { frame, word } from "../bytes.ts";
 import { type Case, claim } from "../case.ts";
-import { connectPacketOf } from "../client.ts";
+import { codeOf, connectPacketOf } from "../client.ts";
 
 const will = { topic: "will/a", payload: "gone" };
 
@@ -130,6 +130,21 @@ export const willCases: readonly Case[] = [
       assert.deepEqual(watcher.messages(), []);
     },
     { users: [{ name: "pump", password: "right" }] },
+  ),
+  claim(
+    { v3: "§3.1.4", v5: "3.1.4-2" },
+    "a client whose will it may not publish is refused as not authorised",
+    async (site) => {
+      const watcher = await site.connect();
+      await watcher.subscribe("#");
+      const client = site.open();
+      const connack = await client.connect(connectPacketOf(site.level, { clientId: "a", will }));
+      assert.ok(connack, "there is a CONNACK");
+      assert.equal(codeOf(connack), site.level === 4 ? 5 : 0x87);
+      assert.ok(client.isClosed, "the network connection is closed");
+      assert.deepEqual(watcher.messages(), []);
+    },
+    { access: { anonymousRights: { publish: ["allowed/#"] } } },
   ),
   claim(
     { v3: "3.1.2-8", v5: "3.1.2-8" },

@@ -8,13 +8,16 @@ import { DISCONNECT, type ProtocolFault, readPublish } from "../packet/parser.ts
 import { shapeFault4 } from "../packet/shape-4.ts";
 import type { Publish5Offsets } from "../packet/publish-5.ts";
 import { OutboundFramer } from "./outbound-framer.ts";
+import { RepeatedFilters } from "./repeated-filters.ts";
 import { type Peer, type Protocol, topicOf } from "./protocol.ts";
 
+const SUBSCRIBE = 8;
 const DUP = 0x08;
 
 export class Protocol4 implements Protocol {
   readonly #peer: Peer;
   readonly #framer = new OutboundFramer();
+  readonly #repeated = new RepeatedFilters();
   /** The broker knows all of its session. */
   readonly sessionName = undefined;
   readonly isSessionOver = false;
@@ -70,7 +73,9 @@ export class Protocol4 implements Protocol {
       this.#peer.end();
       return true;
     }
-    return this.#peer.give(bytes, start, end);
+    const isGiven = this.#peer.give(bytes, start, end);
+    if (isGiven && type === SUBSCRIBE) this.#repeated.subscribe(bytes, body, end);
+    return isGiven;
   }
 
   leave(bytes: Uint8Array, start: number, _body: number, end: number): void {
@@ -79,7 +84,7 @@ export class Protocol4 implements Protocol {
 
   fromBroker(pieces: readonly Uint8Array[]): void {
     const { bytes, connack } = this.#framer.push(pieces);
-    if (bytes !== undefined) this.#peer.send(bytes);
+    if (bytes !== undefined) this.#peer.send(this.#repeated.answer(bytes));
     if (connack === undefined) return;
     if (connack === 0) this.#peer.admitted();
     else this.#peer.turnedAway();
