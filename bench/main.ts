@@ -14,6 +14,14 @@ type Benchmark = {
 
 /** Each is loaded when it is asked for. */
 const benchmarks: Readonly<Record<string, Benchmark>> = {
+  bridge: {
+    question: "How fast does the MQTT bridge drain, and how late is an alert here and behind it?",
+    run: async (tiny) => {
+      const { defaults, runBridge, tinyOptions } = await import("./bridge.ts");
+      const figures = await runBridge(tiny ? tinyOptions : defaults);
+      return { figures, text: JSON.stringify(figures, undefined, 2) };
+    },
+  },
   ingest: {
     question: "What does one message cost, from the socket to a synced log and an updated window?",
     run: async (tiny) => {

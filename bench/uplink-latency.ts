@@ -23,8 +23,7 @@ import { nodeFlags } from "../src/agent/node-flags.ts";
 import { connectCluster } from "../src/sync/kafka/client/client.ts";
 import { encodeRecordBatch, noCompression } from "../src/sync/kafka/message/record-batch.ts";
 import type { KafkaBroker } from "../test/support/kafka/broker.ts";
-import { Publisher } from "../test/support/publisher.ts";
-import { fractions } from "../test/support/seeded-random.ts";
+import { type Fleet, openFleet } from "./fleet.ts";
 import type { AgentOptions } from "./uplink-agent.ts";
 import { type Bundles, quantile, rounded, start } from "./uplink-process.ts";
 import { createTopics } from "./uplink-throughput.ts";
@@ -180,52 +179,6 @@ function readTopic(bootstrap: string, topic: string): TopicReader {
       await ended;
     },
   };
-}
-
-// ---- the devices ----
-
-type Fleet = Disposable & {
-  readonly sent: number;
-  /** The device whose turn it is publishes a reading far off, at once. */
-  outlier(n: number): { readonly device: string; readonly time: number };
-};
-
-/** Each device has a connection of its own and publishes in its turn. */
-function openFleet(port: number, { devices, rate }: LatencyOptions): Fleet {
-  const fraction = fractions(1);
-  const publishers = Array.from(
-    { length: devices },
-    (_, n) => new Publisher({ port, clientId: nameOf(n), window: 64 }),
-  );
-  const times = new Float64Array(devices);
-  let sent = 0;
-  const publish = (n: number, value: number): number => {
-    // A device never repeats a time: the second reading would pass for the first, sent again.
-    const time = Math.max(Date.now(), times[n]! + 1);
-    times[n] = time;
-    const payload = `{"ts":${time},"temperature":${value.toFixed(2)}}`;
-    void publishers[n]!.publish(`plant/line${n % 8}/${nameOf(n)}/state`, payload);
-    return time;
-  };
-  const startedAt = performance.now();
-  const timer = setInterval(() => {
-    const due = Math.floor(((performance.now() - startedAt) * rate) / 1000);
-    for (; sent < due; sent++) publish(sent % devices, 21.5 + 0.2 * fraction());
-  }, 1);
-  return {
-    get sent() {
-      return sent;
-    },
-    outlier: (n) => ({ device: nameOf(n % devices), time: publish(n % devices, 80) }),
-    [Symbol.dispose]: () => {
-      clearInterval(timer);
-      for (const publisher of publishers) publisher.close();
-    },
-  };
-}
-
-function nameOf(device: number): string {
-  return `d${String(device).padStart(5, "0")}`;
 }
 
 function rssMegabytes(pid: number | undefined): number {

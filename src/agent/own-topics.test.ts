@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { FaultDisk } from "../../test/support/fault-disk.ts";
 import {
+  connected,
   connectPacket,
+  openRig,
   packetsIn,
   publishPacket,
   subscribePacket,
+  turns,
 } from "../../test/support/front-rig.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
 import { SimulatedClock } from "../../test/support/simulated-clock.ts";
@@ -216,6 +219,50 @@ describe("own topics", () => {
   });
 });
 
+// ---- on a real front ----
+
+describe("own topics on a front", () => {
+  test("bring everything to whoever reads, while one who reads nothing is closed at its bound", async () => {
+    await using front = await openRig();
+    const own = new OwnTopics({
+      agent: "gw1",
+      config: { ...ownTopicsDefaults, statusMs: undefined },
+      clock: front.clock,
+      status: () => fine,
+    });
+    own.open(front.front);
+    const readers: SimulatedPeer[] = [];
+    for (let i = 0; i < 2; i++) {
+      const reader = await connected(front);
+      reader.send(subscribePacket("weir/#", 1, 0));
+      await turns();
+      reader.clear();
+      readers.push(reader);
+    }
+    const [stuck, awake] = readers;
+    assert.ok(stuck !== undefined && awake !== undefined);
+    stuck.fallAsleep();
+    const each = record("summary", "t", 20_000);
+    const records = Math.ceil(limits.outboundBytesPerConnectionMax / each.length) + 20;
+    for (let left = records; left > 0; left -= 10) {
+      own.committed(
+        outboxOf({ summaries: Array.from({ length: Math.min(10, left) }, () => each) }),
+      );
+    }
+    for (let i = 0; i < 600 && own.counters.waitingBytes > 0; i++) {
+      front.clock.advance(limits.ownLookMs);
+      await turns(2);
+    }
+    await turns();
+    assert.equal(own.counters.waitingBytes, 0);
+    assert.equal(own.counters.summaries + own.counters.dropped, records);
+    assert.equal(messagesOf(awake).length, own.counters.summaries);
+    assert.ok(stuck.isClosed);
+    assert.equal(front.front.status.slowReaderCloses, 1);
+    assert.ok(!awake.isClosed);
+  });
+});
+
 // ---- in an agent ----
 
 /** A store whose commits with outputs wait until they are let go. */
@@ -266,13 +313,13 @@ async function agentRig(kv: Kv, changes: Partial<Config> = {}) {
     },
     onClosed: () => kv.close(),
   });
-  const connected = async (): Promise<SimulatedPeer> => {
+  const arrive = async (): Promise<SimulatedPeer> => {
     const peer = net.arrive();
     peer.send(connectPacket());
     await clock.pass(1);
     return peer;
   };
-  return { agent, clock, connected };
+  return { agent, clock, arrive };
 }
 
 /** Topics and texts of what a client was sent. */
@@ -294,10 +341,10 @@ describe("an agent's own topics", () => {
     const kv = new HeldKv();
     kv.held = [];
     const rigged = await agentRig(kv);
-    const { clock, connected } = rigged;
-    const reader = await connected();
+    const { clock, arrive } = rigged;
+    const reader = await arrive();
     reader.send(subscribePacket("weir/+/alert/#", 1, 1));
-    const device = await connected();
+    const device = await arrive();
     device.send(publishPacket("plant/p1", '{"mode":"run"}', { qos: 1, id: 7 }));
     await clock.pass(1_000);
     assert.ok(packetsIn(device).some(({ cmd }) => cmd === "puback"));
@@ -316,10 +363,10 @@ describe("an agent's own topics", () => {
 
   test("are never received as readings, though a source takes every topic", async () => {
     const rigged = await agentRig(new KvMemory());
-    const { agent, clock, connected } = rigged;
-    const reader = await connected();
+    const { agent, clock, arrive } = rigged;
+    const reader = await arrive();
     reader.send(subscribePacket("weir/#", 1, 1));
-    const device = await connected();
+    const device = await arrive();
     device.send(publishPacket("plant/p1", '{"mode":"run"}', { qos: 1, id: 7 }));
     await clock.pass(60_000);
     const kinds = new Set(messagesOf(reader).map(([topic]) => topic));
@@ -332,8 +379,8 @@ describe("an agent's own topics", () => {
 
   test("that come back by some bridge are no readings either, and counted", async () => {
     const rigged = await agentRig(new KvMemory());
-    const { agent, clock, connected } = rigged;
-    const bridge = await connected();
+    const { agent, clock, arrive } = rigged;
+    const bridge = await arrive();
     const summary = '{"v":1,"kind":"summary","mode":"run"}';
     bridge.send(
       publishPacket("weir/gw1/summary/temp", summary, { qos: 1, id: 7 }),
@@ -352,7 +399,7 @@ describe("an agent's own topics", () => {
 
   test("end with a status that says offline, for whoever is subscribed", async () => {
     const rigged = await agentRig(new KvMemory());
-    const reader = await rigged.connected();
+    const reader = await rigged.arrive();
     reader.send(subscribePacket("weir/gw1/status", 1, 1));
     await rigged.clock.pass(5);
     const online = messagesOf(reader).map(([, text]) => JSON.parse(text) as { online: boolean });

@@ -9,7 +9,7 @@ import { type Front, openFront } from "../../src/agent/ingest/mqtt/front/front.t
 import { systemHashing } from "../../src/agent/doors/hashing.ts";
 import { systemRandom } from "../../src/agent/doors/random.ts";
 import { openAccess } from "../../src/agent/ingest/mqtt/access/access.ts";
-import type { Net } from "../../src/core/doors.ts";
+import type { ListenAddress, Net } from "../../src/core/doors.ts";
 import { RecordingReceiver } from "./front-rig.ts";
 
 export type FrontServer = {
@@ -24,6 +24,8 @@ export async function openFrontServer(
     readonly commitEveryMs?: number;
     readonly users?: readonly { readonly name: string; readonly password: string }[];
     readonly net?: Net;
+    /** Default: plain, on a free port of loopback. */
+    readonly listen?: ListenAddress;
   } = {},
 ): Promise<FrontServer> {
   const receiver = new RecordingReceiver();
@@ -32,7 +34,7 @@ export async function openFrontServer(
     clock: systemClock(),
     random: systemRandom(),
     receiver,
-    listeners: [{ host: "127.0.0.1", port: 0 }],
+    listeners: [options.listen ?? { host: "127.0.0.1", port: 0 }],
     access: await openAccess({
       config: { anonymous: false, users: options.users ?? [] },
       clock: systemClock(),

@@ -1,6 +1,9 @@
 /**
  * A socket of the Net door as a stream, which is what MQTT.js talks to: TLS, files of certificates
  * and the simulated network are the door's affair.
+ *
+ * Writes never wait for the peer: what can be queued is bounded by the window of the bridge, which
+ * has so many bytes without an answer and no more.
  */
 
 import { Duplex } from "node:stream";
@@ -17,18 +20,10 @@ export type SocketStream = {
 export function streamOf(socket: NetSocket): SocketStream {
   const traffic = { sent: 0, received: 0 };
   let reason: string | undefined;
-  /** A write that waits until the kernel has taken what is queued. */
-  let waiting: (() => void) | undefined;
   const send = (bytes: Uint8Array, done: () => void): void => {
     traffic.sent += bytes.length;
     socket.write(bytes);
-    if (socket.queuedBytes === 0) done();
-    else waiting = done;
-  };
-  const drained = (): void => {
-    const done = waiting;
-    waiting = undefined;
-    done?.();
+    done();
   };
   const stream = new Duplex({
     read: () => socket.resume(),
@@ -41,7 +36,6 @@ export function streamOf(socket: NetSocket): SocketStream {
     },
     destroy: (_error, done) => {
       socket.destroy();
-      drained();
       done(null);
     },
   });
@@ -51,7 +45,7 @@ export function streamOf(socket: NetSocket): SocketStream {
       // The bytes are the door's again after this call.
       if (!stream.push(Buffer.from(bytes.subarray(0, length)))) socket.pause();
     },
-    onDrain: drained,
+    onDrain: () => undefined,
     onClose: (why) => {
       reason = why === "" ? "the broker closed the connection" : why;
       stream.destroy();
