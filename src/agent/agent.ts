@@ -199,7 +199,12 @@ export class Agent implements AgentView {
     loop.register(this.#front);
     const { net, clock, random } = doors;
     const { brokers, sources } = config;
-    this.#subscribers = openSubscribers({ net, clock, random, brokers, sources, intake });
+    const known = new Set(
+      this.ledger().sources.flatMap(({ source, messages }) =>
+        messages.received > 0 ? [source] : [],
+      ),
+    );
+    this.#subscribers = openSubscribers({ net, clock, random, brokers, sources, intake, known });
     for (const subscriber of this.#subscribers.gates) loop.register(subscriber);
     ownTopics.open(this.#front);
   }

@@ -1,6 +1,7 @@
 /** What a person should know of external brokers; see notices.ts. */
 
 import { limits } from "../core/limits.ts";
+import { durationText } from "./config/quantity.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
 import type { Notice } from "./notices.ts";
 
@@ -25,7 +26,14 @@ export function brokerNotices(broker: BrokerStatus, now: number): readonly Notic
     "session_lost",
     counters.sessionsLost > 0,
     () =>
-      `broker ${name} lost our session (${counters.sessionsLost} since the start): what it kept for us then is gone; have it keep sessions on disk, and for longer than an outage`,
+      `broker ${name} lost our session (${counters.sessionsLost} since the start): what it kept for us then is gone; have it keep sessions on disk, and for longer than an outage (a client id that is new to it has none either)`,
+  );
+  const { sessionCutToMs } = broker;
+  add(
+    "session_cut",
+    sessionCutToMs !== undefined,
+    () =>
+      `broker ${name} keeps our session for ${durationText(sessionCutToMs ?? 0)} only, which is less than brokers[].session: what comes while we are away for longer is gone`,
   );
   add(
     "taken_over",

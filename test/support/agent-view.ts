@@ -102,6 +102,7 @@ export const sampleStatus: Status = {
       connectedSince: 1_717_999_500_000,
       awaySince: undefined,
       sessionPresent: true,
+      sessionCutToMs: undefined,
       inFlight: 3,
       window: 20,
       subscriptions: 2,

@@ -200,6 +200,7 @@ export function openSubscriberRig(
     readonly config?: Partial<BrokerConfig>;
     readonly limits?: Partial<SubscriberLimits>;
     readonly seed?: number;
+    readonly isKnown?: boolean;
     /** Before it connects. */
     readonly prepare?: (broker: ScriptedBroker) => void;
   } = {},
@@ -217,6 +218,7 @@ export function openSubscriberRig(
     random: seededRandom(options.seed ?? 1),
     config,
     templates,
+    isKnown: options.isKnown ?? false,
     receiver,
     hurry: () => (hurries += 1),
     ...(options.limits === undefined ? {} : { limits: options.limits }),

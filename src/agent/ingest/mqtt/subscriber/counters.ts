@@ -97,6 +97,8 @@ export type BrokerStatus = {
   readonly awaySince: number | undefined;
   /** Whether the broker still had our session when we connected last. */
   readonly sessionPresent: boolean | undefined;
+  /** How long the broker keeps our session, ms, where that is less than we asked. */
+  readonly sessionCutToMs: number | undefined;
   /** Now: messages that are not acknowledged yet. */
   readonly inFlight: number;
   /** Now: how many of them the broker is thought to send at most. */

@@ -181,6 +181,8 @@ export type Connack = {
   readonly said: Said;
   /** What the broker wants it to be; 0 where ours is right. */
   readonly keepAliveSeconds: number;
+  /** How long it keeps the session; undefined: as we asked. */
+  readonly keptSeconds: number | undefined;
 };
 
 const inConnack = propertySet([
@@ -217,12 +219,13 @@ export function readConnack(
   // A broker that does not know our level answers in its own, which has no properties.
   if (level === 4 || (code !== 0 && body + 2 === end)) {
     if (body + 2 !== end) return undefined;
-    return { sessionPresent, code, said: nothing, keepAliveSeconds: 0 };
+    return { sessionPresent, code, said: nothing, keepAliveSeconds: 0, keptSeconds: undefined };
   }
   const read = readProperties(bytes, body + 2, end, inConnack);
   if (typeof read === "string" || read.end !== end) return undefined;
   const keepAliveSeconds = read.numbers.get(SERVER_KEEP_ALIVE) ?? 0;
-  return { sessionPresent, code, said: saidIn(read), keepAliveSeconds };
+  const keptSeconds = read.numbers.get(SESSION_EXPIRY);
+  return { sessionPresent, code, said: saidIn(read), keepAliveSeconds, keptSeconds };
 }
 
 export type Suback = { readonly id: number; readonly codes: Uint8Array };

@@ -20,6 +20,12 @@ export type SessionLimits = {
   readonly heldBytesPerConnectionMax: number;
 };
 
+export type Welcome = {
+  readonly sessionPresent: boolean;
+  /** How long it keeps the session, where that is not what we asked. */
+  readonly keptSeconds: number | undefined;
+};
+
 export interface SessionHost {
   readonly config: BrokerConfig;
   readonly limits: SessionLimits;
@@ -34,7 +40,7 @@ export interface SessionHost {
   /** Nothing more comes before what was received is acknowledged: not to be waited for after `delayMs`. */
   hurry(delayMs: number): void;
   /** The broker welcomed us. */
-  connected(sessionPresent: boolean): void;
+  connected(welcome: Welcome): void;
   /** The connection is to be closed. */
   ended(end: SessionEnd): void;
 }

@@ -24,7 +24,7 @@ export class SessionMemory {
   isSubscribed = false;
   /** Filters the broker refused, each with its code. */
   readonly refused: Map<string, number> = new Map();
-  #hasSession = false;
+  #hasSession: boolean;
   readonly #unwanted = new Uint8Array(TOPIC_BYTES_SHOWN);
   #unwantedBytes = 0;
 
@@ -34,7 +34,10 @@ export class SessionMemory {
     readonly window: Window;
     readonly canary: Canary | undefined;
     readonly dropped: DroppedHint;
+    /** An earlier life of ours had one. */
+    readonly hadSession: boolean;
   }) {
+    this.#hasSession = parts.hadSession;
     this.subscriptions = parts.subscriptions;
     this.acks = parts.acks;
     this.window = parts.window;
@@ -53,7 +56,7 @@ export class SessionMemory {
     this.#unwanted.set(bytes.subarray(start, start + this.#unwantedBytes));
   }
 
-  /** The broker welcomes us. True: it had a session of ours in this life, and has lost it. */
+  /** The broker welcomes us. True: it had a session of ours, and has lost it. */
   welcome(greeting: { readonly sessionPresent: boolean; readonly isPersistent: boolean }): boolean {
     const isLost = this.#hasSession && !greeting.sessionPresent;
     this.#hasSession = greeting.isPersistent;

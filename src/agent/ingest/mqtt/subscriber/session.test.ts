@@ -43,6 +43,7 @@ class Recorder implements SessionHost {
         window: new Window({ max: 1_000 }),
         canary: undefined,
         dropped: new DroppedHint(),
+        hadSession: false,
       });
     this.session = new Session(this);
     this.session.begin();
@@ -188,6 +189,41 @@ test("bytes that are anything never crash a session, and end it at most once", (
         for (const piece of pieces) recorder.read(piece);
         recorder.commit();
         assert.ok(recorder.end === undefined || recorder.session.state === "over");
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test("a stream that was damaged anywhere is read up to there, or ends the connection", () => {
+  const damage = fc.array(fc.tuple(fc.nat(2_000), fc.nat(255)), { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(
+      levels,
+      fc.array(message, { minLength: 1, maxLength: 12 }),
+      damage,
+      (level, messages, changes) => {
+        const stream = bytesOf(
+          messages.map(
+            (content, index): Packet => ({
+              cmd: "publish",
+              dup: false,
+              ...content,
+              ...(content.qos === 0 ? {} : { messageId: index + 1 }),
+            }),
+          ),
+          level,
+        );
+        for (const [at, byte] of changes) stream[at % stream.length] = byte;
+        const recorder = new Recorder(level);
+        recorder.read(bytesOf([welcome], level));
+        recorder.read(stream);
+        recorder.commit();
+        const { received, retainedIgnored, unwanted, tooLarge } = recorder.counters;
+        assert.equal(received, recorder.receiver.received.length);
+        assert.ok(received + retainedIgnored + unwanted + tooLarge <= stream.length / 4);
+        // Nothing is answered that was not sent: an id per message of QoS 1 and 2.
+        assert.ok(recorder.memory.acks.count === 0 || recorder.end !== undefined);
       },
     ),
     { numRuns: 500 },

@@ -180,7 +180,7 @@ export class Session implements PacketVisitor {
   #connack(bytes: Uint8Array, body: number, end: number): boolean {
     const connack = readConnack(this.#level, bytes, { body, end });
     if (connack === undefined) return this.#fail("packet_truncated");
-    const { code, said, sessionPresent, keepAliveSeconds } = connack;
+    const { code, said, sessionPresent, keptSeconds, keepAliveSeconds } = connack;
     if (code !== 0) return this.#end({ kind: "refused", code, said });
     const { memory, config } = this.#host;
     const now = this.#host.monotonic();
@@ -191,7 +191,7 @@ export class Session implements PacketVisitor {
     const isPersistent = config.sessionMs !== undefined;
     if (memory.welcome({ sessionPresent, isPersistent })) this.#host.counters.sessionsLost += 1;
     this.#state = "subscribing";
-    this.#host.connected(sessionPresent);
+    this.#host.connected({ sessionPresent, keptSeconds });
     memory.canary?.forgive();
     if (!sessionPresent || !memory.isSubscribed) this.#subscribing.begin(now);
     this.#advance();

@@ -49,6 +49,29 @@ test("a session that the broker lost is counted, and subscribed anew", async () 
   assert.deepEqual(said(rig).slice(0, 2), ["connect", "subscribe plant/+ plant/+/+"]);
 });
 
+test("a session that was lost while we were not running is counted too", async () => {
+  const known = await running({ isKnown: true });
+  assert.equal(known.subscriber.status.counters.sessionsLost, 1);
+  const fresh = await running();
+  assert.equal(fresh.subscriber.status.counters.sessionsLost, 0);
+  const clean = await running({ isKnown: true, config: { sessionMs: undefined } });
+  assert.equal(clean.subscriber.status.counters.sessionsLost, 0);
+});
+
+test("a broker that keeps the session for less than was asked is told of", async () => {
+  const rig = openSubscriberRig();
+  rig.broker.answers = false;
+  await rig.settle();
+  rig.broker.end.send({
+    cmd: "connack",
+    reasonCode: 0,
+    sessionPresent: false,
+    properties: { sessionExpiryInterval: 3_600 },
+  });
+  await rig.settle();
+  assert.equal(rig.subscriber.status.sessionCutToMs, 3_600_000);
+});
+
 test("a session that was lost is subscribed even if the connection breaks before that is done", async () => {
   const rig = await running();
   await cut(rig);

@@ -34,7 +34,7 @@ import { Gather } from "./gather.ts";
 import { PendingAcks } from "./pending-acks.ts";
 import { PROTOCOL_ERROR, reasonText, TAKEN_OVER } from "./reasons.ts";
 import { Session } from "./session.ts";
-import type { SessionEnd, SessionHost, SessionLimits } from "./session-host.ts";
+import type { SessionEnd, SessionHost, SessionLimits, Welcome } from "./session-host.ts";
 import { SessionMemory } from "./session-memory.ts";
 import { Window } from "./window.ts";
 
@@ -58,6 +58,8 @@ export type SubscriberOptions = {
   readonly templates: readonly TopicTemplate[];
   /** Of those sources. */
   readonly receiver: Receiver;
+  /** Messages came from it before this process began: the broker should know us. */
+  readonly isKnown: boolean;
   /** What was received need not wait for more. */
   readonly hurry: () => void;
   /** Bounds that differ from those in core/limits. */
@@ -91,6 +93,7 @@ export class Subscriber implements Gate, SessionHost {
   #connectedSince: number | undefined;
   #awaySince: number | undefined;
   #sessionPresent: boolean | undefined;
+  #keptMs: number | undefined;
   #trouble: { readonly message: string; readonly at: number } | undefined;
   #isStopping = false;
   #cancelRetry: (() => void) | undefined;
@@ -122,6 +125,7 @@ export class Subscriber implements Gate, SessionHost {
           ? undefined
           : new Canary({ ...config.canary, waitMs: config.answerMs }),
       dropped: new DroppedHint(),
+      hadSession: options.isKnown && config.sessionMs !== undefined,
     });
   }
 
@@ -143,6 +147,7 @@ export class Subscriber implements Gate, SessionHost {
       connectedSince: this.#connectedSince,
       awaySince: this.#awaySince,
       sessionPresent: this.#sessionPresent,
+      sessionCutToMs: this.#cutToMs,
       inFlight: this.#session?.inFlight ?? 0,
       window: window.size,
       subscriptions: this.memory.isSubscribed ? subscriptions.length - refused.size : 0,
@@ -154,6 +159,12 @@ export class Subscriber implements Gate, SessionHost {
       trouble: this.#trouble,
       shortLived: this.#shortLived,
     };
+  }
+
+  /** The broker keeps our session for less than we asked. */
+  get #cutToMs(): number | undefined {
+    const asked = this.config.sessionMs ?? 0;
+    return this.#keptMs !== undefined && this.#keptMs < asked ? this.#keptMs : undefined;
   }
 
   get #address(): BrokerAddress {
@@ -323,7 +334,7 @@ export class Subscriber implements Gate, SessionHost {
     else this.#cancelHurry = clock.after(delayMs, hurry);
   }
 
-  connected(sessionPresent: boolean): void {
+  connected({ sessionPresent, keptSeconds }: Welcome): void {
     const { clock } = this.#options;
     this.counters.connected += 1;
     if (this.counters.connected > 1) this.counters.reconnects += 1;
@@ -331,6 +342,7 @@ export class Subscriber implements Gate, SessionHost {
     this.#connectedSince = clock.now();
     this.#awaySince = undefined;
     this.#sessionPresent = sessionPresent;
+    this.#keptMs = keptSeconds === undefined ? this.config.sessionMs : keptSeconds * 1_000;
   }
 
   ended(end: SessionEnd): void {

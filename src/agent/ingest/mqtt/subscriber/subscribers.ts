@@ -15,6 +15,8 @@ export type SubscribersOptions = {
   readonly brokers: readonly BrokerConfig[];
   readonly sources: readonly SourceConfig[];
   readonly intake: Intake;
+  /** Sources that had messages before this process began. */
+  readonly known: ReadonlySet<string>;
 };
 
 /** Begins to connect to every broker that a source takes from; register `gates` in the same turn. */
@@ -23,13 +25,14 @@ export function openSubscribers(options: SubscribersOptions): Subscribers {
     options.brokers.flatMap((config) => {
       const sources = options.sources.filter(({ broker }) => broker === config.name);
       if (sources.length === 0) return [];
-      const { net, clock, random, intake } = options;
+      const { net, clock, random, intake, known } = options;
       return openSubscriber({
         net,
         clock,
         random,
         config,
         templates: sources.flatMap(({ topics }) => topics.flatMap(templatesOf)),
+        isKnown: sources.some(({ name }) => known.has(name)),
         receiver: intake.receiverOf(config.name),
         hurry: () => intake.hurry(),
       });
