@@ -17,6 +17,14 @@ export type Deviation = {
 
 export const deviations: readonly Deviation[] = [
   {
+    versions: ["3.1.1", "5.0"],
+    claim: "a topic may have as many levels as its length allows",
+    seen: /delivered/,
+    instead:
+      "a topic of more than 100 levels reaches no subscriber; where a source takes it, its readings are kept all the same",
+    why: "the matcher of the broker behind the listener bounds the levels: it must not be made to search for ever",
+  },
+  {
     versions: ["5.0"],
     claim: "a PUBREC for what is not known is answered by a PUBREL 0x92",
     seen: /reason of the PUBREL/,

@@ -23,6 +23,7 @@ export function reportText(): string {
     ...introduction(),
     ...overview(),
     ...deviationTable(),
+    ...bounds(),
     ...versions.flatMap(caseTable),
     ...leftOutTable(),
   ].join("\n")}\n`;
@@ -89,6 +90,20 @@ function deviationTable(): readonly string[] {
       const names = [...new Set(clauses)].join(", ");
       return `| ${where.join(", ")} | ${names} | ${cell(claim)} | ${cell(instead)} | ${cell(why)} |`;
     }),
+    "",
+  ];
+}
+
+/** What both specifications leave to a server, and what this one does. */
+function bounds(): readonly string[] {
+  return [
+    "## Bounds that are this server's own",
+    "",
+    "Both specifications let a server be smaller than the protocol, and say nothing of where it keeps its",
+    "state. Here a packet has at most 256 KiB and a CONNECT 16 KiB, a client that is away has at most 1000",
+    "messages waiting for it, and sessions, retained messages and what waits are in memory: an agent that",
+    "starts again begins without them. Readings are not part of that: an acknowledged one is on disk",
+    "([delivery.md](delivery.md)). All bounds: [mqtt.md](mqtt.md#bounds).",
     "",
   ];
 }

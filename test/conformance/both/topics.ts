@@ -143,6 +143,26 @@ export const topicCases: readonly Case[] = [
     assert.equal(sub.publications()[0]?.topic.length, topic.length, "length of the topic");
   }),
   claim(
+    { v3: "§4.7.3", v5: "§4.7.3" },
+    "a topic of a hundred levels is delivered",
+    async (site) => {
+      const topic = Array.from({ length: 100 }, (_, i) => `${i}`).join("/");
+      assert.deepEqual(await matching(site, "0/#", [topic]), [topic]);
+      assert.deepEqual(await matching(site, topic, [topic]), [topic]);
+    },
+  ),
+  claim(
+    { v3: "§4.7.3", v5: "§4.7.3" },
+    "a topic may have as many levels as its length allows",
+    async (site) => {
+      const topic = Array.from({ length: 200 }, (_, i) => `${i}`).join("/");
+      const [pub, sub] = [await site.connect(), await site.connect()];
+      await sub.subscribe("0/#");
+      await pub.exchange(pub.publishPacket(topic, "x"));
+      assert.deepEqual(sub.messages(), [`${topic} x`], "delivered");
+    },
+  ),
+  claim(
     { v3: "4.7.3-4", v5: "4.7.3-4" },
     "topics are compared byte by byte: no case, no blanks, no Unicode forms, no slashes are levelled",
     async (site) => {
