@@ -1,12 +1,16 @@
 /**
  * Whether the broker is there. Whoever has heard nothing for the keep alive asks (PINGREQ), and what
  * is not answered in time is dead: noticed within keep alive + answer wait, and a sweep. Any byte is
- * a sign of life. Who has sent nothing for the keep alive asks too, or the broker would close.
+ * a sign of life. Who has sent nothing for most of the keep alive pings too, or the broker would
+ * close; the broker waits one and a half of it.
  *
  * While we do not read, nothing is the broker's silence; PINGREQs go on.
  *
  * Source: MQTT 3.1.1, 3.1.2.10 keep alive.
  */
+
+/** Of the keep alive: after that a sweep and the way there still fit into what the broker waits. */
+const MUTE_SHARE = 0.75;
 
 export class Liveness {
   /** The broker may want it shorter. */
@@ -44,13 +48,13 @@ export class Liveness {
   }
 
   /** `isReading`: whether we would hear an answer. */
-  check(now: number, { isReading }: { readonly isReading: boolean }): "well" | "ask" | "dead" {
+  check(now: number, { isReading }: { readonly isReading: boolean }): "well" | "ping" | "dead" {
     if (!isReading) this.#askedAt = undefined;
     if (this.#askedAt !== undefined && now - this.#askedAt >= this.#answerMs) return "dead";
+    const isMute = now - this.#sentAt >= this.keepAliveMs * MUTE_SHARE;
     const isSilent = isReading && now - this.#heardAt >= this.keepAliveMs;
-    const isMute = now - this.#sentAt >= this.keepAliveMs;
-    if (!isMute && !(isSilent && this.#askedAt === undefined)) return "well";
-    this.#askedAt ??= now;
-    return "ask";
+    if (!isSilent || this.#askedAt !== undefined) return isMute ? "ping" : "well";
+    this.#askedAt = now;
+    return "ping";
   }
 }

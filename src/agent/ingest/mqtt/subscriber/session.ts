@@ -386,7 +386,7 @@ export class Session implements PacketVisitor {
       this.#end({ kind: "half-open" });
       return;
     }
-    if (health === "ask") this.#write(pingPacket);
+    if (health === "ping") this.#write(pingPacket);
     const isListening = !this.#paused && this.#parser.state !== "stopped";
     if (isListening && this.#subscribing.isOverdue(now)) {
       this.#end({ kind: "silent", missing: "SUBACK" });
