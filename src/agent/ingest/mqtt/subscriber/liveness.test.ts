@@ -25,7 +25,7 @@ function sweep(
     if (health === "dead") return { pings, deadAt: now };
     if (health === "well") continue;
     pings.push(now);
-    liveness.sent(now);
+    liveness.sent(now + 1); // an acknowledgement right after the sweep: the worst moment
     if (answers && isReading) liveness.heard(now);
   }
   return { pings, deadAt: undefined };
@@ -39,7 +39,7 @@ for (const keepAliveMs of [1_000, 2_000, 30_000, 600_000]) {
       assert.equal(deadAt, undefined);
       for (const [index, at] of [...pings, untilMs].entries()) {
         const gapMs = at - (pings[index - 1] ?? 0);
-        assert.ok(gapMs < 1.5 * keepAliveMs, `${gapMs} ms`);
+        assert.ok(gapMs <= 1.4 * keepAliveMs, `${gapMs} ms`);
       }
       assert.ok(pings.length <= 14, "and not more often than needed");
     });
