@@ -113,6 +113,8 @@ export class ScriptedBroker {
   readonly deaf: Set<string> = new Set();
   /** Where was connected to, or tried. */
   readonly tried: string[] = [];
+  /** Told of every packet that it sees, after its own answer. */
+  onPacket: (end: BrokerEnd, packet: Packet) => void = () => {};
   /** Canaries come back. */
   echoes = true;
 
@@ -141,7 +143,10 @@ export class ScriptedBroker {
   work(): void {
     const end = this.ends.at(-1);
     if (end === undefined || !this.answers || end.isClosed) return;
-    for (const packet of end.fresh()) this.#answer(end, packet);
+    for (const packet of end.fresh()) {
+      this.#answer(end, packet);
+      this.onPacket(end, packet);
+    }
   }
 
   #answer(end: BrokerEnd, packet: Packet): void {

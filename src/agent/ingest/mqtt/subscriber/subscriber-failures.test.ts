@@ -49,6 +49,24 @@ test("a session that the broker lost is counted, and subscribed anew", async () 
   assert.deepEqual(said(rig).slice(0, 2), ["connect", "subscribe plant/+ plant/+/+"]);
 });
 
+test("what a lost session had on its way to the disk says nothing about the same id of the next one", async () => {
+  const rig = await running();
+  rig.broker.end.publish("plant/p1", "old", { qos: 2, id: 5 });
+  rig.subscriber.seal();
+  await cut(rig);
+  rig.broker.hasSession = false;
+  await rig.pass(1_000);
+  rig.broker.end.publish("plant/p1", "new", { qos: 2, id: 5 });
+  rig.subscriber.release(); // of the old one
+  await cut(rig);
+  await rig.pass(2_000);
+  rig.broker.end.publish("plant/p1", "new", { qos: 2, id: 5, dup: true });
+  assert.deepEqual(said(rig), ["connect"], "it is not durable yet");
+  rig.commit();
+  assert.deepEqual(said(rig), ["connect", "pubrec 5"]);
+  assert.deepEqual(rig.receiver.payloads, ["old", "new"]);
+});
+
 test("a session that was lost while we were not running is counted too", async () => {
   const known = await running({ isKnown: true });
   assert.equal(known.subscriber.status.counters.sessionsLost, 1);
