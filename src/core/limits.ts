@@ -384,6 +384,16 @@ assert(
 );
 assert(limits.alertCommitMs < limits.commitIntervalMs, "alerts do not wait for summaries");
 assert(
+  limits.ownTurnBytes <= limits.ownUnreadBytes &&
+    limits.ownUnreadBytes < limits.outboundBytesPerConnectionMax,
+  "a client that reads is not closed for what the agent itself publishes",
+);
+assert(
+  limits.bridgeWindowBytesMin <= limits.bridgeWindowBytesMax &&
+    limits.bridgeBatchBytes <= limits.bridgeBatchBytesMax,
+  "the bridge's window and batch have room to grow",
+);
+assert(
   limits.outboxBlockBytesMax <= limits.uplinkBatchBytesMax,
   "a block of the outbox fits into one delivery",
 );

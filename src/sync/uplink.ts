@@ -14,7 +14,7 @@
  *   settled   <- they are stored
  *
  * After any rejection the lane is opened again before the next delivery: recovery is the only way to
- * go on. Lanes share nothing, so that one that fails or is slow holds no other up.
+ * go on. Lanes wait for nothing of each other: one that fails or is slow holds no other up.
  */
 
 import type { KvWrite } from "../core/doors.ts";

@@ -1,5 +1,6 @@
 /**
- * The bridge against a real Mosquitto: the agent is killed and the broker ends while records flow.
+ * The bridge against a real Mosquitto: the agent is killed, the broker ends, and the connection is cut
+ * or stands half-open while records flow.
  * Every record arrives at least once, each under one id with one text; without the repetitions it is
  * exactly what the file uplink of the same outbox has, which holds each record once.
  */
@@ -13,6 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connectAsync, type MqttClient } from "mqtt";
 import { freePort, startAgentProcess } from "../support/agent-process.ts";
 import { DeviceLoad } from "../support/device-load.ts";
+import { openProxy } from "../support/mosquitto/proxy.ts";
 import { startMosquitto } from "../support/mosquitto/server.ts";
 import { requireTool } from "../support/require-tool.ts";
 import { fractions } from "../support/seeded-random.ts";
@@ -90,23 +92,24 @@ pipelines:
     ewma: { sigmas: 0.1, warmup: 5, rearm: 1 }
 uplinks:
   - file: { directory: ${directory}/out }
-  - mqtt: { url: "mqtt://127.0.0.1:${brokerPort}", linger: 50ms, status: 1s }
+  - mqtt: { url: "mqtt://127.0.0.1:${brokerPort}", linger: 50ms, status: 1s, timeouts: { answer: 1500ms } }
 commit: { wait: 20ms, interval: 100ms, checkpoint: 2s }
 `;
 }
 
 describe("the bridge and a real Mosquitto", { timeout: 280_000 }, () => {
-  test(`each record arrives, with one id and one text, over ${KILLS} ends of agent and broker`, async (t) => {
+  test(`each record arrives, with one id and one text, over ${KILLS} ends of agent, link and broker`, async (t) => {
     if (!requireTool(t, "mosquitto")) return;
     t.diagnostic(`replay with WEIR_TEST_SEED=${SEED} WEIR_TEST_KILLS=${KILLS}`);
     const directory = await mkdtemp(join(tmpdir(), "weir-bridge-"));
     t.after(() => rm(directory, { recursive: true, force: true }));
     await using mosquitto = await startMosquitto({ inFlightMax: 20 });
+    await using proxy = await openProxy({ to: mosquitto.port });
     const { client, arrived } = await openWitness(mosquitto.port);
     t.after(() => client.end(true));
     const port = await freePort();
     const file = join(directory, "weir.yaml");
-    await writeFile(file, configurationOf({ directory, port, brokerPort: mosquitto.port }));
+    await writeFile(file, configurationOf({ directory, port, brokerPort: proxy.port }));
     const random = fractions(SEED);
     let agent = await startAgentProcess(["run", "-c", file]);
     t.after(() => agent.kill("SIGKILL"));
@@ -119,7 +122,13 @@ describe("the bridge and a real Mosquitto", { timeout: 280_000 }, () => {
     });
     for (let kill = 0; kill < KILLS; kill++) {
       await sleep(100 + random() * 900);
-      if (kill % 3 === 2) {
+      if (kill % 4 === 1) {
+        proxy.stall(); // longer than answers are waited for
+        await sleep(2_000 + random() * 1_500);
+        proxy.unstall();
+      } else if (kill % 4 === 2) {
+        proxy.cut({ torn: random() < 0.5 });
+      } else if (kill % 4 === 3) {
         // In order, so that it keeps what it acknowledged: a kill loses that, whoever sent it.
         await mosquitto.end("SIGTERM");
         await sleep(random() * 1_000);
