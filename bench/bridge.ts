@@ -17,7 +17,7 @@ import { startMosquitto } from "../test/support/mosquitto/server.ts";
 import type { BridgeDrainCost, BridgeDrainOptions } from "./bridge-drain.ts";
 import { openFleet } from "./fleet.ts";
 import { fillOutbox } from "./uplink-outbox.ts";
-import { median, quantile, rounded, start } from "./uplink-process.ts";
+import { median, quantile, rounded, start } from "./process.ts";
 
 export type BridgeBenchOptions = {
   readonly records: number;

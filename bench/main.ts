@@ -31,6 +31,15 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: JSON.stringify(figures, undefined, 2) };
     },
   },
+  external: {
+    question:
+      "What does a message from an external broker cost, beside MQTT.js on the same Mosquitto?",
+    run: async (tiny) => {
+      const { defaults, runExternal, textOf, tinyOptions } = await import("./external.ts");
+      const figures = await runExternal(tiny ? tinyOptions : defaults);
+      return { figures, text: textOf(figures) };
+    },
+  },
   operators: {
     question: "What does one reading cost in each operator, in nanoseconds and in bytes of state?",
     run: async (tiny) => {

@@ -25,7 +25,7 @@ import { encodeRecordBatch, noCompression } from "../src/sync/kafka/message/reco
 import type { KafkaBroker } from "../test/support/kafka/broker.ts";
 import { type Fleet, openFleet } from "./fleet.ts";
 import type { AgentOptions } from "./uplink-agent.ts";
-import { type Bundles, quantile, rounded, start } from "./uplink-process.ts";
+import { type Bundles, quantile, rounded, start } from "./process.ts";
 import { createTopics } from "./uplink-throughput.ts";
 
 export type LatencyOptions = {

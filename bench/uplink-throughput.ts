@@ -14,7 +14,7 @@ import { nodeFlags } from "../src/agent/node-flags.ts";
 import type { KafkaBroker } from "../test/support/kafka/broker.ts";
 import type { DrainCost, DrainOptions } from "./uplink-drain.ts";
 import { fillOutbox } from "./uplink-outbox.ts";
-import { type Bundles, median, rounded, start } from "./uplink-process.ts";
+import { type Bundles, median, rounded, start } from "./process.ts";
 
 export type ThroughputOptions = {
   readonly records: number;

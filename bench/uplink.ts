@@ -10,7 +10,7 @@ import { eventually } from "../test/support/kafka/cluster-contract-rig.ts";
 import { type KafkaBroker, startKafka } from "../test/support/kafka/broker.ts";
 import { fetchJars, hasJars } from "../test/support/kafka/jars.ts";
 import { type AlertLatency, type LatencyOptions, measureAlerts } from "./uplink-latency.ts";
-import { bundleProcesses } from "./uplink-process.ts";
+import { bundleProcesses } from "./process.ts";
 import {
   measureThroughput,
   type ThroughputOptions,
@@ -40,7 +40,7 @@ export type UplinkBenchResult = {
 export async function runUplink(options: UplinkBenchOptions): Promise<UplinkBenchResult> {
   await using kafka = await openBroker();
   await wake(kafka.bootstrap);
-  using bundles = await bundleProcesses();
+  using bundles = await bundleProcesses(["uplink-drain", "uplink-agent"]);
   // A broker that was there before keeps its topics.
   const run = `bench-${randomBytes(4).toString("hex")}`;
   const throughput = await measureThroughput({ kafka, bundles, run }, options.throughput);

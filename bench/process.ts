@@ -1,26 +1,27 @@
 /**
- * The processes of the uplink benchmark: each a bundle, as what ships, with the flags it is to have,
- * on the first processor where the machine has several and taskset. They print lines of JSON.
+ * The processes of a benchmark: each a bundle, as what ships, with the flags it is to have, on one
+ * processor where the machine has several and taskset. They print lines of JSON.
  */
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-export type BundleName = "uplink-drain" | "uplink-agent";
+/** The bundles, gone when disposed; `name` is that of the entry's file without its ending. */
+export type Bundles<Name extends string = string> = Disposable & { file(name: Name): string };
 
-/** The bundles, gone when disposed. */
-export type Bundles = Disposable & { file(name: BundleName): string };
+const CLOCK_TICK_US = 10_000;
 
 /** Native code and the Kafka client stay in node_modules, so the bundles lie there too. */
-export async function bundleProcesses(): Promise<Bundles> {
+export async function bundleProcesses<Name extends string>(
+  names: readonly Name[],
+): Promise<Bundles<Name>> {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const directory = mkdtempSync(join(root, "node_modules", ".bench-"));
-  const names: readonly BundleName[] = ["uplink-drain", "uplink-agent"];
   await build({
     entryPoints: names.map((name) => fileURLToPath(new URL(`./${name}.ts`, import.meta.url))),
     bundle: true,
@@ -50,8 +51,13 @@ export type Running = AsyncDisposable & {
   event(name: string): Promise<unknown>;
 };
 
-export function start(flags: readonly string[], file: string, args: readonly string[]): Running {
-  const child = onFirstProcessor([...flags, file, ...args]);
+export function start(
+  flags: readonly string[],
+  file: string,
+  args: readonly string[],
+  { processor = 0 }: { readonly processor?: number } = {},
+): Running {
+  const child = pinned(processor, [...flags, file, ...args]);
   const lines: { readonly event: string }[] = [];
   const waiting = new Map<string, PromiseWithResolvers<unknown>>();
   createInterface({ input: child.stdout! }).on("line", (text) => {
@@ -81,11 +87,35 @@ export function start(flags: readonly string[], file: string, args: readonly str
   };
 }
 
-function onFirstProcessor(args: readonly string[]): ChildProcess {
-  const canPin = spawnSync("taskset", ["-c", "0", "true"]).status === 0;
+function pinned(processor: number, args: readonly string[]): ChildProcess {
   const command = [process.execPath, ...args];
-  const [file = "", ...rest] = canPin ? ["taskset", "-c", "0", ...command] : command;
+  const [file = "", ...rest] = canPin(processor)
+    ? ["taskset", "-c", String(processor), ...command]
+    : command;
   return spawn(file, rest, { stdio: ["ignore", "pipe", "inherit"] });
+}
+
+/** A process that runs already goes to one processor too, where that can be had. */
+export function pin(pid: number, processor: number): void {
+  if (canPin(processor)) spawnSync("taskset", ["-cp", String(processor), String(pid)]);
+}
+
+function canPin(processor: number): boolean {
+  return spawnSync("taskset", ["-c", String(processor), "true"]).status === 0;
+}
+
+// ---- what the system says of a process ----
+
+/** User and system time of all its threads so far. */
+export function cpuMicros(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_US;
+}
+
+export function rssMb(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return rounded((Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024) / 1e6);
 }
 
 // ---- figures ----
