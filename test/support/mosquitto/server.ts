@@ -32,6 +32,8 @@ export type MosquittoOptions = {
   /** Whether its store outlives it; default true. */
   readonly isPersistent?: boolean;
   readonly port?: number;
+  /** Lines of its configuration behind all others, such as further listeners. */
+  readonly more?: readonly string[];
 };
 
 export type Store = { readonly bytes: Buffer; readonly writtenAt: number };
@@ -169,6 +171,7 @@ function configurationOf({
     lines.push(`persistence_location ${folder}/`);
     lines.push("autosave_interval 0");
   }
+  lines.push(...(options.more ?? []));
   return `${lines.join("\n")}\n`;
 }
 
