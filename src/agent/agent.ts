@@ -367,8 +367,8 @@ export class Agent implements AgentView {
   }
 }
 
-function httpStatus({ host, port, counters }: HttpServer): Status["http"] {
-  return { host, port, counters: counters() };
+function httpStatus({ host, port, tokens, counters }: HttpServer): Status["http"] {
+  return { host, port, tokens, counters: counters() };
 }
 
 /** Resolves when the uplinks have everything, or after limits.drainWaitMs. */

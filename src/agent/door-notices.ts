@@ -4,6 +4,7 @@ import type { CertificateStatus } from "../core/doors.ts";
 import { limits } from "../core/limits.ts";
 import type { ListenerStatus } from "./ingest/mqtt/front/listeners.ts";
 import type { Notice } from "./notices.ts";
+import type { Status } from "./status.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -18,13 +19,19 @@ export function certificateNotices(
   }
   const leftMs = expires - now;
   if (leftMs <= limits.certificateNoticeMs) {
-    const days = Math.floor(Math.abs(leftMs) / DAY_MS);
-    const when = leftMs <= 0 ? `expired ${days} days ago` : `expires in ${days} days`;
     const remedy = "put a new one there, weir takes it without a restart";
-    const message = `the certificate ${file} ${when}: ${remedy}`;
+    const message = `the certificate ${file} ${whenOf(leftMs)}: ${remedy}`;
     notices.push({ code: `certificate_expires_${file}`, message });
   }
   return notices;
+}
+
+export function tokenNotices(http: Status["http"], now: number): readonly Notice[] {
+  return (http?.tokens ?? []).flatMap(({ name, expires }) => {
+    if (expires === undefined || expires - now > limits.certificateNoticeMs) return [];
+    const message = `the HTTP token ${name} ${whenOf(expires - now)}: weir token new makes another`;
+    return [{ code: `token_expires_${name}`, message }];
+  });
 }
 
 export function listenerNotices({ host, port, handshakes }: ListenerStatus): readonly Notice[] {
@@ -52,4 +59,9 @@ export function listenerNotices({ host, port, handshakes }: ListenerStatus): rea
     () => `${crowdedOut} peers at ${where} were closed because too many came at once`,
   );
   return notices;
+}
+
+function whenOf(leftMs: number): string {
+  const days = Math.floor(Math.abs(leftMs) / DAY_MS);
+  return leftMs <= 0 ? `expired ${days} days ago` : `expires in ${days} days`;
 }

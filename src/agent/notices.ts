@@ -8,7 +8,7 @@ import { accessNotices } from "./access-notices.ts";
 import { limits } from "../core/limits.ts";
 import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
-import { certificateNotices, listenerNotices } from "./door-notices.ts";
+import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
 import type { Status } from "./status.ts";
 
 export type Notice = { readonly code: string; readonly message: string };
@@ -21,6 +21,7 @@ export function noticesOf(
     | "cardinality"
     | "mqtt"
     | "certificates"
+    | "http"
     | "brokers"
     | "ownTopics"
     | "uplinks"
@@ -63,6 +64,7 @@ export function noticesOf(
   for (const certificate of status.certificates) {
     notices.push(...certificateNotices(certificate, status.clock.now));
   }
+  notices.push(...tokenNotices(status.http, status.clock.now));
   for (const listener of status.mqtt.listeners) notices.push(...listenerNotices(listener));
   for (const broker of status.brokers) notices.push(...brokerNotices(broker, status.clock.now));
   for (const { name, lanes } of status.uplinks) {

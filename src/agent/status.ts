@@ -8,6 +8,7 @@ import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { GuardCounters } from "./http/guard.ts";
+import type { TokenStatus } from "./http/server.ts";
 import type { IntakeCounters } from "./ingest/intake.ts";
 import type { AccessStatus } from "./ingest/mqtt/access/access.ts";
 import type { FrontStatus } from "./ingest/mqtt/front/counters.ts";
@@ -40,7 +41,12 @@ export type Status = {
   };
   /** undefined where it does not listen. */
   readonly http:
-    | { readonly host: string; readonly port: number; readonly counters: GuardCounters }
+    | {
+        readonly host: string;
+        readonly port: number;
+        readonly tokens: readonly TokenStatus[];
+        readonly counters: GuardCounters;
+      }
     | undefined;
   /** Of our listeners. */
   readonly certificates: readonly CertificateStatus[];

@@ -121,7 +121,7 @@ const bounds = {
   webSocketMessageBytesMax: 1_048_576, // 1 MiB
   /** Certificates, keys and lists of revoked ones are looked at this often. */
   tlsFilesMs: 30_000,
-  /** A certificate of ours that expires sooner is told. */
+  /** A certificate of ours, or an HTTP token, that expires sooner is told. */
   certificateNoticeMs: 2_592_000_000, // 30 days
 
   // external brokers

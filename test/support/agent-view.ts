@@ -76,6 +76,7 @@ export const sampleStatus: Status = {
   http: {
     host: "127.0.0.1",
     port: 8080,
+    tokens: [],
     counters: {
       tokens: 0,
       tokensWrong: 0,

@@ -19,11 +19,20 @@ import type { AgentView } from "../status.ts";
 import { Guard, type GuardCounters, type GuardOptions } from "./guard.ts";
 import { problem, type Reply } from "./reply.ts";
 import { openRoutes, routes } from "./routes.ts";
+import type { Role } from "./tokens.ts";
+
+/** A token by its name; the token itself is nowhere. */
+export type TokenStatus = {
+  readonly name: string;
+  readonly role: Role;
+  readonly expires: number | undefined;
+};
 
 export type HttpServer = {
   readonly host: string;
   readonly port: number;
   readonly counters: () => GuardCounters;
+  readonly tokens: readonly TokenStatus[];
   readonly certificates: () => readonly CertificateStatus[];
   /** Stops listening and closes every connection. */
   readonly close: () => Promise<void>;
@@ -60,6 +69,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
       host,
       port: bound,
       counters: () => guard.counters,
+      tokens: options.tokens.map(({ name, role, expires }) => ({ name, role, expires })),
       certificates: () => (files === undefined ? [] : [files.status]),
       close: async () => {
         files?.close();

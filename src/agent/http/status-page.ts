@@ -130,7 +130,7 @@ function showStatus(status) {
     ["dead letters", number(status.deadLetters.total)],
     ["log", amount(status.log.bytes)],
     ["memory", amount(status.memory.rssBytes)],
-    ["mqtt", status.mqtt.host + ":" + status.mqtt.port],
+    ["mqtt", status.mqtt.listeners.map((one) => one.host + ":" + one.port + " " + one.transport).join(", ")],
     ["clock", time(status.clock.now) + (status.clock.trusted ? "" : " (not trusted)")],
   ]);
   byId("elsewhere").hidden = status.brokers.length === 0;
