@@ -48,6 +48,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: textOf(figures) };
     },
   },
+  doors: {
+    question: "What do TLS and WebSocket cost, a connection and a byte?",
+    run: async (tiny) => {
+      const { defaults, runDoors, textOf, tinyOptions } = await import("./doors.ts");
+      const figures = await runDoors(tiny ? tinyOptions : defaults);
+      return { figures, text: textOf(figures) };
+    },
+  },
   uplink: {
     question: "How fast does a full outbox drain into Kafka, and how late is an alert there?",
     run: async (tiny) => {
