@@ -20,7 +20,7 @@ export type DoorsOptions = {
   readonly piece: number;
 };
 
-export const defaults: DoorsOptions = { connections: 500, bytes: 67_108_864, piece: 1_024 };
+export const defaults: DoorsOptions = { connections: 100, bytes: 67_108_864, piece: 1_024 };
 export const tinyOptions: DoorsOptions = { connections: 4, bytes: 65_536, piece: 1_024 };
 
 export type TransportFigures = {
@@ -101,7 +101,10 @@ function start(role: "server" | "client"): ChildProcess {
 
 async function order(child: ChildProcess, what: Order): Promise<Look> {
   child.send(what);
-  const [look] = (await once(child, "message")) as [Look];
+  const answered = once(child, "message") as Promise<[Look]>;
+  const ended = once(child, "exit").then(() => undefined);
+  const [look] = (await Promise.race([answered, ended])) ?? [];
+  if (look === undefined) throw new Error("a process of the benchmark ended; see above");
   return look;
 }
 

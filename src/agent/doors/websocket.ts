@@ -195,7 +195,9 @@ export async function upgradeOwn(
     reject(
       status === undefined
         ? error
-        : new Error(`it answered ${status} to a WebSocket at ${path}: is the path right?`),
+        : new Error(
+            `it answered ${status} to a WebSocket at ${path}${status === "404" ? ": is the path right?" : ""}`,
+          ),
     );
   });
   webSocket.once("open", () => {
