@@ -66,7 +66,7 @@ for (const { name, protocolVersion } of versions) {
       assertSound(await site.finish());
     });
 
-    it("shares a load between two agents, each message once", async (t) => {
+    it("shares a load between two agents, each message once, though one is killed and one cut off", async (t) => {
       if (!requireTool(t, "mosquitto")) return;
       await using site = await openSite({
         protocolVersion,
@@ -74,7 +74,13 @@ for (const { name, protocolVersion } of versions) {
         agents: 2,
       });
       const fleet = site.startFleet(8);
-      await Promise.all(site.stations.map((station) => site.progress(200, station)));
+      const bothGoOn = (): Promise<unknown> =>
+        Promise.all(site.stations.map((station) => site.progress(100, station)));
+      await bothGoOn();
+      const [first, second] = site.stations;
+      await site.killAgent(first);
+      second?.proxy.cut();
+      await bothGoOn();
       await fleet.stop();
       await site.allAcknowledged();
       await sleep(CLOSE_MS);

@@ -26,7 +26,7 @@ const forms = [
 
 for (const { name, protocolVersion, inFlightMax } of forms) {
   test(`${name}: what Mosquitto owes survives ${FAULTS} kills of the agent, of the broker, and cuts`, {
-    timeout: 280_000,
+    timeout: 60_000 + FAULTS * 25_000,
   }, async (t) => {
     if (!requireTool(t, "mosquitto")) return;
     t.diagnostic(
