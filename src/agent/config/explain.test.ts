@@ -51,3 +51,21 @@ sources: [{ name: a, topics: [a], time: { fields: [] }, sequence: [] }]
   assert.match(text, /time +time of arrival/);
   assert.ok(!text.includes("word-of-the-pump"));
 });
+
+test("what a broker sends again is said to be recognised as far as the ring reaches", async () => {
+  const explained = async (inFlight: number): Promise<string> =>
+    explain(
+      await configOf(`version: 1
+brokers: [{ name: site, urls: ["mqtt://10.0.0.5"], inFlight: ${inFlight} }]
+sources: [{ name: a, topics: [a], broker: site }]
+`),
+    );
+  assert.match(
+    await explained(64),
+    /sent again +recognised among the last 64 readings of a series\n/,
+  );
+  assert.match(
+    await explained(65),
+    /sent again .*beyond that may be counted twice after a crash\n/,
+  );
+});

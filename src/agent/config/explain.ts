@@ -22,7 +22,7 @@ const BASE_BYTES = 75 * 1_048_576;
 export function explain(config: Config): string {
   return [
     part(`agent ${config.agent}`, agentRows(config)),
-    ...config.brokers.map((broker) => part(`broker ${broker.name}`, brokerRows(broker))),
+    ...config.brokers.map((broker) => part(`broker ${broker.name}`, brokerRows(broker, config))),
     ...config.sources.map((source) => part(`source ${source.name}`, sourceRows(source))),
     ...config.pipelines.map((spec) =>
       part(`pipeline ${spec.name} (${spec.kind})`, pipelineRows(spec, config)),
@@ -129,7 +129,7 @@ function uplinkText(uplink: UplinkConfig): string {
   return `Kafka at ${brokers.join(", ")}, ${link}, ${promise}: ${topics.summaries} and ${topics.alerts}, cursors in ${topics.cursor}${topics.create ? ", created where missing" : ""}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others`;
 }
 
-function brokerRows(broker: BrokerConfig): Row[] {
+function brokerRows(broker: BrokerConfig, { duplicateRing }: Pick<Config, "duplicateRing">): Row[] {
   const { addresses, level, clientId, sessionMs, user, keepAliveMs, answerMs, qos } = broker;
   const login = user === undefined ? "no login" : `user ${user}`;
   const group = broker.share === undefined ? "" : `, shared by the group ${broker.share}`;
@@ -145,6 +145,7 @@ function brokerRows(broker: BrokerConfig): Row[] {
         : `kept for ${durationText(sessionMs)}`,
     ],
     ["messages", `QoS ${qos}${group}${window}`],
+    ["sent again", resendsText(broker, duplicateRing)],
     [
       "noticed dead",
       `after ${durationText(keepAliveMs)} of silence and ${durationText(answerMs)} without an answer`,
@@ -153,6 +154,14 @@ function brokerRows(broker: BrokerConfig): Row[] {
       ? []
       : [["canary", `every ${durationText(canary.everyMs)}, to ${canary.topic}`] as const]),
   ];
+}
+
+/** After a crash of either side a broker sends again all that it had under way. */
+function resendsText({ level, qos, receiveMax }: BrokerConfig, duplicateRing: number): string {
+  if (qos === 0) return "never";
+  const told = `recognised among the last ${duplicateRing} readings of a series`;
+  if (level === 5 && receiveMax <= duplicateRing) return told;
+  return `${told} (limits.duplicateRing): what one series has under way beyond that may be counted twice after a crash`;
 }
 
 function sourceRows(source: Config["sources"][number]): Row[] {
