@@ -413,6 +413,15 @@ assert(
   limits.kafkaRequestMs < limits.kafkaTransactionMs,
   "a request is given up before its transaction is aborted",
 );
+assert(
+  limits.brokerRetryMsMin <= limits.brokerTakenOverMs &&
+    limits.brokerTakenOverMs <= limits.brokerRetryMsMax,
+  "who lost its client id waits longer than others, and no longer than anyone ever does",
+);
+assert(
+  limits.brokerInFlightMax < 65_536,
+  "messages that wait for their answer each have a packet id",
+);
 assert(limits.slotKeyBytesMax <= limits.metricBytesMax, "a field of a slot can be a metric's name");
 assert(limits.splitBytesFree < limits.heldBytesMax, "what is always kept is less than all that is");
 assert(limits.httpHeadersWaitMs <= limits.httpRequestWaitMs, "headers come before the whole");
