@@ -38,7 +38,8 @@ const START_MS = 1_764_000_000_000;
 const TS_DIGITS = 13;
 const LATENCY_SAMPLES = 200_000;
 
-class Sensor {
+/** One client on a plain socket, with its ring of packets. */
+export class Sensor {
   readonly #socket: Socket;
   readonly #window: number;
   /** `window` packets one after another, so that a burst is one write. */
@@ -122,7 +123,7 @@ function idOffsetOf(packet: Buffer): number {
   return header + 2 + packet.readUInt16BE(header);
 }
 
-function publishPacket(device: number): Buffer {
+export function publishPacket(device: number): Buffer {
   const topic = Buffer.from(`plant/line${device % 8}/d${String(device).padStart(5, "0")}/state`);
   const payload = Buffer.from(PAYLOAD);
   const length = 2 + topic.length + 2 + payload.length;
@@ -132,7 +133,7 @@ function publishPacket(device: number): Buffer {
   return Buffer.concat([Buffer.from(header), size, topic, Buffer.from([0, 1]), payload]);
 }
 
-function connectPacket(clientId: string): Buffer {
+export function connectPacket(clientId: string): Buffer {
   const id = Buffer.from(clientId);
   return Buffer.concat([
     Buffer.from([0x10, 12 + id.length, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, id.length]),
@@ -140,7 +141,10 @@ function connectPacket(clientId: string): Buffer {
   ]);
 }
 
-async function openSensor(index: number, options: LoadOptions): Promise<Sensor> {
+export async function openSensor(
+  index: number,
+  options: Pick<LoadOptions, "port" | "window" | "seriesPerConnection">,
+): Promise<Sensor> {
   const socket = connect({ host: "127.0.0.1", port: options.port, noDelay: true });
   await once(socket, "connect");
   socket.write(connectPacket(`load-${index}`));
@@ -193,7 +197,8 @@ function startFlood(sensors: readonly Sensor[]): () => void {
 }
 
 /** Each sensor in turn sends one message, so that every read of the server brings one. */
-function startPaced(sensors: readonly Sensor[], rate: number): () => void {
+/** `rate` messages per second over all; the result stops it. */
+export function startPaced(sensors: readonly Sensor[], rate: number): () => void {
   const startedAt = performance.now();
   let sent = 0;
   const timer = setInterval(() => {
@@ -205,7 +210,8 @@ function startPaced(sensors: readonly Sensor[], rate: number): () => void {
   return () => clearInterval(timer);
 }
 
-function quantile(sorted: readonly number[], share: number): number {
+/** Of values that are sorted. */
+export function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 

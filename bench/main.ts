@@ -56,6 +56,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: textOf(figures) };
     },
   },
+  fairness: {
+    question: "What does one hostile or chatty client cost the others?",
+    run: async (tiny) => {
+      const { defaults, runFairness, tinyOptions } = await import("./fairness.ts");
+      const figures = await runFairness(tiny ? tinyOptions : defaults);
+      return { figures, text: JSON.stringify(figures, undefined, 2) };
+    },
+  },
   uplink: {
     question: "How fast does a full outbox drain into Kafka, and how late is an alert there?",
     run: async (tiny) => {
