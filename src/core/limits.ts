@@ -85,6 +85,8 @@ const bounds = {
   passwordChecksMax: 2,
   /** Logins that wait for their password to be hashed; further ones are told to come later. */
   loginsWaitingMax: 1_024,
+  /** A login that takes longer is given up. */
+  loginWaitMs: 60_000,
   /** Verified credentials that are remembered, so that coming back costs no hashing. */
   credentialsCachedMax: 4_096,
   /** Of one password: 128 * cost * blockSize bytes. */
@@ -166,6 +168,12 @@ const bounds = {
   /** Connections one address may open at once; then so many per second. */
   connectsBurstMax: 2_048,
   connectsPerSecondMax: 100,
+  /** Who is not welcome is closed after so long: who comes back at once comes less often. */
+  unwelcomeMs: 1_000,
+  /** So many at a time; then the oldest is closed. */
+  unwelcomeMax: 256,
+  /** Clients that went, told to the broker in one turn of the event loop. */
+  leaversPerTurnMax: 16,
   /** Addresses without a connection whose rate is remembered. */
   arrivalsRememberedMax: 4_096,
 

@@ -122,10 +122,12 @@ more than its hash. Who has the token says: Authorization: Bearer TOKEN`,
   {
     name: "bench",
     summary: "what weir costs on this machine",
-    help: `usage: weir bench ingest|operators|uplink [--json] [--tiny]
+    help: `usage: weir bench ingest|fairness|operators|uplink [--json] [--tiny]
 
 ingest     CPU per message from the socket to a synced log and an updated window, beside a plain
            broker with JSON.parse and no disk, in the same run
+fairness   what floods, slow bytes, connections without end and a thousand clients that come back
+           cost a hundred normal ones: their latencies beside and without
 operators  nanoseconds per reading and bytes per series of windows, EWMA and Count-Min
 uplink     records per second and CPU per record from a full outbox into Kafka, beside the client's
            own producer, and how late an alert is there; needs java, mvn and kcat for a broker of its

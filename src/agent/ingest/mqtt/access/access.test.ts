@@ -211,6 +211,29 @@ describe("failed logins", () => {
   });
 });
 
+describe("a login whose client is gone when its turn comes", () => {
+  it("is not hashed, unless somebody else waits with the same credentials", async () => {
+    const { login, hashing, access } = await open({
+      config: await oneUser(),
+      limits: { passwordChecksMax: 1 },
+    });
+    hashing.hold();
+    let gone = false;
+    const first = login("a", "wrong");
+    const leaves = { isGone: () => gone };
+    const left = login("b", "wrong", leaves);
+    const [dropped, stays] = [login("b", "right", leaves), login("b", "right")];
+    await new Promise((resolve) => setImmediate(resolve));
+    gone = true;
+    hashing.release();
+    assert.deepEqual(await left, { kind: "refused", code: 3 });
+    assert.equal((await stays).kind, "admitted");
+    await Promise.all([first, dropped]);
+    assert.equal(hashing.costs.length, 2);
+    assert.equal(access.counters.loginsLimited, 0);
+  });
+});
+
 describe("the file of users", () => {
   it("is read before anyone may log in, and again when it changes", async () => {
     const usersFile = new MemoryUsersFile();

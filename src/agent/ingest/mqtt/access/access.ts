@@ -72,6 +72,8 @@ export type LoginRequest = {
   readonly address: string;
   /** Common name of the verified certificate it came with. */
   readonly certificate: string | undefined;
+  /** Nobody waits for the answer any more. */
+  readonly isGone?: () => boolean;
 };
 
 /** As whom a client is connected. */
@@ -314,10 +316,10 @@ export class Access {
   }
 
   async #loginOfUser(name: string, request: LoginRequest): Promise<Admission> {
-    const { address, password } = request;
+    const { address, password, isGone = () => false } = request;
     const failures = this.#failures;
-    const mayCheck = (): boolean => failures.admits(address, name);
-    if (!mayCheck()) return this.#refused("login_limited", 5, request);
+    const mayCheck = (): boolean => !isGone() && failures.admits(address, name);
+    if (!failures.admits(address, name)) return this.#refused("login_limited", 5, request);
     const verdict = await this.#users.verify(name, password ?? new Uint8Array(), mayCheck);
     switch (verdict.kind) {
       case "right": {
@@ -329,6 +331,7 @@ export class Access {
         failures.failed(address, name);
         return this.#refused("login_failed", 4, request);
       case "limited":
+        if (isGone()) return { kind: "refused", code: 3 };
         return this.#refused("login_limited", 5, request);
       case "busy":
         return this.#refused("login_busy", 3, request);

@@ -48,6 +48,7 @@ type Secret =
   | { readonly kind: "plain"; readonly tag: Uint8Array }
   | { readonly kind: "hash"; readonly hash: PasswordHash };
 type Known = User & { readonly secret: Secret };
+type Check = { readonly verdict: Promise<Verdict>; readonly asks: (() => boolean)[] };
 type Decoy = ScryptCost & { readonly bytes: number };
 
 export type UsersLimits = {
@@ -80,7 +81,8 @@ export class Users {
   #decoys: readonly Decoy[] = [];
   /** Tag to the user it was verified for, the longest unused first. */
   readonly #remembered = new Map<string, Known>();
-  readonly #underWay = new Map<string, Promise<Verdict>>();
+  /** Checks that are not over, each with all who wait for it. */
+  readonly #underWay = new Map<string, Check>();
   #hashed = 0;
   #recalled = 0;
 
@@ -141,7 +143,7 @@ export class Users {
 
   /**
    * Whether this is the password of this user. `mayCheck` is asked before hashing begins: a login may
-   * have waited for a while.
+   * have waited for a while. Of those who share a check one that may is enough.
    */
   verify(
     name: string,
@@ -156,10 +158,15 @@ export class Users {
     const key = Buffer.from(tag).toString("latin1");
     if (user !== undefined && this.#recall(key, user)) return { kind: "right", user };
     const underWay = this.#underWay.get(key);
-    if (underWay !== undefined) return underWay;
-    const check = this.#check({ name, password, key, user, mayCheck });
-    this.#underWay.set(key, check);
-    return check.finally(() => this.#underWay.delete(key));
+    if (underWay !== undefined) {
+      underWay.asks.push(mayCheck);
+      return underWay.verdict;
+    }
+    const asks = [mayCheck];
+    const mayAny = (): boolean => asks.some((ask) => ask());
+    const verdict = this.#check({ name, password, key, user, mayCheck: mayAny });
+    this.#underWay.set(key, { verdict, asks });
+    return verdict.finally(() => this.#underWay.delete(key));
   }
 
   #recall(key: string, user: Known): boolean {

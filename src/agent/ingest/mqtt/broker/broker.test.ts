@@ -9,6 +9,7 @@ const bounds: BrokerLimits = {
   backlogBytesMax: 1_000,
   unreadBytesMax: 1_000,
   subscriptionsPerClientMax: 10,
+  leaversPerTurnMax: 10,
   subscriptionsMax: 10,
   keptSessionsMax: 10,
   openIdsPerClientMax: 10,
@@ -22,17 +23,19 @@ const bounds: BrokerLimits = {
 test("what fails inside the broker is counted by its owner", () => {
   const aedes = new Aedes();
   let errors = 0;
-  new Broker(aedes, { limits: bounds, topicsMax: 1, monotonic: () => 0 }).serve({
-    login: () => Promise.resolve("ok"),
-    asked: ({ done }) => done(),
-    maySubscribe: () => true,
-    mayReceive: () => true,
-    eased: () => undefined,
-    dropped: () => undefined,
-    erred: () => {
-      errors += 1;
+  new Broker(aedes, { limits: bounds, topicsMax: 1, monotonic: () => 0, soon: setImmediate }).serve(
+    {
+      login: () => Promise.resolve("ok"),
+      asked: ({ done }) => done(),
+      maySubscribe: () => true,
+      mayReceive: () => true,
+      eased: () => undefined,
+      dropped: () => undefined,
+      erred: () => {
+        errors += 1;
+      },
     },
-  });
+  );
   const emitter: EventEmitter = aedes;
   emitter.emit("error", new Error("a will that cannot be read"));
   assert.equal(errors, 1);

@@ -17,6 +17,7 @@ import { assert } from "../../../../core/assert.ts";
 import type { AskedMessage, BrokerLink, BrokerOwner, LinkOwner, Login } from "./broker-owner.ts";
 import { createDuplex } from "./duplex.ts";
 import { capDelivery, type DeliveringClient } from "./granted.ts";
+import { Leavers } from "./leavers.ts";
 import { type Note, Notes, retainedNote } from "./notes.ts";
 import { Outgoing } from "./outgoing.ts";
 import { keepPublishOrder, type Publisher } from "./publish-order.ts";
@@ -48,6 +49,8 @@ export type BrokerLimits = SessionLimits & {
   readonly unreadBytesMax: number;
   readonly subscriptionsMax: number;
   readonly subscriptionsPerClientMax: number;
+  /** Clients that went, told in one turn of the event loop. */
+  readonly leaversPerTurnMax: number;
 };
 
 /** A broker that serves once `serve` was called. */
@@ -57,6 +60,8 @@ export async function openBroker(options: {
   readonly topicsMax: number;
   /** In ms; never goes back. */
   readonly monotonic: () => number;
+  /** Calls back in the next turn of the event loop. */
+  readonly soon: (run: () => void) => void;
 }): Promise<Broker> {
   const { Aedes: Constructor } = await import("aedes");
   // aedes writes with mqtt-packet, which keeps a Buffer for each of 65,536 packet ids unless told not to.
@@ -75,6 +80,7 @@ export class Broker {
   readonly #retainedHandling = new RetainedHandling();
   readonly #outgoing: Outgoing;
   readonly #monotonic: () => number;
+  readonly #leavers: Leavers;
   readonly #aedes: Aedes;
   readonly #limits: BrokerLimits;
   readonly #subscriptions = new Subscriptions();
@@ -97,10 +103,15 @@ export class Broker {
       readonly limits: BrokerLimits;
       readonly topicsMax: number;
       readonly monotonic: () => number;
+      readonly soon: (run: () => void) => void;
     },
   ) {
     this.#aedes = aedes;
     this.#monotonic = options.monotonic;
+    this.#leavers = new Leavers({
+      perTurnMax: options.limits.leaversPerTurnMax,
+      soon: options.soon,
+    });
     this.#limits = options.limits;
     const extraBytesOf = (payload: Uint8Array): number => this.notes.bytesOf(payload);
     this.#outgoing = new Outgoing({
@@ -247,7 +258,9 @@ export class Broker {
       finish: () => {
         if (isFinished || stream.destroyed) return;
         isFinished = true;
-        stream.push(null);
+        this.#leavers.left(() => {
+          if (!stream.destroyed) stream.push(null);
+        });
       },
       cancelWill: () => {
         Object.assign(client, { will: null });

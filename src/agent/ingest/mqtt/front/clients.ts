@@ -13,6 +13,7 @@ import type { Clock, NetSocket, Random } from "../../../../core/doors.ts";
 import type { Receiver } from "../../receiver.ts";
 import type { Access } from "../access/access.ts";
 import { Arrivals, type ArrivalsLimits } from "../access/arrivals.ts";
+import { Unwelcome } from "../access/unwelcome.ts";
 import { hostOf } from "../access/login-failures.ts";
 import type { Acks } from "./acks.ts";
 import type { Broker } from "../broker/broker.ts";
@@ -25,6 +26,9 @@ export type ClientsLimits = ConnectionLimits &
   ArrivalsLimits & {
     readonly connectionsMax: number;
     readonly rateLookMs: number;
+    readonly unwelcomeMax: number;
+    readonly unwelcomeMs: number;
+    readonly loginWaitMs: number;
     readonly outboundBytesMax: number;
     readonly splitBytesFree: number;
     readonly connectWaitMs: number;
@@ -75,6 +79,7 @@ export class Clients implements ConnectionHost {
   /** Those whose turn comes after the others'. */
   #turn: Connection[] = [];
   #resting: Connection[] = [];
+  readonly #unwelcome: Unwelcome;
   #batch = 0;
   #soon: Connection[] = [];
   #flooded = false;
@@ -92,6 +97,11 @@ export class Clients implements ConnectionHost {
     this.sessions = parts.sessions;
     this.#clock = parts.clock;
     this.#access = parts.access;
+    this.#unwelcome = new Unwelcome({
+      after: (ms, run) => this.#clock.after(ms, run),
+      countMax: parts.limits.unwelcomeMax,
+      keepMs: parts.limits.unwelcomeMs,
+    });
     this.#arrivals = new Arrivals({ limits: parts.limits, monotonic: () => this.monotonic() });
     this.#random = parts.random;
   }
@@ -132,7 +142,8 @@ export class Clients implements ConnectionHost {
     if (isFull || !this.#arrivals.arrived(hostOf(socket.remote))) {
       if (isFull) this.counters.connectionsRefused += 1;
       else this.counters.connectionsLimited += 1;
-      socket.destroy();
+      if (isFull) socket.destroy();
+      else this.#unwelcome.add(socket);
       return;
     }
     const slot = this.#freeSlots.pop() ?? this.#slots.length;
@@ -274,7 +285,8 @@ export class Clients implements ConnectionHost {
   #sweep(): void {
     const now = this.#clock.monotonic();
     const lateMs = now - this.#sweptAt - this.limits.keepAliveSweepMs;
-    const waits = { connectMs: this.limits.connectWaitMs, closeMs: this.limits.closeWaitMs };
+    const { connectWaitMs, loginWaitMs, closeWaitMs } = this.limits;
+    const waits = { new: connectWaitMs, connecting: loginWaitMs, closing: closeWaitMs };
     this.#each((connection) => {
       if (lateMs > this.limits.keepAliveSweepMs) connection.forgive(lateMs);
       connection.checkSilence(now, waits);
@@ -323,6 +335,7 @@ export class Clients implements ConnectionHost {
   /** Nobody is read from any more. */
   stopReading(): void {
     this.#each((connection) => connection.stopReading());
+    this.#unwelcome.close();
   }
 
   /** Sends what is due and closes everyone, the slow ones after `closeWaitMs`. */

@@ -42,7 +42,7 @@ import { Pace } from "./pace.ts";
 import { Pings } from "./pings.ts";
 import { type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
 import { Protocol4 } from "./protocol-4.ts";
-import { Silence } from "./silence.ts";
+import { Silence, type SilenceWaits } from "./silence.ts";
 import { Throttle } from "./throttle.ts";
 
 type State = "new" | "connecting" | "ready" | "closing" | "closed";
@@ -417,11 +417,11 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   // --- time and end -------------------------------------------------------------------------------
 
   /** Closes the connection if it has been silent for too long at `now`. */
-  checkSilence(now: number, waits: { readonly connectMs: number; readonly closeMs: number }): void {
+  checkSilence(now: number, waits: SilenceWaits): void {
     switch (this.#state) {
       case "new":
       case "connecting":
-        if (this.#silence.lengthMs(now) < waits.connectMs) return;
+        if (this.#silence.lengthMs(now) < waits[this.#state]) return;
         this.host.counters.connectTimeouts += 1;
         return this.destroy();
       case "ready":
@@ -429,7 +429,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
         this.host.counters.keepAliveCloses += 1;
         return this.close("silent");
       case "closing":
-        return this.#silence.lengthMs(now) < waits.closeMs ? undefined : this.destroy();
+        return this.#silence.lengthMs(now) < waits.closing ? undefined : this.destroy();
       case "closed":
         return;
       default:

@@ -50,6 +50,7 @@ export type FrontLimits = ClientsLimits &
     readonly brokerBacklogBytesMax: number;
     readonly subscriptionsMax: number;
     readonly subscriptionsPerClientMax: number;
+    readonly leaversPerTurnMax: number;
     readonly keptSessionsMax: number;
     readonly openIdsPerClientMax: number;
     readonly waitingPerSessionMax: number;
@@ -89,6 +90,7 @@ export async function openFront(options: FrontOptions): Promise<Front> {
     limits: brokerLimitsOf(limits),
     topicsMax: limits.topicsMax,
     monotonic: () => options.clock.monotonic(),
+    soon: (run) => options.clock.soon(run),
   });
   const front = new Front(options, limits, broker);
   try {
@@ -235,7 +237,8 @@ export class Front implements Gate, BrokerOwner {
   async login({ client, ...login }: Login): Promise<LoginAnswer> {
     const { access } = this.#options;
     const { remote, certificateName: certificate } = client;
-    const request = { ...login, address: hostOf(remote), certificate };
+    const isGone = (): boolean => client.isClosed;
+    const request = { ...login, address: hostOf(remote), certificate, isGone };
     const admission = await access.login(request);
     if (admission.kind === "refused") return admission.code;
     const presence = client.isClosed ? undefined : access.entered(admission.credential);
@@ -323,6 +326,7 @@ function brokerLimitsOf(limits: FrontLimits): BrokerLimits {
     unreadBytesMax: limits.heldBytesPerConnectionMax,
     subscriptionsMax: limits.subscriptionsMax,
     subscriptionsPerClientMax: limits.subscriptionsPerClientMax,
+    leaversPerTurnMax: limits.leaversPerTurnMax,
     keptSessionsMax: limits.keptSessionsMax,
     openIdsPerClientMax: limits.openIdsPerClientMax,
     waitingPerSessionMax: limits.waitingPerSessionMax,

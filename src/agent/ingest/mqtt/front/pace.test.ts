@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import {
   commit,
   connected,
+  connectPacket,
   namesOf,
   openRig,
   packetsIn,
@@ -145,7 +146,12 @@ describe("an address", () => {
   it("has so many connections", async () => {
     await using rig = await openRig({ limits: { connectionsPerAddressMax: 2 } });
     const [first] = [await connected(rig), await connected(rig)];
-    assert.equal(rig.net.arrive().isClosed, true);
+    const unwelcome = rig.net.arrive();
+    unwelcome.send(connectPacket());
+    await turns();
+    assert.equal(unwelcome.received.length, 0);
+    rig.clock.advance(1_000);
+    assert.equal(unwelcome.isClosed, true);
     assert.equal(rig.net.arrive({ host: "10.0.0.2" }).isClosed, false);
     first.vanish();
     await turns();
@@ -153,14 +159,22 @@ describe("an address", () => {
     assert.equal(rig.front.status.connectionsLimited, 1);
   });
 
+  it("that has enough keeps few sockets beyond, and those are closed at the end", async () => {
+    await using rig = await openRig({ limits: { connectionsPerAddressMax: 1, unwelcomeMax: 2 } });
+    await connected(rig);
+    const [one, two, three] = [rig.net.arrive(), rig.net.arrive(), rig.net.arrive()];
+    assert.deepEqual([one.isClosed, two.isClosed, three.isClosed], [true, false, false]);
+    await rig.front.stopAccepting();
+    assert.deepEqual([two.isClosed, three.isClosed], [true, true]);
+  });
+
   it("opens so many connections at a time, then a few per second", async () => {
     await using rig = await openRig({ limits: { connectsBurstMax: 3, connectsPerSecondMax: 2 } });
     const arrive = async (host: string) => {
-      const peer = rig.net.arrive({ host });
-      const isIn = !peer.isClosed;
-      peer.vanish();
+      const before = rig.front.status.connectionsLimited;
+      rig.net.arrive({ host }).vanish();
       await turns(2);
-      return isIn;
+      return rig.front.status.connectionsLimited === before;
     };
     const burst = [];
     for (let n = 0; n < 5; n++) burst.push(await arrive("10.0.0.1"));

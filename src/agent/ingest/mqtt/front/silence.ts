@@ -4,6 +4,16 @@
  * 3.1.1, 3.1.2.10).
  */
 
+/** How long a connection may take, in ms, by its state. */
+export type SilenceWaits = {
+  /** For its CONNECT, which is the client's affair. */
+  readonly new: number;
+  /** For the answer to its login, which is ours: passwords wait to be hashed. */
+  readonly connecting: number;
+  /** For reading what is left. */
+  readonly closing: number;
+};
+
 export class Silence {
   readonly #clock: { monotonic(): number };
   #since: number;
