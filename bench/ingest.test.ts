@@ -12,6 +12,7 @@ test("the ingest benchmark runs on tiny inputs and names its figures", {
     assert.ok(shape.ratio_vs_aedes > 0);
     assert.ok(shape.puback_p99_ms > 0);
     assert.ok(shape.rss_mb > 0);
+    assert.ok(shape.mqtt5.msgs_per_s > 0);
     assert.deepEqual(Object.keys(shape.sync_plus), ["10ms", "100ms"]);
   }
   assert.ok(figures.idle_rss_mb > 0);

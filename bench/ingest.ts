@@ -46,6 +46,8 @@ const CLOCK_TICK_US = 10_000;
 type ShapeResult = Sample & {
   readonly ratio_vs_aedes: number;
   readonly aedes: Sample;
+  /** The same of clients that speak MQTT 5, with properties. */
+  readonly mqtt5: Sample;
   readonly sync_plus: Readonly<Record<string, Sample>>;
 };
 
@@ -99,10 +101,13 @@ async function measureShape(
 ): Promise<ShapeResult> {
   const weir: Sample[] = [];
   const aedes: Sample[] = [];
+  const newer: Sample[] = [];
   const ratios: number[] = [];
   for (let n = 0; n < options.rounds; n++) {
     const ours = await round(bundle, "weir", { shape, options, syncDelayMs: 0 });
     const theirs = await round(bundle, "aedes", { shape, options, syncDelayMs: 0 });
+    const five: Shape = { ...shape, level: 5 };
+    newer.push(await round(bundle, "weir", { shape: five, options, syncDelayMs: 0 }));
     weir.push(ours);
     aedes.push(theirs);
     ratios.push(theirs.cpu_us_per_msg / ours.cpu_us_per_msg);
@@ -115,6 +120,7 @@ async function measureShape(
     ...medianSample(weir),
     ratio_vs_aedes: rounded(median(ratios)),
     aedes: medianSample(aedes),
+    mqtt5: medianSample(newer),
     sync_plus,
   };
 }

@@ -23,6 +23,8 @@ export type LoadOptions = {
   readonly measureMs: number;
   /** Messages per second over all connections; 0 for as fast as the PUBACKs come. */
   readonly rate: number;
+  /** 5: MQTT 5, with an expiry and a user property on each message; else 3.1.1. */
+  readonly level?: 4 | 5;
 };
 
 export type LoadResult = {
@@ -57,13 +59,19 @@ export class Sensor {
 
   constructor(
     socket: Socket,
-    options: { readonly index: number; readonly window: number; readonly series: number },
+    options: {
+      readonly index: number;
+      readonly window: number;
+      readonly series: number;
+      readonly properties: Buffer;
+    },
   ) {
     this.#socket = socket;
     this.#window = options.window;
     const packets: Buffer[] = [];
     for (let slot = 0; slot < options.window; slot++) {
-      packets.push(publishPacket(options.index * options.series + (slot % options.series)));
+      const device = options.index * options.series + (slot % options.series);
+      packets.push(publishPacket(device, options.properties));
     }
     this.#packetBytes = packets[0]!.length;
     this.#packets = Buffer.concat(packets);
@@ -123,34 +131,40 @@ function idOffsetOf(packet: Buffer): number {
   return header + 2 + packet.readUInt16BE(header);
 }
 
-export function publishPacket(device: number): Buffer {
+/** Message expiry 60 s, user property a=bbbb. */
+const PROPERTIES = Buffer.from([15, 2, 0, 0, 0, 60, 38, 0, 1, 97, 0, 4, 98, 98, 98, 98]);
+const NO_PROPERTIES = Buffer.alloc(0);
+
+export function publishPacket(device: number, properties: Buffer = NO_PROPERTIES): Buffer {
   const topic = Buffer.from(`plant/line${device % 8}/d${String(device).padStart(5, "0")}/state`);
   const payload = Buffer.from(PAYLOAD);
-  const length = 2 + topic.length + 2 + payload.length;
+  const length = 2 + topic.length + 2 + properties.length + payload.length;
   const header = length < 128 ? [0x32, length] : [0x32, 0x80 | (length & 127), length >> 7];
   const size = Buffer.alloc(2);
   size.writeUInt16BE(topic.length);
-  return Buffer.concat([Buffer.from(header), size, topic, Buffer.from([0, 1]), payload]);
+  const id = Buffer.from([0, 1]);
+  return Buffer.concat([Buffer.from(header), size, topic, id, properties, payload]);
 }
 
-export function connectPacket(clientId: string): Buffer {
+export function connectPacket(clientId: string, level: 4 | 5 = 4): Buffer {
   const id = Buffer.from(clientId);
-  return Buffer.concat([
-    Buffer.from([0x10, 12 + id.length, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, id.length]),
-    id,
-  ]);
+  const properties = level === 5 ? [0] : [];
+  const head = [0, 4, 0x4d, 0x51, 0x54, 0x54, level, 2, 0, 60, ...properties, 0, id.length];
+  return Buffer.concat([Buffer.from([0x10, head.length + id.length, ...head]), id]);
 }
 
 export async function openSensor(
   index: number,
-  options: Pick<LoadOptions, "port" | "window" | "seriesPerConnection">,
+  options: Pick<LoadOptions, "port" | "window" | "seriesPerConnection" | "level">,
 ): Promise<Sensor> {
   const socket = connect({ host: "127.0.0.1", port: options.port, noDelay: true });
   await once(socket, "connect");
-  socket.write(connectPacket(`load-${index}`));
+  const { level = 4, window, seriesPerConnection: series } = options;
+  socket.write(connectPacket(`load-${index}`, level));
   const [connack] = (await once(socket, "data")) as [Buffer];
   if (connack[0] !== 0x20 || connack[3] !== 0) throw new Error("the server refused a connection");
-  return new Sensor(socket, { index, window: options.window, series: options.seriesPerConnection });
+  const properties = level === 5 ? PROPERTIES : NO_PROPERTIES;
+  return new Sensor(socket, { index, window, series, properties });
 }
 
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {

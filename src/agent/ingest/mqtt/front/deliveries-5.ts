@@ -53,6 +53,8 @@ export class Deliveries5 {
   readonly #receiveMaximum: number;
   readonly #inFlight = new Set<number>();
   #waiting: Waiting[] = [];
+  /** The first of them that still waits. */
+  #first = 0;
   /** Of QoS 2, not sent: their PUBREL is ours to answer. */
   readonly #settling = new Set<number>();
   readonly #matches = new Map<string, Match>();
@@ -101,10 +103,8 @@ export class Deliveries5 {
   /** The client has answered for good: there is room for the next that waits. */
   answered(packetId: number): void {
     if (!this.#inFlight.delete(packetId) || this.#waiting.length === 0) return;
-    let sent = 0;
-    for (const each of this.#waiting) {
-      if (!this.#isOpen) break;
-      sent += 1;
+    while (this.#isOpen && this.#first < this.#waiting.length) {
+      const each = this.#waiting[this.#first++]!;
       this.#peer.keep(-each.packet.length);
       const now = this.#peer.host.monotonic();
       if (each.expiresAt <= now) {
@@ -117,7 +117,10 @@ export class Deliveries5 {
       this.#open(each.packetId);
       this.#peer.send(each.packet);
     }
-    this.#waiting = this.#waiting.slice(sent);
+    // What was sent is cut off now and then, so that a long queue costs no more for each answer.
+    if (this.#first * 2 < this.#waiting.length) return;
+    this.#waiting = this.#waiting.slice(this.#first);
+    this.#first = 0;
   }
 
   /** The client refused a QoS 2 message: to the broker it takes it. */
