@@ -42,7 +42,6 @@ import {
   NOT_AUTHORIZED,
   PACKET_ID_NOT_FOUND,
   PACKET_TOO_LARGE,
-  QUOTA_EXCEEDED,
   REFUSED_FROM,
   reasonOfFault,
   reasonOfReturnCode,
@@ -81,7 +80,6 @@ const reasonOfEnd: Readonly<Record<EndReason, number>> = {
   "broker-closed": UNSPECIFIED_ERROR,
   "taken-over": SESSION_TAKEN_OVER,
   silent: KEEP_ALIVE_TIMEOUT,
-  quota: QUOTA_EXCEEDED,
   revoked: NOT_AUTHORIZED,
   shutdown: SERVER_SHUTTING_DOWN,
 };

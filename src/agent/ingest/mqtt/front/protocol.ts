@@ -25,8 +25,6 @@ export type EndReason =
   | "taken-over"
   /** Longer than one and a half times its keep alive. */
   | "silent"
-  /** It asked for more than its share. */
-  | "quota"
   /** Its user is gone, or has another secret. */
   | "revoked"
   | "shutdown";
