@@ -138,6 +138,8 @@ const bounds = {
   /** Waits between two rounds of a broker's addresses: doubled from the first to the last, with jitter. */
   brokerRetryMsMin: 500,
   brokerRetryMsMax: 60_000,
+  /** At most so long after a connection that did not last but brought messages: a bad link. */
+  brokerUsefulRetryMs: 5_000,
   /** Longer where another client has our client id: two of a name must not chase each other. */
   brokerTakenOverMs: 30_000,
   /** A connection that lasted so long was a good one: the next begins soon. */
@@ -420,6 +422,10 @@ assert(
 assert(
   limits.kafkaRequestMs < limits.kafkaTransactionMs,
   "a request is given up before its transaction is aborted",
+);
+assert(
+  limits.brokerRetryMsMin <= limits.brokerUsefulRetryMs,
+  "what is waited at most is not less than at first",
 );
 assert(
   limits.brokerRetryMsMin <= limits.brokerTakenOverMs &&

@@ -195,24 +195,6 @@ test("with the session the packet ids are gone: the same id is another message",
   assert.deepEqual(rig.receiver.payloads, ["1", "2"]);
 });
 
-test("a broker that went back to an older store gives a held id to another message, which is received", async () => {
-  const rig = await running();
-  rig.broker.end.publish("plant/p1", "1", { qos: 2, id: 5 });
-  rig.broker.end.publish("plant/p1", "2", { qos: 2, id: 6 });
-  rig.subscriber.seal();
-  rig.subscriber.release();
-  rig.broker.end.publish("plant/p1", "3", { qos: 2, id: 7 });
-  await cut(rig); // killed: it knows neither that we have them nor to whom it gave these ids
-  await rig.pass(1_000);
-  rig.broker.end.publish("plant/p1", "4", { qos: 2, id: 5 });
-  rig.broker.end.publish("plant/p1", "2", { qos: 2, id: 6, dup: true });
-  rig.broker.end.publish("plant/p1", "5", { qos: 2, id: 7, dup: true });
-  assert.deepEqual(said(rig), ["connect"]);
-  rig.commit();
-  assert.deepEqual(rig.receiver.payloads, ["1", "2", "3", "4", "5"]);
-  assert.deepEqual(said(rig), ["connect", "pubrec 5", "pubrec 6", "pubrec 7"]);
-});
-
 test("a connection that is dead without a word is noticed within keep alive, answer wait and a sweep", async () => {
   const rig = await running({ config: { keepAliveMs: 10_000, answerMs: 4_000 } });
   rig.broker.answersPings = false;

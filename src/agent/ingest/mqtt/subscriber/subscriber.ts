@@ -8,7 +8,8 @@
  *        +----- waiting (backoff) <-------+          next address in turn
  *
  * A connection that lasted begins again soon, where it was. Others wait longer and longer, with
- * jitter, once all addresses were tried; a client id that another client has waits longest.
+ * jitter, once all addresses were tried; not much longer where messages came, as on a bad link; a
+ * client id that another client has waits longest.
  *
  * Invariants: at most one connection; what belongs to one that is gone never reaches the next; the
  * broker's session is left to it at the end, with all that it owes.
@@ -45,6 +46,7 @@ export type SubscriberLimits = SessionLimits & {
   readonly brokerInFlightMax: number;
   readonly brokerRetryMsMin: number;
   readonly brokerRetryMsMax: number;
+  readonly brokerUsefulRetryMs: number;
   readonly brokerTakenOverMs: number;
   readonly brokerSettledMs: number;
 };
@@ -88,6 +90,8 @@ export class Subscriber implements Gate, SessionHost {
   /** Tries in a row that came to nothing. */
   #failures = 0;
   #shortLived = 0;
+  /** What was acknowledged before the present connection. */
+  #acknowledgedBefore = 0;
   /** By the monotonic clock: when the broker welcomed us. */
   #welcomedAt: number | undefined;
   #connectedSince: number | undefined;
@@ -185,7 +189,7 @@ export class Subscriber implements Gate, SessionHost {
       if (this.#isStopping) return;
       this.counters.connectFailures += 1;
       this.#note(error.message);
-      this.#retry({ lasted: false, patienceMs: 0 });
+      this.#retry({ lasted: false, wasUseful: false, patienceMs: 0 });
       return;
     }
     if (this.#isStopping) return socket.destroy();
@@ -255,15 +259,25 @@ export class Subscriber implements Gate, SessionHost {
     const lasted = lastedMs >= this.limits.brokerSettledMs;
     if (this.#welcomedAt === undefined) this.counters.connectFailures += 1;
     else this.#shortLived = lasted ? 0 : this.#shortLived + 1;
+    const wasUseful = this.counters.acknowledged > this.#acknowledgedBefore;
+    this.#acknowledgedBefore = this.counters.acknowledged;
     this.#welcomedAt = this.#connectedSince = undefined;
     this.#awaySince ??= clock.now();
     this.#between = "stopped";
-    if (!this.#isStopping) this.#retry({ lasted, patienceMs });
+    if (!this.#isStopping) this.#retry({ lasted, wasUseful, patienceMs });
     this.#whenClosed?.();
   }
 
   /** Tries again: where it was if that lasted, else at the next address, after a round of all later. */
-  #retry({ lasted, patienceMs }: { readonly lasted: boolean; readonly patienceMs: number }): void {
+  #retry({
+    lasted,
+    wasUseful,
+    patienceMs,
+  }: {
+    readonly lasted: boolean;
+    readonly wasUseful: boolean;
+    readonly patienceMs: number;
+  }): void {
     const { addresses } = this.config;
     if (lasted) {
       this.#failures = 0;
@@ -273,7 +287,9 @@ export class Subscriber implements Gate, SessionHost {
     }
     const round = Math.ceil(this.#failures / addresses.length);
     const isRoundOver = this.#failures % addresses.length === 0;
-    const waitMs = isRoundOver ? this.#backoffMs(Math.max(0, round - 1)) : 0;
+    const { brokerUsefulRetryMs, brokerRetryMsMax } = this.limits;
+    const mostMs = wasUseful ? brokerUsefulRetryMs : brokerRetryMsMax;
+    const waitMs = isRoundOver ? this.#backoffMs(Math.max(0, round - 1), mostMs) : 0;
     this.#between = "waiting";
     this.#cancelRetry = this.#options.clock.after(Math.max(waitMs, patienceMs), () => {
       this.#cancelRetry = undefined;
@@ -282,9 +298,9 @@ export class Subscriber implements Gate, SessionHost {
   }
 
   /** Doubled from the first to the last, and up to half of it less. */
-  #backoffMs(doublings: number): number {
-    const { brokerRetryMsMin, brokerRetryMsMax } = this.limits;
-    const fullMs = Math.min(brokerRetryMsMax, brokerRetryMsMin * 2 ** Math.min(doublings, 30));
+  #backoffMs(doublings: number, mostMs: number): number {
+    const { brokerRetryMsMin } = this.limits;
+    const fullMs = Math.min(mostMs, brokerRetryMsMin * 2 ** Math.min(doublings, 30));
     return this.#jittered(fullMs / 2);
   }
 
