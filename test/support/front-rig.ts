@@ -16,7 +16,7 @@ import {
   type AccessOptions,
   openAccess,
 } from "../../src/agent/ingest/mqtt/access/access.ts";
-import type { Net, WebSocketListen } from "../../src/core/doors.ts";
+import type { Hashing, Net, WebSocketListen } from "../../src/core/doors.ts";
 import { NO_SOURCE, type Receiver } from "../../src/agent/ingest/receiver.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { ManualClock, SimulatedNet, type SimulatedPeer } from "./simulated-net.ts";
@@ -82,6 +82,7 @@ export type RigOptions = {
   readonly access?: Partial<AccessOptions["config"]>;
   readonly accessLimits?: AccessOptions["limits"];
   readonly usersFile?: AccessOptions["usersFile"];
+  readonly hashing?: Hashing;
   /** Topics that a source takes; without it those below `plant/`. */
   readonly wants?: (topic: string) => boolean;
   /** Listens here, on a free port, instead of on the simulated network. */
@@ -97,7 +98,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   const access = await openAccess({
     config: { anonymous, users, ...options.access },
     clock,
-    hashing: systemHashing,
+    hashing: options.hashing ?? systemHashing,
     random: seededRandom(1),
     usersFile,
     limits: options.accessLimits ?? {},

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { cheapHash, MemoryUsersFile } from "../../../../../test/support/access-rig.ts";
+import {
+  cheapHash,
+  cheapHashText,
+  countingHashing,
+  MemoryUsersFile,
+} from "../../../../../test/support/access-rig.ts";
 import {
   commit,
   connected,
@@ -278,4 +283,28 @@ it("somebody with a certificate has the rights of the name in it", async () => {
   assert.deepEqual(rig.receiver.payloads, ["own"]);
   assert.equal(peer.isClosed, true);
   assert.equal(rig.access.audit.after(0)[0]?.user, "pump-7");
+});
+
+it("a login that waits for its hash is waited for, one that says nothing is not", async () => {
+  const hashing = countingHashing();
+  await using rig = await openRig({
+    hashing,
+    access: { users: [{ name: "pump", passwordHash: await cheapHashText("p") }] },
+  });
+  hashing.hold();
+  const [patient, silent] = [rig.net.arrive(), rig.net.arrive()];
+  patient.send(connectPacket({ username: "pump", password: "p" }));
+  await turns();
+  for (let seconds = 0; seconds < 15; seconds++) rig.clock.advance(1_000);
+  assert.deepEqual([patient.isClosed, silent.isClosed], [false, true]);
+  hashing.release();
+  while (packetsIn(patient).length === 0) await turns();
+  assert.deepEqual(namesOf(packetsIn(patient)), ["connack"]);
+  const forgotten = rig.net.arrive();
+  hashing.hold();
+  forgotten.send(connectPacket({ username: "pump", password: "wrong" }));
+  await turns();
+  for (let seconds = 0; seconds < 61; seconds++) rig.clock.advance(1_000);
+  assert.equal(forgotten.isClosed, true);
+  hashing.release();
 });
