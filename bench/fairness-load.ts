@@ -28,7 +28,9 @@ const sensors: Sensor[] = [];
 for (let index = 0; index < clients; index++) {
   sensors.push(await openSensor(index, { port, window: WINDOW, seriesPerConnection: 1 }));
 }
+const acknowledged = (): number => sensors.reduce((sum, { messages }) => sum + messages, 0);
 let latencies: number[] = [];
+let before = acknowledged();
 let startedAt = performance.now();
 for (const sensor of sensors) sensor.onAck = (latencyMs) => latencies.push(latencyMs);
 startPaced(sensors, rate);
@@ -39,11 +41,12 @@ createInterface({ input: process.stdin }).on("line", (name) => {
   const seconds = (performance.now() - startedAt) / 1_000;
   const phase: Phase = {
     seconds,
-    messages: seen.length,
+    messages: acknowledged() - before,
     p50: quantile(seen, 0.5),
     p99: quantile(seen, 0.99),
   };
   latencies = [];
+  before = acknowledged();
   startedAt = performance.now();
   say({ event: name, ...phase });
 });
