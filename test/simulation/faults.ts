@@ -61,6 +61,13 @@ export type MqttFault =
   | ({ readonly kind: "mqtt-silent"; readonly device: number } & For)
   | ({ readonly kind: "mqtt-slow"; readonly delayMs: number } & For);
 
+export type SiteFault =
+  /** The site's broker stops; with `forgets` it comes back without its sessions. */
+  | ({ readonly kind: "site-down"; readonly forgets: boolean } & For)
+  /** The gateway's connection to it is reset after so many more bytes. */
+  | ({ readonly kind: "site-cut"; readonly bytes: number } & At)
+  | ({ readonly kind: "site-silent" } & For);
+
 export type KafkaFault =
   | ({ readonly kind: "link-down" } & For)
   /** Per cent of requests: lost on the way there, on the way back, or hanging, or overtaken. */
@@ -87,6 +94,7 @@ export type PlannedFault =
   | DiskFault
   | StoreFault
   | MqttFault
+  | SiteFault
   | KafkaFault;
 
 export type FaultKind = PlannedFault["kind"];
@@ -131,6 +139,12 @@ export type FaultRates = {
     readonly bytes: Bounds;
     readonly delayMs: Bounds;
   };
+  readonly site: {
+    readonly perMinute: PerMinute<SiteFault["kind"]>;
+    readonly forMs: Bounds;
+    readonly bytes: Bounds;
+    readonly forgetsPercent: number;
+  };
   readonly kafka: {
     readonly perMinute: PerMinute<KafkaFault["kind"]>;
     readonly forMs: Bounds;
@@ -171,6 +185,12 @@ export const usualRates: FaultRates = {
     forMs: [500, 30_000],
     bytes: [0, 400],
     delayMs: [20, 2_000],
+  },
+  site: {
+    perMinute: { "site-down": 1, "site-cut": 2, "site-silent": 0.7 },
+    forMs: [100, 30_000],
+    bytes: [0, 2_000],
+    forgetsPercent: 25,
   },
   kafka: {
     perMinute: {
@@ -238,9 +258,10 @@ export function drawFaults(
     readonly durationMs: number;
     readonly devices: number;
     readonly hasKafka: boolean;
+    readonly hasSite: boolean;
   },
 ): readonly PlannedFault[] {
-  const { rates, durationMs, devices, hasKafka } = options;
+  const { rates, durationMs, devices, hasKafka, hasSite } = options;
   const faults: PlannedFault[] = [];
   const draw = <Kind extends string>(
     perMinute: PerMinute<Kind>,
@@ -253,7 +274,7 @@ export function drawFaults(
       for (let n = 0; n < count; n++) faults.push(make(kind, below(random, durationMs)));
     }
   };
-  const { gateway, clock, disk, store, mqtt, kafka } = rates;
+  const { gateway, clock, disk, store, mqtt, site, kafka } = rates;
   const start = (): Start => ({
     downMs: magnitude(random, gateway.downMs),
     clock: below(random, 100) < gateway.unsetPercent ? "unset" : "right",
@@ -297,6 +318,14 @@ export function drawFaults(
     if (kind === "mqtt-silent") return { kind, atMs, forMs, device };
     return { kind, atMs, device, bytes: between(random, mqtt.bytes) };
   });
+  if (hasSite) {
+    draw(site.perMinute, (kind, atMs) => {
+      const forMs = magnitude(random, site.forMs);
+      if (kind === "site-cut") return { kind, atMs, bytes: between(random, site.bytes) };
+      if (kind === "site-silent") return { kind, atMs, forMs };
+      return { kind, atMs, forMs, forgets: below(random, 100) < site.forgetsPercent };
+    });
+  }
   if (hasKafka) draw(kafka.perMinute, (kind, atMs) => drawKafka(random, kafka, { kind, atMs }));
   return faults.toSorted((a, b) => a.atMs - b.atMs);
 }

@@ -16,6 +16,8 @@ import {
 
 export type DevicePlan = {
   readonly name: string;
+  /** Where it publishes: to the gateway, or to the broker that the site has, and the gateway subscribes to. */
+  readonly via: "gateway" | "site";
   /** From one reading to the next, ms of device time. */
   readonly everyMs: number;
   readonly qos: 0 | 1 | 2;
@@ -44,6 +46,15 @@ export type DevicePlan = {
   readonly rebootEveryMs: number;
 };
 
+export type SitePlan = {
+  /** Protocol level: 4 is MQTT 3.1.1. */
+  readonly version: 4 | 5;
+  /** Messages it sends without an acknowledgement. */
+  readonly inFlightMax: number;
+  /** Of the gateway's subscriptions. */
+  readonly qos: 1 | 2;
+};
+
 export type Plan = {
   readonly version: 1;
   readonly seed: number;
@@ -61,6 +72,8 @@ export type Plan = {
     readonly idleMs: number;
     readonly futureMs: number;
   };
+  /** The broker of the site. */
+  readonly site: SitePlan;
   /** Allowed lateness of all windows. */
   readonly latenessMs: number;
   readonly uplinks: {
@@ -106,6 +119,11 @@ export function drawPlan(seed: number): Plan {
       logBytesMax: percent(40) ? 3 * segmentBytes : 4_194_304,
     },
     source,
+    site: {
+      version: percent(50) ? 4 : 5,
+      inFlightMax: percent(50) ? 20 : magnitude(random, [1, 40]),
+      qos: percent(70) ? 1 : 2,
+    },
     latenessMs: percent(60) ? 600_000 : magnitude(random, [500, 60_000]),
     uplinks: {
       files: uplink >= 7,
@@ -119,6 +137,7 @@ export function drawPlan(seed: number): Plan {
       durationMs,
       devices: devices.length,
       hasKafka: uplink !== 9,
+      hasSite: devices.some(({ via }) => via === "site"),
     }),
   };
 }
@@ -136,6 +155,7 @@ function drawDevice(
   const hasTime = percent(88);
   return {
     name: `d${index}`,
+    via: percent(70) ? "gateway" : "site",
     everyMs: isBroken ? 110 : percent(30) ? number([110, 200]) : number([200, 1_500]),
     qos: isBroken || percent(12) ? 0 : percent(80) ? 1 : 2,
     inFlight: number([1, 20]),

@@ -15,20 +15,27 @@ import type { Random } from "../../../src/core/doors.ts";
 import { below } from "../../support/seeded-random.ts";
 import type { Reading } from "../oracle/evidence.ts";
 import type { DevicePlan } from "../plan.ts";
+import {
+  CONNACK,
+  encode,
+  packet,
+  PINGRESP,
+  PUBACK,
+  PUBCOMP,
+  PUBREC,
+  text,
+  u16,
+} from "./mqtt-bytes.ts";
 import type { Connection } from "./network.ts";
+import type { SiteMessage } from "./site-broker.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** Values repeat after so many readings. */
 const valueCycle = 40;
 
-const CONNACK = 2;
-const PUBACK = 4;
-const PUBREC = 5;
-const PUBCOMP = 7;
-const PINGRESP = 13;
-
 const answerWaitMs = 8_000;
 const retryMsMax = 3_000;
+const siteVisitMs = 20;
 
 type Message = {
   readonly payload: Uint8Array;
@@ -50,6 +57,8 @@ export type DeviceOptions = {
     readonly onBytes: (bytes: Uint8Array) => void;
     readonly onClose: () => void;
   }) => Connection;
+  /** Gives a message to the site's broker; false while that is down. */
+  readonly publishAtSite: (message: SiteMessage) => boolean;
   /** A new reading: it goes into the evidence. */
   readonly onReading: (reading: Reading) => void;
   /** A message that is no JSON was sent, or acknowledged. */
@@ -78,7 +87,7 @@ export class Device {
     this.#options = options;
     const { plan, timeline, random } = options;
     timeline.after(plan.startMs + below(random, plan.everyMs), () => this.#measure());
-    timeline.after(plan.startMs, () => this.#connect());
+    timeline.after(plan.startMs, () => (plan.via === "site" ? this.#visit() : this.#connect()));
     if (plan.rebootEveryMs > 0) this.#planReboot();
   }
 
@@ -153,6 +162,21 @@ export class Device {
       this.#connection?.destroy();
       this.#planReboot();
     });
+  }
+
+  // ---- to the site's broker: it is near, and takes what it is given ----
+
+  #visit(): void {
+    const { plan, timeline, random, publishAtSite } = this.#options;
+    timeline.after(siteVisitMs + below(random, siteVisitMs), () => this.#visit());
+    for (;;) {
+      const [next] = this.#buffer;
+      if (next === undefined) return;
+      const { payload, reading, isRetained } = next;
+      const topic = `plant/a/${plan.name}/state`;
+      if (!publishAtSite({ topic, payload, qos: plan.qos, isRetained, reading })) return;
+      this.#buffer.shift();
+    }
   }
 
   // ---- sending ----
@@ -281,25 +305,4 @@ export class Device {
     this.#inFlight = this.#inFlight.filter(({ isReceived }) => !isReceived);
     for (const message of this.#inFlight) this.#send(message);
   }
-}
-
-// ---- bytes (MQTT 3.1.1) ----
-
-function encode(json: string): Uint8Array {
-  return new TextEncoder().encode(json);
-}
-
-function u16(value: number): readonly number[] {
-  return [value >> 8, value & 0xff];
-}
-
-function text(value: string): readonly number[] {
-  const bytes = encode(value);
-  return [...u16(bytes.length), ...bytes];
-}
-
-function packet(first: number, head: readonly number[], payload: Uint8Array): Uint8Array {
-  const length = head.length + payload.length;
-  const remaining = length < 128 ? [length] : [(length & 0x7f) | 0x80, length >> 7];
-  return Uint8Array.from([first, ...remaining, ...head, ...payload]);
 }

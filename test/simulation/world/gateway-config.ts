@@ -12,6 +12,8 @@ import type { Plan } from "../plan.ts";
 
 export const logDirectory = "/data/log";
 export const filesDirectory = "/out";
+/** Where the site's broker is. */
+export const siteHost = "site";
 export const topics = { summaries: "weir.summaries", alerts: "weir.alerts", cursor: "weir.cursor" };
 
 /** What the pipelines are called, for the oracle. */

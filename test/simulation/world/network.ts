@@ -35,6 +35,8 @@ export class Network {
   #count = 0;
   /** Devices whose connections are silent now. */
   readonly silent: Set<string> = new Set();
+  /** Where the gateway connects to: takes its connection, or nobody is there. */
+  dialled: (connection: Connection) => DeviceEnd | undefined = () => undefined;
   /** A buffer was changed after it was given away: the sentence for it. */
   onChanged: (what: string) => void = () => undefined;
 
@@ -65,10 +67,9 @@ export class Network {
           },
         });
       },
-      connect: (address) => {
+      connect: ({ host }, { waitMs }) => {
         if (!life.call("net connect")) return never();
-        const where = `${address.host}:${address.port}`;
-        return Promise.reject(new Fault("CONNECT_FAILED", `nobody listens on ${where}`));
+        return this.#dial(host, { life, waitMs });
       },
       certificates: () => [],
     };
@@ -76,7 +77,37 @@ export class Network {
 
   /** A device connects; `onClose` follows where nobody listens. */
   connect(device: string, end: DeviceEnd): Connection {
-    const connection = new Connection({
+    const connection = this.#connection(device, end);
+    connection.open(() => this.#listener);
+    return connection;
+  }
+
+  /** The gateway connects to a broker, by the name of its host. */
+  #dial(
+    host: string,
+    { life, waitMs }: { readonly life: Life; readonly waitMs: number },
+  ): Promise<NetSocket> {
+    const { promise, resolve, reject } = Promise.withResolvers<NetSocket>();
+    const far: { end: DeviceEnd | undefined } = { end: undefined };
+    const connection = this.#connection(host, {
+      onBytes: (bytes) => far.end?.onBytes(bytes),
+      onClose: () => far.end?.onClose(),
+    });
+    const refuse = (why: string): void => {
+      this.#connections.delete(connection);
+      reject(new Fault("CONNECT_FAILED", `cannot connect to ${host}: ${why}`));
+    };
+    life.after(Math.ceil(this.#latencyMs()) + 1, () => {
+      if (this.silent.has(host)) return life.after(waitMs, () => refuse("no answer"));
+      far.end = this.dialled(connection);
+      if (far.end === undefined) return refuse("ECONNREFUSED");
+      return resolve(connection.dialled(life));
+    });
+    return promise;
+  }
+
+  #connection(device: string, end: DeviceEnd): Connection {
+    const connection: Connection = new Connection({
       device,
       end,
       remote: `10.0.0.1:${40_000 + (this.#count++ % 20_000)}`,
@@ -88,7 +119,6 @@ export class Network {
       onGone: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);
-    connection.open(() => this.#listener);
     return connection;
   }
 
@@ -155,6 +185,12 @@ export class Connection {
       this.#life = found.life;
       found.accept(this.#socket());
     });
+  }
+
+  /** The gateway opened it. */
+  dialled(life: Life): NetSocket {
+    this.#life = life;
+    return this.#socket();
   }
 
   // ---- the device's side ----

@@ -13,8 +13,9 @@ import type { Trace } from "../trace.ts";
 import { boundedIn, unrestOf } from "./agent-words.ts";
 import { Device } from "./device.ts";
 import { Gateway } from "./gateway.ts";
-import { gatewayConfig, topics } from "./gateway-config.ts";
+import { gatewayConfig, siteHost, topics } from "./gateway-config.ts";
 import { Link } from "./link.ts";
+import { SiteBroker, type SiteMessage } from "./site-broker.ts";
 import { Network } from "./network.ts";
 import type { Timeline } from "./timeline.ts";
 import { Weather } from "./weather.ts";
@@ -46,6 +47,7 @@ export class World {
   readonly #weather: Weather;
   readonly #network: Network;
   readonly #devices: readonly Device[];
+  readonly #site: SiteBroker;
   /** The log holds a frame of a time at which the gateway's clock was right. */
   #wasClockSeen = false;
   #restedSamples = 0;
@@ -93,6 +95,18 @@ export class World {
       onFailure: (what) => this.fail(what),
       onUp: (agent, unreadable) => this.#sawUp(agent, unreadable),
     });
+    this.#site = new SiteBroker({
+      plan: plan.site,
+      timeline,
+      random: fork(),
+      onBroken: (event) => {
+        this.broken[event] += 1;
+      },
+      onProtocolFault: (what) => this.protocolFaults.push(`at the site: ${what}`),
+      tell: (what) => trace.tell("site", what),
+    });
+    this.#network.dialled = (connection) =>
+      this.#site.isUp ? this.#site.accept(connection) : undefined;
     this.#devices = plan.devices.map(
       (device) =>
         new Device({
@@ -101,6 +115,7 @@ export class World {
           random: fork(),
           trueTime,
           connect: (end) => this.#network.connect(device.name, end),
+          publishAtSite: (message) => this.#publishAtSite(message),
           onReading: (reading) => this.readings.push(reading),
           onBroken: (event) => {
             this.broken[event] += 1;
@@ -132,6 +147,7 @@ export class World {
     this.#weather.clear();
     this.link.on.clear();
     this.#network.silent.clear();
+    this.#site.start();
     this.gateway.setClock();
     this.gateway.disarm();
     for (const device of this.#devices) device.stop();
@@ -153,6 +169,7 @@ export class World {
     if (agent === undefined) return "the agent is not up";
     const owed = this.#devices.filter((device) => !device.isDone);
     if (owed.length > 0) return `${owed.length} devices wait for acknowledgements`;
+    if (this.#site.owedCount > 0) return `the site's broker owes ${this.#site.owedCount} messages`;
     return unrestOf(agent);
   }
 
@@ -177,6 +194,12 @@ export class World {
   #sawUp(agent: Agent, unreadable: number): void {
     if (unreadable > patience) this.medium.lost += 1;
     this.medium.named += agent.status().log.damage.places.length;
+  }
+
+  #publishAtSite(message: SiteMessage): boolean {
+    if (!this.#site.isUp) return false;
+    this.#site.publish(message);
+    return true;
   }
 
   // ---- faults ----
@@ -221,6 +244,16 @@ export class World {
         later(() => this.#network.silent.delete(name));
         return true;
       }
+      case "site-down":
+        this.#site.stop(fault);
+        later(() => this.#site.start());
+        return true;
+      case "site-cut":
+        return this.#network.cut(siteHost, fault.bytes);
+      case "site-silent":
+        this.#network.silent.add(siteHost);
+        later(() => this.#network.silent.delete(siteHost));
+        return true;
       case "cluster-forgets":
         this.link.age(fault.days);
         return true;
