@@ -18,6 +18,8 @@ export type DevicePlan = {
   readonly name: string;
   /** Where it publishes: to the gateway, or to the broker that the site has, and the gateway subscribes to. */
   readonly via: "gateway" | "site";
+  /** Protocol level: 4 is MQTT 3.1.1. */
+  readonly version: 4 | 5;
   /** From one reading to the next, ms of device time. */
   readonly everyMs: number;
   readonly qos: 0 | 1 | 2;
@@ -156,6 +158,7 @@ function drawDevice(
   return {
     name: `d${index}`,
     via: percent(70) ? "gateway" : "site",
+    version: percent(60) ? 4 : 5,
     everyMs: isBroken ? 110 : percent(30) ? number([110, 200]) : number([200, 1_500]),
     qos: isBroken || percent(12) ? 0 : percent(80) ? 1 : 2,
     inFlight: number([1, 20]),

@@ -1,5 +1,5 @@
 /**
- * A simulated device: it measures, publishes over MQTT 3.1.1, and sends again what was not
+ * A simulated device: it measures, publishes over MQTT 3.1.1 or 5, and sends again what was not
  * acknowledged. It speaks in bytes it makes itself, and shares no code with the agent. What it did
  * is written down in its readings: the oracle's evidence.
  *
@@ -17,8 +17,11 @@ import type { Reading } from "../oracle/evidence.ts";
 import type { DevicePlan } from "../plan.ts";
 import {
   CONNACK,
+  CONNECT,
   encode,
+  Fields,
   packet,
+  PacketStream,
   PINGRESP,
   PUBACK,
   PUBCOMP,
@@ -36,6 +39,10 @@ const valueCycle = 40;
 const answerWaitMs = 8_000;
 const retryMsMax = 3_000;
 const siteVisitMs = 20;
+/** Properties of MQTT 5.0, section 2.2.2. */
+const RECEIVE_MAXIMUM = 0x21;
+const TOPIC_ALIAS_MAXIMUM = 0x22;
+const TOPIC_ALIAS = 0x23;
 
 type Message = {
   readonly payload: Uint8Array;
@@ -78,7 +85,10 @@ export class Device {
   #buffer: Message[] = [];
   #inFlight: Message[] = [];
   #nextPacketId = 1;
-  #rest: Uint8Array = new Uint8Array(0);
+  #stream = new PacketStream();
+  /** Of this connection: what the gateway takes without an answer, and whether it knows our topic by number. */
+  #receiveMax = 65_535;
+  #alias: "none" | "new" | "known" = "none";
   #heardAt = 0;
   /** Messages held back: others overtake them. */
   #heldBack = 0;
@@ -184,7 +194,8 @@ export class Device {
   #pump(): void {
     const { plan } = this.#options;
     while (this.#isReady && this.#buffer.length > 0) {
-      if (plan.qos > 0 && this.#inFlight.length >= plan.inFlight) return;
+      const window = Math.min(plan.inFlight, this.#receiveMax);
+      if (plan.qos > 0 && this.#inFlight.length >= window) return;
       const message = this.#buffer.shift()!;
       if (plan.qos > 0) {
         message.packetId = this.#freePacketId();
@@ -200,9 +211,22 @@ export class Device {
     if (message.reading === undefined) onBroken("sent");
     const flags = (message.sent > 0 ? 8 : 0) | (plan.qos << 1) | (message.isRetained ? 1 : 0);
     message.sent += 1;
-    const topic = text(`plant/a/${plan.name}/state`);
     const id = plan.qos > 0 ? u16(message.packetId) : [];
-    this.#connection?.send(packet(0x30 | flags, [...topic, ...id], message.payload));
+    const { topic, properties } = this.#addressed();
+    const head = [...text(topic), ...id, ...properties];
+    this.#connection?.send(packet(0x30 | flags, head, message.payload));
+  }
+
+  /** With MQTT 5 the topic goes by number once the gateway has learnt it. */
+  #addressed(): { readonly topic: string; readonly properties: readonly number[] } {
+    const { plan } = this.#options;
+    const topic = `plant/a/${plan.name}/state`;
+    if (plan.version === 4) return { topic, properties: [] };
+    if (this.#alias === "none") return { topic, properties: [0] };
+    const properties = [3, TOPIC_ALIAS, ...u16(1)];
+    const isKnown = this.#alias === "known";
+    this.#alias = "known";
+    return { topic: isKnown ? "" : topic, properties };
   }
 
   #freePacketId(): number {
@@ -226,7 +250,7 @@ export class Device {
 
   #connect(): void {
     const { plan, timeline, connect } = this.#options;
-    this.#rest = new Uint8Array(0);
+    this.#stream = new PacketStream();
     const connection = connect({
       onBytes: (bytes) => {
         if (this.#connection === connection) this.#receive(bytes);
@@ -237,8 +261,9 @@ export class Device {
     });
     this.#connection = connection;
     // Flags: clean session.
-    const hello = [...text("MQTT"), 4, 2, ...u16(plan.keepAliveS), ...text(plan.name)];
-    connection.send(packet(0x10, hello, new Uint8Array(0)));
+    const properties = plan.version === 5 ? [0] : [];
+    const hello = [...text("MQTT"), plan.version, 2, ...u16(plan.keepAliveS), ...properties];
+    connection.send(packet(CONNECT << 4, [...hello, ...text(plan.name)]));
     this.#heardAt = timeline.now;
     this.#watch(connection);
   }
@@ -262,23 +287,18 @@ export class Device {
 
   #receive(bytes: Uint8Array): void {
     this.#heardAt = this.#options.timeline.now;
-    const all = Buffer.concat([this.#rest, bytes]);
-    let at = 0;
-    while (all.length - at >= 2 && all.length - at >= 2 + all[at + 1]!) {
-      const length = all[at + 1]!;
-      this.#answer(all[at]! >> 4, all.subarray(at + 2, at + 2 + length));
-      at += 2 + length;
-    }
-    this.#rest = all.subarray(at);
+    for (const { type, body } of this.#stream.push(bytes)) this.#answer(type, body);
     this.#pump();
   }
 
   #answer(type: number, body: Uint8Array): void {
-    if (type === CONNACK) return this.#accepted(body[1] === 0);
+    if (type === CONNACK) return this.#accepted(body);
     if (type === PINGRESP && this.#options.plan.keepAliveS > 0) return;
     const { plan, onProtocolFault } = this.#options;
     const expected = plan.qos === 1 ? [PUBACK] : plan.qos === 2 ? [PUBREC, PUBCOMP] : [];
-    if (!expected.includes(type) || body.length !== 2) {
+    // A reason code may follow in MQTT 5: one that is no failure.
+    const isWell = body.length === 2 || (plan.version === 5 && body[2]! < 0x80);
+    if (!expected.includes(type) || !isWell) {
       return onProtocolFault(`a packet of type ${type} that was not asked for`);
     }
     const packetId = (body[0]! << 8) | body[1]!;
@@ -297,8 +317,12 @@ export class Device {
     if (type === PUBREC) this.#connection?.send(Uint8Array.from([0x62, 2, ...u16(packetId)]));
   }
 
-  #accepted(isOk: boolean): void {
-    if (!isOk) return this.#options.onProtocolFault("a login that was refused");
+  #accepted(connack: Uint8Array): void {
+    if (connack[1] !== 0) return this.#options.onProtocolFault("a login that was refused");
+    const isFive = this.#options.plan.version === 5;
+    const properties = isFive ? new Fields(connack.subarray(2)).properties() : new Map();
+    this.#receiveMax = properties.get(RECEIVE_MAXIMUM) ?? 65_535;
+    this.#alias = (properties.get(TOPIC_ALIAS_MAXIMUM) ?? 0) > 0 ? "new" : "none";
     this.#isReady = true;
     if (this.#options.plan.keepAliveS > 0) this.#keepAlive(this.#connection);
     // The session is a new one: what was received is no affair of it.
