@@ -31,6 +31,33 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "acknowledge-a-broker-before-sync",
+    breaks: ["P1"],
+    edits: [
+      {
+        file: "src/agent/ingest/mqtt/subscriber/session.ts",
+        from: "      memory.acks.add(answerWord(PUBACK_WORD, packetId));",
+        to: "      this.#write(answerBytes(PUBACK_WORD, packetId));",
+      },
+    ],
+  },
+  {
+    name: "no-new-subscription-after-a-lost-session",
+    breaks: ["P7"],
+    edits: [
+      {
+        file: "src/agent/ingest/mqtt/subscriber/session.ts",
+        from: "if (!sessionPresent || !memory.isSubscribed)",
+        to: "if (!memory.isSubscribed)",
+      },
+      {
+        file: "src/agent/ingest/mqtt/subscriber/session-memory.ts",
+        from: "    this.isSubscribed = false;",
+        to: "",
+      },
+    ],
+  },
+  {
     name: "resend-without-cursor",
     breaks: ["P4"],
     edits: [

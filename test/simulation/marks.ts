@@ -48,6 +48,43 @@ export const marks: readonly Mark[] = [
     from: '    this.#settle(count);\n    if (this.#state !== "ready") {',
     to: '    this.#settle(count);\n    if (this.#state !== "ready") { MARK;',
   },
+  // receive, from brokers elsewhere
+  {
+    name: "a broker lost our session",
+    file: "src/agent/ingest/mqtt/subscriber/session.ts",
+    from: "this.#host.counters.sessionsLost += 1;",
+    to: "MARK, this.#host.counters.sessionsLost += 1;",
+  },
+  {
+    name: "a broker fell silent",
+    file: "src/agent/ingest/mqtt/subscriber/subscriber.ts",
+    from: 'if (end.kind === "half-open") counters.halfOpen += 1;',
+    to: 'if (end.kind === "half-open") { MARK; counters.halfOpen += 1; }',
+  },
+  {
+    name: "a broker's message of QoS 2 came again",
+    file: "src/agent/ingest/mqtt/subscriber/session.ts",
+    from: "    counters.resent += 1;",
+    to: "    MARK; counters.resent += 1;",
+  },
+  {
+    name: "a broker's window is full",
+    file: "src/agent/ingest/mqtt/subscriber/session.ts",
+    from: "    this.#isHurried = true;",
+    to: "    MARK; this.#isHurried = true;",
+  },
+  {
+    name: "a broker's message waits for room",
+    file: "src/agent/ingest/mqtt/subscriber/session.ts",
+    from: "if (!receiver.receive(topic, bytes, payloadStart, end)) return false;",
+    to: "if (!receiver.receive(topic, bytes, payloadStart, end)) return MARK, false;",
+  },
+  {
+    name: "a broker's retained message is not a new one",
+    file: "src/agent/ingest/mqtt/subscriber/session.ts",
+    from: "      counters.retainedIgnored += 1;",
+    to: "      MARK; counters.retainedIgnored += 1;",
+  },
   // append
   {
     name: "torn tail cut",

@@ -55,6 +55,9 @@ export type SitePlan = {
   readonly inFlightMax: number;
   /** Of the gateway's subscriptions. */
   readonly qos: 1 | 2;
+  /** What the gateway takes without an acknowledgement, with MQTT 5. */
+  readonly receiveMax: number;
+  readonly hasCanary: boolean;
 };
 
 export type Plan = {
@@ -124,7 +127,9 @@ export function drawPlan(seed: number): Plan {
     site: {
       version: percent(50) ? 4 : 5,
       inFlightMax: percent(50) ? 20 : magnitude(random, [1, 40]),
-      qos: percent(70) ? 1 : 2,
+      qos: percent(40) ? 1 : 2,
+      receiveMax: magnitude(random, [1, 40]),
+      hasCanary: percent(30),
     },
     latenessMs: percent(60) ? 600_000 : magnitude(random, [500, 60_000]),
     uplinks: {
@@ -158,9 +163,9 @@ function drawDevice(
   return {
     name: `d${index}`,
     via: percent(70) ? "gateway" : "site",
-    version: percent(60) ? 4 : 5,
+    version: percent(100) ? 4 : 5,
     everyMs: isBroken ? 110 : percent(30) ? number([110, 200]) : number([200, 1_500]),
-    qos: isBroken || percent(12) ? 0 : percent(80) ? 1 : 2,
+    qos: isBroken || percent(12) ? 0 : percent(70) ? 1 : 2,
     inFlight: number([1, 20]),
     bufferMax: percent(80) ? 10_000 : number([5, 50]),
     disorderMs: percent(50) ? 0 : number([0, 3_000]),

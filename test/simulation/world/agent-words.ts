@@ -53,10 +53,12 @@ export function boundedIn(
   agent: Agent,
   { logBytesMax }: { readonly logBytesMax: number },
 ): Sample["bounded"] {
-  const { log, outputs, outbox, mqtt } = agent.status();
+  const { log, outputs, outbox, mqtt, brokers } = agent.status();
   const outboxBytes = Object.values(outbox).reduce((sum, { bytes }) => sum + bytes, 0);
   const { heldBytes = 0, splitBytes = 0, outboundBytes = 0 } = mqtt.counters ?? {};
+  const owed = brokers.map(({ inFlight }) => inFlight);
   return {
+    "unacknowledged messages of brokers": [Math.max(0, ...owed), 40],
     "log bytes": [log.bytes, logBytesMax],
     // A frame is applied whole, and a start applies all that it replays; only then the next one waits.
     "pending output bytes": [outputs.pendingBytes, limits.pendingOutputBytesMax + 262_144],

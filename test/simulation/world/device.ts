@@ -74,6 +74,11 @@ export type DeviceOptions = {
   readonly onProtocolFault: (what: string) => void;
 };
 
+/** Where a device publishes. */
+export function stateTopic(device: string): string {
+  return `plant/a/${device}/state`;
+}
+
 export class Device {
   readonly #options: DeviceOptions;
   #connection: Connection | undefined;
@@ -183,7 +188,7 @@ export class Device {
       const [next] = this.#buffer;
       if (next === undefined) return;
       const { payload, reading, isRetained } = next;
-      const topic = `plant/a/${plan.name}/state`;
+      const topic = stateTopic(plan.name);
       if (!publishAtSite({ topic, payload, qos: plan.qos, isRetained, reading })) return;
       this.#buffer.shift();
     }
@@ -220,7 +225,7 @@ export class Device {
   /** With MQTT 5 the topic goes by number once the gateway has learnt it. */
   #addressed(): { readonly topic: string; readonly properties: readonly number[] } {
     const { plan } = this.#options;
-    const topic = `plant/a/${plan.name}/state`;
+    const topic = stateTopic(plan.name);
     if (plan.version === 4) return { topic, properties: [] };
     if (this.#alias === "none") return { topic, properties: [0] };
     const properties = [3, TOPIC_ALIAS, ...u16(1)];

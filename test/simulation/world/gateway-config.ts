@@ -7,11 +7,13 @@ import {
   fileUplinkDefaults,
   sourceDefaults,
 } from "../../../src/agent/config/config.ts";
+import { brokerDefaults } from "../../../src/agent/ingest/mqtt/subscriber/broker-config.ts";
 import { kafkaUplinkDefaults } from "../../../src/agent/config/kafka-config.ts";
 import type { Plan } from "../plan.ts";
 
 export const logDirectory = "/data/log";
 export const filesDirectory = "/out";
+const template = "plant/{line}/{device}/state";
 /** Where the site's broker is. */
 export const siteHost = "site";
 export const topics = { summaries: "weir.summaries", alerts: "weir.alerts", cursor: "weir.cursor" };
@@ -25,7 +27,8 @@ export const windowPipelines = [
 ] as const;
 
 export function gatewayConfig(plan: Plan): Config {
-  const { gateway, source, uplinks } = plan;
+  const { gateway, source, uplinks, site, devices } = plan;
+  const hasSite = devices.some(({ via }) => via === "site");
   const { segmentBytes: _, logBytesMax, commitWaitMs, ...commit } = gateway;
   const kafka = {
     ...kafkaUplinkDefaults,
@@ -45,8 +48,27 @@ export function gatewayConfig(plan: Plan): Config {
   return configOf({
     agent: "gw1",
     dataDirectory: "/data",
+    brokers: hasSite
+      ? [
+          {
+            ...brokerDefaults,
+            name: siteHost,
+            addresses: [{ url: `mqtt://${siteHost}`, host: siteHost, port: 1_883 }],
+            clientId: "gw1",
+            level: site.version,
+            qos: site.qos,
+            receiveMax: site.receiveMax,
+            keepAliveMs: 10_000,
+            answerMs: 5_000,
+            canary: site.hasCanary ? { topic: "weir/gw1/canary/site", everyMs: 5_000 } : undefined,
+          },
+        ]
+      : [],
     sources: [
-      { ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"], ...source },
+      { ...sourceDefaults, name: "plant", topics: [template], ...source },
+      ...(hasSite
+        ? [{ ...sourceDefaults, name: "site", topics: [template], broker: siteHost, ...source }]
+        : []),
     ],
     pipelines: [...windowPipelines.map(windowPipeline), bursts, arrivals, outliers],
     uplinks: [

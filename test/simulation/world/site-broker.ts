@@ -99,6 +99,13 @@ export class SiteBroker {
     return this.#isUp;
   }
 
+  /** Whether the gateway's session is owed what this device publishes. */
+  isSubscribed(topic: string): boolean {
+    return [...this.#sessions.values()].some(({ filters }) =>
+      [...filters.keys()].some((filter) => matches(filter, topic)),
+    );
+  }
+
   /** Messages that the gateway has not acknowledged. */
   get owedCount(): number {
     let count = 0;

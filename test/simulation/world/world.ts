@@ -11,7 +11,7 @@ import type { Reading, Sample } from "../oracle/evidence.ts";
 import type { Plan } from "../plan.ts";
 import type { Trace } from "../trace.ts";
 import { boundedIn, unrestOf } from "./agent-words.ts";
-import { Device } from "./device.ts";
+import { Device, stateTopic } from "./device.ts";
 import { Gateway } from "./gateway.ts";
 import { gatewayConfig, siteHost, topics } from "./gateway-config.ts";
 import { Link } from "./link.ts";
@@ -169,6 +169,10 @@ export class World {
     if (agent === undefined) return "the agent is not up";
     const owed = this.#devices.filter((device) => !device.isDone);
     if (owed.length > 0) return `${owed.length} devices wait for acknowledgements`;
+    const deaf = this.#plan.devices.find(
+      ({ via, name }) => via === "site" && !this.#site.isSubscribed(stateTopic(name)),
+    );
+    if (deaf !== undefined) return `the gateway has no subscription for ${deaf.name} at the site`;
     if (this.#site.owedCount > 0) return `the site's broker owes ${this.#site.owedCount} messages`;
     return unrestOf(agent);
   }
