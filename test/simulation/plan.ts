@@ -163,7 +163,7 @@ function drawDevice(
   return {
     name: `d${index}`,
     via: percent(70) ? "gateway" : "site",
-    version: percent(100) ? 4 : 5,
+    version: percent(60) ? 4 : 5,
     everyMs: isBroken ? 110 : percent(30) ? number([110, 200]) : number([200, 1_500]),
     qos: isBroken || percent(12) ? 0 : percent(70) ? 1 : 2,
     inFlight: number([1, 20]),

@@ -15,8 +15,13 @@ const seeds = Number(process.env["WEIR_TEST_SEEDS"] ?? 200);
 const from = Number(process.env["WEIR_TEST_SEED"] ?? 1);
 /** So many are sure to meet what only some of them do. */
 const seedsThatReachAll = 200;
-/** Their traces are compared. */
-const tracedSeeds = [3, 7, 16, 25];
+/**
+ * Their traces are compared: the first few that have nothing to do with QoS 2 at the gateway, which
+ * passes through Node's own streams, and those take other turns in every Node.
+ */
+const tracedSeeds = Array.from({ length: 100 }, (_, seed) => seed)
+  .filter((seed) => drawPlan(seed).devices.every(({ via, qos }) => via === "site" || qos < 2))
+  .slice(0, 5);
 
 test(`every promise holds in ${seeds} worlds, whose faults reach every mark`, async (t) => {
   const tally = new Tally(marks.map(({ name }) => name));
@@ -61,7 +66,7 @@ async function assertSameTraces(one: PlanRunner, other: PlanRunner): Promise<voi
   for (const seed of tracedSeeds) {
     const plan = drawPlan(seed);
     const [{ trace }, again] = await Promise.all([one.run(plan), other.run(plan)]);
-    assert.ok(trace.length > 1_000, "the trace has every call");
+    assert.ok(trace.length > 200, "the trace has every call");
     assert.equal(trace.join("\n"), again.trace.join("\n"), `seed ${seed}`);
   }
 }

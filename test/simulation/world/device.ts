@@ -18,6 +18,7 @@ import type { DevicePlan } from "../plan.ts";
 import {
   CONNACK,
   CONNECT,
+  DISCONNECT,
   encode,
   Fields,
   packet,
@@ -43,6 +44,8 @@ const siteVisitMs = 20;
 const RECEIVE_MAXIMUM = 0x21;
 const TOPIC_ALIAS_MAXIMUM = 0x22;
 const TOPIC_ALIAS = 0x23;
+/** Why a gateway may dismiss a client that did nothing wrong: it shuts down, heard nothing, or heard it anew. */
+const partings = new Set([0x8b, 0x8d, 0x8e]);
 
 type Message = {
   readonly payload: Uint8Array;
@@ -300,6 +303,7 @@ export class Device {
     if (type === CONNACK) return this.#accepted(body);
     if (type === PINGRESP && this.#options.plan.keepAliveS > 0) return;
     const { plan, onProtocolFault } = this.#options;
+    if (type === DISCONNECT && plan.version === 5) return this.#dismissed(body[0] ?? 0);
     const expected = plan.qos === 1 ? [PUBACK] : plan.qos === 2 ? [PUBREC, PUBCOMP] : [];
     // A reason code may follow in MQTT 5: one that is no failure.
     const isWell = body.length === 2 || (plan.version === 5 && body[2]! < 0x80);
@@ -320,6 +324,12 @@ export class Device {
     if (message.reading === undefined) this.#options.onBroken("acknowledged");
     else message.reading.acknowledgedAt ??= this.#options.timeline.now;
     if (type === PUBREC) this.#connection?.send(Uint8Array.from([0x62, 2, ...u16(packetId)]));
+  }
+
+  #dismissed(reason: number): void {
+    const { onProtocolFault } = this.#options;
+    if (!partings.has(reason)) onProtocolFault(`dismissed for 0x${reason.toString(16)}`);
+    this.#connection?.destroy();
   }
 
   #accepted(connack: Uint8Array): void {

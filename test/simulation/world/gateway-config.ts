@@ -53,7 +53,7 @@ export function gatewayConfig(plan: Plan): Config {
           {
             ...brokerDefaults,
             name: siteHost,
-            addresses: [{ url: `mqtt://${siteHost}`, host: siteHost, port: 1_883 }],
+            addresses: [{ url: `mqtt://${siteHost}`, connect: { host: siteHost, port: 1_883 } }],
             clientId: "gw1",
             level: site.version,
             qos: site.qos,
