@@ -176,6 +176,8 @@ const bounds = {
   unwelcomeMax: 256,
   /** Clients that went, told to the broker in one turn of the event loop. */
   leaversPerTurnMax: 16,
+  /** Connections that their peers ended, closed by us in one turn of the event loop. */
+  endedPerTurnMax: 16,
   /** Addresses without a connection whose rate is remembered. */
   arrivalsRememberedMax: 4_096,
 

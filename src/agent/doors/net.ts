@@ -19,6 +19,8 @@ import type {
   TlsConnect,
 } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
+import { limits } from "../../core/limits.ts";
+import { Turns } from "../../core/turns.ts";
 import { systemClock } from "./clock.ts";
 import { type Handshake, Handshakes } from "./handshakes.ts";
 import { type HandleOf, noHandle, StreamSocket, takeHandle } from "./stream-socket.ts";
@@ -42,6 +44,10 @@ export function plainNet(): Net {
 class SystemNet implements Net {
   readonly #clock: Clock;
   readonly #handleOf: HandleOf;
+  readonly #ended = new Turns({
+    perTurnMax: limits.endedPerTurnMax,
+    soon: (run) => setImmediate(run),
+  });
   readonly #gates = new Set<TlsGate>();
   /** Client certificates, by file as the configuration names them, as they were last read. */
   readonly #ownCertificates = new Map<string, CertificateStatus>();
@@ -72,10 +78,11 @@ class SystemNet implements Net {
     const server = createServer({ pauseOnConnect: isPlain, noDelay: true });
     server.on("connection", (socket) => {
       keepProbed(socket);
-      if (handshakes === undefined) accept(new StreamSocket(socket, { handleOf: this.#handleOf }));
-      else {
+      if (handshakes === undefined) {
+        accept(new StreamSocket(socket, { handleOf: this.#handleOf, ended: this.#ended }));
+      } else {
         const handshake = handshakes.begin(socket);
-        if (handshake !== undefined) admit(handshake, parts);
+        if (handshake !== undefined) admit(handshake, { ...parts, ended: this.#ended });
       }
     });
     const onClose = (): void => {
@@ -129,7 +136,7 @@ class SystemNet implements Net {
       }
       socket.pause();
       const handleOf = tls === undefined ? this.#handleOf : noHandle;
-      given(new StreamSocket(socket, { handleOf, reasonOf }));
+      given(new StreamSocket(socket, { handleOf, ended: this.#ended, reasonOf }));
     };
     if (tls === undefined) socket.connect({ host, port }, connected);
     else socket.once("secureConnect", connected);
@@ -159,7 +166,10 @@ type ListenParts = {
 };
 
 /** Takes a new peer through what stands before it is given out. */
-function admit(handshake: Handshake, { gate, upgrades, accept }: ListenParts): void {
+function admit(
+  handshake: Handshake,
+  { gate, upgrades, accept, ended }: ListenParts & { readonly ended: Turns },
+): void {
   const secured = (stream: Socket, certificateName: string | undefined): void => {
     if (upgrades !== undefined) {
       upgrades.upgrade(stream, { handshake, certificateName, onUpgraded: accept });
@@ -167,7 +177,7 @@ function admit(handshake: Handshake, { gate, upgrades, accept }: ListenParts): v
     }
     handshake.done();
     stream.pause();
-    accept(new StreamSocket(stream, { handleOf: noHandle, certificateName }));
+    accept(new StreamSocket(stream, { handleOf: noHandle, ended, certificateName }));
   };
   if (gate === undefined) secured(handshake.socket, undefined);
   else gate.secure(handshake, ({ socket, certificateName }) => secured(socket, certificateName));

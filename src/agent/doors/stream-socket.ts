@@ -11,6 +11,7 @@
 import { type BoundSocket, Socket } from "node:net";
 import { assert } from "../../core/assert.ts";
 import type { NetHandlers, NetSocket } from "../../core/doors.ts";
+import type { Turns } from "../../core/turns.ts";
 
 const READ_BYTES = 64 * 1024;
 
@@ -22,6 +23,8 @@ export const noHandle: HandleOf = () => undefined;
 
 type StreamParts = {
   readonly handleOf: HandleOf;
+  /** Sockets whose peers ended are closed by these: Node would close all of one instant in one turn. */
+  readonly ended: Turns;
   readonly certificateName?: string | undefined;
   /** What an error means, where more can be said than its code. */
   readonly reasonOf?: (error: NodeJS.ErrnoException) => string | undefined;
@@ -31,15 +34,17 @@ export class StreamSocket implements NetSocket {
   readonly remote: string;
   readonly certificateName: string | undefined;
   readonly #handleOf: HandleOf;
+  readonly #ended: Turns;
   readonly #onError: (error: NodeJS.ErrnoException) => void;
   #socket: Socket;
   #reason = "";
   #started = false;
 
   /** `socket` is connected, by TLS too if it is to be, and does not read yet. */
-  constructor(socket: Socket, { handleOf, certificateName, reasonOf }: StreamParts) {
+  constructor(socket: Socket, { handleOf, ended, certificateName, reasonOf }: StreamParts) {
     this.#socket = socket;
     this.#handleOf = handleOf;
+    this.#ended = ended;
     this.certificateName = certificateName;
     this.remote = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
     this.#onError = (error) => {
@@ -87,6 +92,7 @@ export class StreamSocket implements NetSocket {
   #readShared(handle: object, handlers: NetHandlers): void {
     const options = {
       manualStart: true,
+      allowHalfOpen: true,
       onread: {
         buffer: sharedBuffer,
         callback: (length: number, buffer: Uint8Array): boolean => {
@@ -98,6 +104,7 @@ export class StreamSocket implements NetSocket {
     // The types know neither the handle of an accepted socket nor `manualStart`.
     const socket = new Socket(Object.assign(options, { handle: handle as BoundSocket }));
     socket.on("error", this.#onError);
+    socket.on("end", () => this.#ended.take(() => socket.end()));
     this.#socket = socket;
   }
 

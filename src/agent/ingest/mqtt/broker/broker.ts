@@ -17,7 +17,7 @@ import { assert } from "../../../../core/assert.ts";
 import type { AskedMessage, BrokerLink, BrokerOwner, LinkOwner, Login } from "./broker-owner.ts";
 import { createDuplex } from "./duplex.ts";
 import { capDelivery, type DeliveringClient } from "./granted.ts";
-import { Leavers } from "./leavers.ts";
+import { Turns } from "../../../../core/turns.ts";
 import { type Note, Notes, retainedNote } from "./notes.ts";
 import { Outgoing } from "./outgoing.ts";
 import { keepPublishOrder, type Publisher } from "./publish-order.ts";
@@ -80,7 +80,7 @@ export class Broker {
   readonly #retainedHandling = new RetainedHandling();
   readonly #outgoing: Outgoing;
   readonly #monotonic: () => number;
-  readonly #leavers: Leavers;
+  readonly #leavers: Turns;
   readonly #aedes: Aedes;
   readonly #limits: BrokerLimits;
   readonly #subscriptions = new Subscriptions();
@@ -108,7 +108,7 @@ export class Broker {
   ) {
     this.#aedes = aedes;
     this.#monotonic = options.monotonic;
-    this.#leavers = new Leavers({
+    this.#leavers = new Turns({
       perTurnMax: options.limits.leaversPerTurnMax,
       soon: options.soon,
     });
@@ -258,7 +258,7 @@ export class Broker {
       finish: () => {
         if (isFinished || stream.destroyed) return;
         isFinished = true;
-        this.#leavers.left(() => {
+        this.#leavers.take(() => {
           if (!stream.destroyed) stream.push(null);
         });
       },
