@@ -7,6 +7,7 @@
  */
 
 import { fileUplinkDefaults } from "../../src/agent/config/config.ts";
+import { limits } from "../../src/core/limits.ts";
 import type { FaultKind } from "./faults.ts";
 import { hearMarks } from "./marks.ts";
 import type { Evidence, Upstream, Violation } from "./oracle/evidence.ts";
@@ -125,7 +126,8 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     sessions: sessionsName,
     arrivals: arrivalsName,
     latenessMs: plan.latenessMs,
-    idleMs: plan.source.idleMs,
+    // Operators look at the clock so often: what they heard since the last look they heard then.
+    idleMs: plan.source.idleMs - limits.tickMs,
     futureDevices: plan.devices
       .filter(({ aheadMs }) => aheadMs > plan.source.futureMs)
       .map(({ name }) => name),
