@@ -20,7 +20,7 @@ export function accessNotices({ access, counters }: Status["mqtt"]): readonly No
   if (denied > 0) {
     const last = access.audit.findLast(({ topic }) => topic !== "");
     const who = last?.user === "" ? `a client at ${last.address}` : (last?.user ?? "a client");
-    const message = `${denied} publishes, wills and subscriptions were refused since the start for want of rights, the last by ${who} of ${JSON.stringify(last?.topic ?? "")}: compare mqtt.users`;
+    const message = `${denied} publishes, wills and subscriptions were refused since the start for want of rights, the last by ${who} of ${JSON.stringify(last?.topic ?? "")}: compare the rights in mqtt.users, certificates and anonymousRights`;
     notices.push({ code: "rights_missing", message });
   }
   if (connectionsLimited > 0) {

@@ -22,11 +22,11 @@ export function agentAt({ url, ca, tokenFile }: AgentAddress): (path: string) =>
     throw new UsageError(`--url must be an address such as http://127.0.0.1:8080, not ${url}`);
   }
   const authority = ca === undefined ? undefined : textOf(ca, "--ca");
-  const token = tokenFile === undefined ? undefined : textOf(tokenFile, "--token-file").trim();
+  const token = tokenFile === undefined ? undefined : tokenIn(tokenFile);
   return async (path) => {
     const answer = await get(new URL(path, at), { authority, token }).catch((cause: unknown) => {
-      const why = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
-      const message = `no agent answers at ${url}${why}; is it running, and is its http address this one? (--url, --ca)`;
+      const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+      const message = `no agent answers at ${url} (${code}); ${remedyOf(code)}`;
       throw new Fault("AGENT_UNREACHABLE", message, { cause });
     });
     if (answer.status === 200) return jsonOf(answer.body);
@@ -44,6 +44,25 @@ function textOf(path: string, option: string): string {
   } catch (cause) {
     throw new UsageError(`${option}: ${cause instanceof Error ? cause.message : path}`);
   }
+}
+
+/** What to look at, by the code of the failure. */
+function remedyOf(code: string): string {
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return "its certificate is for another name: ask it by a name that is in it (--url)";
+  }
+  if (/SIGNATURE|SELF_SIGNED|ISSUER/.test(code)) {
+    return "its certificate is of an authority that is not known here: name its file (--ca)";
+  }
+  if (code === "ECONNRESET") return "does it speak https, or http? (--url)";
+  return "is it running, and is its http address this one? (--url, --ca)";
+}
+
+/** A token alone, and nothing of what was printed around it. */
+function tokenIn(path: string): string {
+  const token = textOf(path, "--token-file").trim();
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new UsageError(`--token-file: ${path} holds more, or less, than a token`);
 }
 
 function jsonOf(text: string): unknown {

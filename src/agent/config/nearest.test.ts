@@ -33,5 +33,6 @@ test("a slip of one letter finds the word that was meant", () => {
 test("where no word is near, the known ones are listed", () => {
   assert.equal(nearestOf("retention", known), undefined);
   assert.equal(suggestion("retention", ["a", "b"]), "known are a, b");
+  assert.equal(suggestion("retention", []), "there is none");
   assert.equal(suggestion("Limits", known), 'did you mean "limits"?');
 });

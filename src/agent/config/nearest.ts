@@ -21,7 +21,7 @@ export function nearestOf(word: string, known: readonly string[]): string | unde
 export function suggestion(word: string, known: readonly string[]): string {
   const nearest = nearestOf(word, known);
   if (nearest !== undefined) return `did you mean ${JSON.stringify(nearest)}?`;
-  return `known are ${known.join(", ")}`;
+  return known.length === 0 ? "there is none" : `known are ${known.join(", ")}`;
 }
 
 function distanceOf(a: string, b: string): number {
