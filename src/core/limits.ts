@@ -209,6 +209,12 @@ const bounds = {
   /** A frame's sections other than rows start a commit early beyond this. */
   definitionsPerFrameMax: 8_192,
 
+  // tables
+  /** Rows of one block of a table: what is read and decoded at a time. */
+  tableBlockRowsMax: 1_024,
+  /** Rows in memory that no table has yet, 25 bytes each; then they are flushed. */
+  memoryTableRowsMax: 1_048_576,
+
   // apply
   /** Readings of a series among which a resent one is recognised. */
   duplicateRing: 64,

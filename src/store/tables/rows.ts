@@ -1,0 +1,70 @@
+/**
+ * Rows: what blocks of a table are made of and read into, in columns, in ascending order of time;
+ * rows of the same time stand in the order in which they were accepted. Every row has a stamp (time,
+ * kind, sequence), which the series of one device mostly share, and its columns:
+ *
+ *   readings         the value
+ *   a resolution     `rollupColumns`, one row per bucket; the stamp is the bucket's start, kind 0
+ */
+
+import { assert } from "../../core/assert.ts";
+import { limits } from "../../core/limits.ts";
+
+/** When, and how it is known: one per row. Buffers are the owner's; rows [0, rows) are in use. */
+export type Stamps = {
+  rows: number;
+  /** Event time, or the start of a bucket, Millis; finite, ascending. */
+  readonly time: Float64Array;
+  /** KIND_* bits of each row. */
+  readonly kind: Uint8Array;
+  /** Device sequence number where kind has KIND_SEQUENCE, else 0. */
+  readonly sequence: Float64Array;
+};
+
+export type Rows = Stamps & {
+  /** Of equal capacity; as many as the section of the table has. */
+  readonly columns: readonly Float64Array[];
+};
+
+/** Milliseconds per row of a section; 0 stands for the readings themselves. */
+export type ResolutionMs = number;
+
+export const readings: ResolutionMs = 0;
+
+/** Columns of a section of readings. */
+export const readingColumns = ["value"] as const;
+
+/**
+ * Columns of a bucket. `count` is all readings in it; `numbers` are those that are neither symbols
+ * nor NaN, and all that follows is about them. The sum is `sum + sumError`; `squares` is the sum of
+ * squared distances from the mean. A bucket may stand in several tables: its parts are added up.
+ */
+export const rollupColumns = [
+  "count",
+  "numbers",
+  "arrivalTimed",
+  "min",
+  "max",
+  "sum",
+  "sumError",
+  "squares",
+] as const;
+
+export function columnCountOf(resolution: ResolutionMs): number {
+  return resolution === readings ? readingColumns.length : rollupColumns.length;
+}
+
+/** Empty rows with room for `rowsMax` of a section; default: one block. */
+export function createRows(
+  resolution: ResolutionMs,
+  rowsMax: number = limits.tableBlockRowsMax,
+): Rows {
+  assert(rowsMax > 0, "rows have room");
+  return {
+    rows: 0,
+    time: new Float64Array(rowsMax),
+    kind: new Uint8Array(rowsMax),
+    sequence: new Float64Array(rowsMax),
+    columns: Array.from({ length: columnCountOf(resolution) }, () => new Float64Array(rowsMax)),
+  };
+}
