@@ -58,8 +58,8 @@ export const marks: readonly Mark[] = [
   {
     name: "a broker fell silent",
     file: "src/agent/ingest/mqtt/subscriber/subscriber.ts",
-    from: 'if (end.kind === "half-open") counters.halfOpen += 1;',
-    to: 'if (end.kind === "half-open") { MARK; counters.halfOpen += 1; }',
+    from: 'if (end.kind === "half-open" || end.kind === "unread") counters.halfOpen += 1;',
+    to: 'if (end.kind === "half-open" || end.kind === "unread") { MARK; counters.halfOpen += 1; }',
   },
   {
     name: "a broker's message of QoS 2 came again",

@@ -78,6 +78,7 @@ export class SimulatedPeer {
   #paused = false;
   #closed = false;
   #fallenAsleep = false;
+  #isEnding = false;
 
   constructor(remote: string, certificateName?: string) {
     const queuedBytes = (): number => this.#queued;
@@ -98,7 +99,7 @@ export class SimulatedPeer {
         this.#paused = false;
         setImmediate(() => this.#deliver());
       },
-      end: () => this.#close(""),
+      end: () => this.#end(),
       destroy: () => this.#close(""),
     };
   }
@@ -143,6 +144,7 @@ export class SimulatedPeer {
     this.#fallenAsleep = false;
     this.#queued = 0;
     this.#handlers?.onDrain();
+    if (this.#isEnding) this.#close("");
   }
 
   /** The client goes without a word; what it sent is read first, unless nobody reads. */
@@ -164,6 +166,12 @@ export class SimulatedPeer {
     if (this.#closed) return;
     this.#writes.push({ bytes, copy: Buffer.from(bytes) });
     if (this.#fallenAsleep) this.#queued += bytes.length;
+  }
+
+  /** Closes when everything is written, as a real one does. */
+  #end(): void {
+    this.#isEnding = true;
+    if (this.#queued === 0) this.#close("");
   }
 
   #close(reason: string): void {

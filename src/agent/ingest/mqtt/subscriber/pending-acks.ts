@@ -13,7 +13,7 @@
  */
 
 import { assert } from "../../../../core/assert.ts";
-import { idOfWord, PUBREC_WORD } from "./packets.ts";
+import { answerWord, idOfWord, PUBREC_WORD } from "./packets.ts";
 
 type Generation = {
   words: Uint32Array;
@@ -84,6 +84,15 @@ export class PendingAcks {
       : (first ?? second);
   }
 
+  /**
+   * The broker gave the id of a QoS 2 message that waits to another one: the answer is not sent, and
+   * the commit of the first says nothing of the second. O(count).
+   */
+  disown(id: number): void {
+    const word = answerWord(PUBREC_WORD, id);
+    for (const generation of [this.#open, this.#sealed]) remove(generation, word);
+  }
+
   /** The connection is gone. */
   orphan(): void {
     for (const generation of [this.#open, this.#sealed]) {
@@ -112,6 +121,20 @@ function createGeneration(capacity: number): Generation {
 
 function clear(generation: Generation): void {
   generation.count = generation.orphans = generation.needs = 0;
+}
+
+/** Takes the word out, wherever it is; what its message needs of the disk stays. */
+function remove(generation: Generation, word: number): void {
+  const { words, count, orphans } = generation;
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    if (words[i] === word) {
+      generation.count -= 1;
+      if (i < orphans) generation.orphans -= 1;
+    } else {
+      words[kept++] = words[i]!;
+    }
+  }
 }
 
 /** A copy of the answers of the present connection, which are gone from the generation. */

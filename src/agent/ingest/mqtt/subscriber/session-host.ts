@@ -1,18 +1,10 @@
-/** What a session needs of whoever has its socket, and how it ends. */
+/** What a session needs of whoever has its socket. */
 
 import type { Receiver } from "../../receiver.ts";
-import type { ProtocolFault } from "../packet/parser.ts";
 import type { BrokerConfig } from "./broker-config.ts";
 import type { BrokerCounters } from "./counters.ts";
-import type { Said } from "./packets.ts";
+import type { SessionEnd } from "./session-end.ts";
 import type { SessionMemory } from "./session-memory.ts";
-
-/** Why a connection is over, as far as we know. */
-export type SessionEnd =
-  | { readonly kind: "refused" | "disconnected"; readonly code: number; readonly said: Said }
-  | { readonly kind: "protocol"; readonly fault: ProtocolFault }
-  | { readonly kind: "silent"; readonly missing: "CONNACK" | "SUBACK" }
-  | { readonly kind: "half-open" | "deaf" };
 
 export type SessionLimits = {
   readonly packetBytesMax: number;

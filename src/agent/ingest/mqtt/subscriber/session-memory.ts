@@ -56,6 +56,17 @@ export class SessionMemory {
     this.#unwanted.set(bytes.subarray(start, start + this.#unwantedBytes));
   }
 
+  /**
+   * Whether a QoS 2 message with this print of topic and payload was received under its id already.
+   * If not, what had the id before has no claim to it any more, on the way to the disk or behind it.
+   */
+  isResent(id: number, print: number): boolean {
+    const isWaiting = this.ids.stateOf(id) === "received";
+    if (this.ids.isHeld(id, print)) return true;
+    if (isWaiting) this.acks.disown(id);
+    return false;
+  }
+
   /** The broker welcomes us. True: it had a session of ours, and has lost it. */
   welcome(greeting: { readonly sessionPresent: boolean; readonly isPersistent: boolean }): boolean {
     const isLost = this.#hasSession && !greeting.sessionPresent;

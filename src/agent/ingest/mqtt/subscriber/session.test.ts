@@ -15,7 +15,8 @@ import { DroppedHint } from "./dropped-hint.ts";
 import { filtersOf } from "./filters.ts";
 import { PendingAcks } from "./pending-acks.ts";
 import { Session } from "./session.ts";
-import type { SessionEnd, SessionHost } from "./session-host.ts";
+import type { SessionEnd } from "./session-end.ts";
+import type { SessionHost } from "./session-host.ts";
 import { SessionMemory } from "./session-memory.ts";
 import { Window } from "./window.ts";
 

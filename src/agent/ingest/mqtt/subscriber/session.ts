@@ -48,7 +48,8 @@ import {
   readSuback,
   SUBACK,
 } from "./packets.ts";
-import type { SessionEnd, SessionHost } from "./session-host.ts";
+import type { SessionEnd } from "./session-end.ts";
+import type { SessionHost } from "./session-host.ts";
 import { Subscribing } from "./subscribing.ts";
 
 export type SessionState = "greeting" | "subscribing" | "running" | "over";
@@ -204,8 +205,7 @@ export class Session implements PacketVisitor {
     const { topicStart, topicEnd, payloadStart, packetId, qos, retain } = offsets;
     const { receiver, counters, memory } = this.#host;
     if (qos !== 0 && !memory.acks.hasRoom) return false; // `release` is followed by `resume`
-    if (qos === 2 && memory.ids.isHeld(packetId, printOf(bytes, end)))
-      return this.#resent(packetId);
+    if (qos === 2 && memory.isResent(packetId, printOf(bytes, end))) return this.#resent(packetId);
     if (this.#isOurs(bytes, payloadStart, end)) return this.#answer(qos, packetId);
     const topic = receiver.topicOf(bytes, topicStart, topicEnd);
     if (topic === NO_SOURCE) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  addressOf,
   openSubscriberRig,
   type SubscriberRig,
   wordsOf,
@@ -56,4 +57,37 @@ test("a link that breaks all the time but brings messages is tried again within 
     assert.ok(rig.clock.monotonic() - before <= 5_500, `${id}`);
   }
   assert.equal(rig.subscriber.status.shortLived, 12);
+});
+
+test("an id that went to another message is not answered for the commit of the first", async () => {
+  const rig = await running();
+  rig.broker.end.publish("plant/p1", "1", { qos: 2, id: 7 });
+  rig.subscriber.seal();
+  await cut(rig); // killed, and back with an older store
+  await rig.pass(1_000);
+  rig.broker.end.publish("plant/p1", "2", { qos: 2, id: 7 });
+  rig.subscriber.release(); // of the first message
+  await cut(rig);
+  await rig.pass(1_000);
+  rig.broker.end.publish("plant/p1", "2", { qos: 2, id: 7, dup: true });
+  assert.deepEqual(said(rig), ["connect"]);
+  rig.commit();
+  assert.deepEqual(rig.receiver.payloads, ["1", "2"]);
+  assert.deepEqual(said(rig), ["connect", "pubrec 7"]);
+});
+
+test("another address of the broker is asked for the subscriptions, whatever session it has", async () => {
+  const rig = await running({ config: { addresses: [addressOf("one"), addressOf("two")] } });
+  await rig.pass(20_000);
+  rig.broker.deaf.add("one");
+  await cut(rig);
+  await rig.pass(5_000);
+  assert.equal(rig.broker.tried.at(-1), "two");
+  assert.equal(rig.subscriber.status.sessionPresent, true);
+  assert.deepEqual(
+    said(rig)
+      .slice(0, 2)
+      .map((words) => words.split(" ")[0]),
+    ["connect", "subscribe"],
+  );
 });

@@ -7,10 +7,6 @@
  *        |                                |
  *        +----- waiting (backoff) <-------+          next address in turn
  *
- * A connection that lasted begins again soon, where it was. Others wait longer and longer, with
- * jitter, once all addresses were tried; not much longer where messages came, as on a bad link; a
- * client id that another client has waits longest.
- *
  * Invariants: at most one connection; what belongs to one that is gone never reaches the next; the
  * broker's session is left to it at the end, with all that it owes.
  */
@@ -34,22 +30,21 @@ import { disconnectPacket, type Subscription } from "./packets.ts";
 import { Gather } from "./gather.ts";
 import { PendingAcks } from "./pending-acks.ts";
 import { PROTOCOL_ERROR, reasonText, TAKEN_OVER } from "./reasons.ts";
+import { Retries, type RetryLimits, type Tried } from "./retries.ts";
 import { Session } from "./session.ts";
-import type { SessionEnd, SessionHost, SessionLimits, Welcome } from "./session-host.ts";
+import { endText, type SessionEnd } from "./session-end.ts";
+import type { SessionHost, SessionLimits, Welcome } from "./session-host.ts";
 import { SessionMemory } from "./session-memory.ts";
 import { Window } from "./window.ts";
 
-export type SubscriberLimits = SessionLimits & {
-  readonly outboundBytesPerConnectionMax: number;
-  readonly keepAliveSweepMs: number;
-  readonly closeWaitMs: number;
-  readonly brokerInFlightMax: number;
-  readonly brokerRetryMsMin: number;
-  readonly brokerRetryMsMax: number;
-  readonly brokerUsefulRetryMs: number;
-  readonly brokerTakenOverMs: number;
-  readonly brokerSettledMs: number;
-};
+export type SubscriberLimits = SessionLimits &
+  RetryLimits & {
+    readonly outboundBytesPerConnectionMax: number;
+    readonly keepAliveSweepMs: number;
+    readonly closeWaitMs: number;
+    readonly brokerInFlightMax: number;
+    readonly brokerSettledMs: number;
+  };
 
 export type SubscriberOptions = {
   readonly net: Net;
@@ -86,9 +81,9 @@ export class Subscriber implements Gate, SessionHost {
   #socket: NetSocket | undefined;
   /** Without a session: what is done about it. */
   #between: "connecting" | "waiting" | "stopped" = "connecting";
-  #addressIndex = 0;
-  /** Tries in a row that came to nothing. */
-  #failures = 0;
+  /** Where we were connected last: another address may be another broker, with another session. */
+  #connectedIndex = 0;
+  readonly #retries: Retries;
   #shortLived = 0;
   /** What was acknowledged before the present connection. */
   #acknowledgedBefore = 0;
@@ -118,6 +113,11 @@ export class Subscriber implements Gate, SessionHost {
     this.config = config;
     this.limits = { ...defaults, ...options.limits };
     this.receiver = options.receiver;
+    this.#retries = new Retries({
+      addressCount: config.addresses.length,
+      limits: this.limits,
+      random: options.random,
+    });
     this.#awaySince = clock.now();
     const { brokerInFlightMax } = this.limits;
     this.memory = new SessionMemory({
@@ -173,7 +173,7 @@ export class Subscriber implements Gate, SessionHost {
 
   get #address(): BrokerAddress {
     const { addresses } = this.config;
-    return addresses[this.#addressIndex % addresses.length]!;
+    return addresses[this.#retries.addressIndex]!;
   }
 
   // --- connections ----------------------------------------------------------------------------------
@@ -189,10 +189,13 @@ export class Subscriber implements Gate, SessionHost {
       if (this.#isStopping) return;
       this.counters.connectFailures += 1;
       this.#note(error.message);
-      this.#retry({ lasted: false, wasUseful: false, patienceMs: 0 });
+      this.#retry({ lasted: false, wasUseful: false, isTakenOver: false });
       return;
     }
     if (this.#isStopping) return socket.destroy();
+    const { addressIndex } = this.#retries;
+    if (this.#connectedIndex !== addressIndex) this.memory.isSubscribed = false;
+    this.#connectedIndex = addressIndex;
     const session = new Session(this);
     this.#isPaused = false;
     this.#isReading = true;
@@ -242,11 +245,11 @@ export class Subscriber implements Gate, SessionHost {
       const when = session.state === "greeting" ? " before it answered CONNECT" : "";
       this.#note(`${how}${when}`);
     }
-    this.#drop(session, 0);
+    this.#drop(session);
   }
 
   /** The connection is over for us; the next one is seen to. */
-  #drop(session: Session, patienceMs: number): void {
+  #drop(session: Session, { isTakenOver = false } = {}): void {
     const { acks } = this.memory;
     this.counters.acknowledgementsDropped += acks.count;
     acks.orphan();
@@ -264,49 +267,16 @@ export class Subscriber implements Gate, SessionHost {
     this.#welcomedAt = this.#connectedSince = undefined;
     this.#awaySince ??= clock.now();
     this.#between = "stopped";
-    if (!this.#isStopping) this.#retry({ lasted, wasUseful, patienceMs });
+    if (!this.#isStopping) this.#retry({ lasted, wasUseful, isTakenOver });
     this.#whenClosed?.();
   }
 
-  /** Tries again: where it was if that lasted, else at the next address, after a round of all later. */
-  #retry({
-    lasted,
-    wasUseful,
-    patienceMs,
-  }: {
-    readonly lasted: boolean;
-    readonly wasUseful: boolean;
-    readonly patienceMs: number;
-  }): void {
-    const { addresses } = this.config;
-    if (lasted) {
-      this.#failures = 0;
-    } else {
-      this.#failures += 1;
-      this.#addressIndex = (this.#addressIndex + 1) % addresses.length;
-    }
-    const round = Math.ceil(this.#failures / addresses.length);
-    const isRoundOver = this.#failures % addresses.length === 0;
-    const { brokerUsefulRetryMs, brokerRetryMsMax } = this.limits;
-    const mostMs = wasUseful ? brokerUsefulRetryMs : brokerRetryMsMax;
-    const waitMs = isRoundOver ? this.#backoffMs(Math.max(0, round - 1), mostMs) : 0;
+  #retry(tried: Tried): void {
     this.#between = "waiting";
-    this.#cancelRetry = this.#options.clock.after(Math.max(waitMs, patienceMs), () => {
+    this.#cancelRetry = this.#options.clock.after(this.#retries.next(tried), () => {
       this.#cancelRetry = undefined;
       void this.#connect();
     });
-  }
-
-  /** Doubled from the first to the last, and up to half of it less. */
-  #backoffMs(doublings: number, mostMs: number): number {
-    const { brokerRetryMsMin } = this.limits;
-    const fullMs = Math.min(mostMs, brokerRetryMsMin * 2 ** Math.min(doublings, 30));
-    return this.#jittered(fullMs / 2);
-  }
-
-  /** From `ms` to twice as much. */
-  #jittered(ms: number): number {
-    return ms + (ms * this.#options.random.uint32()) / 2 ** 32;
   }
 
   #note(message: string): void {
@@ -333,7 +303,7 @@ export class Subscriber implements Gate, SessionHost {
     socket.write(bytes);
     // It reads nothing any more; what it was not told it will send again.
     if (socket.queuedBytes > this.limits.outboundBytesPerConnectionMax) {
-      this.ended({ kind: "half-open" });
+      this.ended({ kind: "unread" });
     }
   }
 
@@ -370,17 +340,20 @@ export class Subscriber implements Gate, SessionHost {
     if (end.kind === "protocol") {
       socket.write(disconnectPacket(this.config.level, PROTOCOL_ERROR));
       socket.end();
+      // Whoever does not read keeps the socket open.
+      this.#options.clock.after(this.limits.closeWaitMs, () => socket.destroy());
     } else {
       socket.destroy();
     }
-    const isTaken = end.kind === "disconnected" && end.code === TAKEN_OVER;
-    this.#drop(session, isTaken ? this.#jittered(this.limits.brokerTakenOverMs) : 0);
+    this.#drop(session, {
+      isTakenOver: end.kind === "disconnected" && end.code === TAKEN_OVER,
+    });
   }
 
   #count(end: SessionEnd): void {
     const { counters } = this;
     if (end.kind === "refused") counters.refused += 1;
-    if (end.kind === "half-open") counters.halfOpen += 1;
+    if (end.kind === "half-open" || end.kind === "unread") counters.halfOpen += 1;
     if (end.kind === "protocol") counters.protocolErrors += 1;
     if (end.kind !== "disconnected") return;
     counters.disconnects += 1;
@@ -431,7 +404,7 @@ export class Subscriber implements Gate, SessionHost {
     if (session === undefined) return;
     socket?.destroy();
     this.#note("the log takes no more: the connection was given up");
-    this.#drop(session, 0);
+    this.#drop(session);
   }
 
   // --- end ------------------------------------------------------------------------------------------
@@ -461,7 +434,7 @@ export class Subscriber implements Gate, SessionHost {
       };
     });
     socket.destroy();
-    if (this.#session === session) this.#drop(session, 0);
+    if (this.#session === session) this.#drop(session);
   }
 }
 
@@ -477,22 +450,4 @@ function subscriptionsOf(
   }));
   if (canary === undefined) return wanted;
   return [...wanted, { filter: canary.topic, qos: 0, retained: false }];
-}
-
-/** What happened, as the rest of a sentence that begins with the address. */
-function endText(end: SessionEnd, config: BrokerConfig): string {
-  switch (end.kind) {
-    case "refused":
-      return `it does not let us in: ${reasonText(end.code, end.said)}`;
-    case "disconnected":
-      return `it ended the connection: ${reasonText(end.code, end.said)}`;
-    case "protocol":
-      return `what it sent is not MQTT ${config.level === 5 ? "5" : "3.1.1"}, or not then (${end.fault.replaceAll("_", " ")})`;
-    case "silent":
-      return `no ${end.missing} within ${config.answerMs} ms`;
-    case "half-open":
-      return `no sign of life for ${config.keepAliveMs} ms, and none within ${config.answerMs} ms of asking`;
-    case "deaf":
-      return "two canaries in a row did not come back, though the connection stood";
-  }
 }
