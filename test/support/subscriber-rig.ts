@@ -10,7 +10,7 @@ import {
   type BrokerConfig,
   brokerDefaults,
   type QoS,
-} from "../../src/agent/ingest/mqtt/subscriber/broker-config.ts";
+} from "../../src/agent/ingest/mqtt/subscriber/subscriber-config.ts";
 import {
   openSubscriber,
   type Subscriber,

@@ -89,11 +89,15 @@ test("MQTT 3.1.1 has no properties", async () => {
 
 test("contradictions are named with their place", async () => {
   const cases: readonly (readonly [string, RegExp])[] = [
-    ["{ url: http://a }", /6:18: uplinks\[0\]\.mqtt\.url: expected an address such as mqtts:/],
+    [
+      "{ url: http://a }",
+      /6:18: uplinks\[0\]\.mqtt\.url: http:\/\/ is none of mqtt, mqtts, ws and wss/,
+    ],
     ["{ url: mqtt://a/path }", /expected an address/],
     ["{ url: mqtt://me:hush@a }", /no login in the address: user and password are it/],
+    ["{ url: 'ws:me:hush@a' }", /no login in the address: user and password are it/],
     ["{ url: mqtt://a, password: x }", /set user too/],
-    ["{ url: mqtt://a, tls: {} }", /without TLS: use mqtts/],
+    ["{ url: mqtt://a, tls: {} }", /no address is with TLS: mqtts/],
     ["{ url: mqtts://a, tls: { key: k } }", /certificate and key, both of them/],
     ["{ url: mqtt://a, topics: { alerts: 'a/#' } }", /no \+ and no #/],
     ["{ url: mqtt://a, topics: { alerts: 'a/{device}' } }", /may be \{agent\} and \{pipeline\}/],
@@ -104,7 +108,9 @@ test("contradictions are named with their place", async () => {
     ["{ urls: mqtt://a }", /did you mean "url"/],
   ];
   for (const [text, why] of cases) assert.match(await faultsOf(text), why, text);
-  assert.doesNotMatch(await faultsOf("{ url: mqtt://me:hush@a }"), /hush/);
+  for (const url of ["mqtt://me:hush@a", "'ws:me:hush@a'"]) {
+    assert.doesNotMatch(await faultsOf(`{ url: ${url} }`), /hush/);
+  }
   const unnamed = begin.replace("agent: gw1\n", "");
   assert.match(await faultsOf("{ url: mqtt://a }", unnamed), /needs a name of its own/);
 });

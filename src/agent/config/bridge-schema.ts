@@ -6,6 +6,14 @@ import { bridgeUplinkDefaults as defaults } from "./bridge-config.ts";
 import type { BridgeSection } from "./bridge-section.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import {
+  clientIdSchema,
+  connectTlsSchema,
+  keepAliveMsMax,
+  passwordSchema,
+  userSchema,
+  versionSchema,
+} from "./remote-broker-schema.ts";
+import {
   anyText,
   byteSize,
   choice,
@@ -14,17 +22,7 @@ import {
   flag,
   SECOND_MS,
   section,
-  type Value,
 } from "./schema-parts.ts";
-
-/** Longest keep alive there is room for in CONNECT. */
-const keepAliveMax = 65_535 * SECOND_MS;
-const clientIdMax = 256;
-
-const version: Value<BridgeSection["version"]> = v.pipe(
-  v.picklist([5, "5", "3.1.1"], "5 or 3.1.1"),
-  v.description("Version of MQTT to speak with it."),
-);
 
 const expectedStatus = "off, or a duration from 1s to 1d";
 
@@ -33,16 +31,6 @@ const topics = section("Where they go; {agent} and {pipeline} stand for names.",
   alerts: v.optional(anyText("Topic of alerts."), defaults.topics.alerts),
   status: v.optional(anyText("Topic of the retained status."), defaults.topics.status),
 });
-
-const tls = section(
-  "TLS, with mqtts:// or wss://; without it the authorities that come with Node are trusted.",
-  {
-    ca: v.exactOptional(anyText("PEM file of the authorities to trust.")),
-    certificate: v.exactOptional(anyText("PEM file of the client's certificate; with key.")),
-    key: v.exactOptional(anyText("PEM file of its private key.")),
-    serverName: v.exactOptional(anyText("Name in the broker's certificate, if not its address.")),
-  },
-);
 
 const timeouts = section("How long to wait for the broker.", {
   connect: v.optional(
@@ -59,18 +47,11 @@ export const bridgeSchema: v.GenericSchema<unknown, BridgeSection> = section(
   "Another MQTT broker: at least once, each record with an id that stays.",
   {
     url: anyText("mqtts://host:port, mqtt://..., wss://host:port/path or ws://..."),
-    version: v.optional(version, 5),
-    clientId: v.exactOptional(
-      v.pipe(
-        anyText("Client id; no other client of that broker may have it."),
-        v.maxLength(clientIdMax, `a client id of at most ${clientIdMax} characters`),
-      ),
-    ),
-    user: v.exactOptional(anyText("User name.")),
-    password: v.exactOptional(
-      anyText("Password; better ${file:/run/secrets/name} than the word itself."),
-    ),
-    tls: v.exactOptional(tls),
+    version: v.optional(versionSchema, 5),
+    clientId: v.exactOptional(clientIdSchema),
+    user: v.exactOptional(userSchema),
+    password: v.exactOptional(passwordSchema),
+    tls: v.exactOptional(connectTlsSchema),
     topics: v.optional(topics, {}),
     retain: v.optional(flag("The broker keeps the last record of each topic."), defaults.retain),
     attributes: v.optional(
@@ -108,7 +89,7 @@ export const bridgeSchema: v.GenericSchema<unknown, BridgeSection> = section(
       bytesText(defaults.batchBytesMax),
     ),
     keepAlive: v.optional(
-      duration("So often a silent connection is tried.", { min: SECOND_MS, max: keepAliveMax }),
+      duration("So often a silent connection is tried.", { min: SECOND_MS, max: keepAliveMsMax }),
       durationText(defaults.keepAliveMs),
     ),
     timeouts: v.optional(timeouts, {}),

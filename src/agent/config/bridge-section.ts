@@ -1,18 +1,9 @@
 /** The `mqtt` section of an uplink as the schema makes it: defaults filled in, ms and bytes. */
 
-export type BridgeSection = {
+import type { RemoteBrokerSection } from "./remote-broker-section.ts";
+
+export type BridgeSection = RemoteBrokerSection & {
   readonly url: string;
-  readonly version: 5 | "5" | "3.1.1";
-  /** Default: by the agent's name. */
-  readonly clientId?: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly tls?: {
-    readonly ca?: string;
-    readonly certificate?: string;
-    readonly key?: string;
-    readonly serverName?: string;
-  };
   readonly topics: {
     readonly summaries: string;
     readonly alerts: string;

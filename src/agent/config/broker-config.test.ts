@@ -120,6 +120,7 @@ test("the version may come from outside", async () => {
 });
 
 for (const [broker, finding] of [
+  ["urls: ['ws:a']", /urls\[0\]: expected an address such as mqtt:/],
   ["urls: [10.0.0.5]", /urls\[0\]: expected an address such as mqtt:/],
   ['urls: ["http://a"]', /urls\[0\]: http:\/\/ is none of mqtt, mqtts, ws and wss/],
   ['urls: ["mqtt://a/b"]', /urls\[0\]: expected an address .* without a path/],
@@ -136,10 +137,25 @@ for (const [broker, finding] of [
   });
 }
 
-test("a login in an address is refused without showing it", async () => {
-  const faults = await faultsOf('urls: ["mqtt://weir:geheim@10.0.0.5"]');
-  assert.match(faults, /no login in the address/);
-  assert.ok(!faults.includes("geheim"));
+test("a login in an address is refused without showing it, however it is written", async () => {
+  for (const url of [
+    "mqtt://weir:geheim@10.0.0.5",
+    "ws:weir:geheim@10.0.0.5",
+    "wss:////weir:geheim@10.0.0.5/mqtt",
+    String.raw`ws:\\\\weir:geheim@10.0.0.5`,
+  ]) {
+    const faults = await faultsOf(`urls: ["${url}"]`);
+    assert.match(faults, /no login in the address/, url);
+    assert.ok(!faults.includes("geheim"), url);
+  }
+});
+
+test("what a query says to the broker is sent and not shown", async () => {
+  const { config, warnings } = await configOf('urls: ["wss://a/mqtt?key=geheim"]');
+  const [address] = config.brokers[0]!.addresses;
+  assert.equal(address?.connect.webSocket?.path, "/mqtt?key=geheim");
+  assert.equal(address?.url, "wss://a/mqtt?...");
+  assert.ok(!(explain(config) + warnings.join()).includes("geheim"));
 });
 
 test("a source of a broker that is not there is refused", async () => {
@@ -177,4 +193,19 @@ sources: [{ name: one, broker: a, topics: ["t"] }, { name: two, broker: b, topic
   );
   assert.ok(parsed.kind === "faults");
   assert.match(parsed.faults[0]!.text, /brokers\[1\]\.clientId: brokers\[0\] has this client id/);
+});
+
+test("a bridge and a broker at one address need two client ids", async () => {
+  const parsed = await parseConfig(
+    `version: 1
+agent: gw1
+brokers: [{ name: bridge, urls: ["mqtt://y", "mqtt://x:1883"] }]
+sources: [{ name: one, broker: bridge, topics: ["t"] }]
+uplinks: [{ mqtt: { url: "mqtt://x" } }]
+`,
+    { file: "weir.yaml", cwd: "/", env: {}, readFile: () => "" },
+  );
+  assert.ok(parsed.kind === "faults", "both would be weir-gw1-bridge");
+  const [fault] = parsed.faults;
+  assert.match(fault!.text, /uplinks\[0\]\.mqtt\.clientId: brokers\[0\] has this client id/);
 });

@@ -2,11 +2,18 @@
 
 import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
-import { brokerDefaults as defaults } from "../ingest/mqtt/subscriber/broker-config.ts";
+import { brokerDefaults as defaults } from "../ingest/mqtt/subscriber/subscriber-config.ts";
 import type { BrokerSection } from "./broker-section.ts";
 import { durationText } from "./quantity.ts";
 import {
-  anyText,
+  clientIdSchema,
+  connectTlsSchema,
+  keepAliveMsMax,
+  passwordSchema,
+  userSchema,
+  versionSchema,
+} from "./remote-broker-schema.ts";
+import {
   DAY_MS,
   duration,
   integer,
@@ -17,19 +24,10 @@ import {
   type Value,
 } from "./schema-parts.ts";
 
-/** Longest keep alive there is room for in CONNECT: 65535 s. */
-const keepAliveMax = 65_535 * SECOND_MS;
-const clientIdMax = 256;
-
 const url = (about: string): Value<string> => {
   const expected = "an address such as mqtt://10.0.0.5 or mqtt://broker.example:1883";
   return v.pipe(v.string(expected), v.nonEmpty(expected), v.description(about));
 };
-
-const version: Value<BrokerSection["version"]> = v.pipe(
-  v.picklist([5, "5", "3.1.1"], "5 or 3.1.1"),
-  v.description("Version of MQTT to speak with it."),
-);
 
 const session: Value<BrokerSection["session"]> = v.union(
   [
@@ -57,35 +55,16 @@ export const brokerSchema: v.GenericSchema<unknown, BrokerSection> = section(
         max: limits.brokerAddressesMax,
       },
     ),
-    version: v.optional(version, defaults.level === 5 ? 5 : "3.1.1"),
-    clientId: v.exactOptional(
-      v.pipe(
-        anyText("Names our session at the broker; no other client may have it."),
-        v.maxLength(clientIdMax, `a client id of at most ${clientIdMax} characters`),
-      ),
-    ),
+    version: v.optional(versionSchema, defaults.level === 5 ? 5 : "3.1.1"),
+    clientId: v.exactOptional(clientIdSchema),
     session: v.optional(session, durationText(defaults.sessionMs ?? 0)),
-    user: v.exactOptional(anyText("User name.")),
-    password: v.exactOptional(
-      anyText("Password; better ${file:/run/secrets/name} than the word itself."),
-    ),
-    tls: v.exactOptional(
-      section(
-        "For mqtts:// and wss:// addresses; without it the authorities that come with Node are trusted.",
-        {
-          ca: v.exactOptional(anyText("PEM file of the authorities to trust.")),
-          certificate: v.exactOptional(anyText("PEM file of our client certificate; with key.")),
-          key: v.exactOptional(anyText("PEM file of its private key.")),
-          serverName: v.exactOptional(
-            anyText("Name in the broker's certificate, if not its address."),
-          ),
-        },
-      ),
-    ),
+    user: v.exactOptional(userSchema),
+    password: v.exactOptional(passwordSchema),
+    tls: v.exactOptional(connectTlsSchema),
     keepAlive: v.optional(
       duration("After so long a silence the broker is asked whether it is there.", {
         min: SECOND_MS,
-        max: keepAliveMax,
+        max: keepAliveMsMax,
       }),
       durationText(defaults.keepAliveMs),
     ),

@@ -6,7 +6,7 @@
 
 import { limits } from "../../core/limits.ts";
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
-import { checkBrokers } from "./broker-config.ts";
+import { brokerClientId, checkBrokers } from "./broker-config.ts";
 import { checkAccess } from "./access-config.ts";
 import { defaultAgentName } from "./config.ts";
 import type {
@@ -17,13 +17,14 @@ import type {
   UplinkSection,
 } from "./config-file.ts";
 import type { Finding } from "./fault.ts";
-import { checkBridge } from "./bridge-config.ts";
+import { bridgeClientId, checkBridge } from "./bridge-config.ts";
 import { checkKafka } from "./kafka-config.ts";
 import { checkHttp } from "./http-config.ts";
 import { portsOf } from "./listener-config.ts";
 import { suggestion } from "./nearest.ts";
 import { ownTopicWarnings } from "./own-filters.ts";
 import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
+import { sharedClientIds } from "./remote-broker.ts";
 import type { Shape } from "./shape.ts";
 import { templatesOverlap } from "./template-overlap.ts";
 
@@ -42,7 +43,7 @@ export function check(shape: Shape): Checked {
     source === undefined ? undefined : knownSource(source, index, findings),
   );
   warnings.push(...overlaps(known));
-  const checkedBrokers = checkBrokers(brokers, sources, file?.agent);
+  const checkedBrokers = checkBrokers(brokers, sources);
   findings.push(...repeatedNames("brokers", brokers), ...checkedBrokers.findings);
   warnings.push(...checkedBrokers.warnings);
   for (const [index, pipeline] of pipelines.entries()) {
@@ -53,7 +54,7 @@ export function check(shape: Shape): Checked {
     findings.push(...checked.findings);
     warnings.push(...checked.warnings);
   }
-  findings.push(...uplinkFindings(uplinks));
+  findings.push(...uplinkFindings(uplinks), ...sharedIdentities(shape));
   for (const [index, uplink] of uplinks.entries()) {
     const parts = [
       uplink?.kafka && checkKafka(uplink.kafka, ["uplinks", index, "kafka"]),
@@ -216,6 +217,24 @@ function uplinkFindings(uplinks: readonly (UplinkSection | undefined)[]): Findin
 function identityOf({ file, mqtt }: UplinkSection): string {
   if (mqtt !== undefined) return `mqtt ${URL.parse(mqtt.url)?.host ?? mqtt.url}`;
   return file === undefined ? "kafka" : `file ${file.directory}`;
+}
+
+/** What connects to brokers elsewhere, and as whom. */
+function sharedIdentities({ file, brokers, uplinks }: Shape): Finding[] {
+  const agent = file?.agent ?? "";
+  return sharedClientIds([
+    ...brokers.flatMap((broker, index) => {
+      if (broker === undefined) return [];
+      const { urls } = broker;
+      return [{ clientId: brokerClientId(broker, agent), urls, at: ["brokers", index] }];
+    }),
+    ...uplinks.flatMap((uplink, index) => {
+      if (uplink?.mqtt === undefined) return [];
+      const { url } = uplink.mqtt;
+      const at = ["uplinks", index, "mqtt"];
+      return [{ clientId: bridgeClientId(uplink.mqtt, agent), urls: [url], at }];
+    }),
+  ]);
 }
 
 /** In a cluster, or at a broker, two agents with one name are a mistake that stops one of them. */

@@ -12,7 +12,7 @@ import type { HttpConfig } from "./http-config.ts";
 import type { BridgeUplinkConfig } from "./bridge-config.ts";
 import type { KafkaUplinkConfig } from "./kafka-config.ts";
 import type { AccessConfig } from "../ingest/mqtt/access/access.ts";
-import type { BrokerConfig } from "../ingest/mqtt/subscriber/broker-config.ts";
+import type { BrokerConfig } from "../ingest/mqtt/subscriber/subscriber-config.ts";
 import { sourceDefaults as receiveDefaults, type SourceConfig } from "../ingest/source-config.ts";
 
 export type MqttConfig = AccessConfig & {

@@ -39,7 +39,7 @@ export function faultOf(
 }
 
 /** `sources[0].topics[2]`; keys that are no plain words are quoted. */
-function nameOfPath(path: Path): string {
+export function nameOfPath(path: Path): string {
   let name = "";
   for (const part of path) {
     if (typeof part === "number") name += `[${part}]`;

@@ -84,6 +84,13 @@ test("what contradicts itself says what to do, and never the token", async () =>
       `{ tokens: [{ name: a, token: ${secret} }, { name: a, token: ${secret} }] }`,
       /tokens\[1\]\.name: this name is http\.tokens\[0\] already/,
     ],
+    [
+      `{ tokens: [{ name: a, token: ${secret} }, { name: b, tokenHash: "${hash}" }] }`,
+      /tokens\[1\]: is the token of http\.tokens\[0\]/,
+    ],
+    // Easily confused, and then in the journal of a service that does not start.
+    [on(`tokenHash: ${secret}`), /expected sha256: .*found a value that is not shown here/],
+    [on("token: 1234567890"), /expected a string, found a value that is not shown here/],
     ["{ allowedHosts: ['Gateway:80'] }", /expected a host name/],
     ["{ port: 1883 }", /http\.port: 1883 is the port of mqtt as well/],
     ["{ tls: { certificate: a } }", /tls needs this key/],
@@ -91,6 +98,6 @@ test("what contradicts itself says what to do, and never the token", async () =>
   for (const [http, message] of cases) {
     const said = await messageOf(http);
     assert.match(said, message);
-    assert.doesNotMatch(said, /weir_0123|short-and-known/);
+    assert.doesNotMatch(said, /weir_0123|short-and-known|12345/);
   }
 });

@@ -48,13 +48,14 @@ export function checkHttp(
 }
 
 function tokenFindings(
-  { name, token, tokenHash, expires }: TokenSection,
+  section: TokenSection,
   {
     index,
     tokens,
     at,
   }: { readonly index: number; readonly tokens: readonly TokenSection[]; readonly at: Path },
 ): Finding[] {
+  const { name, token, tokenHash, expires } = section;
   const findings: Finding[] = [];
   const before = tokens.findIndex((other) => other.name === name);
   if (before !== index) {
@@ -63,6 +64,12 @@ function tokenFindings(
   }
   if ((token === undefined) === (tokenHash === undefined)) {
     const message = "each token is one of token and tokenHash";
+    findings.push({ path: at, message });
+  }
+  const digest = digestOf(section);
+  const same = tokens.findIndex((other) => digest !== undefined && digestOf(other) === digest);
+  if (same !== -1 && same !== index) {
+    const message = `is the token of http.tokens[${same}]: with two names nobody knows whose role it has`;
     findings.push({ path: at, message });
   }
   if (token !== undefined && !/^[\w.~+/=-]+$/.test(token)) {
@@ -108,9 +115,14 @@ export function httpConfig(section: HttpSection, directory: string): HttpConfig 
   };
 }
 
-function tokenConfig({ name, token, tokenHash, role, expires }: TokenSection): TokenConfig {
-  const digest = token === undefined ? tokenHash?.slice("sha256:".length) : digestOfToken(token);
+function tokenConfig(section: TokenSection): TokenConfig {
+  const { name, role, expires } = section;
+  const digest = digestOf(section);
   assert(digest !== undefined, "a checked token is there, or its hash");
   const until = expires === undefined ? undefined : millisOfExpiry(expires);
   return { name, digest, role, ...(until === undefined ? {} : { expires: until }) };
+}
+
+function digestOf({ token, tokenHash }: TokenSection): string | undefined {
+  return token === undefined ? tokenHash?.slice("sha256:".length) : digestOfToken(token);
 }

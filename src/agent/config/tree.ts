@@ -112,6 +112,9 @@ const secretKeys: ReadonlySet<string | number> = new Set([
   "password",
   "passwordHash",
   "passphrase",
+  "token",
+  // A token that was put where its hash belongs.
+  "tokenHash",
 ]);
 
 /** Whether what stands at the path must never be printed. */

@@ -7,7 +7,7 @@ import {
   fileUplinkDefaults,
   sourceDefaults,
 } from "../../../src/agent/config/config.ts";
-import { brokerDefaults } from "../../../src/agent/ingest/mqtt/subscriber/broker-config.ts";
+import { brokerDefaults } from "../../../src/agent/ingest/mqtt/subscriber/subscriber-config.ts";
 import { kafkaUplinkDefaults } from "../../../src/agent/config/kafka-config.ts";
 import type { Plan } from "../plan.ts";
 

@@ -8,7 +8,7 @@ import {
   type ScriptedBroker,
   type SubscriberRig,
 } from "../../../../../test/support/subscriber-rig.ts";
-import type { QoS } from "./broker-config.ts";
+import type { QoS } from "./subscriber-config.ts";
 
 type Owed = {
   readonly payload: string;

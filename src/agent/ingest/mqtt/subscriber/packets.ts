@@ -6,7 +6,7 @@
  * 3.8 SUBSCRIBE, 3.9 SUBACK, 3.12 PINGREQ, 3.14 DISCONNECT.
  */
 
-import type { QoS } from "./broker-config.ts";
+import type { QoS } from "./subscriber-config.ts";
 import {
   ASSIGNED_CLIENT_ID,
   AUTHENTICATION_DATA,

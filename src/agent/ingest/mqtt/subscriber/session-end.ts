@@ -1,7 +1,7 @@
 /** How a session's connection ends, as far as we know, and how that is told. */
 
 import type { ProtocolFault } from "../packet/parser.ts";
-import type { BrokerConfig } from "./broker-config.ts";
+import type { BrokerConfig } from "./subscriber-config.ts";
 import type { Said } from "./packets.ts";
 import { reasonText } from "./reasons.ts";
 

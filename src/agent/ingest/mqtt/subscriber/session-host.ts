@@ -1,7 +1,7 @@
 /** What a session needs of whoever has its socket. */
 
 import type { Receiver } from "../../receiver.ts";
-import type { BrokerConfig } from "./broker-config.ts";
+import type { BrokerConfig } from "./subscriber-config.ts";
 import type { BrokerCounters } from "./counters.ts";
 import type { SessionEnd } from "./session-end.ts";
 import type { SessionMemory } from "./session-memory.ts";

@@ -16,7 +16,7 @@ import { Fault } from "../../../../core/faults.ts";
 import { limits as defaults } from "../../../../core/limits.ts";
 import type { Gate, Receiver } from "../../receiver.ts";
 import type { TopicTemplate } from "../../topic-template.ts";
-import type { BrokerAddress, BrokerConfig } from "./broker-config.ts";
+import type { BrokerAddress, BrokerConfig } from "./subscriber-config.ts";
 import { Canary } from "./canary.ts";
 import {
   type BrokerCounters,

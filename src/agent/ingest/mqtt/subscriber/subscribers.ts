@@ -4,7 +4,7 @@ import type { Clock, Net, Random } from "../../../../core/doors.ts";
 import type { Intake } from "../../intake.ts";
 import type { SourceConfig } from "../../source-config.ts";
 import { parseTemplate, type TopicTemplate } from "../../topic-template.ts";
-import type { BrokerConfig } from "./broker-config.ts";
+import type { BrokerConfig } from "./subscriber-config.ts";
 import type { BrokerStatus } from "./counters.ts";
 import { openSubscriber, type Subscriber } from "./subscriber.ts";
 

@@ -7,7 +7,7 @@
  */
 
 import { limits } from "../../../../core/limits.ts";
-import type { BrokerConfig } from "./broker-config.ts";
+import type { BrokerConfig } from "./subscriber-config.ts";
 import { droppedTopic } from "./dropped-hint.ts";
 import { type Suback, subscribePacket, type Subscription } from "./packets.ts";
 import type { SessionMemory } from "./session-memory.ts";
