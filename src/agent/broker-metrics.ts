@@ -87,6 +87,11 @@ export function brokerFamilies(brokers: readonly BrokerStatus[]): Family[] {
       "Subscriptions the broker refuses now.",
       perBroker(({ subscriptionsRefused }) => subscriptionsRefused.length),
     ),
+    gauge(
+      "subscriptions_lowered",
+      "Subscriptions with a lower QoS than asked now.",
+      perBroker(({ subscriptionsLowered }) => subscriptionsLowered.length),
+    ),
     ...counterNames.map((name) =>
       counter(
         snakeCase(name),

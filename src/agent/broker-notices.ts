@@ -16,12 +16,14 @@ export function brokerNotices(broker: BrokerStatus, now: number): readonly Notic
     if (isSo) notices.push({ code: `broker_${kind}_${name}`, message: message() });
   };
   const awayMs = broker.awaySince === undefined ? 0 : now - broker.awaySince;
-  add(
-    "away",
-    awayMs > limits.brokerAwayMs,
-    () =>
-      `broker ${name} is away for ${Math.floor(awayMs / 1_000)} s: ${trouble?.message ?? "no answer yet"}`,
-  );
+  const isUnreached = counters.connected === 0;
+  add("away", awayMs > (isUnreached ? limits.brokerUnreachedMs : limits.brokerAwayMs), () => {
+    const seconds = Math.floor(awayMs / 1_000);
+    const what = isUnreached
+      ? `was not reached since the start, ${seconds} s ago`
+      : `is away for ${seconds} s`;
+    return `broker ${name} ${what}: ${trouble?.message ?? "no answer yet"}`;
+  });
   add(
     "session_lost",
     counters.sessionsLost > 0,
@@ -53,6 +55,13 @@ export function brokerNotices(broker: BrokerStatus, now: number): readonly Notic
     refused !== undefined,
     () =>
       `broker ${name} refuses ${broker.subscriptionsRefused.length} of our subscriptions, the first ${refused ?? ""}`,
+  );
+  const [lowered] = broker.subscriptionsLowered;
+  add(
+    "qos_lowered",
+    lowered !== undefined,
+    () =>
+      `broker ${name} gives ${broker.subscriptionsLowered.length} of our subscriptions a lower QoS than brokers[].qos asks for, the first ${lowered ?? ""}: what comes with QoS 0 may be lost on the way, and is not kept while we are away; have the broker allow more`,
   );
   const { brokerDropped } = broker;
   add(

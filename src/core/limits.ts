@@ -148,8 +148,9 @@ const bounds = {
   brokerFiltersPerPacket: 8,
   /** Filters that a broker refused are asked for again this often. */
   brokerResubscribeMs: 60_000,
-  /** A broker that is away for longer is a notice. */
+  /** A broker that was there and is away for longer is a notice; one that was not reached yet, sooner. */
   brokerAwayMs: 60_000,
+  brokerUnreachedMs: 3_000,
 
   // fairness between clients
   /** Packets of one connection that are taken before others have their turn. */

@@ -108,6 +108,7 @@ export const sampleStatus: Status = {
       window: 20,
       subscriptions: 2,
       subscriptionsRefused: [],
+      subscriptionsLowered: [],
       counters: { ...createBrokerCounters(), received: 40, reconnects: 1 },
       brokerDropped: 0,
       canary: { sent: 5, returned: 5, missed: 0, latencyMs: 4, isMute: false },

@@ -36,3 +36,17 @@ test("an uplink is said when it is reached, in trouble and recovered, and old in
   assert.deepEqual(said, []);
   stop();
 });
+
+test("a broker that was away and is back is said", (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const said: string[] = [];
+  let notices: readonly Notice[] = [{ code: "broker_away_site", message: "was not reached" }];
+  const stop = startJournal(
+    { status: () => ({ ...sampleStatus, uplinks: [] }), notices: () => notices, audit: () => [] },
+    (event, facts) => said.push(`${event} ${Object.values(facts).join(" ")}`),
+  );
+  notices = [];
+  t.mock.timers.tick(1_000);
+  assert.deepEqual(said, ["notice broker_away_site was not reached", "recovered broker_away_site"]);
+  stop();
+});

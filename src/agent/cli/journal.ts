@@ -44,7 +44,7 @@ export function startJournal(
     for (const code of said.keys()) {
       if (notices.some((notice) => notice.code === code)) continue;
       said.delete(code);
-      if (code.startsWith("uplink_trouble_")) say("recovered", { code });
+      if (/^(uplink_trouble|broker_away)_/.test(code)) say("recovered", { code });
     }
     for (const { code, message } of notices) {
       const last = said.get(code);

@@ -106,6 +106,8 @@ export type BrokerStatus = {
   /** Now: filters the broker took, and those it refused with its reason. */
   readonly subscriptions: number;
   readonly subscriptionsRefused: readonly string[];
+  /** Those it took with a lower QoS than we asked, each with that. */
+  readonly subscriptionsLowered: readonly string[];
   readonly counters: Readonly<BrokerCounters>;
   /** Messages that the whole broker dropped since we listen, for all its clients; undefined where it does not say. */
   readonly brokerDropped: number | undefined;

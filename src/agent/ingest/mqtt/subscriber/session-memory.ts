@@ -24,6 +24,8 @@ export class SessionMemory {
   isSubscribed = false;
   /** Filters the broker refused, each with its code. */
   readonly refused: Map<string, number> = new Map();
+  /** Filters that have a lower QoS than we asked, each with that. */
+  readonly lowered: Map<string, number> = new Map();
   #hasSession: boolean;
   readonly #unwanted = new Uint8Array(TOPIC_BYTES_SHOWN);
   #unwantedBytes = 0;

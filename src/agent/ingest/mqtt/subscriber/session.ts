@@ -342,7 +342,9 @@ export class Session implements PacketVisitor {
   /** It was we who did not listen. */
   #listenAgain(): void {
     const now = this.#host.monotonic();
-    this.#host.memory.canary?.shift(now - this.#liveness.heardAt);
+    const deafMs = now - this.#liveness.heardAt;
+    this.#host.memory.canary?.shift(deafMs);
+    this.#subscribing.forgive(deafMs);
     this.#liveness.heard(now);
   }
 

@@ -143,7 +143,7 @@ export class Subscriber implements Gate, SessionHost {
   }
 
   get status(): BrokerStatus {
-    const { window, refused, subscriptions, dropped, canary, unwantedTopic } = this.memory;
+    const { window, refused, lowered, subscriptions, dropped, canary, unwantedTopic } = this.memory;
     return {
       name: this.config.name,
       state: this.state,
@@ -156,6 +156,7 @@ export class Subscriber implements Gate, SessionHost {
       window: window.size,
       subscriptions: this.memory.isSubscribed ? subscriptions.length - refused.size : 0,
       subscriptionsRefused: [...refused].map(([filter, code]) => `${filter}: ${reasonText(code)}`),
+      subscriptionsLowered: [...lowered].map(([filter, qos]) => `${filter}: QoS ${qos}`),
       counters: { ...this.counters },
       brokerDropped: dropped.count,
       canary: canary === undefined ? undefined : { ...canary.counters, isMute: canary.isMute },

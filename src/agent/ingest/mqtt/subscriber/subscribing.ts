@@ -1,6 +1,7 @@
 /**
  * The subscriptions of one connection: asks for them a few at a time, for some brokers take no more
- * in a packet, and notes which the broker refused. Refused ones are asked for again now and then.
+ * in a packet, and notes which the broker refused, or gave a lower QoS. Refused ones are asked for
+ * again now and then.
  *
  * What the broker says of dropped messages is asked for apart, and its answer is not waited for. A
  * broker that ends the connection instead of answering is not asked again.
@@ -91,10 +92,12 @@ export class Subscribing {
     if (codes.length !== some.length) return false;
     this.#asked.delete(id);
     this.#progressAt = now;
-    for (const [index, { filter }] of some.entries()) {
+    for (const [index, { filter, qos }] of some.entries()) {
       const code = codes[index]!;
+      memory.refused.delete(filter);
+      memory.lowered.delete(filter);
       if (code >= REFUSED) memory.refused.set(filter, code);
-      else memory.refused.delete(filter);
+      else if (code < qos) memory.lowered.set(filter, code);
     }
     if (this.#asked.size === 0) memory.isSubscribed = true;
     return true;
@@ -105,6 +108,7 @@ export class Subscribing {
     return this.isWaiting && now - this.#progressAt >= this.#host.config.answerMs;
   }
 
+  /** So long nobody waited for an answer: we were not reading, or not running. */
   forgive(ms: number): void {
     this.#progressAt += ms;
   }
