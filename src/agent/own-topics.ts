@@ -22,6 +22,7 @@ import { type Lane, lanes, type OutboxWriter } from "../store/outbox.ts";
 import { pipelineOfRecord } from "../store/record-pipeline.ts";
 import { encodeJson } from "../store/stored-json.ts";
 import type { OwnTopicsConfig } from "./config/config.ts";
+import { WaitingRecords } from "./waiting-records.ts";
 
 /** The embedded broker, as its own agent uses it: what is published here is never received. */
 export interface LocalBroker {
@@ -69,16 +70,12 @@ export type OwnTopicsOptions = {
 
 const nouns: Readonly<Record<Lane, string>> = { alerts: "alert", summaries: "summary" };
 
-type Waiting = {
-  readonly entries: { readonly topic: string; readonly record: Uint8Array }[];
-  /** The first that is not published yet. */
-  head: number;
-  bytes: number;
-};
-
 export class OwnTopics {
   readonly #options: OwnTopicsOptions;
-  readonly #waiting: Readonly<Record<Lane, Waiting>> = { alerts: empty(), summaries: empty() };
+  readonly #waiting: Readonly<Record<Lane, WaitingRecords>> = {
+    alerts: new WaitingRecords(),
+    summaries: new WaitingRecords(),
+  };
   readonly #published: Record<Lane, number> = { alerts: 0, summaries: 0 };
   #broker: LocalBroker | undefined;
   #statuses = 0;
@@ -156,8 +153,7 @@ export class OwnTopics {
         this.#dropped += 1;
         continue;
       }
-      waiting.bytes += record.length;
-      waiting.entries.push({ topic, record });
+      waiting.add({ topic, record });
     }
   }
 
@@ -195,15 +191,8 @@ export class OwnTopics {
 
   /** The bytes of what was published; 0 where nothing waits. */
   #publishNext(broker: LocalBroker, lane: Lane): number {
-    const waiting = this.#waiting[lane];
-    const next = waiting.entries[waiting.head];
+    const next = this.#waiting[lane].take();
     if (next === undefined) return 0;
-    waiting.head += 1;
-    waiting.bytes -= next.record.length;
-    if (waiting.head === waiting.entries.length) {
-      waiting.entries.length = 0;
-      waiting.head = 0;
-    }
     broker.publish(next.topic, next.record, { retain: false, qos: 1 });
     this.#published[lane] += 1;
     return next.record.length;
@@ -252,8 +241,4 @@ export function statusPayload(
     notices: shown,
     noticesLeftOut: notices.length - shown.length,
   });
-}
-
-function empty(): Waiting {
-  return { entries: [], head: 0, bytes: 0 };
 }
