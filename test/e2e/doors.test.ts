@@ -58,9 +58,10 @@ async function open(): Promise<Site> {
   issue(ca, { name: "pump-7" });
   const crl = revoke(ca, [issue(ca, { name: "stolen" })]);
   const made = await run(process.execPath, [main, "token", "new", "--name", "dash"]);
-  const token = /^ {2}(weir_\S+)$/m.exec(made.stdout)?.[1];
-  const lines = /^http:\n[^]*$/m.exec(made.stdout)?.[0];
-  assert.ok(token !== undefined && lines !== undefined, made.stdout);
+  const token = /^(weir_\S+)\n$/.exec(made.stdout)?.[1];
+  const lines = /^http:\n[^]*$/m.exec(made.stderr)?.[0];
+  assert.ok(token !== undefined && lines !== undefined, made.stdout + made.stderr);
+  assert.ok(!made.stderr.includes(token));
   const ports = {
     mtls: await freePort(),
     wss: await freePort(),
@@ -223,6 +224,15 @@ describe("an agent whose doors are locked", () => {
     assert.match(
       await failureOf(process.execPath, [main, "status", ...url]),
       /no agent answers .*--ca/,
+    );
+    const config = ["-c", join(folder, "weir.yaml"), "--token-file", join(folder, "token")];
+    const found = await run(process.execPath, [main, "status", ...config]);
+    assert.equal(found.stdout.split("\n")[0], said.stdout.split("\n")[0]);
+    const asked = ["-c", join(folder, "weir.yaml"), "--url", `http://127.0.0.1:${ports.ws}`];
+    assert.match(await failureOf(process.execPath, [main, "status", ...asked]), /answers 426/);
+    assert.match(
+      at.agent.output(),
+      new RegExp(`started .*listeners=0\\.0\\.0\\.0:${ports.mtls} tls,`),
     );
     assert.doesNotMatch(at.agent.output(), /weir_|word-of-the-panel|PRIVATE/);
   });

@@ -1,6 +1,7 @@
 /** What a command of the command line is, and what all of them share. */
 
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { nearestOf } from "../config/nearest.ts";
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2, configuration: 78 } as const;
 
@@ -19,7 +20,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** util.parseArgs, strict, with its complaints as UsageError. */
+/** util.parseArgs, strict, with its complaints as UsageError in our words. */
 export function parseOptions<T extends ParseArgsOptionsConfig>(
   args: readonly string[],
   options: T,
@@ -27,8 +28,29 @@ export function parseOptions<T extends ParseArgsOptionsConfig>(
   try {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(complaintOf(error, Object.keys(options)));
   }
+}
+
+function complaintOf(error: unknown, known: readonly string[]): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const option = /'(-[^' ]+)/.exec(message)?.[1] ?? "";
+  if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
+    const nearest = nearestOf(option.replace(/^-+/, ""), known);
+    return `unknown option ${option}${nearest === undefined ? "" : `, did you mean --${nearest}?`}`;
+  }
+  if (code === "ERR_PARSE_ARGS_INVALID_OPTION_VALUE") {
+    return message.includes("does not take")
+      ? `${option} takes no value`
+      : `${option} needs a value`;
+  }
+  return message;
+}
+
+/** For commands that take options alone: what else stands there is not silently left out. */
+export function refusePositionals([first]: readonly string[]): void {
+  if (first !== undefined) throw new UsageError(`${JSON.stringify(first)} is not understood here`);
 }
 
 /** A whole number from an option, or `fallback` where the option is absent. */

@@ -46,10 +46,11 @@ Prints every error with file, line and column (exit 78), or the effective config
   {
     name: "status",
     summary: "ask a running agent how it is",
-    help: `usage: weir status [--url http://127.0.0.1:8080] [OPTIONS]
+    help: `usage: weir status [-c weir.yaml | --url http://127.0.0.1:8080] [OPTIONS]
 
 Prints state, rates, log, outbox and the ledger. Exit 0 when it is running, 1 otherwise.
 
+  -c, --config FILE  its configuration, which says where its HTTP side is
   --url URL          address of its HTTP side (default http://127.0.0.1:8080)
   --token-file FILE  where it wants a token: the file that holds it
   --ca FILE          https: the authority of its certificate, a PEM file
@@ -115,8 +116,12 @@ The password is asked for on the terminal, and never an argument. It is kept as 
     summary: "a token for the HTTP side",
     help: `usage: weir token new [--name NAME] [--role viewer|operator|admin] [--expires DAY]
 
-Prints a new random token, once, and its lines for http.tokens of the configuration, which hold no
-more than its hash. Who has the token says: Authorization: Bearer TOKEN`,
+Prints a new random token, once, and beside it (on standard error) its lines for http.tokens of the
+configuration, which hold no more than its hash. Who has the token says: Authorization: Bearer TOKEN
+
+  --name NAME     whose it is (default me)
+  --role ROLE     what it is good for (default viewer)
+  --expires DAY   its last day, as 2027-01-31 (default never)`,
     load: () => import("./token.ts"),
   },
   {

@@ -2,18 +2,19 @@
 
 import type { Fault } from "../../core/faults.ts";
 import { startAgent } from "../start.ts";
-import { exitCodes, wholeOption, parseOptions } from "./command.ts";
+import { exitCodes, parseOptions, refusePositionals, wholeOption } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { startJournal } from "./journal.ts";
 import { ledgerText } from "./ledger-text.ts";
 import { secondsMax, stopSignal } from "./stop-signal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
-  const { values } = parseOptions(args, {
+  const { values, positionals } = parseOptions(args, {
     config: { type: "string", short: "c", default: "weir.yaml" },
     seconds: { type: "string" },
     json: { type: "boolean", default: false },
   });
+  refusePositionals(positionals);
   const seconds = wholeOption(values.seconds, {
     name: "--seconds",
     fallback: Infinity,
@@ -37,11 +38,13 @@ export async function run(args: readonly string[]): Promise<number> {
       signal.stop({ why: failure.message, failed: true });
     },
   });
-  const { replayed, log } = agent.status();
+  const { replayed, log, mqtt } = agent.status();
+  const listeners = mqtt.listeners.map((one) => `${one.host}:${one.port} ${one.transport}`);
   say("started", {
     agent: config.agent,
     data: config.dataDirectory,
     mqtt: agent.mqttPort,
+    ...(config.mqtt.listeners === undefined ? {} : { listeners }),
     http: agent.httpPort ?? "off",
     replayedRows: replayed.rows,
   });

@@ -4,24 +4,59 @@ import type { LedgerView } from "../../edge-ops/ledger.ts";
 import type { PumpStatus } from "../../sync/pump.ts";
 import type { BrokerStatus } from "../ingest/mqtt/subscriber/counters.ts";
 import type { Status } from "../status.ts";
-import { agentAt } from "./agent-client.ts";
-import { exitCodes, parseOptions } from "./command.ts";
+import { Fault } from "../../core/faults.ts";
+import { type AgentAddress, agentAt, agentOf } from "./agent-client.ts";
+import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
+import { readConfig } from "./configured.ts";
 import { ledgerText } from "./ledger-text.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
-  const { values } = parseOptions(args, {
-    url: { type: "string", default: "http://127.0.0.1:8080" },
+  const { values, positionals } = parseOptions(args, {
+    config: { type: "string", short: "c" },
+    url: { type: "string" },
     "token-file": { type: "string" },
     ca: { type: "string" },
     json: { type: "boolean", default: false },
   });
-  const { url, ca, "token-file": tokenFile } = values;
-  const ask = agentAt({ url, ca, tokenFile });
-  const status = (await ask("/v1/status")) as Status;
-  const ledger = (await ask("/v1/ledger")) as LedgerView;
+  refusePositionals(positionals);
+  const address = await addressOf(values);
+  const ask = agentAt(address);
+  const status = await ask("/v1/status");
+  const ledger = await ask("/v1/ledger");
+  if (!isStatus(status) || !isLedger(ledger)) {
+    const message = `what answers at ${address.url} is no agent that this weir knows: is it another program, or another version?`;
+    throw new Fault("AGENT_UNREACHABLE", message);
+  }
   if (values.json) console.log(JSON.stringify({ status, ledger }, undefined, 2));
   else console.log(`${statusText(status)}\n\n${ledgerText(ledger)}`);
   return status.state === "running" && ledger.balanced ? exitCodes.ok : exitCodes.failed;
+}
+
+/** What is said beats what is configured. */
+async function addressOf(values: {
+  readonly config?: string;
+  readonly url?: string;
+  readonly ca?: string;
+  readonly "token-file"?: string;
+}): Promise<AgentAddress> {
+  const { config, url, ca, "token-file": tokenFile } = values;
+  const configured = config === undefined ? undefined : agentOf(await readConfig(config));
+  const own = url === undefined && ca === undefined ? configured?.certificate : undefined;
+  return {
+    url: url ?? configured?.url ?? "http://127.0.0.1:8080",
+    ca,
+    certificate: own,
+    tokenFile,
+  };
+}
+
+/** By what tells it from other programs; an agent of this version is trusted with the rest. */
+function isStatus(answer: unknown): answer is Status {
+  return typeof answer === "object" && answer !== null && "agent" in answer && "log" in answer;
+}
+
+function isLedger(answer: unknown): answer is LedgerView {
+  return typeof answer === "object" && answer !== null && "balanced" in answer;
 }
 
 function statusText(status: Status): string {

@@ -1,6 +1,7 @@
 /** `weir token`: makes what clients of the HTTP side say. */
 
 import { randomBytes } from "node:crypto";
+import { millisOfExpiry } from "../config/http-config.ts";
 import { digestOfToken, roles } from "../http/tokens.ts";
 import { exitCodes, parseOptions, UsageError } from "./command.ts";
 
@@ -25,18 +26,21 @@ export async function run(args: readonly string[]): Promise<number> {
   if (!roles.some((known) => known === role)) {
     throw new UsageError(`--role must be one of ${roles.join(", ")}, not ${JSON.stringify(role)}`);
   }
+  if (expires !== undefined && millisOfExpiry(expires) === undefined) {
+    throw new UsageError("--expires is no time: a day as 2027-01-31, or 2027-01-31T12:00:00Z");
+  }
   const token = `weir_${randomBytes(TOKEN_BYTES).toString("base64url")}`;
   const until = expires === undefined ? "" : `\n      expires: ${expires}`;
-  console.log(`token, shown this once; keep it where only its user reads it:
-
-  ${token}
-
-for the configuration:
+  console.error(`weir: the token, shown this once: keep it where only its user reads it, and put this into
+the configuration:
 
 http:
   tokens:
     - name: ${name}
       role: ${role}${until}
-      tokenHash: sha256:${digestOfToken(token)}`);
+      tokenHash: sha256:${digestOfToken(token)}
+`);
+  // Alone, for `> dash.token` and pipes.
+  console.log(token);
   return exitCodes.ok;
 }

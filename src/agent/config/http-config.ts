@@ -86,8 +86,11 @@ function tokenFindings(
   return findings;
 }
 
-/** The first moment at which it is no longer valid: a day counts to its end, in UTC. */
-function millisOfExpiry(text: string): number | undefined {
+/**
+ * The first moment at which a token is no longer valid: a day counts to its end, in UTC. Undefined for
+ * what is no time.
+ */
+export function millisOfExpiry(text: string): number | undefined {
   const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text);
   const bytes = Buffer.from(isDay ? `${text}T00:00:00Z` : text);
   const millis = millisOfText(bytes, 0, bytes.length, false);

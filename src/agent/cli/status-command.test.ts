@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempDisposableSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { agentOf } from "./agent-client.ts";
+
+const main = join(import.meta.dirname, "main.ts");
+
+function weir(...args: string[]): Promise<{ readonly code: unknown; readonly stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], (error, _stdout, stderr) =>
+      resolve({ code: error?.code ?? 0, stderr }),
+    );
+  });
+}
+
+/** Something that is no agent and answers everything with `body`. */
+async function answering(t: TestContext, body: string): Promise<number> {
+  const server = createServer((_request, response) => response.end(body));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  const bound = server.address();
+  assert.ok(typeof bound === "object" && bound !== null);
+  return bound.port;
+}
+
+for (const [args, complaint] of [
+  [["status", "--jsn"], "unknown option --jsn, did you mean --json?"],
+  [["status", "--colour"], "unknown option --colour"],
+  [["status", "--url"], "--url needs a value"],
+  [["status", "--json=1"], "--json takes no value"],
+  [["status", "gw1"], '"gw1" is not understood here'],
+  [["run", "weir.yaml"], '"weir.yaml" is not understood here'],
+  [["check", "-c", "a.yaml", "b.yaml"], '"b.yaml" is not understood here'],
+  [["token", "new", "--expires", "tomorrow"], "--expires is no time: a day as 2027-01-31, or"],
+] as const) {
+  test(`weir ${args.join(" ")} is a mistake in its use`, async () => {
+    const { code, stderr } = await weir(...args);
+    assert.ok(stderr.startsWith(`weir ${args[0]}: ${complaint}`), stderr);
+    assert.equal(code, 2);
+  });
+}
+
+test("what answers and is no agent is said, without a stack trace", async (t) => {
+  for (const body of ["<html>", "[]", '{"agent":"x"}', "null"]) {
+    const port = await answering(t, body);
+    const { code, stderr } = await weir("status", "--url", `http://127.0.0.1:${port}`);
+    assert.match(stderr, /^weir: what answers at http:.* is no agent that this weir knows/);
+    assert.equal(code, 1);
+  }
+});
+
+test("the configuration says where to ask, unless the command does", async (t) => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), "weir-status-"));
+  const config = join(folder.path, "weir.yaml");
+  const write = (http: string): void =>
+    writeFileSync(config, `version: 1\nsources: [{ name: p, topics: [p] }]\nhttp: ${http}\n`);
+  const port = await answering(t, "configured");
+  write(`{ port: ${port} }`);
+  const configured = await weir("status", "-c", config);
+  assert.match(configured.stderr, new RegExp(`answers at http://127.0.0.1:${port} is no agent`));
+  const other = await answering(t, "said");
+  const said = await weir("status", "-c", config, "--url", `http://127.0.0.1:${other}`);
+  assert.match(said.stderr, new RegExp(`answers at http://127.0.0.1:${other} is no agent`));
+  write("off");
+  assert.equal((await weir("status", "-c", config)).code, 2);
+});
+
+test("an agent on all addresses is asked on this machine", () => {
+  const urlOf = (host: string): string => agentOf({ http: { host, port: 1 } }).url;
+  assert.deepEqual(["0.0.0.0", "::", "fd00::1", "10.0.0.5"].map(urlOf), [
+    "http://127.0.0.1:1",
+    "http://[::1]:1",
+    "http://[fd00::1]:1",
+    "http://10.0.0.5:1",
+  ]);
+});
