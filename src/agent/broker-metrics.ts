@@ -73,9 +73,9 @@ export function brokerFamilies(brokers: readonly BrokerStatus[]): Family[] {
       perBroker(({ inFlight }) => inFlight),
     ),
     gauge(
-      "window",
+      "send_quota",
       "Messages the broker is thought to send unacknowledged.",
-      perBroker(({ window }) => window),
+      perBroker(({ sendQuota }) => sendQuota),
     ),
     gauge(
       "subscriptions",

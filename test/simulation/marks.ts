@@ -68,7 +68,7 @@ export const marks: readonly Mark[] = [
     to: "    MARK; counters.resent += 1;",
   },
   {
-    name: "a broker's window is full",
+    name: "a broker's send quota is used up",
     file: "src/agent/ingest/mqtt/subscriber/session.ts",
     from: "    this.#isHurried = true;",
     to: "    MARK; this.#isHurried = true;",

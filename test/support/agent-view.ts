@@ -105,7 +105,7 @@ export const sampleStatus: Status = {
       sessionPresent: true,
       sessionCutToMs: undefined,
       inFlight: 3,
-      window: 20,
+      sendQuota: 20,
       subscriptions: 2,
       subscriptionsRefused: [],
       subscriptionsLowered: [],

@@ -102,7 +102,7 @@ export type BrokerStatus = {
   /** Now: messages that are not acknowledged yet. */
   readonly inFlight: number;
   /** Now: how many of them the broker is thought to send at most. */
-  readonly window: number;
+  readonly sendQuota: number;
   /** Now: filters the broker took, and those it refused with its reason. */
   readonly subscriptions: number;
   readonly subscriptionsRefused: readonly string[];

@@ -8,7 +8,7 @@
  *   a read after a pause that brought only a few -> not busy
  *
  * Slow sensors are read at once. A broker that sends only a few messages before it waits for us
- * (window.ts) is read at once too: it would wait for the end of the pause.
+ * (send-quota.ts) is read at once too: it would wait for the end of the pause.
  */
 
 const SPAN_MS = 10;
@@ -17,8 +17,8 @@ const READS_MAX = 8;
 const PAUSE_MS = 4;
 /** Messages of a pause that were worth it. */
 const WORTH = 3;
-/** A window of as many messages is not emptied in a pause, or not much sooner. */
-const WINDOW_MIN = 128;
+/** A quota of as many messages is not emptied in a pause, or not much sooner. */
+const QUOTA_MIN = 128;
 
 export class Gather {
   #spanAt = Number.NEGATIVE_INFINITY;
@@ -27,14 +27,14 @@ export class Gather {
 
   /**
    * After a read that brought `messages`: for how long not to read, in ms, 0 for going on at once.
-   * `window`: what the broker sends before it waits, by what is known.
+   * `quota`: what the broker sends before it waits, by what is known.
    */
   pauseAfter(
     messages: number,
-    { window, now }: { readonly window: number; readonly now: number },
+    { quota, now }: { readonly quota: number; readonly now: number },
   ): number {
     if (this.#isBusy) {
-      this.#isBusy = messages >= WORTH && window >= WINDOW_MIN;
+      this.#isBusy = messages >= WORTH && quota >= QUOTA_MIN;
       if (this.#isBusy) return PAUSE_MS;
     }
     if (now - this.#spanAt >= SPAN_MS) {
@@ -42,7 +42,7 @@ export class Gather {
       this.#reads = 0;
     }
     this.#reads += 1;
-    if (this.#reads < READS_MAX || window < WINDOW_MIN) return 0;
+    if (this.#reads < READS_MAX || quota < QUOTA_MIN) return 0;
     this.#isBusy = true;
     this.#spanAt = Number.NEGATIVE_INFINITY;
     return PAUSE_MS;

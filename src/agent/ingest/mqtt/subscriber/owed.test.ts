@@ -19,12 +19,12 @@ type Owed = {
 };
 
 /**
- * What a broker owes: it sends at most `window` messages, the others wait; on a new connection of the
+ * What a broker owes: it sends at most `quota` messages, the others wait; on a new connection of the
  * session all that is unanswered is sent again. Asks about each answer whether the message is durable.
  */
 class Debt {
   readonly #broker: ScriptedBroker;
-  readonly #window: number;
+  readonly #quota: number;
   readonly #isDurable: (payload: string) => boolean;
   #waiting: { readonly payload: string; readonly qos: QoS }[] = [];
   #inFlight: Owed[] = [];
@@ -34,9 +34,9 @@ class Debt {
   readonly lost = new Set<string>();
   readonly published: { readonly payload: string; readonly qos: QoS }[] = [];
 
-  constructor(broker: ScriptedBroker, window: number, isDurable: (payload: string) => boolean) {
+  constructor(broker: ScriptedBroker, quota: number, isDurable: (payload: string) => boolean) {
     this.#broker = broker;
-    this.#window = window;
+    this.#quota = quota;
     this.#isDurable = isDurable;
     broker.onPacket = (end, packet) => this.#seen(end, packet);
   }
@@ -61,7 +61,7 @@ class Debt {
 
   #flow(): void {
     const { end } = this.#broker;
-    while (!end.isClosed && this.#inFlight.length < this.#window) {
+    while (!end.isClosed && this.#inFlight.length < this.#quota) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       if (next.qos === 0) {
@@ -145,11 +145,11 @@ for (const level of [4, 5] as const) {
       fc.asyncProperty(
         fc.array(step, { minLength: 5, maxLength: 60 }),
         fc.integer({ min: 1, max: 10 }),
-        async (steps, window) => {
+        async (steps, quota) => {
           const rig = openSubscriberRig({ config: { level, qos: 2 } });
           const batches = new Batches(rig);
           const { received } = rig.receiver;
-          const debt = new Debt(rig.broker, window, (payload) =>
+          const debt = new Debt(rig.broker, quota, (payload) =>
             received.slice(0, batches.durable).some((message) => message.payload === payload),
           );
           await rig.settle();

@@ -8,7 +8,7 @@ import type { DroppedHint } from "./dropped-hint.ts";
 import type { Subscription } from "./packets.ts";
 import type { PendingAcks } from "./pending-acks.ts";
 import { ReceivedIds } from "./received-ids.ts";
-import type { Window } from "./window.ts";
+import type { SendQuota } from "./send-quota.ts";
 
 /** So much of a topic that nobody wanted is kept to be shown. */
 const TOPIC_BYTES_SHOWN = 256;
@@ -17,7 +17,7 @@ export class SessionMemory {
   readonly subscriptions: readonly Subscription[];
   readonly acks: PendingAcks;
   readonly ids: ReceivedIds = new ReceivedIds();
-  readonly window: Window;
+  readonly quota: SendQuota;
   readonly canary: Canary | undefined;
   readonly dropped: DroppedHint;
   /** The broker answered for all subscriptions in this life of ours, and has the session since. */
@@ -33,7 +33,7 @@ export class SessionMemory {
   constructor(parts: {
     readonly subscriptions: readonly Subscription[];
     readonly acks: PendingAcks;
-    readonly window: Window;
+    readonly quota: SendQuota;
     readonly canary: Canary | undefined;
     readonly dropped: DroppedHint;
     /** An earlier life of ours had one. */
@@ -42,7 +42,7 @@ export class SessionMemory {
     this.#hasSession = parts.hadSession;
     this.subscriptions = parts.subscriptions;
     this.acks = parts.acks;
-    this.window = parts.window;
+    this.quota = parts.quota;
     this.canary = parts.canary;
     this.dropped = parts.dropped;
   }

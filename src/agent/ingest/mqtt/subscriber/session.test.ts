@@ -18,7 +18,7 @@ import { Session } from "./session.ts";
 import type { SessionEnd } from "./session-end.ts";
 import type { SessionHost } from "./session-host.ts";
 import { SessionMemory } from "./session-memory.ts";
-import { Window } from "./window.ts";
+import { SendQuota } from "./send-quota.ts";
 
 type Level = 4 | 5;
 
@@ -41,7 +41,7 @@ class Recorder implements SessionHost {
       new SessionMemory({
         subscriptions: filtersOf(templates).map((filter) => ({ filter, qos: 1, retained: false })),
         acks: new PendingAcks({ countMax: limits.brokerInFlightMax }),
-        window: new Window({ max: 1_000 }),
+        quota: new SendQuota({ max: 1_000 }),
         canary: undefined,
         dropped: new DroppedHint(),
         hadSession: false,

@@ -185,7 +185,7 @@ export class Session implements PacketVisitor {
     if (code !== 0) return this.#end({ kind: "refused", code, said });
     const { memory, config } = this.#host;
     const now = this.#host.monotonic();
-    memory.window.begin(now - this.#startedAt);
+    memory.quota.begin(now - this.#startedAt);
     if (keepAliveSeconds > 0) {
       this.#liveness.keepAliveMs = Math.min(config.keepAliveMs, keepAliveSeconds * 1_000);
     }
@@ -316,12 +316,12 @@ export class Session implements PacketVisitor {
   /** Looks at how many messages wait for an answer, once for all that came at once. */
   #weigh(): void {
     if (this.#arrivals === 0) return;
-    const { window, acks } = this.#host.memory;
+    const { quota, acks } = this.#host.memory;
     const { inFlight } = this;
-    window.arrived(this.#arrivals, inFlight, this.#host.monotonic());
+    quota.arrived(this.#arrivals, inFlight, this.#host.monotonic());
     this.#arrivals = 0;
     if (this.#isHurried || acks.openCount === 0) return;
-    const delayMs = window.fullFor(inFlight);
+    const delayMs = quota.usedUpBy(inFlight);
     if (delayMs === undefined) return;
     this.#isHurried = true;
     this.#host.hurry(delayMs);
@@ -366,7 +366,7 @@ export class Session implements PacketVisitor {
     if (answers === undefined || this.#state === "over") return;
     this.#host.counters.acknowledged += answers.length / 4;
     this.#write(answers);
-    this.#host.memory.window.released(due, this.#host.monotonic());
+    this.#host.memory.quota.released(due, this.#host.monotonic());
   }
 
   // --- time ---------------------------------------------------------------------------------------

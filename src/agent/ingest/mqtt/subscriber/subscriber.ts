@@ -30,12 +30,12 @@ import { disconnectPacket, type Subscription } from "./packets.ts";
 import { Gather } from "./gather.ts";
 import { PendingAcks } from "./pending-acks.ts";
 import { PROTOCOL_ERROR, reasonText, TAKEN_OVER } from "./reasons.ts";
+import { SendQuota } from "./send-quota.ts";
 import { Retries, type RetryLimits, type Tried } from "./retries.ts";
 import { Session } from "./session.ts";
 import { endText, type SessionEnd } from "./session-end.ts";
 import type { SessionHost, SessionLimits, Welcome } from "./session-host.ts";
 import { SessionMemory } from "./session-memory.ts";
-import { Window } from "./window.ts";
 
 export type SubscriberLimits = SessionLimits &
   RetryLimits & {
@@ -123,7 +123,7 @@ export class Subscriber implements Gate, SessionHost {
     this.memory = new SessionMemory({
       subscriptions: subscriptionsOf(config, options.templates),
       acks: new PendingAcks({ countMax: brokerInFlightMax }),
-      window: new Window({ max: config.level === 5 ? config.receiveMax : brokerInFlightMax }),
+      quota: new SendQuota({ max: config.level === 5 ? config.receiveMax : brokerInFlightMax }),
       canary:
         config.canary === undefined
           ? undefined
@@ -143,7 +143,7 @@ export class Subscriber implements Gate, SessionHost {
   }
 
   get status(): BrokerStatus {
-    const { window, refused, lowered, subscriptions, dropped, canary, unwantedTopic } = this.memory;
+    const { quota, refused, lowered, subscriptions, dropped, canary, unwantedTopic } = this.memory;
     return {
       name: this.config.name,
       state: this.state,
@@ -153,7 +153,7 @@ export class Subscriber implements Gate, SessionHost {
       sessionPresent: this.#sessionPresent,
       sessionCutToMs: this.#cutToMs,
       inFlight: this.#session?.inFlight ?? 0,
-      window: window.size,
+      sendQuota: quota.size,
       subscriptions: this.memory.isSubscribed ? subscriptions.length - refused.size : 0,
       subscriptionsRefused: [...refused].map(([filter, code]) => `${filter}: ${reasonText(code)}`),
       subscriptionsLowered: [...lowered].map(([filter, qos]) => `${filter}: QoS ${qos}`),
@@ -217,7 +217,7 @@ export class Subscriber implements Gate, SessionHost {
     session.push(bytes, length);
     if (session !== this.#session || this.#cancelGather !== undefined) return;
     const pauseMs = this.#gather.pauseAfter(this.counters.received - before, {
-      window: this.memory.window.size,
+      quota: this.memory.quota.size,
       now: this.monotonic(),
     });
     if (pauseMs === 0) return;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Window } from "./window.ts";
+import { SendQuota } from "./send-quota.ts";
 
 /**
  * A broker that has `backlog` messages to send and keeps to `inflight`, a round trip of `rttMs`, and
- * a gateway that seals after 200 ms, or when the window says so; a sync takes `syncMs`. Gives the
+ * a gateway that seals after 200 ms, or when the quota says so; a sync takes `syncMs`. Gives the
  * messages per second and the syncs.
  */
 function drain(options: {
@@ -12,11 +12,11 @@ function drain(options: {
   readonly backlog: number;
   readonly rttMs: number;
   readonly syncMs: number;
-  readonly window?: Window;
-}): { readonly perSecond: number; readonly syncs: number; readonly window: Window } {
+  readonly quota?: SendQuota;
+}): { readonly perSecond: number; readonly syncs: number; readonly quota: SendQuota } {
   const { inflight, backlog, rttMs, syncMs } = options;
-  const window = options.window ?? new Window({ max: 65_535 });
-  window.begin(rttMs);
+  const quota = options.quota ?? new SendQuota({ max: 65_535 });
+  quota.begin(rttMs);
   let now = 0;
   let sent = 0;
   let acknowledged = 0;
@@ -24,15 +24,15 @@ function drain(options: {
   while (acknowledged < backlog) {
     const arriving = Math.min(inflight, backlog - acknowledged);
     now += rttMs;
-    window.arrived(arriving, arriving, now);
+    quota.arrived(arriving, arriving, now);
     sent += arriving;
-    now += window.fullFor(arriving) ?? 200;
+    now += quota.usedUpBy(arriving) ?? 200;
     now += syncMs;
     syncs += 1;
-    window.released(arriving, now);
+    quota.released(arriving, now);
     acknowledged = sent;
   }
-  return { perSecond: (1_000 * backlog) / now, syncs, window };
+  return { perSecond: (1_000 * backlog) / now, syncs, quota };
 }
 
 for (const inflight of [1, 10, 20, 100, 1_000]) {
@@ -52,54 +52,54 @@ for (const inflight of [1, 10, 20, 100, 1_000]) {
   }
 }
 
-test("a window that was thought too small is looked past now and then, and found larger", () => {
-  const { window } = drain({ inflight: 5, backlog: 1_000, rttMs: 0.2, syncMs: 1 });
-  assert.equal(window.size, 5);
-  // The broker now has no bound: a message each 5 ms, and a sync as soon as the window is full.
+test("a quota that was thought too small is looked past now and then, and found larger", () => {
+  const { quota } = drain({ inflight: 5, backlog: 1_000, rttMs: 0.2, syncMs: 1 });
+  assert.equal(quota.size, 5);
+  // The broker now has no bound: a message each 5 ms, and a sync as soon as the quota is used up.
   let now = 1e6;
   let unacknowledged = 0;
   let sealAt = Number.POSITIVE_INFINITY;
   for (let message = 0; message < 2_000; message++) {
     now += 5;
     if (now > sealAt) {
-      window.released(unacknowledged, sealAt);
+      quota.released(unacknowledged, sealAt);
       unacknowledged = 0;
       sealAt = Number.POSITIVE_INFINITY;
     }
     unacknowledged += 1;
-    window.arrived(1, unacknowledged, now);
+    quota.arrived(1, unacknowledged, now);
     if (sealAt === Number.POSITIVE_INFINITY) {
-      const delayMs = window.fullFor(unacknowledged);
+      const delayMs = quota.usedUpBy(unacknowledged);
       if (delayMs !== undefined) sealAt = now + delayMs + 1;
     }
   }
-  assert.ok(window.size > 5, `${window.size}`);
+  assert.ok(quota.size > 5, `${quota.size}`);
 });
 
 for (const rttMs of [0.2, 100])
-  test(`a steady trickle is not taken for a window that is full, ${rttMs} ms away`, () => {
-    const window = new Window({ max: 65_535 });
-    window.begin(rttMs);
+  test(`a steady trickle is not taken for a quota that is used up, ${rttMs} ms away`, () => {
+    const quota = new SendQuota({ max: 65_535 });
+    quota.begin(rttMs);
     let now = 0;
     let hurries = 0;
     // 50 messages a second, synced each 200 ms.
     for (let round = 0; round < 500; round++) {
       for (let i = 1; i <= 10; i++) {
         now += 20;
-        window.arrived(1, i, now);
-        if (window.fullFor(i) !== undefined) hurries += 1;
+        quota.arrived(1, i, now);
+        if (quota.usedUpBy(i) !== undefined) hurries += 1;
       }
-      window.released(10, now);
+      quota.released(10, now);
     }
     assert.equal(hurries, 0);
-    assert.equal(window.size, 20);
+    assert.equal(quota.size, 20);
   });
 
 test("what we announced is the most", () => {
-  const window = new Window({ max: 50 });
-  window.begin(1);
-  window.arrived(300, 300, 0);
-  assert.equal(window.size, 50);
-  assert.equal(window.fullFor(50), 0);
-  assert.equal(window.fullFor(49), undefined);
+  const quota = new SendQuota({ max: 50 });
+  quota.begin(1);
+  quota.arrived(300, 300, 0);
+  assert.equal(quota.size, 50);
+  assert.equal(quota.usedUpBy(50), 0);
+  assert.equal(quota.usedUpBy(49), undefined);
 });

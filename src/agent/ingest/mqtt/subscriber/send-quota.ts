@@ -5,12 +5,14 @@
  * handful of messages: 20 messages in 200 ms are 100 a second. When as many are unacknowledged as
  * the broker sends, waiting brings nothing, and the frame is sealed at once.
  *
- *   more arrive than the window holds                       -> it is larger: as many
+ *   more arrive than the quota is                           -> it is larger: as many
  *   quiet, then an acknowledgement, and at once half of
  *   what was unacknowledged arrives                         -> it was full: it is as many as were
  *   full so and so often                                    -> look for a moment whether more comes
  *
  * Never a sync more than every `size` messages: at low rates the wait ends first.
+ *
+ * Source: MQTT 5 (OASIS), 4.9 flow control, whose word for it is send quota.
  */
 
 const SIZE_AT_FIRST = 20;
@@ -19,7 +21,7 @@ const QUIET_MS = 20;
 const PROBE_AFTER_MIN = 64;
 const PROBE_AFTER_MAX = 4_096;
 
-export class Window {
+export class SendQuota {
   readonly #max: number;
   #size: number;
   /** What a message and its answer take, there and back. */
@@ -71,8 +73,8 @@ export class Window {
     this.#seen = 0;
   }
 
-  /** How long to wait still for more, in ms, where the window is full; undefined where it is not. */
-  fullFor(unacknowledged: number): number | undefined {
+  /** How long to wait still for more, in ms, where the quota is used up; undefined where it is not. */
+  usedUpBy(unacknowledged: number): number | undefined {
     if (unacknowledged < this.#size) return undefined;
     if (this.#size === this.#max) return 0;
     this.#fullsToProbe -= 1;
