@@ -5,7 +5,7 @@
 
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
 
-export type BrokerLosses = {
+type BrokerLosses = {
   readonly broker: string;
   /** Times it had forgotten our session, with all it kept for us. */
   readonly sessionsLost: number;

@@ -61,7 +61,7 @@ export type OwnTopicsCounters = {
   readonly waitingBytes: number;
 };
 
-export type OwnTopicsOptions = {
+type OwnTopicsOptions = {
   readonly agent: string;
   readonly config: OwnTopicsConfig;
   readonly clock: Clock;

@@ -56,7 +56,7 @@ type IntakeLimitName =
   | "deadLettersPerFrameMax"
   | "definitionsPerFrameMax";
 
-export type IntakeOptions = {
+type IntakeOptions = {
   /** Holds what earlier runs defined; the intake adds to it. */
   readonly catalog: Catalog;
   /** A topic of an origin belongs to the first source of that origin with a template that matches it. */

@@ -16,7 +16,7 @@ import { textOf } from "./decode/text.ts";
 import { NO_SOURCE } from "./receiver.ts";
 import type { Route } from "./route.ts";
 
-export type TopicTableOptions = {
+type TopicTableOptions = {
   /** Of all origins together. */
   readonly topicsMax: number;
   readonly topicBytesMax: number;

@@ -36,7 +36,7 @@ import {
 import { BAD_AUTHENTICATION_METHOD, MALFORMED_PACKET, PROTOCOL_ERROR } from "./reason-codes.ts";
 import { packetOf, prefixed, twoBytes } from "./write-packet.ts";
 
-export type Will5 = {
+type Will5 = {
   readonly topic: Uint8Array;
   readonly payload: Uint8Array;
   readonly qos: number;
@@ -64,7 +64,7 @@ export type Connect5 = {
 };
 
 /** `reason`: what the CONNACK says. */
-export type Connect5Refused = { readonly kind: "refused"; readonly reason: number };
+type Connect5Refused = { readonly kind: "refused"; readonly reason: number };
 
 /** A session that never ends. */
 export const NEVER = 0xffff_ffff;

@@ -19,7 +19,7 @@ const nameOfLevel = new Map([
 const CLEAN = 0x02;
 const IDENTIFIER_REJECTED = Buffer.from([0x20, 2, 0, 2]);
 
-export type ConnectPacket =
+type ConnectPacket =
   | { readonly kind: "accepted"; readonly keepAliveSeconds: number; readonly keepAliveAt: number }
   /** Of MQTT 5: its flags are at `flagsAt`, an offset into `bytes`. */
   | { readonly kind: "five"; readonly flagsAt: number }

@@ -47,7 +47,7 @@ export const SUBSCRIPTION_IDS_AVAILABLE = 0x29;
 export const SHARED_AVAILABLE = 0x2a;
 
 /** Bytes that are no properties; properties that may not be there, or not so. */
-export type PropertyFault = "property_malformed" | "property_invalid";
+type PropertyFault = "property_malformed" | "property_invalid";
 
 /** What no offset and no length is. */
 export const MALFORMED = -1;
@@ -113,7 +113,7 @@ export function propertySet(once: readonly number[], often: readonly number[] = 
 }
 
 /** One property as offsets; made once and filled again and again. */
-export type Property = {
+type Property = {
   id: number;
   /** Of the id and the value together. */
   start: number;
@@ -132,7 +132,7 @@ export function createProperty(): Property {
  * The variable byte integer at `at`, or MALFORMED: beyond `end`, more than four bytes, or longer
  * than it needs to be. It takes `variableBytes` of it.
  */
-export function readVariable(bytes: Uint8Array, at: number, end: number): number {
+function readVariable(bytes: Uint8Array, at: number, end: number): number {
   let value = 0;
   for (let i = 0; i < 4; i++) {
     if (at + i >= end) return MALFORMED;
@@ -241,7 +241,7 @@ function isTextWithoutNul(bytes: Uint8Array, start: number, end: number): boolea
 }
 
 /** Which of the properties that may be there once were there: two words of bits, made anew per packet. */
-export type SeenProperties = { low: number; high: number };
+type SeenProperties = { low: number; high: number };
 
 /** Notes that property `id` is there; false where it must not be, or not again. */
 export function admitProperty(id: number, allowed: PropertySet, seen: SeenProperties): boolean {

@@ -10,7 +10,12 @@
  * Source: MQTT 5 (OASIS), 3.3.
  */
 
-import { isTopicName, type ProtocolFault, type PublishOffsets } from "./parser.ts";
+import {
+  createPublishOffsets,
+  isTopicName,
+  type ProtocolFault,
+  type PublishOffsets,
+} from "./parser.ts";
 import {
   admitProperty,
   CONTENT_TYPE,
@@ -43,13 +48,7 @@ export type Publish5Offsets = PublishOffsets & {
 
 export function createPublish5Offsets(): Publish5Offsets {
   return {
-    names: new Uint8Array(),
-    topicStart: 0,
-    topicEnd: 0,
-    payloadStart: 0,
-    packetId: 0,
-    qos: 0,
-    retain: false,
+    ...createPublishOffsets(),
     topicAlias: 0,
     expirySeconds: -1,
     propertiesStart: 0,

@@ -30,14 +30,14 @@ export type SubscribedFilter = {
   readonly retainHandling: number;
 };
 
-export type Subscribe5 = {
+type Subscribe5 = {
   readonly packetId: number;
   /** 0: none. */
   readonly subscriptionId: number;
   readonly filters: readonly SubscribedFilter[];
 };
 
-export type Unsubscribe5 = { readonly packetId: number; readonly filters: readonly string[] };
+type Unsubscribe5 = { readonly packetId: number; readonly filters: readonly string[] };
 
 const subscribeProperties = propertySet([SUBSCRIPTION_ID]);
 const unsubscribeProperties = propertySet([]);
@@ -110,7 +110,7 @@ function readHead(
 }
 
 /** Of PUBACK, PUBREC, PUBREL, PUBCOMP. */
-export type Answer5 = { readonly packetId: number; readonly reason: number };
+type Answer5 = { readonly packetId: number; readonly reason: number };
 
 /** Reads the acknowledgement whose body is `bytes[body, end)`. */
 export function readAnswer5(bytes: Uint8Array, body: number, end: number): Answer5 | ProtocolFault {
@@ -126,7 +126,7 @@ export function readAnswer5(bytes: Uint8Array, body: number, end: number): Answe
   return { packetId, reason };
 }
 
-export type Disconnect5 = {
+type Disconnect5 = {
   readonly reason: number;
   readonly sessionExpirySeconds: number | undefined;
 };

@@ -17,7 +17,7 @@ export type CanaryCounters = {
   latencyMs: number | undefined;
 };
 
-export type CanaryOptions = {
+type CanaryOptions = {
   readonly topic: string;
   readonly everyMs: number;
   readonly waitMs: number;

@@ -29,13 +29,12 @@ import {
   TOPIC_ALIAS_MAXIMUM,
   WILDCARD_AVAILABLE,
 } from "../packet/properties.ts";
+import { packetOf, prefixed, twoBytes } from "../packet/write-packet.ts";
 
-export type Level = 4 | 5;
+type Level = 4 | 5;
 
 export const PUBACK = 4;
-export const PUBREC = 5;
 export const PUBREL = 6;
-export const PUBCOMP = 7;
 export const SUBACK = 9;
 export const PINGRESP = 13;
 
@@ -62,7 +61,7 @@ export function idOfWord(word: number): number {
 
 // ---- out ----
 
-export type ConnectOptions = {
+type ConnectOptions = {
   readonly level: Level;
   readonly clientId: string;
   /** Whether an earlier session is thrown away. */
@@ -90,14 +89,16 @@ export function connectPacket(options: ConnectOptions): Uint8Array {
     [RECEIVE_MAXIMUM, options.receiveMax],
     [MAXIMUM_PACKET_SIZE, options.packetBytesMax],
   ]);
-  return packet(0x10, [
+  return packetOf(
+    0x10,
     text("MQTT"),
-    Buffer.from([level, flags, ...two(keepAliveSeconds)]),
+    Buffer.from([level, flags]),
+    twoBytes(keepAliveSeconds),
     ...(level === 5 ? [properties] : []),
     text(clientId),
     ...(user === undefined ? [] : [text(user)]),
     ...(password === undefined ? [] : [text(password)]),
-  ]);
+  );
 }
 
 export type Subscription = {
@@ -116,13 +117,15 @@ export function subscribePacket(
   id: number,
   subscriptions: readonly Subscription[],
 ): Uint8Array {
-  return packet(0x82, [
-    Buffer.from(level === 5 ? [...two(id), 0] : two(id)),
+  return packetOf(
+    0x82,
+    twoBytes(id),
+    noProperties(level),
     ...subscriptions.flatMap(({ filter, qos, retained }) => {
       const handling = level === 5 ? (retained ? SEND_RETAINED : NO_RETAINED) : 0;
       return [text(filter), Buffer.from([handling | qos])];
     }),
-  ]);
+  );
 }
 
 /** A message of QoS 1. */
@@ -130,11 +133,7 @@ export function publishPacket(
   level: Level,
   { id, topic, payload }: { readonly id: number; readonly topic: string; readonly payload: string },
 ): Uint8Array {
-  return packet(0x32, [
-    text(topic),
-    Buffer.from(level === 5 ? [...two(id), 0] : two(id)),
-    Buffer.from(payload),
-  ]);
+  return packetOf(0x32, text(topic), twoBytes(id), noProperties(level), Buffer.from(payload));
 }
 
 /** An orderly end; in MQTT 5 with a reason where it is not ours to be content. */
@@ -143,28 +142,13 @@ export function disconnectPacket(level: Level, reason = 0): Uint8Array {
   return Buffer.from([0xe0, 1, reason]);
 }
 
-function packet(head: number, body: readonly Uint8Array[]): Uint8Array {
-  const length = body.reduce((sum, part) => sum + part.length, 0);
-  return Buffer.concat([Buffer.from([head, ...varint(length)]), ...body]);
-}
-
-function varint(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  do {
-    bytes.push(rest > 0x7f ? (rest & 0x7f) | 0x80 : rest);
-    rest >>= 7;
-  } while (rest > 0);
-  return bytes;
-}
-
-function two(value: number): [number, number] {
-  return [value >> 8, value & 0xff];
+/** A section of none, which 3.1.1 does not have. */
+function noProperties(level: Level): Uint8Array {
+  return level === 5 ? Buffer.from([0]) : Buffer.from([]);
 }
 
 function text(value: string): Uint8Array {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([Buffer.from(two(bytes.length)), bytes]);
+  return prefixed(Buffer.from(value));
 }
 
 // ---- in: the packet in `bytes[body, end)`; undefined where it is none ----
@@ -174,7 +158,7 @@ export type Said = { readonly reason: string | undefined; readonly server: strin
 
 const nothing: Said = { reason: undefined, server: undefined };
 
-export type Connack = {
+type Connack = {
   readonly sessionPresent: boolean;
   /** 0 where we are welcome. */
   readonly code: number;

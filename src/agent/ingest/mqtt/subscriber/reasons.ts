@@ -4,11 +4,6 @@
  * Source: MQTT 5 (OASIS), 2.4; MQTT 3.1.1, 3.2.2.3 for the return codes 1 to 5.
  */
 
-/** Session taken over: another client connected with our client id. */
-export const TAKEN_OVER = 0x8e;
-export const KEEP_ALIVE_TIMEOUT = 0x8d;
-export const PROTOCOL_ERROR = 0x82;
-
 const words: Readonly<Record<number, string>> = {
   1: "it does not speak this version of MQTT; set version to one it speaks (5 or 3.1.1)",
   2: "it does not take the client id; set clientId",

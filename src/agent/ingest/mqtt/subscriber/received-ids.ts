@@ -16,7 +16,7 @@
 
 const IDS = 65_536;
 
-export type IdState = "free" | "received" | "durable";
+type IdState = "free" | "received" | "durable";
 
 const FREE = 0;
 const RECEIVED = 1;

@@ -16,6 +16,7 @@ import { Fault } from "../../../../core/faults.ts";
 import { limits as defaults } from "../../../../core/limits.ts";
 import type { Gate, Receiver } from "../../receiver.ts";
 import type { TopicTemplate } from "../../topic-template.ts";
+import { PROTOCOL_ERROR, SESSION_TAKEN_OVER } from "../packet/reason-codes.ts";
 import type { BrokerAddress, BrokerConfig } from "./subscriber-config.ts";
 import { Canary } from "./canary.ts";
 import {
@@ -29,7 +30,7 @@ import { filtersOf, sharedFilter } from "./filters.ts";
 import { disconnectPacket, type Subscription } from "./packets.ts";
 import { Gather } from "./gather.ts";
 import { PendingAcks } from "./pending-acks.ts";
-import { PROTOCOL_ERROR, reasonText, TAKEN_OVER } from "./reasons.ts";
+import { reasonText } from "./reasons.ts";
 import { SendQuota } from "./send-quota.ts";
 import { Retries, type RetryLimits, type Tried } from "./retries.ts";
 import { Session } from "./session.ts";
@@ -46,7 +47,7 @@ export type SubscriberLimits = SessionLimits &
     readonly brokerSettledMs: number;
   };
 
-export type SubscriberOptions = {
+type SubscriberOptions = {
   readonly net: Net;
   readonly clock: Clock;
   readonly random: Random;
@@ -347,7 +348,7 @@ export class Subscriber implements Gate, SessionHost {
       socket.destroy();
     }
     this.#drop(session, {
-      isTakenOver: end.kind === "disconnected" && end.code === TAKEN_OVER,
+      isTakenOver: end.kind === "disconnected" && end.code === SESSION_TAKEN_OVER,
     });
   }
 
@@ -358,7 +359,7 @@ export class Subscriber implements Gate, SessionHost {
     if (end.kind === "protocol") counters.protocolErrors += 1;
     if (end.kind !== "disconnected") return;
     counters.disconnects += 1;
-    if (end.code === TAKEN_OVER) counters.takenOver += 1;
+    if (end.code === SESSION_TAKEN_OVER) counters.takenOver += 1;
   }
 
   // --- time -----------------------------------------------------------------------------------------

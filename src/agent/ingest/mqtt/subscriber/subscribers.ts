@@ -8,7 +8,7 @@ import type { BrokerConfig } from "./subscriber-config.ts";
 import type { BrokerStatus } from "./counters.ts";
 import { openSubscriber, type Subscriber } from "./subscriber.ts";
 
-export type SubscribersOptions = {
+type SubscribersOptions = {
   readonly net: Net;
   readonly clock: Clock;
   readonly random: Random;

@@ -17,7 +17,7 @@ const IDS = 65_535;
 /** From here on a code of SUBACK is a refusal. */
 const REFUSED = 0x80;
 
-export type SubscribingHost = { readonly config: BrokerConfig; readonly memory: SessionMemory };
+type SubscribingHost = { readonly config: BrokerConfig; readonly memory: SessionMemory };
 
 export class Subscribing {
   readonly #host: SubscribingHost;
