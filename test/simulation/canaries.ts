@@ -35,7 +35,7 @@ export const canaries: readonly Canary[] = [
     breaks: ["P1"],
     edits: [
       {
-        file: "src/agent/ingest/mqtt/subscriber/session.ts",
+        file: "src/agent/ingest/mqtt/subscriber/deliveries.ts",
         from: "      memory.acks.add(answerWord(PUBACK_WORD, packetId));",
         to: "      this.#write(answerBytes(PUBACK_WORD, packetId));",
       },

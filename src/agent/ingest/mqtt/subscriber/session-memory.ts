@@ -47,6 +47,11 @@ export class SessionMemory {
     this.dropped = parts.dropped;
   }
 
+  /** Messages the broker counts as not acknowledged on the present connection. */
+  get inFlight(): number {
+    return this.acks.count + this.ids.durableCount;
+  }
+
   /** The last topic that no source wanted. */
   get unwantedTopic(): string | undefined {
     if (this.#unwantedBytes === 0) return undefined;

@@ -80,7 +80,7 @@ class Recorder implements SessionHost {
   commit(): void {
     this.memory.acks.seal();
     this.session.seal();
-    const due = this.session.inFlight;
+    const due = this.memory.inFlight;
     this.session.release(
       this.memory.acks.release((id) => this.memory.ids.settle(id)),
       due,
@@ -281,7 +281,7 @@ test("what needs no disk is answered at once, but never before what came earlier
   recorder.memory.acks.seal();
   publish("elsewhere", 3);
   assert.equal(recorder.said.at(-1), "puback 1");
-  const due = recorder.session.inFlight;
+  const due = recorder.memory.inFlight;
   recorder.session.release(
     recorder.memory.acks.release(() => {}),
     due,

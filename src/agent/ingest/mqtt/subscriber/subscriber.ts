@@ -153,7 +153,7 @@ export class Subscriber implements Gate, SessionHost {
       awaySince: this.#awaySince,
       sessionPresent: this.#sessionPresent,
       sessionCutToMs: this.#cutToMs,
-      inFlight: this.#session?.inFlight ?? 0,
+      inFlight: this.#inFlight,
       sendQuota: quota.size,
       subscriptions: this.memory.isSubscribed ? subscriptions.length - refused.size : 0,
       subscriptionsRefused: [...refused].map(([filter, code]) => `${filter}: ${reasonText(code)}`),
@@ -171,6 +171,10 @@ export class Subscriber implements Gate, SessionHost {
   get #cutToMs(): number | undefined {
     const asked = this.config.sessionMs ?? 0;
     return this.#keptMs !== undefined && this.#keptMs < asked ? this.#keptMs : undefined;
+  }
+
+  get #inFlight(): number {
+    return this.#session === undefined ? 0 : this.memory.inFlight;
   }
 
   get #address(): BrokerAddress {
@@ -389,7 +393,7 @@ export class Subscriber implements Gate, SessionHost {
 
   release(): void {
     const { acks, ids } = this.memory;
-    const due = this.#session?.inFlight ?? 0;
+    const due = this.#inFlight;
     const answers = acks.release((id) => ids.settle(id));
     this.#session?.release(answers, due);
   }
