@@ -77,6 +77,12 @@ export function noticesOf(
           `uplink ${name}: the broker dropped ${unheard} messages, because nobody is subscribed to their topics: subscribe with a session that it keeps`,
       );
       add(
+        `uplink_status_refused_${name}`,
+        Number(facts["statusRefused"] ?? 0),
+        () =>
+          `uplink ${name}: the broker refuses the status of this agent: let its user publish on topics.status, or set status: off`,
+      );
+      add(
         `uplink_incident_${name}_${lane}`,
         incidents.count,
         () => `uplink ${name}, ${lane}: ${incidents.last?.what ?? ""}`,

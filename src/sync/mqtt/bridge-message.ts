@@ -20,7 +20,7 @@ export type MessageMakerOptions = {
 };
 
 /** Where a record stands: its outbox, its lane there, and its number in the lane. */
-export type RecordPlace = { readonly outbox: string; readonly lane: Lane; readonly seq: number };
+type RecordPlace = { readonly outbox: string; readonly lane: Lane; readonly seq: number };
 
 export type MessageMaker = (record: Uint8Array, at: RecordPlace) => BridgeMessage;
 

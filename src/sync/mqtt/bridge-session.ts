@@ -16,11 +16,13 @@ import { limits } from "../../core/limits.ts";
 import type { Lane } from "../../store/outbox.ts";
 import type { Answer, BridgeLink, BridgeMessage, ConnectBridge, LinkEnd } from "./bridge-link.ts";
 
-export type BridgeSessionOptions = {
+type BridgeSessionOptions = {
   /** Where it goes, for people: no login in it. */
   readonly url: string;
   readonly clock: Clock;
   readonly connect: ConnectBridge;
+  /** A broker that owes an answer for so long is not there any more. */
+  readonly answerMs: number;
   readonly status: BridgeStatus | undefined;
 };
 
@@ -47,12 +49,16 @@ export class BridgeSession {
   #inFlight = 0;
   readonly #inFlightOf: Record<Lane, number> = { alerts: 0, summaries: 0 };
   #cancelStatus: (() => void) | undefined;
+  /** While the answer to a status is due. */
+  #cancelOwed: (() => void) | undefined;
+  #statusRefused = 0;
   #traffic = { sent: 0, received: 0 };
   #unheard = 0;
   #connections = 0;
   #opened = 0;
   /** Of the last link. */
   #lastEnd: LinkEnd = { why: "not connected yet", takenOver: false };
+  #whyGivenUp: string | undefined;
   readonly #closed = Promise.withResolvers<never>();
   #isClosed = false;
 
@@ -69,6 +75,7 @@ export class BridgeSession {
       unheard: this.#unheard + (link?.unheard ?? 0),
       connections: this.#connections,
       inFlight: this.#inFlight,
+      ...(this.#statusRefused === 0 ? {} : { statusRefused: this.#statusRefused }),
     };
   }
 
@@ -116,9 +123,11 @@ export class BridgeSession {
     });
   }
 
-  /** The link does not answer: it is given up, and its end is told. */
+  /** The link owes an answer for too long: it is given up, and its end is told. */
   giveUp(): void {
-    this.#link?.destroy();
+    if (this.#link === undefined) return;
+    this.#whyGivenUp = `it acknowledged nothing within ${this.#options.answerMs} ms`;
+    this.#link.destroy();
   }
 
   /** Both lanes have let go: the last status, then the end. */
@@ -126,6 +135,7 @@ export class BridgeSession {
     this.#isClosed = true;
     this.#closed.reject(this.#lost({ why: "the agent ends", takenOver: false }));
     this.#cancelStatus?.();
+    this.#cancelOwed?.();
     const link = this.#link;
     if (link === undefined) return;
     const { clock, status } = this.#options;
@@ -148,19 +158,20 @@ export class BridgeSession {
     const { connect, status } = this.#options;
     const will = status && { topic: status.topic, payload: status.offline() };
     let isOver = false;
-    const link = await connect({
-      will,
-      onEnded: () => {
-        isOver = true;
-        if (this.#link !== undefined) this.#ended(this.#link);
-      },
-    });
+    /** What `#opened` counts while this link is the one. */
+    let opened = 0;
+    const onEnded = (): void => {
+      isOver = true;
+      // A try that failed may end when the next one is up.
+      if (this.#link !== undefined && this.#opened === opened) this.#ended(this.#link);
+    };
+    const link = await connect({ will, onEnded });
     if (isOver || this.#isClosed) {
       link.destroy();
       throw this.#lost(link.ended ?? { why: "the connection ended at once", takenOver: false });
     }
     this.#link = link;
-    this.#opened += 1;
+    opened = this.#opened += 1;
     this.#connections += 1;
     this.#inFlight = this.#inFlightOf.alerts = this.#inFlightOf.summaries = 0;
     this.#renewStatus();
@@ -170,11 +181,15 @@ export class BridgeSession {
   #ended(link: BridgeLink): void {
     this.#link = undefined;
     this.#cancelStatus?.();
+    this.#cancelOwed?.();
+    this.#cancelOwed = undefined;
     this.#traffic.sent += link.traffic.sent;
     this.#traffic.received += link.traffic.received;
     this.#unheard += link.unheard;
     this.#inFlight = this.#inFlightOf.alerts = this.#inFlightOf.summaries = 0;
-    this.#lastEnd = link.ended ?? { why: "the connection ended", takenOver: false };
+    const { ended = { why: "the connection ended", takenOver: false } } = link;
+    this.#lastEnd = { ...ended, why: this.#whyGivenUp ?? ended.why };
+    this.#whyGivenUp = undefined;
     const fault = this.#lost(this.#lastEnd);
     for (const user of this.#users.values()) user.linkEnded(fault);
   }
@@ -208,9 +223,15 @@ export class BridgeSession {
     const { clock, status } = this.#options;
     const link = this.#link;
     if (status === undefined || link === undefined) return;
-    if (this.hasRoom("alerts")) {
+    if (this.#cancelOwed === undefined && this.hasRoom("alerts")) {
+      const cancel = clock.after(this.#options.answerMs, () => this.giveUp());
+      this.#cancelOwed = cancel;
       const message = { topic: status.topic, payload: status.payload(), retain: true };
-      this.#send(link, { ...message, attributes: undefined }, () => undefined);
+      this.#send(link, { ...message, attributes: undefined }, ({ kind }) => {
+        cancel();
+        this.#cancelOwed = undefined;
+        if (kind === "refused") this.#statusRefused += 1;
+      });
     }
     this.#cancelStatus = clock.after(status.everyMs, () => this.#renewStatus());
   }

@@ -255,6 +255,49 @@ describe("the bridge", () => {
     );
   });
 
+  test("a status that nobody acknowledges ends the connection instead of holding its place for ever", async () => {
+    const bytes = Buffer.from("{}");
+    const status = {
+      topic: "weir/gw1/status",
+      everyMs: 86_400_000,
+      payload: () => bytes,
+      offline: () => bytes,
+    };
+    const { broker, committed, half } = await rig({ status });
+    broker.receiveMax = 1;
+    broker.fate = ({ topic }) =>
+      topic === status.topic && broker.connections === 1 ? "hold" : "answer";
+    await half.clock.pass(1);
+    await half.add("alerts", 1);
+    await half.clock.pass(limits.bridgeAnswerMs - 10);
+    assert.equal(broker.connections, 1);
+    await half.clock.pass(20);
+    const [uplink] = half.drain.status;
+    assert.match(uplink?.lanes.alerts.trouble ?? "", /acknowledged nothing within 30000 ms/);
+    await half.clock.pass(5_000);
+    assert.equal(broker.connections, 2);
+    assert.deepEqual(textsOf(broker, "alerts"), committed.alerts);
+    await half.close();
+  });
+
+  test("a status that the broker refuses is counted, and records go on", async () => {
+    const bytes = Buffer.from("{}");
+    const status = {
+      topic: "weir/gw1/status",
+      everyMs: 60_000,
+      payload: () => bytes,
+      offline: () => bytes,
+    };
+    const { broker, committed, half } = await rig({ status });
+    broker.fate = ({ topic }) =>
+      topic === status.topic ? { kind: "refused", code: 0x87, why: "Not authorized" } : "answer";
+    await half.add("alerts", 1);
+    await half.clock.pass(60_001);
+    assert.equal(statusOf(half, "alerts").facts["statusRefused"], 2);
+    assert.deepEqual(textsOf(broker, "alerts"), committed.alerts);
+    await half.close();
+  });
+
   test("has an id of its own before the first record leaves", async () => {
     const { broker, half } = await rig();
     let stored: string | undefined;

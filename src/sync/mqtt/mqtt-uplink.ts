@@ -25,7 +25,7 @@ export type MqttUplinkOptions = MessageMakerOptions &
 export function openMqttUplink(options: MqttUplinkOptions): Uplink {
   const { name, url, clock, random, connect, status, lingerMs } = options;
   const { batchBytesMax, answerMs, get } = options;
-  const session = new BridgeSession({ url, clock, connect, status });
+  const session = new BridgeSession({ url, clock, connect, answerMs, status });
   const make = createMessageMaker(options);
   let open = 2;
   /** The last lane to let go closes the connection. */

@@ -22,6 +22,8 @@ export class ScriptedBroker {
   puback: (packet: Packet) => number | undefined = () => 0;
   answersPings = true;
   isUp = true;
+  /** Whether what is queued leaves, so that a socket can end. */
+  takesGoodbyes = true;
   #handlers: NetHandlers | undefined;
   #closed = true;
 
@@ -72,7 +74,9 @@ export class ScriptedBroker {
       },
       pause: () => undefined,
       resume: () => undefined,
-      end: () => this.cut(""),
+      end: () => {
+        if (this.takesGoodbyes) this.cut("");
+      },
       destroy: () => this.cut(""),
     };
   }

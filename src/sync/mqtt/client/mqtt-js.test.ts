@@ -4,6 +4,7 @@ import { ScriptedBroker } from "../../../../test/support/bridge/scripted-broker.
 import { SimulatedClock } from "../../../../test/support/simulated-clock.ts";
 import type { Net } from "../../../core/doors.ts";
 import { Fault, type FaultCode } from "../../../core/faults.ts";
+import { limits } from "../../../core/limits.ts";
 import type { Answer, BridgeLink, BridgeMessage, Will } from "../bridge-link.ts";
 import { connectMqtt, type MqttClientOptions } from "./mqtt-js.ts";
 
@@ -170,6 +171,17 @@ describe("the bridge's client", () => {
     assert.equal(broker.named("disconnect").length, 1);
     assert.equal(broker.isConnected, false);
     assert.equal(ends.length, 1);
+  });
+
+  test("closes in time, though the other side takes nothing", async () => {
+    const { broker, clock, connect, ends } = rig();
+    const link = await connect();
+    broker.takesGoodbyes = false;
+    const closed = link.close();
+    await clock.pass(limits.bridgeCloseWaitMs);
+    await closed;
+    assert.equal(ends.length, 1);
+    assert.equal(broker.isConnected, false);
   });
 
   test("another client with its id is told apart from any other end", async () => {

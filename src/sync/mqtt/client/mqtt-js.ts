@@ -11,6 +11,7 @@
 import type { IClientOptions, IClientPublishOptions, IConnackPacket, MqttClient } from "mqtt";
 import type { Clock, ConnectAddress, Net } from "../../../core/doors.ts";
 import { Fault } from "../../../core/faults.ts";
+import { limits } from "../../../core/limits.ts";
 import type { Answer, BridgeLink, BridgeMessage, LinkEnd, Will } from "../bridge-link.ts";
 import { type SocketStream, streamOf } from "./socket-stream.ts";
 
@@ -39,7 +40,7 @@ export async function connectMqtt(
   const socket = await options.net.connect(options.address, { waitMs: options.connectMs });
   const wire = streamOf(socket);
   const client = new Client(() => wire.stream, clientOptions(options, will));
-  const link = new MqttLink(client, wire, onEnded);
+  const link = new MqttLink({ client, wire, clock: options.clock, onEnded });
   const connack = await connected(client, wire, options);
   link.begin(connack, options.level);
   return link;
@@ -48,6 +49,7 @@ export async function connectMqtt(
 class MqttLink implements BridgeLink {
   readonly #client: MqttClient;
   readonly #wire: SocketStream;
+  readonly #clock: Clock;
   #receiveMax = 65_535;
   #packetBytesMax = Number.POSITIVE_INFINITY;
   #level: 4 | 5 = 4;
@@ -55,9 +57,16 @@ class MqttLink implements BridgeLink {
   #goodbye: LinkEnd | undefined;
   #unheard = 0;
 
-  constructor(client: MqttClient, wire: SocketStream, onEnded: () => void) {
+  constructor(parts: {
+    readonly client: MqttClient;
+    readonly wire: SocketStream;
+    readonly clock: Clock;
+    readonly onEnded: () => void;
+  }) {
+    const { client, wire, clock, onEnded } = parts;
     this.#client = client;
     this.#wire = wire;
+    this.#clock = clock;
     client.on("disconnect", ({ reasonCode = 0 }) => {
       this.#goodbye = {
         why: `the broker ended it with reason 0x${reasonCode.toString(16)}`,
@@ -126,7 +135,10 @@ class MqttLink implements BridgeLink {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#client.once("close", resolve);
     this.#client.end(Object.keys(this.#client.outgoing).length > 0);
+    // What is queued leaves only where the other side takes it.
+    const cancel = this.#clock.after(limits.bridgeCloseWaitMs, () => this.#wire.stream.destroy());
     await promise;
+    cancel();
   }
 
   destroy(): void {
