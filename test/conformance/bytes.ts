@@ -50,7 +50,7 @@ export function properties(...parts: readonly Uint8Array[]): Buffer {
 }
 
 /** What a CONNECT consists of; the fields of the payload as they are given, in the right order. */
-export type ConnectParts = {
+type ConnectParts = {
   readonly name?: string;
   readonly level?: number;
   readonly flags?: number;

@@ -15,7 +15,7 @@ export const levelOf: Readonly<Record<Version, Level>> = { "3.1.1": 4, "5.0": 5 
  * `§3.1.2.10` a section without a number of its own for what is claimed, `paho:keepalive` a case of
  * the Eclipse Paho interoperability suite.
  */
-export type Clauses = { readonly v3?: string; readonly v5?: string };
+type Clauses = { readonly v3?: string; readonly v5?: string };
 
 export type Case = {
   readonly clauses: Readonly<Record<Version, readonly string[]>>;

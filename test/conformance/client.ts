@@ -22,7 +22,7 @@ import type { Wire } from "./wire.ts";
 
 export type Level = 4 | 5;
 
-export type PublishOptions = {
+type PublishOptions = {
   readonly qos?: 0 | 1 | 2;
   readonly id?: number;
   readonly retain?: boolean;
@@ -30,7 +30,7 @@ export type PublishOptions = {
   readonly properties?: IPublishPacket["properties"];
 };
 
-export type Filter = ISubscribePacket["subscriptions"][number];
+type Filter = ISubscribePacket["subscriptions"][number];
 
 export class Client {
   readonly level: Level;

@@ -2,7 +2,7 @@
 
 import type { Version } from "./case.ts";
 
-export type NotApplicable = {
+type NotApplicable = {
   readonly versions: Readonly<Partial<Record<Version, string>>>;
   readonly why: string;
 };

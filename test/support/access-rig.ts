@@ -28,7 +28,7 @@ export async function cheapHashText(password: string): Promise<string> {
   return passwordHashText(await cheapHash(password));
 }
 
-export type CountingHashing = Hashing & {
+type CountingHashing = Hashing & {
   /** What each hash cost, in order. */
   readonly costs: ScryptCost[];
   /** Hashes under way now, and at most so far. */

@@ -11,7 +11,7 @@ export type Identity = { readonly key: string; readonly certificate: string };
 export type Authority = Identity & { readonly folder: string };
 
 /** Not yet valid, valid for two days from now, or no longer valid. */
-export type Validity = "early" | "valid" | "expired";
+type Validity = "early" | "valid" | "expired";
 
 const spans: Readonly<Record<Validity, readonly string[]>> = {
   early: ["-startdate", "20980101000000Z", "-enddate", "20990101000000Z"],

@@ -211,7 +211,7 @@ export function packetsIn(peer: SimulatedPeer): readonly Packet[] {
   return parsePackets(peer.received);
 }
 
-export function parsePackets(bytes: Buffer): readonly Packet[] {
+function parsePackets(bytes: Buffer): readonly Packet[] {
   const packets: Packet[] = [];
   const stream = parser();
   stream.on("packet", (packet) => packets.push(packet));

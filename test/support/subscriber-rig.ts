@@ -22,8 +22,6 @@ import { RecordingReceiver, turns } from "./front-rig.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { ManualClock, SimulatedNet, SimulatedPeer } from "./simulated-net.ts";
 
-export type BrokerPacket = { readonly cmd: string; readonly messageId?: number };
-
 /** One connection, as the broker has it. */
 export class BrokerEnd {
   readonly peer: SimulatedPeer;

@@ -43,7 +43,7 @@ export function removeTlsRig(): void {
   made = undefined;
 }
 
-export type TlsOpen = {
+type TlsOpen = {
   readonly net: Net;
   readonly clock: SimulatedClock;
   readonly listener: NetListener;

@@ -35,3 +35,19 @@ test("a peer is refused once, and what it does then is nothing new", async () =>
   const { underWay, refused, timedOut, lastRefusal } = handshakes.status;
   assert.deepEqual([underWay, refused, timedOut, lastRefusal], [0, 1, 0, "?:0: no"]);
 });
+
+test("where it is full, whoever has most gives way, and a network of IPv6 is one", () => {
+  const handshakes = new Handshakes(new SimulatedClock(0), { handshakesMax: 3 });
+  const from = (address: string): Socket => {
+    const socket = new Socket();
+    Object.defineProperty(socket, "remoteAddress", { value: address });
+    handshakes.begin(socket);
+    return socket;
+  };
+  const sensor = from("10.0.0.7");
+  const first = from("2001:db8::1");
+  from("2001:db8::2");
+  from("2001:db8::3");
+  assert.deepEqual([sensor.destroyed, first.destroyed], [false, true]);
+  assert.equal(handshakes.status.crowdedOut, 1);
+});

@@ -15,12 +15,14 @@ import type { Socket } from "node:net";
 import type { Clock, HandshakeStatus } from "../../core/doors.ts";
 import { limits as defaults } from "../../core/limits.ts";
 import { Arrivals, type ArrivalsLimits } from "../ingest/mqtt/access/arrivals.ts";
+import { networkOf } from "../ingest/mqtt/access/login-failures.ts";
 
-export type HandshakesLimits = ArrivalsLimits & {
+type HandshakesLimits = ArrivalsLimits & {
   readonly handshakesMax: number;
   readonly handshakeWaitMs: number;
 };
 
+/** Those of one listener. */
 export class Handshakes {
   readonly #clock: Clock;
   readonly #limits: HandshakesLimits;
@@ -92,18 +94,20 @@ export class Handshakes {
   #mostGreedy(): Handshake | undefined {
     const counts = new Map<string, number>();
     let most: Handshake | undefined;
-    for (const { address } of this.#underWay) counts.set(address, (counts.get(address) ?? 0) + 1);
+    for (const { network } of this.#underWay) counts.set(network, (counts.get(network) ?? 0) + 1);
     for (const handshake of this.#underWay) {
-      const count = counts.get(handshake.address) ?? 0;
-      if (most === undefined || count > (counts.get(most.address) ?? 0)) most = handshake;
+      const count = counts.get(handshake.network) ?? 0;
+      if (most === undefined || count > (counts.get(most.network) ?? 0)) most = handshake;
     }
     return most;
   }
 }
 
+/** One peer on its way. */
 export class Handshake {
   readonly socket: Socket;
-  readonly address: string;
+  /** What counts as one host. */
+  readonly network: string;
   /** "address:port" of the peer. */
   readonly remote: string;
   readonly #events: { readonly onOver: () => void; readonly onRefused: (why: string) => void };
@@ -117,8 +121,9 @@ export class Handshake {
   ) {
     this.socket = socket;
     this.#events = events;
-    this.address = socket.remoteAddress ?? "?";
-    this.remote = `${this.address}:${socket.remotePort ?? 0}`;
+    const address = socket.remoteAddress ?? "?";
+    this.network = networkOf(address);
+    this.remote = `${address}:${socket.remotePort ?? 0}`;
     socket.on("error", () => undefined);
     socket.on("close", () => this.done());
   }

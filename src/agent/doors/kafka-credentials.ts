@@ -29,6 +29,7 @@ import {
   refusal,
   secretBytesMax,
   untimely,
+  untimelyAuthorities,
 } from "./pem-files.ts";
 
 /** How an uplink is secured. Paths are absolute; of certificate and key there are both or neither. */
@@ -187,12 +188,8 @@ type With = { readonly passphrase: string | undefined; readonly nowMs: number };
 /** Faults: UPLINK_LOGIN_REFUSED where a file is not what it is for, or does not fit another. */
 function check({ ca, certificate, key, token }: Files, { passphrase, nowMs }: With): void {
   if (token !== undefined) tokenIn(token);
-  if (ca !== undefined) {
-    const faults = certificatesIn(ca).map((authority) => untimely(ca, authority, nowMs));
-    const [first] = faults;
-    // Collections of authorities hold some that have expired: one that is valid may be the one.
-    if (first !== undefined && faults.every((fault) => fault !== undefined)) throw first;
-  }
+  const none = ca === undefined ? undefined : untimelyAuthorities(ca, nowMs);
+  if (none !== undefined) throw none;
   if (certificate === undefined || key === undefined) return;
   // Those of the authorities between may follow it.
   const [own] = certificatesIn(certificate);

@@ -22,10 +22,12 @@ export type FileSource = {
 
 export type ReadFile = FileSource & { readonly bytes: Buffer };
 
+/** A certificate with those between it and its authority, a key, a token. */
 export const secretBytesMax: number = limits.secretCharactersMax;
 /** The authorities that come with an operating system are about 220 KiB. */
 export const authoritiesBytesMax: number = 16 * secretBytesMax; // 1 MiB
 
+/** Tells files apart; of what is in them it tells nothing. */
 export function digest(bytes: Uint8Array): string {
   return hash("sha256", bytes, "base64");
 }
@@ -99,6 +101,15 @@ export function untimely(
     return refusal(file, `${when}, and ${clock}: set the clock, unless it is right`);
   }
   return undefined;
+}
+
+/**
+ * The fault, if none of the authorities is valid at this time: collections hold some that have expired,
+ * and one that is valid may be the one. Throws a Fault where there is no authority at all.
+ */
+export function untimelyAuthorities(file: ReadFile, nowMs: number): Fault | undefined {
+  const faults = certificatesIn(file).map((authority) => untimely(file, authority, nowMs));
+  return faults.every((fault) => fault !== undefined) ? faults[0] : undefined;
 }
 
 /** To the second: certificates know no more. */

@@ -17,8 +17,10 @@ const READ_BYTES = 64 * 1024;
 
 const sharedBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
+/** What lets a new socket go on with an open one; undefined where that cannot be. */
 export type HandleOf = (socket: Socket) => object | undefined;
 
+/** For TLS, whose bytes are not those of the kernel, and to try what is left without. */
 export const noHandle: HandleOf = () => undefined;
 
 type StreamParts = {
@@ -30,6 +32,7 @@ type StreamParts = {
   readonly reasonOf?: (error: NodeJS.ErrnoException) => string | undefined;
 };
 
+/** The door's socket on one of node:net or node:tls. */
 export class StreamSocket implements NetSocket {
   readonly remote: string;
   readonly certificateName: string | undefined;

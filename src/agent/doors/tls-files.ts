@@ -30,9 +30,10 @@ import {
   refusal,
   secretBytesMax,
   untimely,
+  untimelyAuthorities,
 } from "./pem-files.ts";
 
-export type TlsMaterial = {
+type TlsMaterial = {
   readonly options: SecureContextOptions;
   /** The first end of the own certificates; undefined where there are none. */
   readonly expires: Millis | undefined;
@@ -76,6 +77,7 @@ export async function watchListenFiles(tls: TlsListen, clock: Clock): Promise<Wa
   return new WatchedTls({ sources, clock, files, material });
 }
 
+/** The files of one listener, as they were last usable. */
 export class WatchedTls {
   readonly #sources: Sources;
   readonly #clock: Clock;
@@ -192,12 +194,8 @@ function digestOf(files: Files): string {
 async function materialOf(files: Files, nowMs: number): Promise<TlsMaterial> {
   const { ca, certificate, key, crl } = files;
   const untimelies: Fault[] = [];
-  if (ca !== undefined) {
-    const faults = certificatesIn(ca).map((authority) => untimely(ca, authority, nowMs));
-    const [first] = faults;
-    // Collections of authorities hold some that have expired: one that is valid may be the one.
-    if (first !== undefined && faults.every((fault) => fault !== undefined)) untimelies.push(first);
-  }
+  const none = ca === undefined ? undefined : untimelyAuthorities(ca, nowMs);
+  if (none !== undefined) untimelies.push(none);
   let expires: Millis | undefined;
   if (certificate !== undefined && key !== undefined) {
     const locked =

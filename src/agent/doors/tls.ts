@@ -15,7 +15,7 @@ import { readConnectFiles, watchListenFiles, type WatchedTls } from "./tls-files
 import { certificateReason, clientReason } from "./tls-reasons.ts";
 
 /** A client that is through. */
-export type Secured = {
+type Secured = {
   readonly socket: TLSSocket;
   /** Common name of its verified certificate. */
   readonly certificateName: string | undefined;
@@ -38,6 +38,7 @@ export async function openTlsGate(tls: TlsListen, clock: Clock): Promise<TlsGate
 
 type Waiting = { readonly handshake: Handshake; readonly onSecured: (secured: Secured) => void };
 
+/** What stands before the sockets of one listener: secures or refuses. */
 export class TlsGate {
   readonly #files: WatchedTls;
   readonly #server: Server;
@@ -67,8 +68,12 @@ export class TlsGate {
   secure(handshake: Handshake, onSecured: (secured: Secured) => void): void {
     const { socket } = handshake;
     const ends = endsOf(socket);
-    this.#waiting.set(ends, { handshake, onSecured });
-    socket.on("close", () => this.#waiting.delete(ends));
+    const waiting = { handshake, onSecured };
+    this.#waiting.set(ends, waiting);
+    socket.on("close", () => {
+      // Another connection may have the same ends by then.
+      if (this.#waiting.get(ends) === waiting) this.#waiting.delete(ends);
+    });
     this.#server.emit("connection", socket);
   }
 

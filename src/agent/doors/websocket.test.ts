@@ -201,9 +201,11 @@ test("text, and a message beyond its bound, close the connection and no other", 
   const talker = await joined(rig);
   const flooder = await joined(rig);
   talker.send("text");
+  talker.send(Buffer.from("behind it"));
   const [talked] = (await once(talker, "close")) as [number];
   assert.equal(talked, 1_003);
   assert.match(await rig.accepted[1]!.closed, /text message/);
+  assert.equal(rig.accepted[1]!.receivedBytes(), 0);
   flooder.send(Buffer.alloc(limits.webSocketMessageBytesMax + 1));
   const [flooded] = (await once(flooder, "close")) as [number];
   assert.equal(flooded, 1_009);

@@ -63,6 +63,7 @@ type Waiting = {
 
 type Refusal = { readonly answer: string; readonly why: string };
 
+/** What stands before the sockets of one listener: upgrades or refuses. */
 export class WebSocketGate {
   readonly #options: WebSocketListen;
   readonly #server: Server;
@@ -223,6 +224,7 @@ class WebSocketEnd implements NetSocket {
   readonly #stream: Duplex;
   #reason: string | undefined;
   #started = false;
+  #isRefused = false;
 
   /** `webSocket` is open and, on `stream`, gives nothing before this turn is over. */
   constructor(
@@ -255,6 +257,8 @@ class WebSocketEnd implements NetSocket {
     this.#started = true;
     this.#webSocket.on("message", (message, isBinary) => {
       assert(Buffer.isBuffer(message), "messages come as one buffer");
+      // What stands behind a text that was refused is not read; the library still brings it.
+      if (this.#isRefused) return;
       if (isBinary) handlers.onBytes(message, message.length);
       else this.#refuseText();
     });
@@ -294,6 +298,7 @@ class WebSocketEnd implements NetSocket {
   }
 
   #refuseText(): void {
+    this.#isRefused = true;
     this.#reason ??= "a text message where only binary ones are MQTT";
     this.#webSocket.close(1_003);
   }

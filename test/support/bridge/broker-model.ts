@@ -15,9 +15,9 @@ import type {
 import { Fault } from "../../../src/core/faults.ts";
 
 /** `cut` before the broker has it, `lose` after: the connection ends and nobody is answered. */
-export type PublishFate = "answer" | "hold" | "cut" | "lose" | Answer;
+type PublishFate = "answer" | "hold" | "cut" | "lose" | Answer;
 
-export type Taken = {
+type Taken = {
   readonly topic: string;
   readonly text: string;
   readonly retain: boolean;
@@ -72,7 +72,7 @@ export class BridgeBrokerModel {
   }
 }
 
-export class ModelLink implements BridgeLink {
+class ModelLink implements BridgeLink {
   readonly receiveMax: number;
   readonly packetBytesMax: number;
   readonly unheard = 0;

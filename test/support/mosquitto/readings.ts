@@ -5,7 +5,7 @@
 
 export const WINDOW_MS = 1_000;
 export const STEP_MS = 20;
-export const READINGS_PER_WINDOW: number = WINDOW_MS / STEP_MS;
+const READINGS_PER_WINDOW: number = WINDOW_MS / STEP_MS;
 
 export type Reading = { readonly device: string; readonly number: number };
 

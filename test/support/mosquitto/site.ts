@@ -26,7 +26,7 @@ export type SiteOptions = {
 };
 
 /** One agent, the proxy it goes through, and what passed there. */
-export type Station = {
+type Station = {
   readonly proxy: LinkProxy;
   readonly witness: Witness;
   readonly directory: string;
@@ -36,7 +36,7 @@ export type Station = {
   agent: AgentProcess;
 };
 
-export type BrokerKill = {
+type BrokerKill = {
   readonly downMs?: number;
   readonly staleMs?: number;
   /** Its store is deleted: it knows no session any more. */

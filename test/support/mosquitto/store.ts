@@ -23,7 +23,7 @@ const CHUNK_MESSAGE = 2;
 const CHUNK_CLIENT_MESSAGE = 3;
 const TO_CLIENT = 1;
 
-export type StoredMessage = { readonly topic: string; readonly payload: Buffer };
+type StoredMessage = { readonly topic: string; readonly payload: Buffer };
 
 /** What the file owes to any of the clients. An empty file owes nothing. */
 export function messagesOwed(file: Buffer, clientIds: readonly string[]): readonly StoredMessage[] {

@@ -6,7 +6,7 @@
 import { type Packet, type Parser, parser } from "mqtt-packet";
 import type { LinkWatcher } from "./proxy.ts";
 
-export type WitnessOptions = {
+type WitnessOptions = {
   readonly protocolVersion: 4 | 5;
   /** Names a message; undefined for one that is none of the test's. */
   readonly keyOf: (topic: string, payload: Buffer) => string | undefined;
