@@ -179,7 +179,7 @@ export class Deliveries {
       return true;
     }
     counters.acknowledged += 1;
-    if (qos === 2) memory.ids.settle(packetId);
+    if (qos === 2) memory.ids.settle(packetId, { isAnswered: true });
     this.#write(answerBytes(qos === 1 ? PUBACK_WORD : PUBREC_WORD, packetId));
     return true;
   }

@@ -15,6 +15,8 @@
 import { assert } from "../../../../core/assert.ts";
 import { answerWord, idOfWord, PUBREC_WORD } from "./packets.ts";
 
+type Durable = (id: number, isAnswered: boolean) => void;
+
 type Generation = {
   words: Uint32Array;
   count: number;
@@ -73,10 +75,11 @@ export class PendingAcks {
   }
 
   /**
-   * The sealed batch is durable: calls `durable` with the id of each QoS 2 message in it, and gives
-   * what is now to be sent, which the caller owns; undefined where that is nothing.
+   * The sealed batch is durable: calls `durable` with the id of each QoS 2 message in it, and whether
+   * its answer is sent, and gives what is now to be sent, which the caller owns; undefined where that
+   * is nothing.
    */
-  release(durable: (id: number) => void): Uint8Array | undefined {
+  release(durable: Durable): Uint8Array | undefined {
     const first = taken(this.#sealed, durable);
     const second = this.#open.needs === 0 ? taken(this.#open, durable) : undefined;
     return first !== undefined && second !== undefined
@@ -138,12 +141,12 @@ function remove(generation: Generation, word: number): void {
 }
 
 /** A copy of the answers of the present connection, which are gone from the generation. */
-function taken(generation: Generation, durable: (id: number) => void): Uint8Array | undefined {
+function taken(generation: Generation, durable: Durable): Uint8Array | undefined {
   const { words, count, orphans } = generation;
   clear(generation);
   for (let i = 0; i < count; i++) {
     const word = words[i]!;
-    if ((word & 0xffff) === PUBREC_WORD) durable(idOfWord(word));
+    if ((word & 0xffff) === PUBREC_WORD) durable(idOfWord(word), i >= orphans);
   }
   if (count === orphans) return undefined;
   return Buffer.from(words.buffer.slice(orphans * WORD_BYTES, count * WORD_BYTES));

@@ -4,7 +4,8 @@
  *   free --PUBLISH--> received --batch durable--> durable --PUBREL--> free
  *
  * Kept across connections of the same session, so that a message which is sent again is answered
- * and not received twice. Five bytes per possible id, reserved with the first of them. Lost with the
+ * and not received twice. What an earlier connection brought is not under way on the present one,
+ * and does not count against what the broker may send, until it is sent again. Five bytes per possible id, reserved with the first of them. Lost with the
  * process: after that a resent reading is recognised by its series, time and value.
  *
  * The id alone is not believed: a broker that was killed and went back to an older store gives ids
@@ -21,15 +22,17 @@ type IdState = "free" | "received" | "durable";
 const FREE = 0;
 const RECEIVED = 1;
 const DURABLE = 2;
+/** Durable, and the present connection was not told so. */
+const KEPT = 3;
 
 export class ReceivedIds {
   #states: Uint8Array | undefined;
   #prints: Uint32Array | undefined;
-  #durableCount = 0;
+  #answeredCount = 0;
 
-  /** Ids that were answered, or may be, and wait for PUBREL. */
-  get durableCount(): number {
-    return this.#durableCount;
+  /** Ids that were answered on the present connection and wait for PUBREL. */
+  get answeredCount(): number {
+    return this.#answeredCount;
   }
 
   stateOf(id: number): IdState {
@@ -55,24 +58,33 @@ export class ReceivedIds {
     this.#states[id] = RECEIVED;
   }
 
-  /** Its batch is durable. */
-  settle(id: number): void {
-    if (this.#states?.[id] !== RECEIVED) return;
-    this.#states[id] = DURABLE;
-    this.#durableCount += 1;
+  /** Its batch is durable; `isAnswered`: the present connection is told so. */
+  settle(id: number, { isAnswered }: { readonly isAnswered: boolean }): void {
+    const state = this.#states?.[id] ?? FREE;
+    if (this.#states === undefined || state === FREE || state === DURABLE) return;
+    this.#states[id] = isAnswered ? DURABLE : KEPT;
+    if (isAnswered) this.#answeredCount += 1;
+  }
+
+  /** Another connection of the session begins. O(ids). */
+  reconnected(): void {
+    this.#answeredCount = 0;
+    const states = this.#states;
+    if (states === undefined) return;
+    for (let id = 0; id < IDS; id++) if (states[id] === DURABLE) states[id] = KEPT;
   }
 
   /** The broker will not send it again. */
   release(id: number): void {
     if (this.#states === undefined) return;
-    if (this.#states[id] === DURABLE) this.#durableCount -= 1;
+    if (this.#states[id] === DURABLE) this.#answeredCount -= 1;
     this.#states[id] = FREE;
   }
 
   /** The session is gone, and the ids with it. */
   clear(): void {
     this.#states?.fill(FREE);
-    this.#durableCount = 0;
+    this.#answeredCount = 0;
   }
 
   /** Batches are lost: what was in them is to be received again. */

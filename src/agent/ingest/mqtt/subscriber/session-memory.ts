@@ -49,7 +49,7 @@ export class SessionMemory {
 
   /** Messages the broker counts as not acknowledged on the present connection. */
   get inFlight(): number {
-    return this.acks.count + this.ids.durableCount;
+    return this.acks.count + this.ids.answeredCount;
   }
 
   /** The last topic that no source wanted. */
@@ -78,7 +78,10 @@ export class SessionMemory {
   welcome(greeting: { readonly sessionPresent: boolean; readonly isPersistent: boolean }): boolean {
     const isLost = this.#hasSession && !greeting.sessionPresent;
     this.#hasSession = greeting.isPersistent;
-    if (greeting.sessionPresent) return false;
+    if (greeting.sessionPresent) {
+      this.ids.reconnected();
+      return false;
+    }
     // Packet ids begin anew: what waits for the disk is durable soon, and will not be answered.
     this.ids.clear();
     this.acks.drop();

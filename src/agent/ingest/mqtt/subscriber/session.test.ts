@@ -82,7 +82,7 @@ class Recorder implements SessionHost {
     this.session.seal();
     const due = this.memory.inFlight;
     this.session.release(
-      this.memory.acks.release((id) => this.memory.ids.settle(id)),
+      this.memory.acks.release((id, isAnswered) => this.memory.ids.settle(id, { isAnswered })),
       due,
     );
     this.session.resume();

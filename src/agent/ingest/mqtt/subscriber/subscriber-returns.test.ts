@@ -91,3 +91,28 @@ test("another address of the broker is asked for the subscriptions, whatever ses
     ["connect", "subscribe"],
   );
 });
+
+test("what the broker does not send again after a reconnect is not under way any more", async () => {
+  const rig = await running();
+  rig.broker.end.publish("plant/p1", "1", { qos: 2, id: 1 });
+  rig.commit();
+  rig.broker.end.publish("plant/p1", "2", { qos: 2, id: 2 });
+  rig.broker.end.publish("plant/p1", "3", { qos: 2, id: 3 });
+  rig.subscriber.seal();
+  assert.equal(rig.subscriber.status.inFlight, 3);
+  await cut(rig); // killed: it has none of them any more, but for the last
+  await rig.pass(1_000);
+  assert.equal(rig.subscriber.status.inFlight, 0);
+  rig.broker.end.publish("plant/p1", "3", { qos: 2, id: 3, dup: true });
+  assert.equal(rig.subscriber.status.inFlight, 1);
+  rig.subscriber.release();
+  assert.deepEqual(said(rig), ["connect", "pubrec 3"]);
+  assert.equal(rig.subscriber.status.inFlight, 1);
+  rig.broker.end.publish("plant/p1", "1", { qos: 2, id: 1, dup: true });
+  assert.equal(rig.subscriber.status.inFlight, 2);
+  rig.broker.end.pubrel(3);
+  rig.broker.end.pubrel(1);
+  rig.broker.end.pubrel(2);
+  assert.equal(rig.subscriber.status.inFlight, 0);
+  assert.deepEqual(rig.receiver.payloads, ["1", "2", "3"]);
+});

@@ -394,7 +394,7 @@ export class Subscriber implements Gate, SessionHost {
   release(): void {
     const { acks, ids } = this.memory;
     const due = this.#inFlight;
-    const answers = acks.release((id) => ids.settle(id));
+    const answers = acks.release((id, isAnswered) => ids.settle(id, { isAnswered }));
     this.#session?.release(answers, due);
   }
 
