@@ -9,8 +9,8 @@
  *
  * One frame is open and at most one is sealed. A frame is sealed when it is due: its first entry has
  * waited `commit.waitMs`, or `commit.rowsEager` rows have come, or whoever sends waits for it, or the
- * dataflow wants to see the clock. At most one append and one commit are under way, beside each other. The loop is the only
- * writer of the log and, with the drain, of the state store.
+ * dataflow wants to see the clock. At most one append and one commit are under way, beside each
+ * other. The loop is the only writer of the log and, with the drain, of the state store.
  */
 
 import { assert, InvariantError } from "../core/assert.ts";

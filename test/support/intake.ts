@@ -74,7 +74,7 @@ export function readingsOf({ batch }: Frame, catalog: Catalog): NamedReading[] {
   });
 }
 
-const stillClock: Clock = {
+export const stillClock: Clock = {
   now: () => millis(NOW),
   monotonic: () => 0,
   after: () => () => undefined,

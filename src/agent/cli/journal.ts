@@ -1,8 +1,8 @@
 /**
  * What `weir run` writes while it runs: changes of state; each notice when it first appears, when it
  * says something else, and at most once in ten minutes if only its numbers moved; what was in trouble
- * and is no longer; uplinks that are reached for the first time; who tried what. One line each, for the service's
- * journal.
+ * and is no longer; uplinks that are reached for the first time; who tried what. One line each, for
+ * the service's journal.
  */
 
 import { AuditLines } from "./audit-lines.ts";

@@ -237,6 +237,7 @@ export class Intake implements Receiver {
   }
 
   topicOf(bytes: Uint8Array, start: number, end: number): number {
+    this.#wasOwn = false;
     const handle = this.#topics.handleOf(EMBEDDED, bytes, start, end);
     if (handle === NO_SOURCE) this.#noteRefused(bytes, start, end);
     return handle;

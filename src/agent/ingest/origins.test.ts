@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Bench, openBench, source, take } from "../../../test/support/intake.ts";
+import { type Bench, openBench, source, stillClock, take } from "../../../test/support/intake.ts";
+import { Catalog } from "../../core/catalog.ts";
+import { limits } from "../../core/limits.ts";
+import { createIntake } from "./intake.ts";
 import { NO_SOURCE, type Receiver } from "./receiver.ts";
 
 const sources = [
@@ -74,4 +77,16 @@ test("a hurry is told once per frame, and only when there is something to make d
   assert.deepEqual([told, intake.isHurried], [2, true]);
   take(bench);
   assert.equal(intake.isHurried, false);
+});
+
+test("a topic that nobody wants is counted, also behind one of the agent's own from elsewhere", () => {
+  const intake = createIntake({
+    catalog: new Catalog(),
+    sources,
+    clock: stillClock,
+    ownTopics: ["weir/a/#"],
+  });
+  assert.equal(handleOf(intake.receiverOf("hall"), "weir/a/status"), NO_SOURCE);
+  assert.equal(handleOf(intake, "x".repeat(limits.topicBytesMax + 1)), NO_SOURCE);
+  assert.deepEqual([intake.counters.own, intake.counters.unwanted], [1, 1]);
 });

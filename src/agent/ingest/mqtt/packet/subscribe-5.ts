@@ -19,6 +19,7 @@ import {
   stringEnd,
   SUBSCRIPTION_ID,
 } from "./properties.ts";
+import { isTopicFilter } from "./shape-4.ts";
 import { packetOf, prefixed, twoBytes } from "./write-packet.ts";
 
 export type SubscribedFilter = {
@@ -183,15 +184,10 @@ export function isShared(filter: string): boolean {
 /** Levels in all that the broker takes in a topic or filter. */
 export const LEVELS_MAX = 100;
 
-/** Wildcards stand alone in their level, `#` in the last (4.7.1), and the levels are not too many. */
+/** Whether a text is a topic filter (4.7.1) whose levels are not too many. */
 export function isFilter(filter: string): boolean {
-  const words = filter.split("/");
-  if (filter === "" || words.length > LEVELS_MAX) return false;
-  return words.every((word, i) => {
-    if (word === "+") return true;
-    if (word === "#") return i === words.length - 1;
-    return !/[+#]/.test(word);
-  });
+  const bytes = Buffer.from(filter);
+  return isTopicFilter(bytes, 0, bytes.length) && filter.split("/").length <= LEVELS_MAX;
 }
 
 function textOf(bytes: Uint8Array, start: number, end: number): string {

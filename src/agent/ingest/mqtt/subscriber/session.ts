@@ -153,7 +153,7 @@ export class Session implements PacketVisitor {
   #connack(bytes: Uint8Array, body: number, end: number): boolean {
     const connack = readConnack(this.#level, bytes, { body, end });
     if (connack === undefined) return this.#fail("packet_truncated");
-    const { code, said, sessionPresent, keptSeconds, keepAliveSeconds } = connack;
+    const { code, said, keptSeconds, keepAliveSeconds } = connack;
     if (code !== 0) return this.#end({ kind: "refused", code, said });
     const { memory, config } = this.#host;
     const now = this.#host.monotonic();
@@ -162,6 +162,7 @@ export class Session implements PacketVisitor {
       this.#liveness.keepAliveMs = Math.min(config.keepAliveMs, keepAliveSeconds * 1_000);
     }
     const isPersistent = config.sessionMs !== undefined;
+    const sessionPresent = connack.sessionPresent && isPersistent;
     if (memory.welcome({ sessionPresent, isPersistent })) this.#host.counters.sessionsLost += 1;
     this.#state = "subscribing";
     this.#host.connected({ sessionPresent, keptSeconds });

@@ -116,3 +116,13 @@ test("what the broker does not send again after a reconnect is not under way any
   assert.equal(rig.subscriber.status.inFlight, 0);
   assert.deepEqual(rig.receiver.payloads, ["1", "2", "3"]);
 });
+
+test("a broker that claims a session which we did not ask for is subscribed to as any new one", async () => {
+  const rig = await running({ config: { sessionMs: undefined } });
+  rig.broker.answers = false;
+  await cut(rig);
+  await rig.pass(1_000);
+  rig.broker.end.welcome({ sessionPresent: true });
+  assert.deepEqual(said(rig).slice(0, 2), ["connect", "subscribe plant/+ plant/+/+"]);
+  assert.equal(rig.subscriber.status.sessionPresent, false);
+});
