@@ -14,6 +14,7 @@
 
 import type { SummaryFields } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
+import { errorOfSum } from "../rounding-error.ts";
 import type { AggregateName } from "../spec.ts";
 import type { Column } from "../state-table.ts";
 
@@ -153,7 +154,7 @@ function startSlot(
 function addToSum(a: Aggregates, slot: number, value: number): void {
   const high = a.sumHigh[slot]!;
   const sum = high + value;
-  a.sumLow[slot]! += Math.abs(high) >= Math.abs(value) ? high - sum + value : value - sum + high;
+  a.sumLow[slot]! += errorOfSum(high, value, sum);
   a.sumHigh[slot] = sum;
 }
 
@@ -226,9 +227,8 @@ export function fieldsOf(a: Aggregates, slot: number): SummaryFields {
     const sum = high + low;
     if (names.has("sum")) {
       fields.sum = Number.isFinite(sum) ? sum : high;
-      // What the rounded sum lacks (Knuth's two-sum); an overflowed sum has no low part.
-      const back = sum - high;
-      fields.sumError = Number.isFinite(sum) ? high - (sum - back) + (low - back) : 0;
+      // What the rounded sum lacks; an overflowed sum has no low part.
+      fields.sumError = Number.isFinite(sum) ? errorOfSum(high, low, sum) : 0;
     }
     if (names.has("mean")) fields.mean = (Number.isFinite(sum) ? sum : high) / count;
   }
