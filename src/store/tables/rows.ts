@@ -68,3 +68,40 @@ export function createRows(
     columns: Array.from({ length: columnCountOf(resolution) }, () => new Float64Array(rowsMax)),
   };
 }
+
+export function rowsMaxOf(rows: Rows): number {
+  return rows.time.length;
+}
+
+/** Appends rows [from, to) of `source`, a section of the same kind; there must be room for them. */
+export function appendRows(
+  target: Rows,
+  source: Rows,
+  range: { readonly from: number; readonly to: number },
+): void {
+  const { from, to } = range;
+  const at = target.rows;
+  const count = to - from;
+  assert(from >= 0 && count >= 0 && to <= source.rows, "rows are appended from those in use");
+  assert(at + count <= rowsMaxOf(target), "rows are appended where there is room");
+  assert(target.columns.length === source.columns.length, "rows of one kind of section");
+  copyCells(target.time, at, source.time, range);
+  copyCells(target.kind, at, source.kind, range);
+  copyCells(target.sequence, at, source.sequence, range);
+  for (let column = 0; column < source.columns.length; column++) {
+    copyCells(target.columns[column]!, at, source.columns[column]!, range);
+  }
+  target.rows = at + count;
+}
+
+type Cells = Float64Array | Uint8Array;
+
+function copyCells(
+  target: Cells,
+  at: number,
+  source: Cells,
+  { from, to }: { readonly from: number; readonly to: number },
+): void {
+  // A loop, because runs are short and a view of each would be garbage.
+  for (let row = from; row < to; row++) target[at + row - from] = source[row]!;
+}
