@@ -10,7 +10,9 @@ import type { Note } from "./notes.ts";
 export type AskedMessage = {
   readonly topic: string;
   readonly payload: Uint8Array;
-  /** 0 for a will. */
+  /** Memory that waits with it: its payload, and its note. */
+  readonly bytes: number;
+  /** 0 for a will, and for QoS 0. */
   readonly packetId: number;
   /** Within one session a QoS 2 packet id means one message until its PUBREL. */
   readonly session: string;
@@ -51,8 +53,8 @@ export interface BrokerOwner {
 /** One connection as the broker's link sees it. */
 export interface LinkOwner {
   brokerWrote(pieces: readonly Uint8Array[]): void;
-  /** What was pushed has been read. */
-  brokerRead(): void;
+  /** What was pushed has been read: what waits for that may go on. */
+  goOn(): void;
   /** The broker closed the link: after DISCONNECT, an error, or another client of the same id. */
   brokerClosed(): void;
   /** One of its messages, of so many bytes, waits for the disk; `messageSettled` follows. */
@@ -74,8 +76,11 @@ export interface LinkOwner {
 
 /** What the broker must know of a client's session that is not in 3.1.1. */
 export interface LinkSession {
-  /** What its QoS 2 message of this packet id, or its will (0), says that 3.1.1 has no word for. */
-  noteOf(packetId: number): Note | undefined;
+  /**
+   * What its QoS 2 message of this packet id, or its will (0), says that 3.1.1 has no word for. Given
+   * once for each message: from then on the broker keeps it, beside the payload.
+   */
+  takeNote(packetId: number): Note | undefined;
   /** The name of its session, where it may outlive the connection and the broker does not know it. */
   readonly sessionName: string | undefined;
   /** Whether its session, which the broker keeps, is over all the same. */

@@ -243,7 +243,7 @@ export class Broker {
       readBytesMax: this.#limits.unreadBytesMax,
       handlers: {
         onWrite: (pieces) => owner.brokerWrote(pieces),
-        onRead: () => owner.brokerRead(),
+        onRead: () => owner.goOn(),
         onDestroy: () => owner.brokerClosed(),
       },
     });
@@ -348,15 +348,19 @@ export class Broker {
     if (this.#closed || owner === undefined) return done(new Error("the broker is closing"));
     if (packet.topic.startsWith("$SYS/")) return done(new Error("$SYS topics are the broker's"));
     const taker = client === undefined ? undefined : this.#clientOf.get(client.conn);
-    const cleared = packet.retain && packet.payload.length === 0;
-    if (cleared || client === undefined || taker === undefined) return done();
+    if (client === undefined || taker === undefined) return done();
     const payload = bufferOf(packet.payload);
     const note =
-      taker.session.noteOf(packet.messageId ?? 0) ?? (packet.retain ? retainedNote : undefined);
+      taker.session.takeNote(packet.messageId ?? 0) ??
+      this.notes.of(payload) ??
+      (packet.retain ? retainedNote : undefined);
+    // An empty retained message takes the kept one back.
+    if (packet.retain && payload.length === 0) return done();
     if (note !== undefined) this.notes.set(payload, note);
     const message: AskedMessage = {
       topic: packet.topic,
       payload,
+      bytes: payload.length + this.notes.bytesOf(payload),
       packetId: packet.messageId ?? 0,
       session:
         taker.session.sessionName ??

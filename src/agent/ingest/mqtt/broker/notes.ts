@@ -26,6 +26,11 @@ export const retainedNote: Note = {
   session: undefined,
 };
 
+/** Bytes of memory a note takes. */
+export function bytesOfNote({ properties }: Note): number {
+  return properties.length + 64;
+}
+
 export class Notes {
   readonly #notes = new WeakMap<Uint8Array, Note>();
   #isUsed = false;
@@ -47,6 +52,6 @@ export class Notes {
   /** Bytes of memory the note of this payload takes beyond the payload's. */
   bytesOf(payload: Uint8Array): number {
     const note = this.of(payload);
-    return note === undefined ? 0 : note.properties.length + 64;
+    return note === undefined ? 0 : bytesOfNote(note);
   }
 }

@@ -338,13 +338,17 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
 
   messageHeld(bytes: number): void {
     this.#inFlight.count += 1;
-    this.#inFlight.hold(bytes);
+    this.weigh(bytes);
   }
 
   messageSettled(bytes: number): void {
-    this.#inFlight.hold(-bytes);
+    this.weigh(-bytes);
     this.#settle(1);
-    if (this.#hold === "acks") this.host.resumeSoon(this);
+  }
+
+  weigh(change: number): void {
+    this.#inFlight.hold(change);
+    if (change < 0 && this.#hold === "acks") this.host.resumeSoon(this);
   }
 
   #settle(count: number): void {
@@ -387,10 +391,6 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#state = "ready";
     this.#silence.end();
     this.resume();
-  }
-
-  brokerRead(): void {
-    this.goOn();
   }
 
   goOn(): void {

@@ -32,7 +32,7 @@ export type FrontCounters = {
   pubacksDropped: number;
   /** Now: bytes that wait because the batch, or a bound, is full. */
   heldBytes: number;
-  /** Now: bytes of QoS 2 messages and wills that wait for the disk. */
+  /** Now: bytes of QoS 2 messages and wills that wait for the broker or the disk. */
   messageBytes: number;
   /** Now: bytes of split packets. */
   splitBytes: number;

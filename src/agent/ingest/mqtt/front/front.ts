@@ -265,13 +265,14 @@ export class Front implements Gate, BrokerOwner {
     const topic = Buffer.from(message.topic);
     const wanted = topic[0] !== DOLLAR && receiver.topicOf(topic, 0, topic.length) !== NO_SOURCE;
     if (!wanted) return message.done();
-    client.messageHeld(message.payload.length);
+    client.messageHeld(message.bytes);
     this.#held.offer({
       topic,
       payload: message.payload,
+      bytes: message.bytes,
       key: packetId === 0 ? undefined : `${packetId} ${message.session}`,
       done: (refusal) => {
-        client.messageSettled(message.payload.length);
+        client.messageSettled(message.bytes);
         // Nobody will ask for the packet id of a session that ended: the broker must not keep it.
         const isKept = message.persistent && !client.session.isSessionOver;
         const over = packetId !== 0 && client.isClosed && !isKept;

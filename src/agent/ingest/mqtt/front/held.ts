@@ -17,6 +17,8 @@ export type HeldMessage = {
   /** Name of a topic that a source wants, in UTF-8. */
   readonly topic: Uint8Array;
   readonly payload: Uint8Array;
+  /** Memory that waits with it, its topic not counted. */
+  readonly bytes: number;
   /** Unique among messages that may be sent again; undefined for a will. */
   readonly key: string | undefined;
   /** Called once: without an error when durable; with one, the broker closes the connection. */
@@ -37,7 +39,7 @@ export class HeldMessages {
 
   constructor(options: {
     readonly receiver: Receiver;
-    /** Bytes of payloads that wait for room. */
+    /** Memory of messages that wait for room. */
     readonly bytesMax: number;
     readonly soon: (run: () => void) => void;
   }) {
@@ -134,5 +136,5 @@ export class HeldMessages {
 }
 
 function bytesOf(entry: Entry): number {
-  return entry.payload.length + entry.topic.length + 256;
+  return entry.bytes + entry.topic.length + 256;
 }

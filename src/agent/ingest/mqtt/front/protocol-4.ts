@@ -30,7 +30,7 @@ export class Protocol4 implements Protocol {
     this.#peer.host.sessions.yield(clientId);
   }
 
-  noteOf(): undefined {
+  takeNote(): undefined {
     return undefined;
   }
 

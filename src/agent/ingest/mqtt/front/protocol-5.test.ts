@@ -380,3 +380,48 @@ describe("the last word", () => {
     assert.deepEqual(packets5In(peer), []);
   });
 });
+
+describe("what a QoS 2 message says beyond its payload", () => {
+  const properties = { userProperties: { k: "x".repeat(30_000) } };
+  const twice = (topic: string, messageId: number): Buffer =>
+    publish5(topic, `${messageId}`, { qos: 2, messageId, properties });
+
+  it("counts against what waits for the disk, and what follows waits", async () => {
+    await using rig = await openRig();
+    const peer = await connected5(rig);
+    for (let id = 1; id <= 9; id++) peer.send(twice("plant/a", id));
+    await turns();
+    assert.deepEqual(rig.receiver.payloads, ["1"]);
+    const { messageBytes } = rig.front.status;
+    assert.ok(messageBytes > 90_000 && messageBytes < 100_000, `${messageBytes}`);
+    for (let i = 0; i < 9; i++) {
+      commit(rig.front);
+      await turns();
+    }
+    assert.deepEqual(
+      wordsOf(peer),
+      Array.from({ length: 9 }, (_, i) => `pubrec ${i + 1}`),
+    );
+    assert.equal(rig.front.status.messageBytes, 0);
+  });
+
+  it("is not kept until PUBREL, nor by a connection that is gone", async () => {
+    await using rig = await openRig();
+    const peer = await connected5(rig);
+    for (let id = 1; id <= 9; id++) peer.send(twice("other/a", id));
+    peer.send(publish5("other/a", "", { qos: 2, messageId: 10, retain: true, properties }));
+    await turns(40);
+    assert.equal(wordsOf(peer).length, 10);
+    assert.equal(rig.front.status.messageBytes, 0);
+    for (const id of [11, 12]) peer.send(twice("plant/a", id));
+    await turns();
+    assert.ok(rig.front.status.messageBytes > 60_000);
+    peer.vanish();
+    await turns();
+    for (let i = 0; i < 2; i++) {
+      commit(rig.front);
+      await turns();
+    }
+    assert.equal(rig.front.status.messageBytes, 0);
+  });
+});

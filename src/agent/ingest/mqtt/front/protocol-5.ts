@@ -17,7 +17,7 @@
  */
 
 import { copyOf } from "../broker/broker-feed.ts";
-import type { Note } from "../broker/notes.ts";
+import { bytesOfNote, type Note } from "../broker/notes.ts";
 import {
   answer5,
   carriedOf,
@@ -102,8 +102,9 @@ export class Protocol5 implements Protocol, SessionHolder, BrokerVisitor {
   /** The connection ends behind what is being written. */
   #endsNow = false;
   #hasWill: boolean;
-  /** Of QoS 2 messages on their way to the broker, by packet id. */
+  /** Of QoS 2 messages the broker has not asked about yet, by packet id. */
   readonly #notes = new Map<number, Note>();
+  #noteBytes = 0;
   readonly #reader: BrokerReader;
   /** What the client is being sent of what is read from the broker. */
   #run = nothingWritten;
@@ -165,13 +166,18 @@ export class Protocol5 implements Protocol, SessionHolder, BrokerVisitor {
     return this.#subscribing?.wantsRetained(filter) ?? true;
   }
 
-  noteOf(packetId: number): Note | undefined {
-    if (packetId !== 0) return this.#notes.get(packetId);
+  takeNote(packetId: number): Note | undefined {
+    if (packetId !== 0) {
+      const note = this.#notes.get(packetId);
+      this.#replaceNote(packetId, undefined);
+      return note;
+    }
     const { will } = this.#connect;
     return will === undefined ? undefined : this.#noteWith(will.carried, will);
   }
 
   gone(): void {
+    this.#peer.weigh(-this.#noteBytes);
     this.#isGone = true;
     const session = this.#session;
     if (session === undefined) this.#peer.letGo();
@@ -240,10 +246,19 @@ export class Protocol5 implements Protocol, SessionHolder, BrokerVisitor {
     );
     if (!this.#toBroker(packet)) return false;
     this.#session!.openIds.add(packetId);
-    const note = this.#noteOf(bytes, offsets);
+    this.#replaceNote(packetId, this.#noteOf(bytes, offsets));
+    return true;
+  }
+
+  /** What is kept here counts as what the broker holds, until the connection is closed. */
+  #replaceNote(packetId: number, note: Note | undefined): void {
+    const known = this.#notes.get(packetId);
+    if (known === note) return;
+    const change = (note ? bytesOfNote(note) : 0) - (known ? bytesOfNote(known) : 0);
     if (note === undefined) this.#notes.delete(packetId);
     else this.#notes.set(packetId, note);
-    return true;
+    this.#noteBytes += change;
+    if (!this.#isGone) this.#peer.weigh(change);
   }
 
   packet(type: number, bytes: Uint8Array, start: number, body: number, end: number): boolean {
@@ -265,7 +280,6 @@ export class Protocol5 implements Protocol, SessionHolder, BrokerVisitor {
     }
     if (!this.#toBroker(answer5(type, packetId, 0))) return false;
     if (type === PUBREL) {
-      this.#notes.delete(packetId);
       this.#session!.openIds.delete(packetId);
     } else if (type === PUBREC && reason >= REFUSED_FROM) this.#deliveries!.refused(packetId);
     else if (type === PUBACK || type === PUBCOMP) this.#deliveries!.answered(packetId);

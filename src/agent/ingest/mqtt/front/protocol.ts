@@ -84,6 +84,8 @@ export interface Peer {
   goOn(): void;
   /** Counts the fault and ends the connection as its version wants it. */
   fail(fault: ProtocolFault): false;
+  /** Counts bytes that wait here for the broker to ask about their message, as if it held them. */
+  weigh(change: number): void;
   /** Counts bytes that wait here for the client, as if it had not read them. */
   keep(change: number): void;
   /** The broker let the client in. */
