@@ -400,8 +400,6 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   // --- what the broker asks -------------------------------------------------------------------------
 
   arrive(clientId: string): Promise<void> | undefined {
-    // It left while its login was looked at.
-    if (this.isClosed) return undefined;
     this.host.arrived(this, clientId);
     return this.#protocol.arrive(clientId);
   }

@@ -241,6 +241,7 @@ export class Front implements Gate, BrokerOwner {
     const request = { ...login, address: hostOf(remote), certificate, isGone };
     const admission = await access.login(request);
     if (admission.kind === "refused") return admission.code;
+    // Who left while its password was hashed takes neither a place nor anybody's client id.
     const presence = client.isClosed ? undefined : access.entered(admission.credential);
     if (presence === undefined) return 3;
     client.enters(admission.credential, presence);
