@@ -21,6 +21,7 @@ import { Connection } from "./connection.ts";
 import type { ConnectionHost, ConnectionLimits, Hold } from "./connection-host.ts";
 import type { FaultCounts, FrontCounters } from "./counters.ts";
 import type { Sessions5 } from "./sessions-5.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 export type ClientsLimits = ConnectionLimits &
   ArrivalsLimits & {
@@ -66,11 +67,11 @@ export class Clients implements ConnectionHost {
   readonly #byClientId = new Map<string, Connection>();
   readonly #slots: (Connection | undefined)[] = [];
   readonly #freeSlots: number[] = [];
-  readonly #lines: Record<Line, Connection[]> = {
-    room: [],
-    acks: [],
-    backlog: [],
-    share: [],
+  readonly #lines: Readonly<Record<Line, WaitingLine<Connection>>> = {
+    room: new WaitingLine(({ hold }) => hold === "room"),
+    acks: new WaitingLine(({ hold }) => hold === "acks"),
+    backlog: new WaitingLine(({ hold }) => hold === "backlog"),
+    share: new WaitingLine(({ hold }) => hold === "share"),
   };
   readonly #arrivals: Arrivals;
   readonly #access: Access;
@@ -164,7 +165,7 @@ export class Clients implements ConnectionHost {
 
   wait(connection: Connection, hold: Hold): void {
     if (hold === "room" || hold === "acks" || hold === "backlog" || hold === "share") {
-      this.#lines[hold].push(connection);
+      this.#lines[hold].add(connection);
     } else if (hold === "turn") {
       this.#turn.push(connection);
       if (this.#turn.length === 1) this.#clock.soon(() => this.#nextTurn());
@@ -218,14 +219,13 @@ export class Clients implements ConnectionHost {
   resume(hold: Line): void {
     const line = this.#lines[hold];
     if (line.length === 0) return;
-    this.#lines[hold] = [];
-    for (let i = 0; i < line.length; i++) {
-      const connection = line[i]!;
+    const waiting = line.take();
+    for (const [i, connection] of waiting.entries()) {
       if (connection.hold !== hold) continue;
       connection.resume();
       // One client's acknowledgements say nothing about another's; a full batch does.
       if (connection.hold === hold && hold !== "acks" && hold !== "share") {
-        this.#lines[hold] = [...line.slice(i + 1), ...this.#lines[hold]];
+        line.putBack(waiting.slice(i + 1));
         return;
       }
     }
