@@ -3,7 +3,7 @@
  * nothing of it is a message that the ledger could count. Since the start of the process.
  */
 
-import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
+import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
 
 type BrokerLosses = {
   readonly broker: string;

@@ -6,7 +6,7 @@ import {
   type BrokerStatus,
   brokerStates,
   createBrokerCounters,
-} from "./ingest/mqtt/subscriber/counters.ts";
+} from "./ingest/mqtt/subscriber/broker-counters.ts";
 
 const helps: Readonly<Record<keyof BrokerCounters, string>> = {
   received: "Messages taken as readings or dead letters.",

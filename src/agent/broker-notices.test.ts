@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sampleStatus } from "../../test/support/agent-view.ts";
 import { brokerNotices } from "./broker-notices.ts";
-import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
+import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
 
 const [site] = sampleStatus.brokers;
 assert.ok(site !== undefined);

@@ -2,7 +2,7 @@
 
 import { limits } from "../core/limits.ts";
 import { durationText } from "./config/quantity.ts";
-import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
+import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
 import type { Notice } from "./notices.ts";
 
 /** So many connections in a row that did not last are no accident. */

@@ -11,7 +11,7 @@ import { expositionOf, type Family, histogramSamples, type Sample } from "./expo
 import { doorFamilies } from "./door-metrics.ts";
 import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "./ingest/intake.ts";
-import { frontLevels } from "./ingest/mqtt/front/counters.ts";
+import { frontLevels } from "./ingest/mqtt/front/front-counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
 import type { AgentState, Status } from "./status.ts";
 

@@ -11,9 +11,9 @@ import type { GuardCounters } from "./http/guard.ts";
 import type { TokenStatus } from "./http/server.ts";
 import type { IntakeCounters } from "./ingest/intake.ts";
 import type { AccessStatus } from "./ingest/mqtt/access/access.ts";
-import type { FrontStatus } from "./ingest/mqtt/front/counters.ts";
+import type { FrontStatus } from "./ingest/mqtt/front/front-counters.ts";
 import type { ListenerStatus } from "./ingest/mqtt/front/listeners.ts";
-import type { BrokerStatus } from "./ingest/mqtt/subscriber/counters.ts";
+import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";

@@ -113,7 +113,7 @@ const bounds = {
   // TLS and WebSocket
   /** Listeners of the embedded broker beside the plain one. */
   listenersMax: 8,
-  /** Peers of one listener that are not through TLS or the WebSocket upgrade; over it, the oldest of the address that has most goes. */
+  /** Peers of one listener that are not through TLS or the WebSocket upgrade; over it, the oldest of the network that has most goes. */
   handshakesMax: 256,
   /** TLS and the WebSocket upgrade together. */
   handshakeWaitMs: 10_000,

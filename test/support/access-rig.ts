@@ -6,7 +6,10 @@ import {
   type PasswordHash,
   passwordHashText,
 } from "../../src/agent/ingest/mqtt/access/password-hash.ts";
-import { type FileUser, usersFileText } from "../../src/agent/ingest/mqtt/access/users-file.ts";
+import {
+  type FileUser,
+  usersFileText,
+} from "../../src/agent/ingest/mqtt/access/users-file-text.ts";
 import type {
   UsersFileContent,
   UsersFileDoor,

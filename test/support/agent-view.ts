@@ -7,8 +7,8 @@ import { bucketBoundsMs } from "../../src/agent/histogram.ts";
 import {
   createFaultCounts,
   createFrontCounters,
-} from "../../src/agent/ingest/mqtt/front/counters.ts";
-import { createBrokerCounters } from "../../src/agent/ingest/mqtt/subscriber/counters.ts";
+} from "../../src/agent/ingest/mqtt/front/front-counters.ts";
+import { createBrokerCounters } from "../../src/agent/ingest/mqtt/subscriber/broker-counters.ts";
 import type { PumpStatus } from "../../src/sync/pump.ts";
 import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
 import { noAccessCounters, noAccessStatus } from "../../src/agent/ingest/mqtt/access/access.ts";

@@ -2,7 +2,7 @@
 
 import type { LedgerView } from "../../edge-ops/ledger.ts";
 import type { PumpStatus } from "../../sync/pump.ts";
-import type { BrokerStatus } from "../ingest/mqtt/subscriber/counters.ts";
+import type { BrokerStatus } from "../ingest/mqtt/subscriber/broker-counters.ts";
 import type { Status } from "../status.ts";
 import { Fault } from "../../core/faults.ts";
 import { type AgentAddress, agentAt, agentOf } from "./agent-client.ts";

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
 import { systemHashing } from "../doors/hashing.ts";
 import { systemUsersFile, writeUsersFile } from "../doors/users-file.ts";
-import { parseUsersFile } from "../ingest/mqtt/access/users-file.ts";
+import { parseUsersFile } from "../ingest/mqtt/access/users-file-text.ts";
 import { Users } from "../ingest/mqtt/access/users.ts";
 import { run } from "./user.ts";
 

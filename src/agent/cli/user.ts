@@ -14,7 +14,7 @@ import {
   parseUsersFile,
   userNameProblem,
   usersFileText,
-} from "../ingest/mqtt/access/users-file.ts";
+} from "../ingest/mqtt/access/users-file-text.ts";
 import { exitCodes, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { readPassword } from "./password-prompt.ts";

@@ -12,10 +12,10 @@
  */
 
 import type { Socket } from "node:net";
+import { networkOf } from "../../core/addresses.ts";
+import { Arrivals, type ArrivalsLimits } from "../../core/arrivals.ts";
 import type { Clock, HandshakeStatus } from "../../core/doors.ts";
 import { limits as defaults } from "../../core/limits.ts";
-import { Arrivals, type ArrivalsLimits } from "../ingest/mqtt/access/arrivals.ts";
-import { networkOf } from "../ingest/mqtt/access/login-failures.ts";
 
 type HandshakesLimits = ArrivalsLimits & {
   readonly handshakesMax: number;

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from "../../../../core/doors.ts";
-import { parseUsersFile, type FileUser } from "./users-file.ts";
+import { parseUsersFile, type FileUser } from "./users-file-text.ts";
 
 /** The way to one file. */
 export interface UsersFileDoor {

@@ -24,7 +24,7 @@ import {
   passwordHashText,
   randomBytes,
 } from "./password-hash.ts";
-import type { FileUser } from "./users-file.ts";
+import type { FileUser } from "./users-file-text.ts";
 
 /** A user of the configuration: with a password, plain or hashed, or none where the file has it. */
 export type ConfiguredUser = {

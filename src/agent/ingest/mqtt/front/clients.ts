@@ -12,14 +12,14 @@
 import type { Clock, NetSocket, Random } from "../../../../core/doors.ts";
 import type { Receiver } from "../../receiver.ts";
 import type { Access } from "../access/access.ts";
-import { Arrivals, type ArrivalsLimits } from "../access/arrivals.ts";
+import { Arrivals, type ArrivalsLimits } from "../../../../core/arrivals.ts";
 import { Unwelcome } from "../access/unwelcome.ts";
-import { hostOf } from "../access/login-failures.ts";
+import { hostOf } from "../../../../core/addresses.ts";
 import type { Acks } from "./acks.ts";
 import type { Broker } from "../broker/broker.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionHost, ConnectionLimits, Hold } from "./connection-host.ts";
-import type { FaultCounts, FrontCounters } from "./counters.ts";
+import type { FaultCounts, FrontCounters } from "./front-counters.ts";
 import type { Sessions5 } from "./sessions-5.ts";
 import { WaitingLine } from "./waiting-line.ts";
 

@@ -7,7 +7,7 @@ import type { Receiver } from "../../receiver.ts";
 import type { Acks } from "./acks.ts";
 import type { Broker } from "../broker/broker.ts";
 import type { Connection } from "./connection.ts";
-import type { FaultCounts, FrontCounters } from "./counters.ts";
+import type { FaultCounts, FrontCounters } from "./front-counters.ts";
 import type { PaceLimits } from "./pace.ts";
 import type { OutboundHost } from "./outbound.ts";
 import type { Sessions5 } from "./sessions-5.ts";

@@ -32,12 +32,12 @@ import {
   type FaultCounts,
   type FrontCounters,
   type FrontStatus,
-} from "./counters.ts";
+} from "./front-counters.ts";
 import { HeldMessages } from "./held.ts";
 import { Listeners, type ListenerStatus } from "./listeners.ts";
 import { type SessionLimits5, Sessions5 } from "./sessions-5.ts";
 import { type Access, assertSecured } from "../access/access.ts";
-import { hostOf } from "../access/login-failures.ts";
+import { hostOf } from "../../../../core/addresses.ts";
 
 /** Topics that begin with `$` are the broker's own. */
 const DOLLAR = 0x24;

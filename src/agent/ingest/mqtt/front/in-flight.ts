@@ -1,6 +1,6 @@
 /** Messages of one client that were taken and are neither acknowledged nor given up. */
 
-import type { FrontCounters } from "./counters.ts";
+import type { FrontCounters } from "./front-counters.ts";
 
 type Host = {
   readonly limits: { readonly heldBytesPerConnectionMax: number; readonly heldBytesMax: number };

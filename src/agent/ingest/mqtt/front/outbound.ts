@@ -7,7 +7,7 @@
  */
 
 import type { NetSocket } from "../../../../core/doors.ts";
-import type { FrontCounters } from "./counters.ts";
+import type { FrontCounters } from "./front-counters.ts";
 
 export interface OutboundHost {
   readonly limits: { readonly outboundBytesPerConnectionMax: number };

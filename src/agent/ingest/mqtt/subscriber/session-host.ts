@@ -2,7 +2,7 @@
 
 import type { Receiver } from "../../receiver.ts";
 import type { BrokerConfig } from "./subscriber-config.ts";
-import type { BrokerCounters } from "./counters.ts";
+import type { BrokerCounters } from "./broker-counters.ts";
 import type { SessionEnd } from "./session-end.ts";
 import type { SessionMemory } from "./session-memory.ts";
 

@@ -10,7 +10,7 @@ import {
 } from "../../../../../test/support/subscriber-rig.ts";
 import { RecordingReceiver } from "../../../../../test/support/front-rig.ts";
 import { limits } from "../../../../core/limits.ts";
-import { createBrokerCounters } from "./counters.ts";
+import { createBrokerCounters } from "./broker-counters.ts";
 import { DroppedHint } from "./dropped-hint.ts";
 import { filtersOf } from "./filters.ts";
 import { PendingAcks } from "./pending-acks.ts";

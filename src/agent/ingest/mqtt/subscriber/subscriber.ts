@@ -24,7 +24,7 @@ import {
   type BrokerState,
   type BrokerStatus,
   createBrokerCounters,
-} from "./counters.ts";
+} from "./broker-counters.ts";
 import { DroppedHint } from "./dropped-hint.ts";
 import { filtersOf, sharedFilter } from "./filters.ts";
 import { disconnectPacket, type Subscription } from "./packets.ts";

@@ -5,7 +5,7 @@ import type { Intake } from "../../intake.ts";
 import type { SourceConfig } from "../../source-config.ts";
 import { parseTemplate, type TopicTemplate } from "../../topic-template.ts";
 import type { BrokerConfig } from "./subscriber-config.ts";
-import type { BrokerStatus } from "./counters.ts";
+import type { BrokerStatus } from "./broker-counters.ts";
 import { openSubscriber, type Subscriber } from "./subscriber.ts";
 
 type SubscribersOptions = {

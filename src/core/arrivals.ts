@@ -6,7 +6,7 @@
  * without connections are bounded, the oldest go first.
  */
 
-import { networkOf } from "./login-failures.ts";
+import { networkOf } from "./addresses.ts";
 
 export type ArrivalsLimits = {
   readonly connectionsPerAddressMax: number;
@@ -31,7 +31,7 @@ export class Arrivals {
     this.#monotonic = options.monotonic;
   }
 
-  /** Whether a connection from this host may come in; it is counted until `left`. */
+  /** Whether a connection from this address may come in; if so it is counted until `left`. */
   arrived(host: string): boolean {
     const key = networkOf(host);
     const entry = this.#present.get(key) ?? this.#gone.get(key) ?? this.#fresh();
