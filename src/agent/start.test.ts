@@ -26,6 +26,7 @@ import {
   fileUplinkDefaults,
   ownTopicsDefaults,
   sourceDefaults,
+  storeDefaults,
 } from "./config/config.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { checkStateFile } from "./doors/state-file.ts";
@@ -47,6 +48,7 @@ function configIn(dataDirectory: string): Config {
     pipelines: [],
     uplinks: [],
     commit: commitDefaults,
+    store: storeDefaults,
     ...boundDefaults,
   };
 }

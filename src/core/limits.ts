@@ -215,6 +215,18 @@ const bounds = {
   tableBlockRowsMax: 1_024,
   /** Rows in memory that no table has yet, 25 bytes each; then they are flushed. */
   memoryTableRowsMax: 1_048_576,
+  /** Log, state store and tables together; then readings are rolled up before their time. */
+  storeBytesMax: 8_589_934_592, // 8 GiB
+  /** Of that, what the tables have at least. */
+  tablesBytesMin: 67_108_864, // 64 MiB
+  /** Space of the disk that is left to others. */
+  freeBytesMin: 536_870_912, // 512 MiB
+  /** Resolutions that readings are rolled up to. */
+  tiersMax: 8,
+  tierMsMin: 1_000,
+  tierMsMax: 2_678_400_000, // 31 days
+  /** Longest time that readings or a resolution may be kept for, short of for ever. */
+  keepMsMax: 316_224_000_000, // 3660 days
 
   // apply
   /** Readings of a series among which a resent one is recognised. */
@@ -253,6 +265,8 @@ const bounds = {
   /** A checkpoint is taken early when the log behind it has grown by this. */
   checkpointLogBytes: 100_663_296, // 96 MiB
   kvBytesMax: 1_073_741_824, // 1024 MiB
+  /** Definitions, a checkpoint beside its predecessor, and outputs: what it has at least. */
+  kvBytesMin: 134_217_728, // 128 MiB
   /** Encoded outputs waiting for their commit; beyond it frames wait, and with them the senders. */
   pendingOutputBytesMax: 16_777_216, // 16 MiB
   /** A full disk is tried again this often. */
@@ -396,6 +410,19 @@ assert(
 assert(
   limits.checkpointLogBytes + 2 * limits.segmentBytes < limits.logBytesMax,
   "a checkpoint frees the log before it is full",
+);
+assert(
+  limits.kvBytesMin <= limits.kvBytesMax &&
+    limits.logBytesMax + limits.kvBytesMax + limits.tablesBytesMin <= limits.storeBytesMax,
+  "a full log and a full state store leave the tables what they have at least",
+);
+assert(
+  limits.memoryTableRowsMax * 25 * 2 <= limits.tablesBytesMin,
+  "the tables have room for a full memory table, and to write it once more",
+);
+assert(
+  limits.tierMsMin < limits.tierMsMax && limits.tierMsMax < limits.keepMsMax,
+  "whatever the resolutions, each can be kept for longer than one row",
 );
 assert(
   limits.heldBytesPerConnectionMax <= limits.heldBytesMax,

@@ -26,6 +26,7 @@ import { ownTopicWarnings } from "./own-filters.ts";
 import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
 import { sharedClientIds } from "./remote-broker.ts";
 import type { Shape } from "./shape.ts";
+import { checkStore } from "./store-config.ts";
 import { templatesOverlap } from "./template-overlap.ts";
 
 export type Checked = {
@@ -35,7 +36,7 @@ export type Checked = {
 };
 
 export function check(shape: Shape): Checked {
-  const { file, brokers, sources, pipelines, uplinks, mqtt, http, commit } = shape;
+  const { file, brokers, sources, pipelines, uplinks, mqtt, http, commit, store } = shape;
   const findings: Finding[] = [];
   const warnings: Finding[] = [];
   findings.push(...repeatedNames("sources", sources), ...repeatedNames("pipelines", pipelines));
@@ -77,6 +78,7 @@ export function check(shape: Shape): Checked {
     warnings.push(...checked.warnings);
   }
   if (commit !== undefined) findings.push(...commitFindings(commit));
+  if (store !== undefined) findings.push(...checkStore(store, shape.limits));
   if (file !== undefined) warnings.push(...ownTopicWarnings(file), ...emptiness(file));
   return { findings, warnings };
 }

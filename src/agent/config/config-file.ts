@@ -12,6 +12,7 @@ import type { HttpSection } from "./http-section.ts";
 import type { ListenerSection } from "./listener-section.ts";
 import type { BridgeSection } from "./bridge-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
+import type { StoreSection } from "./store-section.ts";
 
 export type ConfigFile = {
   readonly version: 1;
@@ -24,6 +25,7 @@ export type ConfigFile = {
   readonly pipelines: readonly PipelineSection[];
   readonly uplinks: readonly UplinkSection[];
   readonly commit: CommitSection;
+  readonly store: StoreSection;
   readonly limits: LimitsSection;
 };
 

@@ -7,6 +7,7 @@
 import type { DataflowSpec, PipelineSpec, SourceSpec } from "../../edge-ops/spec.ts";
 import { limits } from "../../core/limits.ts";
 import type { ListenAddress } from "../../core/doors.ts";
+import type { ResolutionMs } from "../../store/tables/rows.ts";
 import type { QuotasConfig } from "./access-config.ts";
 import type { HttpConfig } from "./http-config.ts";
 import type { BridgeUplinkConfig } from "./bridge-config.ts";
@@ -53,6 +54,21 @@ export type CommitConfig = {
   readonly checkpointMs: number;
 };
 
+/** How much the agent keeps on disk, and how long. */
+export type StoreConfig = {
+  /** Log, state store and tables together. */
+  readonly budgetBytes: number;
+  /** Space of the disk that is left to others. */
+  readonly freeBytes: number;
+  /** Resolutions that readings are rolled up to, ms: ascending, each a multiple of the one before. */
+  readonly tiers: readonly ResolutionMs[];
+  /**
+   * How long each resolution is kept, ms, while the budget allows; `readings` (0) among them. Absent:
+   * for ever. Ascending, and a coarser one is never kept shorter than a finer one.
+   */
+  readonly keepMs: ReadonlyMap<ResolutionMs, number>;
+};
+
 export type Config = {
   /** Name of this agent: in the identity of every record it sends. */
   readonly agent: string;
@@ -66,6 +82,7 @@ export type Config = {
   readonly pipelines: readonly PipelineSpec[];
   readonly uplinks: readonly UplinkConfig[];
   readonly commit: CommitConfig;
+  readonly store: StoreConfig;
   readonly logBytesMax: number;
   readonly duplicateRing: number;
   readonly seriesMax: number;
@@ -133,6 +150,13 @@ export const commitDefaults: CommitConfig = {
   checkpointMs: limits.checkpointIntervalMs,
 };
 
+export const storeDefaults: StoreConfig = {
+  budgetBytes: limits.storeBytesMax,
+  freeBytes: limits.freeBytesMin,
+  tiers: [10_000, 60_000, 600_000, 3_600_000, 86_400_000],
+  keepMs: new Map(),
+};
+
 /** A configuration made in code: defaults, MQTT for anyone on a free port of loopback, no HTTP. */
 export function configOf(
   changes: Pick<Config, "agent" | "dataDirectory" | "sources"> & Partial<Config>,
@@ -145,6 +169,7 @@ export function configOf(
     pipelines: [],
     uplinks: [],
     commit: commitDefaults,
+    store: storeDefaults,
     ...boundDefaults,
     ...changes,
   };

@@ -27,6 +27,7 @@ import { httpConfig } from "./http-config.ts";
 import { listenAddress } from "./listener-config.ts";
 import { bridgeUplinkConfig } from "./bridge-config.ts";
 import { kafkaUplinkConfig } from "./kafka-config.ts";
+import { storeConfig } from "./store-config.ts";
 
 /** `file` has passed all checks; relative paths are relative to `directory`. */
 export function effectiveConfig(file: ConfigFile, directory: string): Config {
@@ -42,6 +43,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     pipelines: file.pipelines.map(pipelineOf),
     uplinks: file.uplinks.map((uplink) => uplinkOf(uplink, { agent: file.agent, directory })),
     commit: commitOf(file.commit),
+    store: storeConfig(file.store),
     logBytesMax: limits.log,
     duplicateRing: limits.duplicateRing,
     seriesMax: limits.series,

@@ -14,6 +14,7 @@ import type { HttpConfig } from "./http-config.ts";
 import { listenersOf } from "./listener-config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
+import { storeRows } from "./store-explain.ts";
 
 /** Node, the code and its buffers, before any state. */
 const BASE_BYTES = 75 * 1_048_576;
@@ -27,6 +28,7 @@ export function explain(config: Config): string {
     ...config.pipelines.map((spec) =>
       part(`pipeline ${spec.name} (${spec.kind})`, pipelineRows(spec, config)),
     ),
+    part("store", storeRows(config)),
     part("memory", memoryRows(config)),
   ].join("\n\n");
 }

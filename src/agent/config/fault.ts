@@ -26,6 +26,8 @@ export type Finding = {
   readonly message: string;
   /** Where it is when not where the path leads: syntax errors, missing keys. */
   readonly place?: Place;
+  /** It is the key itself that is wrong: the place is the key's, not its value's. */
+  readonly isKey?: true;
 };
 
 export function faultOf(

@@ -10,10 +10,10 @@ import { dirname, resolve } from "node:path";
 import type { Config } from "./config.ts";
 import { check } from "./checks.ts";
 import { effectiveConfig } from "./effective.ts";
-import { type ConfigFault, type Finding, faultOf } from "./fault.ts";
+import { type ConfigFault, type Finding, faultOf, type Place } from "./fault.ts";
 import { shapeOf } from "./shape.ts";
 import { substitute } from "./substitute.ts";
-import { nodeAt, placeAt, type Tree } from "./tree.ts";
+import { keyPlaceAt, nodeAt, placeAt, type Tree } from "./tree.ts";
 import { readYaml } from "./yaml.ts";
 
 export type { ConfigFault } from "./fault.ts";
@@ -72,11 +72,15 @@ function located(
   const start = { line: 1, column: 1 };
   return findings
     .map((finding) => {
-      const place = finding.place ?? (tree === undefined ? start : placeAt(tree, finding.path));
+      const place = finding.place ?? (tree === undefined ? start : placeIn(tree, finding));
       const message = tree === undefined ? finding.message : withoutValues(finding, tree);
       return faultOf(file, { ...finding, message, place });
     })
     .sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+function placeIn(tree: Tree, { path, isKey }: Finding): Place {
+  return isKey === true ? keyPlaceAt(tree, path) : placeAt(tree, path);
 }
 
 /** What `${...}` put in may be secret: a message about it shows what the file says. */

@@ -24,6 +24,7 @@ import {
 import type {
   CommitSection,
   ConfigFile,
+  LimitsSection,
   MqttSection,
   PipelineSection,
   SourceSection,
@@ -35,6 +36,7 @@ import { bridgeSchema } from "./bridge-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
 import { listenersSchema } from "./listener-schema.ts";
 import { publishSchema } from "./publish-schema.ts";
+import { storeSchema } from "./store-schema.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import {
   anyText,
@@ -295,28 +297,34 @@ export const commitSchema: v.GenericSchema<unknown, CommitSection> = section(
 /** A checkpoint must free the log before it is full. */
 const logBytesMin = limits.checkpointLogBytes + 3 * limits.segmentBytes;
 
-const bounds = section("Bounds of memory and disk; what is beyond them is refused and counted.", {
-  series: v.optional(
-    integer("Series.", { min: 1, max: limits.seriesMax }),
-    boundDefaults.seriesMax,
-  ),
-  devices: v.optional(
-    integer("Devices.", { min: 1, max: limits.devicesMax }),
-    boundDefaults.devicesMax,
-  ),
-  keys: v.optional(
-    integer("Keys of each pipeline.", { min: 1, max: limits.keysMax }),
-    boundDefaults.keysMax,
-  ),
-  log: v.optional(
-    byteSize("The log on disk.", { min: logBytesMin, max: 1_099_511_627_776 }),
-    bytesText(boundDefaults.logBytesMax),
-  ),
-  duplicateRing: v.optional(
-    integer("A resent reading is recognised among so many of its series.", { min: 1, max: 1_024 }),
-    boundDefaults.duplicateRing,
-  ),
-});
+export const limitsSchema: v.GenericSchema<unknown, LimitsSection> = section(
+  "Bounds of memory and disk; what is beyond them is refused and counted.",
+  {
+    series: v.optional(
+      integer("Series.", { min: 1, max: limits.seriesMax }),
+      boundDefaults.seriesMax,
+    ),
+    devices: v.optional(
+      integer("Devices.", { min: 1, max: limits.devicesMax }),
+      boundDefaults.devicesMax,
+    ),
+    keys: v.optional(
+      integer("Keys of each pipeline.", { min: 1, max: limits.keysMax }),
+      boundDefaults.keysMax,
+    ),
+    log: v.optional(
+      byteSize("The log on disk.", { min: logBytesMin, max: 1_099_511_627_776 }),
+      bytesText(boundDefaults.logBytesMax),
+    ),
+    duplicateRing: v.optional(
+      integer("A resent reading is recognised among so many of its series.", {
+        min: 1,
+        max: 1_024,
+      }),
+      boundDefaults.duplicateRing,
+    ),
+  },
+);
 
 /** Input: the plain values of weir.yaml after substitution. */
 export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
@@ -353,6 +361,7 @@ export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
       [],
     ),
     commit: v.optional(commitSchema, {}),
-    limits: v.optional(bounds, {}),
+    store: v.optional(storeSchema, {}),
+    limits: v.optional(limitsSchema, {}),
   },
 );

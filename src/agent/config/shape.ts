@@ -10,6 +10,7 @@ import type { BrokerSection } from "./broker-section.ts";
 import type {
   CommitSection,
   ConfigFile,
+  LimitsSection,
   MqttSection,
   PipelineSection,
   SourceSection,
@@ -21,11 +22,14 @@ import { suggestion } from "./nearest.ts";
 import {
   commitSchema,
   configSchema,
+  limitsSchema,
   mqttSchema,
   pipelineSchema,
   sourceSchema,
   uplinkSchema,
 } from "./schema.ts";
+import { storeSchema } from "./store-schema.ts";
+import type { StoreSection } from "./store-section.ts";
 import {
   describe,
   keyPlaceAt,
@@ -48,6 +52,8 @@ export type Shape = {
   readonly mqtt: MqttSection | undefined;
   readonly http: ConfigFile["http"] | undefined;
   readonly commit: CommitSection | undefined;
+  readonly store: StoreSection | undefined;
+  readonly limits: LimitsSection | undefined;
   readonly findings: readonly Finding[];
 };
 
@@ -70,6 +76,8 @@ export function shapeOf(tree: Tree): Shape {
     mqtt: partOf(nodeAt(typed, ["mqtt"]), mqttSchema),
     http: partOf(nodeAt(typed, ["http"]), httpSchema),
     commit: partOf(nodeAt(typed, ["commit"]), commitSchema),
+    store: partOf(nodeAt(typed, ["store"]), storeSchema),
+    limits: partOf(nodeAt(typed, ["limits"]), limitsSchema),
     findings: distinct(result.issues.flatMap(innermost).map((issue) => findingOf(issue, tree))),
   };
 }
@@ -83,6 +91,8 @@ const nothing: Shape = {
   mqtt: undefined,
   http: undefined,
   commit: undefined,
+  store: undefined,
+  limits: undefined,
   findings: [],
 };
 

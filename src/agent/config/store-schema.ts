@@ -1,0 +1,52 @@
+/** The schema of the `store` section; see schema.ts. */
+
+import * as v from "valibot";
+import { limits } from "../../core/limits.ts";
+import { storeDefaults } from "./config.ts";
+import { bytesText, durationText } from "./quantity.ts";
+import { byteSize, duration, list, section, SECOND_MS, type Value } from "./schema-parts.ts";
+import type { StoreSection } from "./store-section.ts";
+
+const TEBIBYTE = 1_099_511_627_776;
+
+const kept = { min: SECOND_MS, max: limits.keepMsMax };
+const keptExpected = `forever, or a duration such as 12h, 30d or 365d, from ${durationText(kept.min)} to ${durationText(kept.max)}`;
+
+const keepTime: Value<"forever" | number> = v.union(
+  [v.literal("forever", keptExpected), duration("While the budget allows.", kept)],
+  keptExpected,
+);
+
+export const storeSchema: v.GenericSchema<unknown, StoreSection> = section(
+  "How much is kept on disk, and how long.",
+  {
+    budget: v.optional(
+      byteSize(
+        `Log, state and tables together: limits.log and ${bytesText(limits.kvBytesMin + limits.tablesBytesMin)} at least.`,
+        { min: limits.tablesBytesMin, max: 16 * TEBIBYTE },
+      ),
+      bytesText(storeDefaults.budgetBytes),
+    ),
+    freeSpace: v.optional(
+      byteSize("Space of the disk that is left to others.", { min: 0, max: TEBIBYTE }),
+      bytesText(storeDefaults.freeBytes),
+    ),
+    tiers: v.optional(
+      list(
+        "Resolutions that readings are rolled up to, each a multiple of the one before.",
+        duration("Length of a row, in UTC.", { min: limits.tierMsMin, max: limits.tierMsMax }),
+        { min: 0, max: limits.tiersMax },
+      ),
+      storeDefaults.tiers.map(durationText),
+    ),
+    keep: v.optional(
+      v.pipe(
+        v.record(v.string(), keepTime, "a section of keys"),
+        v.description(
+          "readings, or a tier, to how long it is kept. Default: until the budget is used up.",
+        ),
+      ),
+      {},
+    ),
+  },
+);
