@@ -16,7 +16,6 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { assert } from "../../core/assert.ts";
 import { ByteReader, ByteWriter, MalformedBytes } from "../../core/bytes.ts";
-import { hashOfPair } from "../../core/hash.ts";
 import { limits } from "../../core/limits.ts";
 import { BITS_AT_ONCE, BitReader, BitWriter } from "./bits.ts";
 import {
@@ -25,6 +24,7 @@ import {
   fineTokens,
   INTEGER_BITS_MAX,
   setTokens,
+  tokenOf,
   type TokenShape,
 } from "./integer-tokens.ts";
 import {
@@ -84,18 +84,39 @@ export function measureIntegers(integers: Integers): void {
   let top = 0;
   for (let i = 0; i < rows; i++) if (values[i]! > top) top = values[i]!;
   assert(top <= Number.MAX_SAFE_INTEGER, "integers are below 2^53");
-  const directBits = top < DIRECT_END ? measureCoded(integers, directTokens, top) : Infinity;
-  const fineBits = measureCoded(integers, fineTokens, top);
-  const isDirect = directBits < fineBits;
-  integers.mode = isDirect ? MODE_DIRECT : MODE_FINE;
-  integers.bits = isDirect ? directBits : fineBits;
-  measurePacked(integers);
-  if (integers.mode === MODE_DIRECT) measureCoded(integers, directTokens, top);
+  setTokens(integers, values, { rows, top, shape: top < DIRECT_END ? directTokens : fineTokens });
+  if (top < DIRECT_END) measureSmall(integers);
+  else {
+    integers.mode = MODE_FINE;
+    integers.bits = codedBits(integers.counts, fineTokens, rows);
+    measurePacked(integers, integers.counts);
+  }
 }
 
-function measureCoded(integers: Integers, shape: TokenShape, top: number): number {
-  setTokens(integers, integers.values, { rows: integers.rows, top, shape });
-  const { counts, rows } = integers;
+/** As measureIntegers, where every integer is its own direct token: the fine ones follow from them. */
+function measureSmall(integers: Integers): void {
+  const { tokens, counts, rows } = integers;
+  fineCounts.fill(0);
+  for (let value = 0; value < DIRECT_END; value++) {
+    fineCounts[fineTokenOf[value]!]! += counts[value]!;
+  }
+  const directBits = codedBits(counts, directTokens, rows);
+  const fineBits = codedBits(fineCounts, fineTokens, rows);
+  integers.mode = directBits < fineBits ? MODE_DIRECT : MODE_FINE;
+  integers.bits = Math.min(directBits, fineBits);
+  measurePacked(integers, fineCounts);
+  if (integers.mode !== MODE_FINE) return;
+  for (let i = 0; i < rows; i++) tokens[i] = fineTokenOf[tokens[i]!]!;
+  counts.set(fineCounts);
+}
+
+const fineCounts = new Uint16Array(TOKENS);
+const fineTokenOf = Uint8Array.from({ length: DIRECT_END }, (_, value) =>
+  tokenOf(value, fineTokens),
+);
+
+/** What `rows` tokens that occur as often as `counts` says take, with their code. */
+function codedBits(counts: Uint16Array, shape: TokenShape, rows: number): number {
   let first = TOKENS;
   let last = 0;
   let bits = countLogs[rows]!;
@@ -109,9 +130,9 @@ function measureCoded(integers: Integers, shape: TokenShape, top: number): numbe
   return bits + prefixCodeBits(first, last) + 16; // its length before it
 }
 
-/** From the counts of tokens of the fine shape, which tell the length of every integer. */
-function measurePacked(integers: Integers): void {
-  const { counts, rows } = integers;
+/** From the counts of fine tokens, which tell the length of every integer. */
+function measurePacked(integers: Integers, counts: Uint16Array): void {
+  const { rows } = integers;
   lengthCounts.fill(0);
   let longest = 0;
   for (let token = 0; token < TOKENS; token++) {
@@ -177,12 +198,15 @@ function encodeCoded(writer: ByteWriter, integers: Integers, shape: TokenShape):
   const { lengths, codes } = code;
   for (let i = 0; i < rows; i++) {
     const token = tokens[i]!;
-    bitWriter.put(codes[token]!, lengths[token]!);
+    const length = lengths[token]!;
     const width = extra[token]!;
-    if (width === 0) continue;
     const rest = values[i]! - least[token]!;
-    if (width <= BITS_AT_ONCE) bitWriter.put(rest, width);
-    else bitWriter.putWide(rest, width);
+    if (length + width <= BITS_AT_ONCE) {
+      bitWriter.put(codes[token]! | (rest << length), length + width);
+      continue;
+    }
+    bitWriter.put(codes[token]!, length);
+    bitWriter.putWide(rest, width);
   }
   writer.u8(shape === directTokens ? MODE_DIRECT : MODE_FINE);
   writer.varint(bitWriter.bytes);
@@ -193,9 +217,10 @@ function encodeCoded(writer: ByteWriter, integers: Integers, shape: TokenShape):
 
 /** Rows of which one must come back as a run of three before zstd is tried: one in this many. */
 const rowsPerRepeat = 8;
-const seenSlots = 2048;
-/** Row of the last run of three with this hash, plus one. */
-const seen = new Uint16Array(seenSlots);
+const seenBits = 11;
+const seenShift = 32 - seenBits;
+/** By hash: row of the last run of three plus one. */
+const seen = new Uint16Array(1 << seenBits);
 
 function repeats(integers: Integers): boolean {
   const { values, rows, bits } = integers;
@@ -206,7 +231,8 @@ function repeats(integers: Integers): boolean {
     const a = values[i - 2]!;
     const b = values[i - 1]!;
     const c = values[i]!;
-    const slot = hashOfPair(hashOfPair(a, b), c) & (seenSlots - 1);
+    const sum = Math.imul(a, 0x9e3779b1) + Math.imul(b, 0x85ebca6b) + Math.imul(c, 0xc2b2ae35);
+    const slot = Math.imul(sum ^ (sum >>> 16), 0x7feb352d) >>> seenShift;
     const before = seen[slot]! - 1;
     seen[slot] = i + 1;
     if (before < 0) continue;

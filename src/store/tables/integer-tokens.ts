@@ -67,20 +67,18 @@ function setSmallTokens(
   tokens: Uint8Array,
   values: Float64Array,
   rows: number,
-  { direct, leading }: TokenShape,
+  shape: TokenShape,
 ): void {
+  for (let i = 0; i < rows; i++) tokens[i] = tokenOf(values[i]! | 0, shape);
+}
+
+/** Of an integer in [0, 2^31). */
+export function tokenOf(value: number, { direct, leading }: TokenShape): number {
   const directEnd = 1 << direct;
-  const mask = (1 << leading) - 1;
-  for (let i = 0; i < rows; i++) {
-    const value = values[i]! | 0;
-    if (value < directEnd) {
-      tokens[i] = value;
-      continue;
-    }
-    const highest = 31 - Math.clz32(value);
-    const head = (value >>> (highest - leading)) & mask;
-    tokens[i] = directEnd + ((highest - direct) << leading) + head;
-  }
+  if (value < directEnd) return value;
+  const highest = 31 - Math.clz32(value);
+  const head = (value >>> (highest - leading)) & ((1 << leading) - 1);
+  return directEnd + ((highest - direct) << leading) + head;
 }
 
 function setLargeTokens(
