@@ -298,6 +298,22 @@ test("squares that pass the largest double are NaN, and the rest is as always", 
   assert.ok(Number.isNaN(varianceOf(rows, 0)));
 });
 
+test("the squares of a constant are 0, however often its rounded sums were added up", () => {
+  const fine = createRows(10 * SECOND, 30);
+  for (let bucket = 0; bucket < 30; bucket++) {
+    const time = bucket * 10 * SECOND;
+    const list = Array.from({ length: 700 + bucket }, () => ({ time, value: 1 / 3, kind: 0 }));
+    rollUp(rowsOf(list), fine, { from: readings, to: 10 * SECOND });
+  }
+  settle(fine);
+  const coarse = createRows(MINUTE, 5);
+  rollUp(fine, coarse, { from: 10 * SECOND, to: MINUTE });
+  settle(coarse);
+  for (const rows of [fine, coarse]) {
+    for (let row = 0; row < rows.rows; row++) assert.equal(cellOf(rows, row, "squares"), 0);
+  }
+});
+
 test("of zeros the negative one is the minimum, in either order", () => {
   for (const values of [
     [0, -0],
