@@ -370,6 +370,8 @@ const bounds = {
   // HTTP
   httpTokensMax: 64,
   httpConnectionsMax: 64,
+  /** Of one host: what asks from elsewhere, and who looks on this machine, find room. */
+  httpConnectionsPerAddressMax: 32,
   httpRequestsPerConnectionMax: 10_000,
   httpTargetCharactersMax: 1_024,
   httpHeadersMax: 64,
@@ -474,6 +476,10 @@ assert(
 );
 assert(limits.slotKeyBytesMax <= limits.metricBytesMax, "a field of a slot can be a metric's name");
 assert(limits.splitBytesFree < limits.heldBytesMax, "what is always kept is less than all that is");
+assert(
+  limits.httpConnectionsPerAddressMax < limits.httpConnectionsMax,
+  "one host leaves some connections to others",
+);
 assert(limits.httpHeadersWaitMs <= limits.httpRequestWaitMs, "headers come before the whole");
 assert(
   limits.passwordChecksMax * limits.scryptBytesMax <= 134_217_728,

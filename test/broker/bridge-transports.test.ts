@@ -11,7 +11,8 @@ import type { ConnectAddress, ListenAddress } from "../../src/core/doors.ts";
 import type { Answer } from "../../src/sync/mqtt/bridge-link.ts";
 import { connectMqtt } from "../../src/sync/mqtt/client/mqtt-js.ts";
 import { openFrontServer } from "../support/front-server.ts";
-import { connectOf, faultOf, listenOf, removeTlsRig, tlsRigOf } from "../support/tls-rig.ts";
+import { connectOf, listenOf, removeTlsRig, tlsRigOf } from "../support/tls-rig.ts";
+import { faultOf } from "../support/fault-of.ts";
 
 after(removeTlsRig);
 

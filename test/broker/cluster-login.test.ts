@@ -5,7 +5,7 @@ import { mkdtempDisposableSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
-import { Fault, type FaultCode } from "../../src/core/faults.ts";
+import type { FaultCode } from "../../src/core/faults.ts";
 import { connectCluster } from "../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";
 import type { ClusterOptions, SaslOptions } from "../../src/sync/kafka/client/cluster-options.ts";
@@ -14,6 +14,7 @@ import { type KafkaBroker, startKafka, unsecuredToken } from "../support/kafka/b
 import { type Identity, makeCertificates } from "../support/kafka/certificates.ts";
 import { requireKafka } from "../support/kafka/require-kafka.ts";
 import { requireTool } from "../support/require-tool.ts";
+import { faultOf } from "../support/fault-of.ts";
 
 const password = "wonderland";
 const mechanisms = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] as const;
@@ -201,13 +202,4 @@ async function lacking(asked: Promise<unknown>, message: RegExp): Promise<void> 
   assert.equal(fault.code, "UPLINK_RIGHT_MISSING", fault.message);
   assert.match(fault.message, /^the cluster does not let User:alice /);
   assert.match(fault.message, message);
-}
-
-async function faultOf(asked: Promise<unknown>): Promise<Fault> {
-  const failure = await asked.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  assert.ok(failure instanceof Fault, String(failure));
-  return failure;
 }

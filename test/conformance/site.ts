@@ -174,6 +174,20 @@ export function assertRefused(client: Client, ...reasons: readonly number[]): vo
   assert.ok(reasons.includes(reason), `its reason 0x${reason.toString(16)} is ${hex(reasons)}`);
 }
 
+/** Each of these packets, sent alone by a client that is connected, is refused. */
+export async function assertEachRefused(
+  site: Site,
+  packets: readonly Uint8Array[],
+  ...reasons: readonly number[]
+): Promise<void> {
+  for (const packet of packets) {
+    const client = await site.connect();
+    client.send(packet);
+    await site.settle();
+    assertRefused(client, ...reasons);
+  }
+}
+
 /** A CONNECT was refused: closed, in 3.1.1 without a word, in 5 after a CONNACK that says one of `reasons`. */
 export function assertNotConnected(client: Client, ...reasons: readonly number[]): void {
   const received = client.take();

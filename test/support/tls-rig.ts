@@ -1,12 +1,10 @@
 /** TLS between our network door and itself or others, with certificates of its own and a clock that stands. */
 
-import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { systemNet } from "../../src/agent/doors/net.ts";
 import type { Net, NetListener, NetSocket, TlsConnect, TlsListen } from "../../src/core/doors.ts";
-import { Fault } from "../../src/core/faults.ts";
 import {
   type Authority,
   type Identity,
@@ -88,15 +86,6 @@ export const connectOf = ({ authority }: TlsRig, own?: Identity): TlsConnect => 
   caFile: authority.certificate,
   ...(own === undefined ? {} : { certificateFile: own.certificate, keyFile: own.key }),
 });
-
-export async function faultOf(promise: Promise<unknown>): Promise<Fault> {
-  const failure = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  assert.ok(failure instanceof Fault, String(failure));
-  return failure;
-}
 
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));

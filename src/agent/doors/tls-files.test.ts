@@ -9,7 +9,6 @@ import { type Identity, issue, serverNames } from "../../../test/support/certifi
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
 import {
   connectOf,
-  faultOf,
   listenOf,
   openTls,
   removeTlsRig,
@@ -18,6 +17,7 @@ import {
 import type { Net, TlsListen } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import { systemNet } from "./net.ts";
+import { faultOf } from "../../../test/support/fault-of.ts";
 
 after(removeTlsRig);
 

@@ -15,7 +15,6 @@ import { startEnd } from "../../../test/support/net-pair.ts";
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
 import {
   connectOf,
-  faultOf,
   listenOf,
   openTls,
   removeTlsRig,
@@ -24,6 +23,7 @@ import {
 } from "../../../test/support/tls-rig.ts";
 import type { TlsConnect } from "../../core/doors.ts";
 import { systemNet } from "./net.ts";
+import { faultOf } from "../../../test/support/fault-of.ts";
 
 after(removeTlsRig);
 

@@ -7,10 +7,11 @@ import { type TestContext, test } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
 import { type End, startEnd } from "../../../test/support/net-pair.ts";
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
-import { closeOf, faultOf, until } from "../../../test/support/tls-rig.ts";
+import { closeOf, until } from "../../../test/support/tls-rig.ts";
 import type { NetListener, WebSocketListen } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import { systemNet } from "./net.ts";
+import { faultOf } from "../../../test/support/fault-of.ts";
 
 type Open = {
   readonly clock: SimulatedClock;

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { connect } from "node:net";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { Script } from "node:vm";
 import { type TestContext, test } from "node:test";
 import { sampleView } from "../../../test/support/agent-view.ts";
+import { closeOf } from "../../../test/support/tls-rig.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { systemClock } from "../doors/clock.ts";
@@ -215,6 +217,29 @@ test("a port that is taken is a fault that says which and what to do", async (t)
   await assert.rejects(openHttp({ ...local, view: sampleView(), host: "192.0.2.1", tokens }), {
     code: "ADDRESS_UNAVAILABLE",
   });
+});
+
+test("one host that holds many connections leaves some to others", async (t) => {
+  const port = await serve(t);
+  const open = (localAddress: string): Socket => {
+    const socket = connect({ port, host: "127.0.0.1", localAddress });
+    socket.on("error", () => undefined);
+    t.after(() => socket.destroy());
+    return socket;
+  };
+  const greedy = Array.from({ length: limits.httpConnectionsMax }, () => open("127.0.0.2"));
+  await Promise.all(greedy.map((socket) => once(socket, "connect")));
+  assert.equal((await get(port, "/healthz")).code, 200);
+  const beyond = greedy.slice(limits.httpConnectionsPerAddressMax);
+  await Promise.all(beyond.map((socket) => closeOf(socket.resume())));
+  greedy[0]?.destroy();
+  let answer = "";
+  while (answer === "") {
+    const socket = open("127.0.0.2");
+    socket.end("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    for await (const part of socket) answer += String(part);
+  }
+  assert.match(answer, /^HTTP\/1\.1 200/, "a place that is free again is taken again");
 });
 
 test("closing ends waiting connections at once", async () => {

@@ -10,11 +10,13 @@
  */
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { CertificateStatus, Clock, TlsListen } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { isLoopback } from "../../core/loopback.ts";
 import type { WatchedTls } from "../doors/tls-files.ts";
+import { networkOf } from "../../core/addresses.ts";
 import type { AgentView } from "../status.ts";
 import { Guard, type GuardCounters, type GuardOptions } from "./guard.ts";
 import { problem, type Reply } from "./reply.ts";
@@ -59,6 +61,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   server.on("request", (request: IncomingMessage, response: ServerResponse) =>
     send(request, response, answerOrProblem(request, view, guard)),
   );
+  boundPerHost(server);
   server.maxHeadersCount = limits.httpHeadersMax;
   server.maxConnections = limits.httpConnectionsMax;
   server.maxRequestsPerSocket = limits.httpRequestsPerConnectionMax;
@@ -103,6 +106,25 @@ function createServer(files: WatchedTls | undefined): Server {
   const server = https.createServer({ ...bounds, ...files.options, handshakeTimeout });
   files.onChange = (options) => server.setSecureContext(options);
   return server;
+}
+
+/** A host that has its share of the connections gets no further ones. */
+function boundPerHost(server: Server): void {
+  const counts = new Map<string, number>();
+  server.on("connection", (socket: Socket) => {
+    const host = networkOf(socket.remoteAddress ?? "?");
+    const count = (counts.get(host) ?? 0) + 1;
+    if (count > limits.httpConnectionsPerAddressMax) {
+      socket.destroy();
+      return;
+    }
+    counts.set(host, count);
+    socket.once("close", () => {
+      const left = (counts.get(host) ?? 1) - 1;
+      if (left === 0) counts.delete(host);
+      else counts.set(host, left);
+    });
+  });
 }
 
 /** A view whose environment fails is an answer; a bug is not. */

@@ -1,27 +1,13 @@
 /** Fixed headers, packet identifiers, and packets that are not what they should be. */
 
 import assert from "node:assert/strict";
-import { assertNotConnected, assertRefused, type Site } from "../site.ts";
+import { type Site, assertEachRefused, assertNotConnected, assertRefused } from "../site.ts";
 import { byte, connectBytes, frame, illFormed, properties, text, word } from "../bytes.ts";
 import { type Case, claim } from "../case.ts";
 
 const MALFORMED = 0x81;
 const PROTOCOL_ERROR = 0x82;
 const TOO_LARGE = 0x95;
-
-/** Each of these packets, sent alone by a client that is connected, is refused. */
-async function refusesEach(
-  site: Site,
-  packets: readonly Uint8Array[],
-  ...reasons: readonly number[]
-): Promise<void> {
-  for (const packet of packets) {
-    const client = await site.connect();
-    client.send(packet);
-    await site.settle();
-    assertRefused(client, ...reasons);
-  }
-}
 
 /** Empty properties where the version has them. */
 function none(site: Site): Buffer {
@@ -33,7 +19,7 @@ export const malformedCases: readonly Case[] = [
     { v3: "1.5.3-1", v5: "1.5.4-1" },
     "text that is not well-formed UTF-8 in a topic name closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         illFormed.map((bad) => frame(0x30, text(bad), none(site))),
         MALFORMED,
@@ -43,7 +29,7 @@ export const malformedCases: readonly Case[] = [
   claim(
     { v3: "1.5.3-2", v5: "1.5.4-2" },
     "a topic name with U+0000 closes the connection",
-    (site) => refusesEach(site, [frame(0x30, text("a\0b"), none(site))], MALFORMED, 0x90),
+    (site) => assertEachRefused(site, [frame(0x30, text("a\0b"), none(site))], MALFORMED, 0x90),
   ),
   claim(
     { v3: "1.5.3-3", v5: "1.5.4-3" },
@@ -65,7 +51,7 @@ export const malformedCases: readonly Case[] = [
     "wrong reserved flags in a fixed header close the connection",
     async (site) => {
       const ack = word(1);
-      await refusesEach(
+      await assertEachRefused(
         site,
         [
           ...[0x41, 0x42, 0x44, 0x48].map((head) => frame(head, ack)),
@@ -86,7 +72,7 @@ export const malformedCases: readonly Case[] = [
     { v3: "3.6.1-1", v5: "3.6.1-1" },
     "a PUBREL whose flags are not 0010 closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [0x60, 0x61, 0x63, 0x64, 0x66].map((head) => frame(head, word(1))),
         MALFORMED,
@@ -96,7 +82,7 @@ export const malformedCases: readonly Case[] = [
     { v3: "3.8.1-1", v5: "3.8.1-1" },
     "a SUBSCRIBE whose flags are not 0010 closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [0x80, 0x81, 0x83, 0x84, 0x86].map((head) =>
           frame(head, word(1), none(site), text("a"), byte(0)),
@@ -108,7 +94,7 @@ export const malformedCases: readonly Case[] = [
     { v3: "3.10.1-1", v5: "3.10.1-1" },
     "an UNSUBSCRIBE whose flags are not 0010 closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [0xa0, 0xa1, 0xa3, 0xa4, 0xa6].map((head) => frame(head, word(1), none(site), text("a"))),
         MALFORMED,
@@ -133,7 +119,7 @@ export const malformedCases: readonly Case[] = [
     { v3: "2.3.1-1", v5: "2.2.1-3" },
     "packet identifier 0 in PUBLISH, SUBSCRIBE or UNSUBSCRIBE closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [
           frame(0x32, text("a"), word(0), none(site)),
@@ -149,7 +135,7 @@ export const malformedCases: readonly Case[] = [
     { v3: "3.3.1-4", v5: "3.3.1-4" },
     "a PUBLISH with both QoS bits set closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [0x36, 0x37, 0x3e].map((head) => frame(head, text("a"), word(1), none(site))),
         MALFORMED,
@@ -159,7 +145,7 @@ export const malformedCases: readonly Case[] = [
     { v3: "4.8.0-1", v5: "4.13.1-1" },
     "a packet that only a server sends, or of a type that does not exist, closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [
           site.level === 4 ? frame(0x20, byte(0, 0)) : frame(0x20, byte(0, 0), properties()),
@@ -177,7 +163,7 @@ export const malformedCases: readonly Case[] = [
     { v3: "4.8.0-1", v5: "4.13.1-1" },
     "a packet shorter than what is in it closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [
           frame(0x30),
@@ -197,7 +183,7 @@ export const malformedCases: readonly Case[] = [
     { v3: "4.8.0-1", v5: "4.13.1-1" },
     "a packet longer than what is in it closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         site.level === 4
           ? [

@@ -4,20 +4,7 @@ import assert from "node:assert/strict";
 import { byte, frame, illFormed, properties, text, word } from "../bytes.ts";
 import { type Case, claim } from "../case.ts";
 import { kindOf } from "../client.ts";
-import { assertRefused, type Site } from "../site.ts";
-
-async function refusesEach(
-  site: Site,
-  packets: readonly Uint8Array[],
-  ...reasons: readonly number[]
-): Promise<void> {
-  for (const packet of packets) {
-    const client = await site.connect();
-    client.send(packet);
-    await site.settle();
-    assertRefused(client, ...reasons);
-  }
-}
+import { type Site, assertEachRefused } from "../site.ts";
 
 function none(site: Site): Buffer {
   return site.level === 5 ? properties() : byte();
@@ -33,7 +20,7 @@ export const subscribeCases: readonly Case[] = [
     { v3: "3.8.3-1", v5: "3.8.3-1" },
     "a topic filter that is not UTF-8, or has U+0000, closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [...illFormed, "a\0b"].map((bad) => subscribe(site, bad)),
         0x81,
@@ -43,13 +30,13 @@ export const subscribeCases: readonly Case[] = [
   claim(
     { v3: "3.8.3-3", v5: "3.8.3-2" },
     "a SUBSCRIBE without a filter closes the connection",
-    (site) => refusesEach(site, [subscribe(site)], 0x81, 0x82),
+    (site) => assertEachRefused(site, [subscribe(site)], 0x81, 0x82),
   ),
   claim(
     { v3: "3.8.3-4", v5: "3.8.3-5" },
     "reserved bits of a subscription, or QoS 3, close the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         (site.level === 4 ? [0x03, 0x04, 0x08, 0x80] : [0x03, 0x40, 0x80, 0xc1]).map((bits) =>
           frame(0x82, word(1), none(site), text("a"), byte(bits)),
@@ -166,7 +153,7 @@ export const subscribeCases: readonly Case[] = [
     { v3: "3.10.3-1", v5: "3.10.3-1" },
     "an UNSUBSCRIBE with a filter that is not UTF-8 closes the connection",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         illFormed.map((bad) => frame(0xa2, word(1), none(site), text(bad))),
         0x81,
@@ -176,7 +163,7 @@ export const subscribeCases: readonly Case[] = [
   claim(
     { v3: "3.10.3-2", v5: "3.10.3-2" },
     "an UNSUBSCRIBE without a filter closes the connection",
-    (site) => refusesEach(site, [frame(0xa2, word(1), none(site))], 0x81, 0x82),
+    (site) => assertEachRefused(site, [frame(0xa2, word(1), none(site))], 0x81, 0x82),
   ),
   claim(
     { v3: "3.10.4-1", v5: "3.10.4-1" },

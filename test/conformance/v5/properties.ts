@@ -13,23 +13,10 @@ import {
   word,
 } from "../bytes.ts";
 import { type Case, claim } from "../case.ts";
-import { assertNotConnected, assertRefused, type Site } from "../site.ts";
+import { type Site, assertEachRefused, assertNotConnected } from "../site.ts";
 
 const MALFORMED = 0x81;
 const PROTOCOL_ERROR = 0x82;
-
-async function refusesEach(
-  site: Site,
-  packets: readonly Uint8Array[],
-  ...reasons: readonly number[]
-): Promise<void> {
-  for (const packet of packets) {
-    const client = await site.connect();
-    client.send(packet);
-    await site.settle();
-    assertRefused(client, ...reasons);
-  }
-}
 
 /** Each CONNECT with these properties, and perhaps a will with those, is refused. */
 async function refusesConnects(
@@ -67,7 +54,7 @@ export const propertyCases: readonly Case[] = [
     { v5: "1.5.5-1" },
     "a variable byte integer that is longer than it needs to be is malformed",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [
           frame(0x30, text("a"), byte(0x80, 0x00), byte(0x78)),
@@ -80,7 +67,7 @@ export const propertyCases: readonly Case[] = [
     { v5: "1.5.7-1" },
     "a user property whose name or value is not UTF-8 is malformed",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [...illFormed, "a\0b"].flatMap((bad) => [
           publish(id(0x26, Buffer.concat([text(bad), text("v")]))),
@@ -101,14 +88,14 @@ export const propertyCases: readonly Case[] = [
       client.send(frame(0xa2, word(11), byte(0), text("a")));
       await site.settle();
       assert.deepEqual(client.takeBytes(), frame(0xb0, word(11), byte(0), byte(0)));
-      await refusesEach(site, [frame(0x30, text("a"))], MALFORMED);
+      await assertEachRefused(site, [frame(0x30, text("a"))], MALFORMED);
     },
   ),
   claim(
     { v5: "§2.2.2.2" },
     "a property that does not exist, or is not of this packet, is refused",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [
           publish(id(0x7f, byte(0))),
@@ -129,7 +116,7 @@ export const propertyCases: readonly Case[] = [
     { v5: "§2.2.2" },
     "properties longer than their packet, or cut off, are malformed",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [
           frame(0x30, text("a"), variable(9), byte(0x01)),
@@ -142,7 +129,7 @@ export const propertyCases: readonly Case[] = [
       ),
   ),
   claim({ v5: "§3.3.2.3" }, "a property of a PUBLISH that stands twice is refused", (site) =>
-    refusesEach(
+    assertEachRefused(
       site,
       [
         publish(twice(id(0x01, byte(1)))),
@@ -161,7 +148,7 @@ export const propertyCases: readonly Case[] = [
     assert.equal(client.isClosed, false);
   }),
   claim({ v5: "§3.3.2.3.2" }, "a payload format that is neither 0 nor 1 is refused", (site) =>
-    refusesEach(site, [publish(id(0x01, byte(2)))], PROTOCOL_ERROR, MALFORMED),
+    assertEachRefused(site, [publish(id(0x01, byte(2)))], PROTOCOL_ERROR, MALFORMED),
   ),
   claim({ v5: "§3.1.2.11" }, "a property of a CONNECT that stands twice is refused", (site) =>
     refusesConnects(
@@ -220,7 +207,7 @@ export const propertyCases: readonly Case[] = [
     { v5: "§3.8.2.1.2" },
     "a subscription identifier of 0, or two of them, are refused",
     (site) =>
-      refusesEach(
+      assertEachRefused(
         site,
         [byte(0x0b, 0), byte(0x0b, 1, 0x0b, 1)].map((of) =>
           frame(0x82, word(1), properties(of), text("a"), byte(0)),

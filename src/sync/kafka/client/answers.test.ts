@@ -21,6 +21,7 @@ import { addPartitionsExchange, fetchExchange, produceExchange } from "./exchang
 import { readBatches } from "./fetched-batches.ts";
 import { loadProtocol, type Writer } from "./protocol.ts";
 import { type RequestName, requests } from "./requests.ts";
+import { faultOf } from "../../../../test/support/fault-of.ts";
 
 const patience = { clientId: "test", requestTimeoutMs: 2_000, connectTimeoutMs: 2_000 };
 
@@ -289,13 +290,4 @@ function oneByOne(socket: Socket, bytes: Buffer): void {
       await turn();
     }
   })();
-}
-
-async function faultOf(asked: Promise<unknown>): Promise<Fault> {
-  const failure = await asked.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  assert.ok(failure instanceof Fault, String(failure));
-  return failure;
 }

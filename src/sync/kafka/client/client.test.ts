@@ -26,11 +26,12 @@ import {
   versionsAnswer,
 } from "../../../../test/support/kafka/scripted-broker.ts";
 import { requireTool } from "../../../../test/support/require-tool.ts";
-import { Fault } from "../../../core/faults.ts";
+import type { Fault } from "../../../core/faults.ts";
 import { type ClusterOptions, connectCluster } from "./client.ts";
 import type { Cluster } from "../cluster.ts";
 import { loadCodecs, loadProtocol } from "./protocol.ts";
 import { requests } from "./requests.ts";
+import { faultOf } from "../../../../test/support/fault-of.ts";
 
 test("a peer that never answers is given up after the request timeout", async (t) => {
   const address = await peer(t, () => undefined);
@@ -43,17 +44,17 @@ test("a request without an answer fails after the request timeout, and so does t
   const cluster = await connected(t, { requestTimeoutMs: 50 }, (request) =>
     request.key === requests.FindCoordinator.key ? undefined : answerOf(request),
   );
-  const fault = await rejected(cluster.committedOffsets("g"));
+  const fault = await faultOf(cluster.committedOffsets("g"));
   assert.equal(fault.code, "UPLINK_UNREACHABLE");
   assert.match(fault.message, /FindCoordinator for group g: no answer within 50 ms$/);
-  assert.equal((await rejected(cluster.partitionsOf([]))).code, "UPLINK_UNREACHABLE");
+  assert.equal((await faultOf(cluster.partitionsOf([]))).code, "UPLINK_UNREACHABLE");
 });
 
 test("closing rejects what is under way", async (t) => {
   const cluster = await connected(t, {}, (request) =>
     request.key === requests.FindCoordinator.key ? undefined : answerOf(request),
   );
-  const asked = rejected(cluster.committedOffsets("g"));
+  const asked = faultOf(cluster.committedOffsets("g"));
   await cluster.close();
   assert.match((await asked).message, /the connection was lost$/);
 });
@@ -117,7 +118,7 @@ test("a broker too old for a request says so when it is needed", async (t) => {
   const cluster = await connected(t, {}, (request) =>
     request.key === apiVersions ? versionsAnswer(old) : answerOf(request),
   );
-  const fault = await rejected(cluster.committedOffsets("g"));
+  const fault = await faultOf(cluster.committedOffsets("g"));
   assert.equal(fault.code, "UPLINK_REFUSED");
   assert.match(fault.message, /supports FindCoordinator up to v2; weir needs Kafka 2\.5 or newer$/);
 });
@@ -246,14 +247,5 @@ function handshake(mechanism: string): Buffer {
 async function refused(
   options: Partial<ClusterOptions> & Pick<ClusterOptions, "bootstrap">,
 ): Promise<Fault> {
-  return await rejected(connectCluster({ ...patience, ...options }));
-}
-
-async function rejected(asked: Promise<unknown>): Promise<Fault> {
-  const failure = await asked.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  assert.ok(failure instanceof Fault, String(failure));
-  return failure;
+  return await faultOf(connectCluster({ ...patience, ...options }));
 }

@@ -3,10 +3,11 @@ import { describe, test } from "node:test";
 import { ScriptedBroker } from "../../../../test/support/bridge/scripted-broker.ts";
 import { SimulatedClock } from "../../../../test/support/simulated-clock.ts";
 import type { Net } from "../../../core/doors.ts";
-import { Fault, type FaultCode } from "../../../core/faults.ts";
+import type { FaultCode } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
 import type { Answer, BridgeLink, BridgeMessage, Will } from "../bridge-link.ts";
 import { connectMqtt, type MqttClientOptions } from "./mqtt-js.ts";
+import { faultOf } from "../../../../test/support/fault-of.ts";
 
 const message: BridgeMessage = {
   topic: "weir/gw1/alert/x",
@@ -52,15 +53,6 @@ async function answersOf(
   for (const each of messages) link.publish(each, (answer) => answers.push(answer));
   await clock.pass(1);
   return answers;
-}
-
-async function faultOf(promise: Promise<unknown>): Promise<Fault> {
-  const fault = await promise.then(
-    () => assert.fail("it is refused"),
-    (error: unknown) => error,
-  );
-  assert.ok(fault instanceof Fault, String(fault));
-  return fault;
 }
 
 describe("the bridge's client", () => {
