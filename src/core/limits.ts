@@ -213,6 +213,26 @@ const bounds = {
   // tables
   /** Rows of one block of a table: what is read and decoded at a time. */
   tableBlockRowsMax: 1_024,
+  /** Stamps and values of one block: what a read may allocate. */
+  tableBlockBytesMax: 262_144, // 256 KiB
+  /** Blocks of one device that are gathered while a table is written, so that each series' lie together. */
+  tableGroupBytesMax: 2_097_152, // 2 MiB
+  /** Encoded stamps of one device that further series can still share. */
+  tableSharedStampsBytesMax: 4_194_304, // 4 MiB
+  /** A table is written in pieces of this... */
+  tablePieceBytes: 262_144, // 256 KiB
+  /** ...and synced this often, so that no sync is a long one. */
+  tableSyncBytes: 4_194_304, // 4 MiB
+  /** Of one series in one section: some 400,000 blocks. */
+  tableDirectoryBytesMax: 16_777_216, // 16 MiB
+  /** Directories of one section, in memory while it is written. */
+  tableDirectoriesBytesMax: 268_435_456, // 256 MiB
+  /** What a table is closed with, the filter apart. */
+  tableFooterBytesMax: 1_048_576, // 1 MiB
+  /** The end of a table that is read first when it is opened: mostly all that is needed. */
+  tableTailReadBytes: 8_192, // 8 KiB
+  /** The resolutions a table may have, the readings themselves among them. */
+  tableSectionsMax: 8,
   /** Rows in memory that no table has yet, 25 bytes each; then they are flushed. */
   memoryTableRowsMax: 1_048_576,
   /** Log, state store and tables together; then readings are rolled up before their time. */
@@ -492,4 +512,22 @@ assert(
 assert(
   limits.packetBytesMax <= limits.webSocketMessageBytesMax,
   "a WebSocket message holds any one packet",
+);
+assert(
+  // Twice 17 bytes a row in stamps and 64 in values, for what an encoding tries and takes back.
+  limits.tableBlockRowsMax * 2 * 81 <= limits.tableBlockBytesMax &&
+    limits.tableBlockBytesMax <= limits.tableGroupBytesMax,
+  "a group of a table has room for any one block",
+);
+assert(
+  limits.tableSyncBytes % limits.tablePieceBytes === 0,
+  "a table is synced after whole pieces",
+);
+assert(
+  limits.tableSectionsMax * Math.ceil(limits.seriesMax / 256) * 16 <= limits.tableFooterBytesMax,
+  "a table may hold every series at every resolution",
+);
+assert(
+  limits.tableDirectoryBytesMax <= limits.tableDirectoriesBytesMax,
+  "the directories of a table have room for any one",
 );

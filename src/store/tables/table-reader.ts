@@ -1,0 +1,324 @@
+/**
+ * An open table. The way to a block, and what is read for it:
+ *
+ *   footer (in memory) -> one page of the index -> the directory of the series -> its blocks
+ *
+ * Every step is checked by the checksum that the step before has for it, so a read gives what was
+ * written or says that it is damaged, and damage harms only what lies behind it. Failures of the disk
+ * itself reject as they come.
+ */
+
+import { assert } from "../../core/assert.ts";
+import { ByteReader, MalformedBytes } from "../../core/bytes.ts";
+import { checksumOf } from "../../core/checksum.ts";
+import type { Disk, DiskFile } from "../../core/doors.ts";
+import { limits } from "../../core/limits.ts";
+import type { SeriesId } from "../../core/units.ts";
+import { decodeColumn } from "./column-codec.ts";
+import { columnCountOf, type ResolutionMs, type Rows } from "./rows.ts";
+import { mayHoldSeries } from "./series-filter.ts";
+import { decodeStamps } from "./stamp-codec.ts";
+import { type BlockEntry, decodeDirectory } from "./table-directory.ts";
+import {
+  assertKnownTable,
+  type Damaged,
+  decodeFooter,
+  decodeTrailers,
+  INDEX_ENTRY_BYTES,
+  INDEX_PAGE_BYTES,
+  INDEX_PAGE_ENTRIES,
+  type Section,
+  summaryOf,
+  TABLE_HEADER_BYTES,
+  type TableSummary,
+  type Trailer,
+  TRAILERS_BYTES,
+  versionInHeader,
+} from "./table-format.ts";
+
+export type OpenedTable = { readonly kind: "table"; readonly table: Table } | Damaged;
+
+/**
+ * Reads the end of the file, and where that is not all, the rest of footer and filter. Rejects with
+ * FORMAT_TOO_NEW, or as the disk does.
+ */
+export async function openTable(disk: Disk, path: string): Promise<OpenedTable> {
+  const file = await disk.open(path, { create: false });
+  try {
+    const end = await readEnd(file, path);
+    if (end.kind === "end") return { kind: "table", table: new Table(file, path, end) };
+    await file.close();
+    return end;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+type TableEnd = {
+  readonly kind: "end";
+  readonly version: number;
+  readonly bytes: number;
+  readonly sections: readonly Section[];
+  /** Undefined where it is damaged: then it rules out nothing. */
+  readonly filter: Uint8Array | undefined;
+};
+
+async function readEnd(file: DiskFile, path: string): Promise<TableEnd | Damaged> {
+  const size = await file.size();
+  const head = TABLE_HEADER_BYTES;
+  if (size < head + TRAILERS_BYTES) return await withoutTrailer(file, path, size);
+  const end = await readAt(file, Math.max(0, size - limits.tableTailReadBytes), size);
+  if (end === undefined) return damaged(`${path}: its end cannot be read`);
+  const trailer = decodeTrailers(end);
+  if (trailer === undefined) return await withoutTrailer(file, path, size);
+  assertKnownTable(trailer.version, path);
+  const { version, bytes, filterBytes, footerBytes } = trailer;
+  if (bytes !== size) return damaged(`${path}: is ${size} bytes long, of ${bytes}`);
+  const wanted = filterBytes + 2 * footerBytes + TRAILERS_BYTES;
+  if (version < 1 || head + wanted > size) return damaged(`${path}: its trailer is none of ours`);
+  const whole = wanted <= end.length ? end : await readAt(file, size - wanted, size);
+  if (whole === undefined) return damaged(`${path}: its footer cannot be read`);
+  const parts = whole.subarray(whole.length - wanted);
+  const sections = sectionsIn(parts.subarray(filterBytes), trailer);
+  if (sections === undefined) return damaged(`${path}: both copies of its footer are damaged`);
+  // A copy: what else was read is let go.
+  const filter = new Uint8Array(parts.subarray(0, filterBytes));
+  const isFilter = filterBytes > 0 && checksumOf(filter) === trailer.filterChecksum;
+  return { kind: "end", version, bytes, sections, filter: isFilter ? filter : undefined };
+}
+
+/** What the first copy that is whole says. */
+function sectionsIn(
+  copies: Uint8Array,
+  { footerBytes, footerChecksum }: Trailer,
+): readonly Section[] | undefined {
+  for (const from of [0, footerBytes]) {
+    const copy = copies.subarray(from, from + footerBytes);
+    if (checksumOf(copy) !== footerChecksum) continue;
+    const sections = parsed(() => decodeFooter(copy));
+    if (sections !== undefined) return sections;
+  }
+  return undefined;
+}
+
+/** A file that does not end like a table: of a newer version, or damaged. */
+async function withoutTrailer(file: DiskFile, path: string, size: number): Promise<Damaged> {
+  const header = await readAt(file, 0, Math.min(size, TABLE_HEADER_BYTES));
+  const version = header === undefined ? undefined : versionInHeader(header);
+  if (version !== undefined) assertKnownTable(version, path);
+  return damaged(`${path}: does not end like a table (${size} bytes)`);
+}
+
+/** Made by `openTable`. Reads may run side by side. */
+export class Table {
+  readonly path: string;
+  readonly summary: TableSummary;
+  readonly #file: DiskFile;
+  readonly #sections: readonly Section[];
+  readonly #filter: Uint8Array | undefined;
+
+  constructor(file: DiskFile, path: string, { version, bytes, sections, filter }: TableEnd) {
+    this.path = path;
+    this.summary = summaryOf(sections, { version, bytes });
+    this.#file = file;
+    this.#sections = sections;
+    this.#filter = filter;
+  }
+
+  /** False where the table certainly has no rows of the series, in no section. */
+  mayHold(series: SeriesId): boolean {
+    return this.#filter === undefined || mayHoldSeries(this.#filter, series);
+  }
+
+  /** The blocks of a series in ascending order of time; none where it has none. */
+  async entries(
+    resolution: ResolutionMs,
+    series: SeriesId,
+  ): Promise<{ readonly kind: "entries"; readonly entries: readonly BlockEntry[] } | Damaged> {
+    const none = { kind: "entries", entries: [] } as const;
+    const section = this.#sectionOf(resolution);
+    if (section === undefined) return none;
+    const { pageSeries } = section;
+    const page = lastUpTo(series, pageSeries.length, (place) => pageSeries[place]!);
+    if (page < 0) return none;
+    const index = await this.#page(section, page);
+    if (index === undefined) return this.#damaged(section, `page ${page} of the index`);
+    const place = lastUpTo(series, index.entries, (at) => index.seriesAt(at));
+    if (place < 0 || index.seriesAt(place) !== series) return none;
+    const entries = await this.#directory(section, index, place);
+    if (entries === undefined) return this.#damaged(section, `the directory of series ${series}`);
+    return { kind: "entries", entries };
+  }
+
+  /** All series of a section in the order in which they lie in the file, that is, by device. */
+  async series(
+    resolution: ResolutionMs,
+  ): Promise<{ readonly kind: "series"; readonly ids: Uint32Array } | Damaged> {
+    const section = this.#sectionOf(resolution);
+    if (section === undefined) return { kind: "series", ids: new Uint32Array(0) };
+    const ids = new Uint32Array(section.series);
+    const directoryAt = new Uint32Array(section.series);
+    for (let page = 0; page < section.pageSeries.length; page++) {
+      const index = await this.#page(section, page);
+      if (index === undefined) return this.#damaged(section, `page ${page} of the index`);
+      for (let place = 0; place < index.entries; place++) {
+        ids[page * INDEX_PAGE_ENTRIES + place] = index.seriesAt(place);
+        directoryAt[page * INDEX_PAGE_ENTRIES + place] = index.directoryAt(place);
+      }
+    }
+    const places = ids.map((_, place) => place);
+    places.sort((one, other) => directoryAt[one]! - directoryAt[other]!);
+    return { kind: "series", ids: places.map((place) => ids[place]!) };
+  }
+
+  /** One block into `target`, which has the section's columns and room for its rows. */
+  async read(
+    resolution: ResolutionMs,
+    entry: BlockEntry,
+    target: Rows,
+  ): Promise<"read" | "damaged"> {
+    assert(target.columns.length === columnCountOf(resolution), "a target has all columns");
+    assert(target.time.length >= entry.rows, "a target has room for the block");
+    const block = await this.readEncoded(entry);
+    if (block.kind === "damaged") return "damaged";
+    return decodeBlock(block, entry.rows, target) ? "read" : "damaged";
+  }
+
+  /** The bytes of one block as they were written; the caller owns them. */
+  async readEncoded(entry: BlockEntry): Promise<EncodedRead | Damaged> {
+    const { stampsAt, stampsBytes, valuesAt, valuesBytes } = entry;
+    const stampsEnd = stampsAt + stampsBytes;
+    const valuesEnd = valuesAt + valuesBytes;
+    const isAdjacent = stampsEnd === valuesAt;
+    const first = await readAt(this.#file, stampsAt, isAdjacent ? valuesEnd : stampsEnd);
+    const stamps = first?.subarray(0, stampsBytes);
+    const values = isAdjacent
+      ? first?.subarray(stampsBytes)
+      : await readAt(this.#file, valuesAt, valuesEnd);
+    if (stamps === undefined || checksumOf(stamps) !== entry.stampsChecksum) {
+      return damaged(`${this.path}: the stamps at ${stampsAt}`);
+    }
+    if (values === undefined || checksumOf(values) !== entry.valuesChecksum) {
+      return damaged(`${this.path}: the values at ${valuesAt}`);
+    }
+    return { kind: "block", stamps, values };
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  #sectionOf(resolution: ResolutionMs): Section | undefined {
+    return this.#sections.find((section) => section.resolution === resolution);
+  }
+
+  async #page(section: Section, page: number): Promise<IndexPage | undefined> {
+    const from = section.indexAt + page * INDEX_PAGE_BYTES;
+    const left = section.series - page * INDEX_PAGE_ENTRIES;
+    const to = from + Math.min(left, INDEX_PAGE_ENTRIES) * INDEX_ENTRY_BYTES;
+    const bytes = await readAt(this.#file, from, to);
+    if (bytes === undefined || checksumOf(bytes) !== section.pageChecksums[page]) return undefined;
+    return new IndexPage(bytes);
+  }
+
+  async #directory(
+    section: Section,
+    index: IndexPage,
+    place: number,
+  ): Promise<readonly BlockEntry[] | undefined> {
+    const from = section.directoriesAt + index.directoryAt(place);
+    const length = index.directoryBytes(place);
+    if (length > limits.tableDirectoryBytesMax) return undefined;
+    const bytes = await readAt(this.#file, from, from + length);
+    if (bytes === undefined) return undefined;
+    if (checksumOf(bytes) !== index.directoryChecksum(place)) return undefined;
+    return parsed(() => decodeDirectory(bytes));
+  }
+
+  #damaged({ resolution }: Section, what: string): Damaged {
+    return damaged(`${this.path}: ${what}, section ${resolution}`);
+  }
+}
+
+export type EncodedRead = {
+  readonly kind: "block";
+  readonly stamps: Uint8Array;
+  readonly values: Uint8Array;
+};
+
+/** False where the bytes are not what their encodings say. */
+function decodeBlock({ stamps, values }: EncodedRead, rows: number, target: Rows): boolean {
+  const left = parsed(() => {
+    const stampsReader = new ByteReader(stamps);
+    const valuesReader = new ByteReader(values);
+    decodeStamps(stampsReader, target, rows);
+    for (const column of target.columns) decodeColumn(valuesReader, column, rows);
+    return stampsReader.left + valuesReader.left;
+  });
+  return left === 0;
+}
+
+// ---- the index ----
+
+/** Place of the last series that is not above `series`, of `count` in ascending order; -1 where all are. */
+function lastUpTo(series: number, count: number, seriesAt: (place: number) => number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (seriesAt(middle) <= series) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** A page of the index; places count from 0. */
+class IndexPage {
+  readonly entries: number;
+  readonly #view: DataView;
+
+  constructor(bytes: Uint8Array) {
+    this.entries = bytes.length / INDEX_ENTRY_BYTES;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  seriesAt(place: number): number {
+    return this.#view.getUint32(place * INDEX_ENTRY_BYTES, true);
+  }
+
+  /** Offset of the directory from the first of the section. */
+  directoryAt(place: number): number {
+    return this.#view.getUint32(place * INDEX_ENTRY_BYTES + 4, true);
+  }
+
+  directoryBytes(place: number): number {
+    return this.#view.getUint32(place * INDEX_ENTRY_BYTES + 8, true);
+  }
+
+  directoryChecksum(place: number): number {
+    return this.#view.getUint32(place * INDEX_ENTRY_BYTES + 12, true);
+  }
+}
+
+// ---- bytes ----
+
+/** Bytes [from, to), or undefined where the file ends before. */
+async function readAt(file: DiskFile, from: number, to: number): Promise<Uint8Array | undefined> {
+  const bytes = Buffer.allocUnsafe(to - from);
+  return (await file.read(bytes, from)) === bytes.length ? bytes : undefined;
+}
+
+/** What `parse` gives, or undefined where the bytes are malformed. */
+function parsed<Result>(parse: () => Result): Result | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof MalformedBytes) return undefined;
+    throw error;
+  }
+}
+
+function damaged(reason: string): Damaged {
+  return { kind: "damaged", reason };
+}
