@@ -1,9 +1,10 @@
 /**
- * Every bound of the agent by name, with its unit, and the relations between them, asserted when
- * the file is loaded. What a user may set is in the configuration, whose defaults come from here.
+ * Every bound of the agent by name, with its unit; the relations between them (limit-relations.ts)
+ * are asserted when the file is loaded. What a user may set is in the configuration, whose defaults
+ * come from here.
  */
 
-import { assert } from "./assert.ts";
+import { assertRelations } from "./limit-relations.ts";
 
 const bounds = {
   // receive
@@ -410,124 +411,4 @@ export type Limits = { readonly [name in keyof typeof bounds]: number };
 
 export const limits: Limits = bounds;
 
-assert(
-  limits.packetBytesMax <= limits.frameBytesMax / 4,
-  "the readings of one packet fit into a frame",
-);
-assert(
-  limits.readingsPerMessageMax < limits.batchRowsMax,
-  "an empty batch has room for any one message",
-);
-assert(
-  limits.batchRowsMax * 29 +
-    limits.deadLettersPerFrameMax * (limits.deadLetterBytesMax + limits.topicBytesMax + 64) +
-    limits.definitionsPerFrameMax * 128 <=
-    limits.frameBytesMax,
-  "a full frame fits the largest record",
-);
-assert(
-  limits.frameBytesMax * 2 <= limits.segmentBytes,
-  "a segment holds at least two of the largest frames",
-);
-assert(
-  limits.checkpointLogBytes + 2 * limits.segmentBytes < limits.logBytesMax,
-  "a checkpoint frees the log before it is full",
-);
-assert(
-  limits.kvBytesMin <= limits.kvBytesMax &&
-    limits.logBytesMax + limits.kvBytesMax + limits.tablesBytesMin <= limits.storeBytesMax,
-  "a full log and a full state store leave the tables what they have at least",
-);
-assert(
-  limits.memoryTableRowsMax * 25 * 2 <= limits.tablesBytesMin,
-  "the tables have room for a full memory table, and to write it once more",
-);
-assert(
-  limits.tierMsMin < limits.tierMsMax && limits.tierMsMax < limits.keepMsMax,
-  "whatever the resolutions, each can be kept for longer than one row",
-);
-assert(
-  limits.heldBytesPerConnectionMax <= limits.heldBytesMax,
-  "one connection cannot hold more than all together",
-);
-assert(limits.alertCommitMs < limits.commitIntervalMs, "alerts do not wait for summaries");
-assert(
-  limits.ownTurnBytes <= limits.ownUnreadBytes &&
-    limits.ownUnreadBytes < limits.outboundBytesPerConnectionMax,
-  "a client that reads is not closed for what the agent itself publishes",
-);
-assert(
-  limits.bridgeWindowBytesMin <= limits.bridgeWindowBytesMax &&
-    limits.bridgeBatchBytes <= limits.bridgeBatchBytesMax,
-  "the bridge's window and batch have room to grow",
-);
-assert(
-  limits.outboxBlockBytesMax <= limits.uplinkBatchBytesMax,
-  "a block of the outbox fits into one delivery",
-);
-assert(
-  limits.kafkaRecordBytesMax <= limits.kafkaBatchBytesMax,
-  "a transaction has room for any one record",
-);
-assert(
-  limits.kafkaBatchBytesMax <= limits.kafkaBatchBytesCeiling,
-  "the default is one that may be set",
-);
-assert(
-  limits.kafkaFetchBytesMax + limits.kafkaBatchBytesMax <= limits.kafkaAnswerBytesMax,
-  "an answer has room for a batch that is sent whole though it is larger than what was asked for",
-);
-assert(
-  limits.kafkaRequestMs < limits.kafkaTransactionMs,
-  "a request is given up before its transaction is aborted",
-);
-assert(
-  limits.brokerRetryMsMin <= limits.brokerUsefulRetryMs,
-  "what is waited at most is not less than at first",
-);
-assert(
-  limits.brokerRetryMsMin <= limits.brokerTakenOverMs &&
-    limits.brokerTakenOverMs <= limits.brokerRetryMsMax,
-  "who lost its client id waits longer than others, and no longer than anyone ever does",
-);
-assert(
-  limits.brokerInFlightMax < 65_536,
-  "messages that wait for their answer each have a packet id",
-);
-assert(limits.slotKeyBytesMax <= limits.metricBytesMax, "a field of a slot can be a metric's name");
-assert(limits.splitBytesFree < limits.heldBytesMax, "what is always kept is less than all that is");
-assert(
-  limits.httpConnectionsPerAddressMax < limits.httpConnectionsMax,
-  "one host leaves some connections to others",
-);
-assert(limits.httpHeadersWaitMs <= limits.httpRequestWaitMs, "headers come before the whole");
-assert(
-  limits.passwordChecksMax * limits.scryptBytesMax <= 134_217_728,
-  "passwords are hashed in at most 128 MiB",
-);
-assert(
-  limits.shareMessagesMax * 4 <= limits.batchRowsMax,
-  "it takes more than one client to fill a batch with single readings",
-);
-assert(
-  limits.packetBytesMax <= limits.webSocketMessageBytesMax,
-  "a WebSocket message holds any one packet",
-);
-assert(
-  // Twice 17 bytes a row in stamps and 64 in values, for what an encoding tries and takes back.
-  limits.tableBlockRowsMax * 2 * 81 <= limits.tableBlockBytesMax &&
-    limits.tableBlockBytesMax <= limits.tableGroupBytesMax,
-  "a group of a table has room for any one block",
-);
-assert(
-  limits.tableSyncBytes % limits.tablePieceBytes === 0,
-  "a table is synced after whole pieces",
-);
-assert(
-  limits.tableSectionsMax * Math.ceil(limits.seriesMax / 256) * 16 <= limits.tableFooterBytesMax,
-  "a table may hold every series at every resolution",
-);
-assert(
-  limits.tableDirectoryBytesMax <= limits.tableDirectoriesBytesMax,
-  "the directories of a table have room for any one",
-);
+assertRelations(limits);
