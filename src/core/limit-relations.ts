@@ -125,6 +125,10 @@ export function assertRelations(limits: Limits): void {
     "a table is synced after whole pieces",
   );
   assert(
+    limits.tiersMax + 1 <= limits.tableSectionsMax,
+    "a table has room for the readings and every resolution",
+  );
+  assert(
     limits.tableSectionsMax * Math.ceil(limits.seriesMax / 256) * 16 <= limits.tableFooterBytesMax,
     "a table may hold every series at every resolution",
   );

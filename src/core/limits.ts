@@ -233,7 +233,7 @@ const bounds = {
   /** The end of a table that is read first when it is opened: mostly all that is needed. */
   tableTailReadBytes: 8_192, // 8 KiB
   /** The resolutions a table may have, the readings themselves among them. */
-  tableSectionsMax: 8,
+  tableSectionsMax: 9,
   /** Rows in memory that no table has yet, 25 bytes each; then they are flushed. */
   memoryTableRowsMax: 1_048_576,
   /** Log, state store and tables together; then readings are rolled up before their time. */
