@@ -64,6 +64,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: JSON.stringify(figures, undefined, 2) };
     },
   },
+  store: {
+    question: "What does a reading take in a table, and what does it cost to write and read it?",
+    run: async (tiny) => {
+      const { defaults, runStore, textOf, tinyOptions } = await import("./store.ts");
+      const figures = await runStore(tiny ? tinyOptions : defaults);
+      return { figures, text: textOf(figures) };
+    },
+  },
   uplink: {
     question: "How fast does a full outbox drain into Kafka, and how late is an alert there?",
     run: async (tiny) => {

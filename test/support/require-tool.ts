@@ -38,11 +38,18 @@ export function requireTool(t: TestContext, name: string): boolean {
  * and then the test is skipped or failed as in `requireTool`.
  */
 export function requireData(t: TestContext, relativePath: string): string | undefined {
+  const path = findData(relativePath);
+  if (path === undefined) {
+    lacking(t, `needs the data ${relativePath} (set WEIR_TEST_DATA to its folder)`);
+  }
+  return path;
+}
+
+/** The same without a test; `undefined` when it is not here. */
+export function findData(relativePath: string): string | undefined {
   const folder = process.env["WEIR_TEST_DATA"] ?? join(root, "../shared/data");
   const path = join(folder, relativePath);
-  if (existsSync(path)) return path;
-  lacking(t, `needs the data ${relativePath} (set WEIR_TEST_DATA to its folder)`);
-  return undefined;
+  return existsSync(path) ? path : undefined;
 }
 
 /** The absolute path of a program, looked up in PATH and where daemons are kept. */
