@@ -75,3 +75,14 @@ test("failed logins, missing rights and a file of users that cannot be used are 
   assert.match(messageOf(notices, "connections_limited"), /^5 connections/);
   assert.equal(messageOf(notices, "users_file"), "the file of users /u is not there");
 });
+
+test("a bridge whose status is refused says which right is missing", () => {
+  const [uplink] = sampleStatus.uplinks;
+  assert.ok(uplink !== undefined);
+  const alerts = { ...uplink.lanes.alerts, facts: { statusRefused: 2 } };
+  const uplinks = [{ ...uplink, name: "mqtt:b:1883", lanes: { ...uplink.lanes, alerts } }];
+  assert.match(
+    messageOf(found({ uplinks }), "uplink_status_refused_mqtt:b:1883"),
+    /refuses the status of this agent: let its user publish on topics\.status/,
+  );
+});

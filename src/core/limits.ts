@@ -366,7 +366,7 @@ const bounds = {
   bridgeBatchBytesMax: 1_048_576, // 1 MiB
   /** Messages of the bridge that wait for their PUBACK; fewer where the broker says so. */
   bridgeInFlightMax: 1_024,
-  /** Bytes of them of one lane: halved when an answer takes longer than `bridgeQueueMs`, else grown. */
+  /** Bytes of them of one lane: fewer when an answer takes longer than `bridgeQueueMs`, else more. */
   bridgeWindowBytesMin: 4_096, // 4 KiB
   bridgeWindowBytesMax: 262_144, // 256 KiB
   /** An alert waits about so long behind summaries on a slow link. */
