@@ -107,6 +107,7 @@ export type PublishOffsets = {
   retain: boolean;
 };
 
+/** To be filled by `readPublish`. */
 export function createPublishOffsets(): PublishOffsets {
   return {
     names: new Uint8Array(),

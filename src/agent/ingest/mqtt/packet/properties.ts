@@ -124,6 +124,7 @@ type Property = {
   value: number;
 };
 
+/** To be filled by `readProperty`. */
 export function createProperty(): Property {
   return { id: 0, start: 0, end: 0, valueStart: 0, value: 0 };
 }

@@ -46,6 +46,7 @@ export type Publish5Offsets = PublishOffsets & {
   hasCarried: boolean;
 };
 
+/** To be filled by `readPublish5`. */
 export function createPublish5Offsets(): Publish5Offsets {
   return {
     ...createPublishOffsets(),

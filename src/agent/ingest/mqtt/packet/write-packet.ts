@@ -23,6 +23,7 @@ export function prefixed(bytes: Uint8Array): Buffer {
   return out;
 }
 
+/** Big-endian, of a number below 65,536. */
 export function twoBytes(value: number): Buffer {
   return Buffer.from([value >> 8, value & 0xff]);
 }

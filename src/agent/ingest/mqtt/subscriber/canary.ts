@@ -23,6 +23,7 @@ type CanaryOptions = {
   readonly waitMs: number;
 };
 
+/** Of one broker, across its connections. Times are monotonic, in ms; a moment is given, not asked. */
 export class Canary {
   readonly topic: string;
   readonly topicBytes: Uint8Array;

@@ -21,6 +21,7 @@ const ANSWER_BYTES = 4;
 const WORD_BYTES_MAX = 32;
 const offsets = createPublish5Offsets();
 
+/** Of one connection; what outlives it is in the host's memory. `write` takes whole packets. */
 export class Deliveries {
   readonly #host: SessionHost;
   readonly #write: (bytes: Uint8Array) => void;

@@ -9,6 +9,7 @@
 
 import type { TopicTemplate } from "../../topic-template.ts";
 
+/** Filters that together match what `templates` match, in their order. O(templates squared). */
 export function filtersOf(templates: readonly TopicTemplate[]): readonly string[] {
   const filters = [...new Set(templates.map(filterOf))];
   return filters.filter((filter) => !filters.some((other) => covers(other, filter)));

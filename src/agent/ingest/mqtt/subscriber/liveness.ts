@@ -12,6 +12,7 @@
 /** Of the keep alive: after that a sweep and the way there still fit into what the broker waits. */
 const MUTE_SHARE = 0.75;
 
+/** Of one connection. Times are monotonic, in ms; a moment is given, not asked. */
 export class Liveness {
   /** The broker may want it shorter. */
   keepAliveMs: number;

@@ -50,6 +50,7 @@ export function answerWord(kind: number, id: number): number {
   return (kind | ((id & 0xff00) << 8) | (id << 24)) >>> 0;
 }
 
+/** PUBACK, PUBREC or PUBCOMP, by its `..._WORD`: success, as both versions write it. */
 export function answerBytes(kind: number, id: number): Uint8Array {
   return Buffer.from([kind & 0xff, 2, id >> 8, id & 0xff]);
 }
@@ -80,6 +81,7 @@ const CLEAN = 0x02;
 const PASSWORD = 0x40;
 const USER = 0x80;
 
+/** CONNECT without a will. Texts are at most 65,535 bytes of UTF-8; the configuration sees to that. */
 export function connectPacket(options: ConnectOptions): Uint8Array {
   const { level, clientId, clean, keepAliveSeconds, user, password } = options;
   const flags =
@@ -112,6 +114,7 @@ export type Subscription = {
 const SEND_RETAINED = 0x00;
 const NO_RETAINED = 0x20;
 
+/** SUBSCRIBE; its SUBACK has a code for each of `subscriptions`, in their order. */
 export function subscribePacket(
   level: Level,
   id: number,
@@ -192,6 +195,7 @@ const inDisconnect = propertySet([SESSION_EXPIRY, REASON_STRING, SERVER_REFERENC
 
 type Range = { readonly body: number; readonly end: number };
 
+/** What it says is copied. */
 export function readConnack(
   level: Level,
   bytes: Uint8Array,

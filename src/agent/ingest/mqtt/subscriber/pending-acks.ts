@@ -29,6 +29,7 @@ type Generation = {
 const CAPACITY_MIN = 64;
 const WORD_BYTES = 4;
 
+/** Of one broker, across its connections. Room grows with what waits, up to `countMax` a batch. */
 export class PendingAcks {
   readonly #countMax: number;
   #open: Generation = createGeneration(CAPACITY_MIN);

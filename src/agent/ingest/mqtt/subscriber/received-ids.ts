@@ -25,6 +25,7 @@ const DURABLE = 2;
 /** Durable, and the present connection was not told so. */
 const KEPT = 3;
 
+/** Of one session at a broker, across its connections. */
 export class ReceivedIds {
   #states: Uint8Array | undefined;
   #prints: Uint32Array | undefined;

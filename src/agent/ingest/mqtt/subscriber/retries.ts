@@ -23,6 +23,7 @@ export type Tried = {
   readonly isTakenOver: boolean;
 };
 
+/** Of one broker; counts tries as long as the process runs. */
 export class Retries {
   readonly #addressCount: number;
   readonly #limits: RetryLimits;

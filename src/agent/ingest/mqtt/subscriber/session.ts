@@ -43,6 +43,7 @@ import { Subscribing } from "./subscribing.ts";
 
 export type SessionState = "greeting" | "subscribing" | "running" | "over";
 
+/** Of one connection; pushed bytes stay the caller's. */
 export class Session implements PacketVisitor {
   readonly #host: SessionHost;
   readonly #parser: PacketParser;

@@ -71,6 +71,7 @@ export function openSubscriber(options: SubscriberOptions): Subscriber {
   return subscriber;
 }
 
+/** Of one broker. A gate of the loop; closed by `stopAccepting`, a last commit, `close`. */
 export class Subscriber implements Gate, SessionHost {
   readonly config: BrokerConfig;
   readonly limits: SubscriberLimits;
