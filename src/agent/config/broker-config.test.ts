@@ -209,3 +209,15 @@ uplinks: [{ mqtt: { url: "mqtt://x" } }]
   const [fault] = parsed.faults;
   assert.match(fault!.text, /uplinks\[0\]\.mqtt\.clientId: brokers\[0\] has this client id/);
 });
+
+test("a user name or password that no CONNECT can carry is refused without showing it", async () => {
+  const long = "ü".repeat(33_000); // a file that was not meant, say
+  for (const [what, broker] of [
+    ["user", `user: ${long}`],
+    ["password", `user: u, password: ${long}`],
+  ] as const) {
+    const faults = await faultsOf(`urls: ["mqtt://10.0.0.5"], ${broker}`);
+    assert.match(faults, new RegExp(`brokers\\[0\\]\\.${what}: .*at most 65535 bytes`));
+    assert.ok(!faults.includes("üü"));
+  }
+});

@@ -61,6 +61,9 @@ function tlsConnect(tls: RemoteBrokerSection["tls"], directory: string): TlsConn
 
 // ---- checks ----
 
+/** CONNECT has the length of a text in two bytes. */
+const TEXT_BYTES_MAX = 65_535;
+
 /** `addresses`: each with its place. */
 export function checkRemote(
   { user, password, tls }: RemoteBrokerSection,
@@ -89,6 +92,11 @@ export function checkRemote(
   }
   if (password !== undefined && user === undefined) {
     findings.push({ path: [...at, "password"], message: "a password is a user's: set user too" });
+  }
+  for (const [name, text = ""] of Object.entries({ user, password })) {
+    if (Buffer.byteLength(text) <= TEXT_BYTES_MAX) continue;
+    const message = `expected at most ${TEXT_BYTES_MAX} bytes; is it the right file?`;
+    findings.push({ path: [...at, name], message });
   }
   return { findings, warnings };
 }
