@@ -5,6 +5,7 @@
  */
 
 import { KIND_SYMBOL } from "../../core/batch.ts";
+import { errorOfSum } from "../../edge-ops/rounding-error.ts";
 import { type ResolutionMs, type Rows, readings, rollupColumns } from "./rows.ts";
 
 export type BlockFigures = {
@@ -16,7 +17,7 @@ export type BlockFigures = {
   /** -0 is less than 0. Of no numbers: +Infinity and -Infinity. */
   readonly min: number;
   readonly max: number;
-  /** The double nearest to their sum, give or take one; 0 where there is none. */
+  /** Compensated (Neumaier 1974), then rounded once; 0 where there is none. */
   readonly sum: number;
 };
 
@@ -50,7 +51,7 @@ function ofReadings({ rows, kind, columns }: Rows): NumberFigures {
     min = Math.min(min, value);
     max = Math.max(max, value);
     const next = sum + value;
-    error += lostIn(sum, value, next);
+    error += errorOfSum(sum, value, next);
     sum = next;
   }
   return { numbers, min, max, sum: Number.isFinite(sum) ? sum + error : sum };
@@ -73,13 +74,8 @@ function ofBuckets({ rows, columns }: Rows): NumberFigures {
     min = Math.min(min, mins[i]!);
     max = Math.max(max, maxs[i]!);
     const next = sum + sums[i]!;
-    error += errors[i]! + lostIn(sum, sums[i]!, next);
+    error += errors[i]! + errorOfSum(sum, sums[i]!, next);
     sum = next;
   }
   return { numbers, min, max, sum: Number.isFinite(sum) ? sum + error : sum };
-}
-
-/** What rounding took from `sum + value = next` (Neumaier 1974). */
-function lostIn(sum: number, value: number, next: number): number {
-  return Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
 }

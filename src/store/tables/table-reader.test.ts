@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { FaultDisk } from "../../../test/support/fault-disk.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
 import {
+  cut,
   linesOf,
   openedTable,
   type PlainTable,
@@ -14,10 +15,14 @@ import {
   writeTable,
 } from "../../../test/support/tables.ts";
 import { checksumOf } from "../../core/checksum.ts";
-import { seriesId } from "../../core/units.ts";
-import { createRows, readings } from "./rows.ts";
+import { KIND_SYMBOL } from "../../core/batch.ts";
+import { limits } from "../../core/limits.ts";
+import { type SeriesId, seriesId } from "../../core/units.ts";
+import { runFrom } from "./block-runs.ts";
+import { createRows, type ResolutionMs, type Rows, readings } from "./rows.ts";
 import { decodeTableSummary, encodeTableSummary } from "./table-format.ts";
 import { openTable, type Table } from "./table-reader.ts";
+import { openTableWriter } from "./table-writer.ts";
 
 const path = "/t.tbl";
 
@@ -37,7 +42,7 @@ test("every row of every series comes back, bit by bit, in every section", async
       await table.close();
       assert.equal(disk.openFiles, 0);
     }),
-    { numRuns: 100 },
+    { numRuns: 50 },
   );
 });
 
@@ -64,12 +69,50 @@ async function assertHolds(table: Table, plain: PlainTable): Promise<void> {
     );
     for (const { id, rows } of seriesIn(section)) {
       assert.ok(table.mayHold(id));
+      await assertFigures(table, resolution, id, rows);
       assert.deepEqual(await linesOf(table, resolution, id), plainLines(rows));
       const absent = seriesId(id === 0 ? 2 ** 32 - 1 : id - 1);
       if (all.ids.includes(absent)) continue;
       assert.deepEqual(await table.entries(resolution, absent), { kind: "entries", entries: [] });
     }
   }
+}
+
+/** What the directory says of each block is what a plain loop over its rows finds. */
+async function assertFigures(
+  table: Table,
+  resolution: ResolutionMs,
+  id: SeriesId,
+  rows: Rows,
+): Promise<void> {
+  const found = await table.entries(resolution, id);
+  assert(found.kind === "entries");
+  assert.equal(found.entries.length, Math.ceil(rows.rows / limits.tableBlockRowsMax));
+  const target = createRows(resolution);
+  let from = 0;
+  await table.readEach(resolution, found.entries, target, (outcome, entry) => {
+    assert.equal(outcome, "read");
+    const block = cut(rows, from, from + limits.tableBlockRowsMax);
+    assert.deepEqual(plainLines(target), plainLines(block));
+    assert.equal(entry.rows, block.rows);
+    assert.equal(entry.timeFirst, block.time[0]);
+    assert.equal(entry.timeLast, block.time.at(-1));
+    if (resolution === readings) {
+      const numbers = [...block.columns[0]!].filter(
+        (value, row) => (block.kind[row]! & KIND_SYMBOL) === 0 && !Number.isNaN(value),
+      );
+      assert.equal(entry.numbers, numbers.length);
+      assert.equal(entry.min, Math.min(...numbers));
+      assert.equal(entry.max, Math.max(...numbers));
+      const sum = numbers.reduce((before, value) => before + value, 0);
+      const magnitude = numbers.reduce((before, value) => before + Math.abs(value), 0);
+      // A plain sum of n numbers is off by at most n roundings of what it went through.
+      const tolerance = numbers.length * Number.EPSILON * magnitude;
+      assert.ok(!Number.isFinite(magnitude) || Math.abs(entry.sum - sum) <= tolerance);
+    }
+    from += entry.rows;
+  });
+  assert.equal(from, rows.rows);
 }
 
 test("of a section that is not there, nothing is there", async () => {
@@ -112,6 +155,36 @@ test("a table of many series: two reads open it, two find the blocks of one, two
   const read = async (): Promise<unknown> => await table!.read(readings, found.entries[0]!, target);
   assert.ok((await readsOf(disk, read)) <= 2);
   assert.deepEqual(plainLines(target), plainLines(rows));
+});
+
+test("a series over a long time is read in few pieces, whatever else its device has", async () => {
+  const disk = new FaultDisk(seededRandom(1));
+  const plain = tableOf({ seed: 3, resolutions: [readings], devices: [[40_000, 40_000, 40_000]] });
+  const door = disk.mount();
+  await writeTable(door, path, plain, { interleaved: true });
+  const table = await openedTable(door, path);
+  for (const { id, rows } of seriesIn(plain[0]!)) {
+    const found = await table.entries(readings, id);
+    assert(found.kind === "entries");
+    const bytes = found.entries.reduce(
+      (sum, { stampsBytes, valuesBytes }) => sum + stampsBytes + valuesBytes,
+      0,
+    );
+    let read = 0;
+    const target = createRows(readings);
+    const reads = await readsOf(disk, async () => {
+      await table.readEach(readings, found.entries, target, (outcome) => {
+        assert.equal(outcome, "read");
+        assert.deepEqual(plainLines(target), plainLines(cut(rows, read, read + target.rows)));
+        read += target.rows;
+      });
+    });
+    assert.equal(read, 40_000);
+    // Two for each full piece, and two for what is cut by the end of a group.
+    const most =
+      2 * Math.ceil(bytes / (limits.tableReadBytesMax - limits.tableBlockBytesMax / 2)) + 2;
+    assert.ok(reads <= most && reads < found.entries.length, `${reads} of ${most}`);
+  }
 });
 
 test("a small table is opened with one read, a block whose parts lie together is read with one", async () => {
@@ -224,6 +297,77 @@ test("any flipped bit is seen, and harms only what stands there", async () => {
   assert.ok(parts.directory >= 2 * 4 * 30 && parts.block > 300, JSON.stringify(parts));
   assert.equal(parts.none, 12 + 8 + 2 * footerBytesOf(whole) + 548);
   await intact.close();
+});
+
+test("a damaged stretch is seen as a flipped bit is: what is read is what was written, or damaged", async () => {
+  const disk = new FaultDisk(seededRandom(1));
+  const door = disk.mount();
+  await writeTable(door, path, small);
+  const whole = disk.peek(path);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat({ max: whole.length - 1 }),
+      fc.oneof(fc.uint8Array({ minLength: 1, maxLength: 600 }), fc.constant(new Uint8Array(512))),
+      async (at, bytes) => {
+        disk.poke(path, at, bytes.subarray(0, whole.length - at));
+        const opened = await openTable(door, path);
+        if (opened.kind === "table") {
+          await harmed(opened.table);
+          for (const { resolution } of small) await opened.table.series(resolution);
+          await opened.table.close();
+        }
+        disk.poke(path, 0, whole);
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+test("one damaged block among those that are read together harms only itself", async () => {
+  const disk = new FaultDisk(seededRandom(1));
+  const door = disk.mount();
+  const plain = tableOf({ seed: 4, resolutions: [readings], devices: [[5_000]] });
+  await writeTable(door, path, plain);
+  const table = await openedTable(door, path);
+  const { id } = seriesIn(plain[0]!)[0]!;
+  const found = await table.entries(readings, id);
+  assert(found.kind === "entries");
+  const { entries } = found;
+  assert.equal(runFrom(entries, 0).entries.length, 5);
+  const outcomes: string[] = [];
+  for (const at of [entries[1]!.stampsAt + entries[1]!.stampsBytes - 1, entries[3]!.valuesAt]) {
+    disk.poke(path, at, Uint8Array.of(disk.peek(path)[at]! ^ 0x10));
+  }
+  await table.readEach(readings, entries, createRows(readings), (outcome) =>
+    outcomes.push(outcome),
+  );
+  assert.deepEqual(outcomes, ["read", "damaged", "read", "damaged", "read"]);
+});
+
+test("bytes that have their checksum but are no encoding are damaged", async () => {
+  const disk = new FaultDisk(seededRandom(1));
+  const door = disk.mount();
+  await writeTable(door, path, small);
+  const table = await openedTable(door, path);
+  const { id } = seriesIn(small[0]!)[0]!;
+  const found = await table.entries(readings, id);
+  assert(found.kind === "entries");
+  const entry = found.entries[0]!;
+  const block = await table.readEncoded(entry);
+  assert(block.kind === "block");
+  const writer = await openTableWriter(door, { path: "/other.tbl" });
+  writer.beginSection(readings);
+  writer.beginDevice();
+  const longer = Buffer.concat([block.values, Buffer.alloc(1)]);
+  for (const [other, values] of [block.values.subarray(1), longer].entries()) {
+    const checksum = { valuesBytes: values.length, valuesChecksum: checksumOf(values) };
+    writer.copy(seriesId(other), { ...entry, ...checksum }, block.stamps, values);
+  }
+  await writer.finish();
+  const made = await openedTable(door, "/other.tbl");
+  for (const other of [0, 1]) {
+    assert.deepEqual(await linesOf(made, readings, seriesId(other)), ["damaged block of 3 rows"]);
+  }
 });
 
 test("a damaged filter rules out nothing", async () => {

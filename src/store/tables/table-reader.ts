@@ -14,6 +14,7 @@ import { checksumOf } from "../../core/checksum.ts";
 import type { Disk, DiskFile } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import type { SeriesId } from "../../core/units.ts";
+import { type BlockRun, runFrom } from "./block-runs.ts";
 import { decodeColumn } from "./column-codec.ts";
 import { columnCountOf, type ResolutionMs, type Rows } from "./rows.ts";
 import { mayHoldSeries } from "./series-filter.ts";
@@ -178,35 +179,72 @@ export class Table {
     entry: BlockEntry,
     target: Rows,
   ): Promise<"read" | "damaged"> {
-    assert(target.columns.length === columnCountOf(resolution), "a target has all columns");
-    assert(target.time.length >= entry.rows, "a target has room for the block");
-    const block = await this.readEncoded(entry);
-    if (block.kind === "damaged") return "damaged";
-    return decodeBlock(block, entry.rows, target) ? "read" : "damaged";
+    assertRoom(resolution, entry, target);
+    return decodeBlock(await this.readEncoded(entry), entry.rows, target);
+  }
+
+  /**
+   * Blocks of a series in their order, each into `target`, which is reused for the next; in few
+   * reads where they lie together. Where a read rejects, `read` may still give some of its blocks.
+   */
+  async readEach(
+    resolution: ResolutionMs,
+    entries: readonly BlockEntry[],
+    target: Rows,
+    visit: (outcome: "read" | "damaged", entry: BlockEntry) => void,
+  ): Promise<void> {
+    await this.readEncodedEach(entries, (block, entry) => {
+      assertRoom(resolution, entry, target);
+      visit(decodeBlock(block, entry.rows, target), entry);
+    });
   }
 
   /** The bytes of one block as they were written; the caller owns them. */
-  async readEncoded(entry: BlockEntry): Promise<EncodedRead | Damaged> {
-    const { stampsAt, stampsBytes, valuesAt, valuesBytes } = entry;
-    const stampsEnd = stampsAt + stampsBytes;
-    const valuesEnd = valuesAt + valuesBytes;
-    const isAdjacent = stampsEnd === valuesAt;
-    const first = await readAt(this.#file, stampsAt, isAdjacent ? valuesEnd : stampsEnd);
-    const stamps = first?.subarray(0, stampsBytes);
-    const values = isAdjacent
-      ? first?.subarray(stampsBytes)
-      : await readAt(this.#file, valuesAt, valuesEnd);
-    if (stamps === undefined || checksumOf(stamps) !== entry.stampsChecksum) {
-      return damaged(`${this.path}: the stamps at ${stampsAt}`);
+  async readEncoded(entry: BlockEntry): Promise<EncodedBlock | Damaged> {
+    return (await this.#blocksOf(runFrom([entry], 0)))(entry);
+  }
+
+  /** As `readEach`; the bytes are `visit`'s while it runs. */
+  async readEncodedEach(
+    entries: readonly BlockEntry[],
+    visit: (block: EncodedBlock | Damaged, entry: BlockEntry) => void,
+  ): Promise<void> {
+    for (let place = 0; place < entries.length; ) {
+      const run = runFrom(entries, place);
+      const blockOf = await this.#blocksOf(run);
+      for (const entry of run.entries) visit(blockOf(entry), entry);
+      place += run.entries.length;
     }
-    if (values === undefined || checksumOf(values) !== entry.valuesChecksum) {
-      return damaged(`${this.path}: the values at ${valuesAt}`);
-    }
-    return { kind: "block", stamps, values };
   }
 
   async close(): Promise<void> {
     await this.#file.close();
+  }
+
+  /** Reads a run; gives the bytes of each of its entries. */
+  async #blocksOf({
+    stamps,
+    values,
+  }: BlockRun): Promise<(entry: BlockEntry) => EncodedBlock | Damaged> {
+    const isAdjacent = stamps.to === values.from;
+    const first = await readAt(this.#file, stamps.from, isAdjacent ? values.to : stamps.to);
+    const stampsRead = first?.subarray(0, stamps.to - stamps.from);
+    const valuesRead = isAdjacent
+      ? first?.subarray(values.from - stamps.from)
+      : await readAt(this.#file, values.from, values.to);
+    return ({ stampsAt, stampsBytes, stampsChecksum, valuesAt, valuesBytes, valuesChecksum }) => {
+      const stampsFrom = stampsAt - stamps.from;
+      const valuesFrom = valuesAt - values.from;
+      const stampsOf = stampsRead?.subarray(stampsFrom, stampsFrom + stampsBytes);
+      const valuesOf = valuesRead?.subarray(valuesFrom, valuesFrom + valuesBytes);
+      if (stampsOf === undefined || checksumOf(stampsOf) !== stampsChecksum) {
+        return damaged(`${this.path}: the stamps at ${stampsAt}`);
+      }
+      if (valuesOf === undefined || checksumOf(valuesOf) !== valuesChecksum) {
+        return damaged(`${this.path}: the values at ${valuesAt}`);
+      }
+      return { kind: "block", stamps: stampsOf, values: valuesOf };
+    };
   }
 
   #sectionOf(resolution: ResolutionMs): Section | undefined {
@@ -241,22 +279,32 @@ export class Table {
   }
 }
 
-export type EncodedRead = {
+export type EncodedBlock = {
   readonly kind: "block";
   readonly stamps: Uint8Array;
   readonly values: Uint8Array;
 };
 
-/** False where the bytes are not what their encodings say. */
-function decodeBlock({ stamps, values }: EncodedRead, rows: number, target: Rows): boolean {
+function assertRoom(resolution: ResolutionMs, entry: BlockEntry, target: Rows): void {
+  assert(target.columns.length === columnCountOf(resolution), "a target has all columns");
+  assert(target.time.length >= entry.rows, "a target has room for the block");
+}
+
+/** `damaged` too where the bytes are not what their encodings say. */
+function decodeBlock(
+  block: EncodedBlock | Damaged,
+  rows: number,
+  target: Rows,
+): "read" | "damaged" {
+  if (block.kind === "damaged") return "damaged";
   const left = parsed(() => {
-    const stampsReader = new ByteReader(stamps);
-    const valuesReader = new ByteReader(values);
-    decodeStamps(stampsReader, target, rows);
-    for (const column of target.columns) decodeColumn(valuesReader, column, rows);
-    return stampsReader.left + valuesReader.left;
+    const stamps = new ByteReader(block.stamps);
+    const values = new ByteReader(block.values);
+    decodeStamps(stamps, target, rows);
+    for (const column of target.columns) decodeColumn(values, column, rows);
+    return stamps.left + values.left;
   });
-  return left === 0;
+  return left === 0 ? "read" : "damaged";
 }
 
 // ---- the index ----
