@@ -6,8 +6,8 @@
  *   coded    a token that says how large, under a prefix code of the block, then the bits below it
  *            (integer-tokens.ts, prefix-code.ts; the noise of a sensor is not uniform, so this comes
  *            nearer to its entropy than one width for all)
- *   zstd     varints under zstd, tried only where the same three integers in a row come back: it
- *            alone sees patterns
+ *   zstd     varints under zstd, tried only where runs of integers come back: it alone sees
+ *            patterns
  *
  * What each would take is known from one histogram, so only the shortest is written; zstd has to be
  * tried. Scratch is the module's: one thread, and nothing here waits.
@@ -215,30 +215,45 @@ function encodeCoded(writer: ByteWriter, integers: Integers, shape: TokenShape):
 
 // ---- zstd ----
 
-/** Rows of which one must come back as a run of three before zstd is tried: one in this many. */
-const rowsPerRepeat = 8;
-const seenBits = 11;
-const seenShift = 32 - seenBits;
-/** By hash: row of the last run of three plus one. */
-const seen = new Uint16Array(1 << seenBits);
+/** A run that comes back says something only if it is not expected to: it has this many bits. */
+const runBits = 16;
+const runRowsMin = 3;
+const runRowsMax = 32;
+/** zstd is tried where this share of the rows ends a run that was there before. */
+const repeatsShare = 0.3;
+const slotBits = 11;
+/** Sums of runs that were seen, by their upper bits. */
+const seen = new Int32Array(1 << slotBits);
 
+/** Whether runs of integers come back so often that zstd may see a pattern. */
 function repeats(integers: Integers): boolean {
   const { values, rows, bits } = integers;
-  if (bits < 256) return false; // a frame of zstd has 9 bytes or more by itself
+  if (bits < zstdBitsMin) return false;
+  const run = Math.max(runRowsMin, Math.min(runRowsMax, Math.ceil((runBits * rows) / bits)));
+  // A rolling sum: each integer times a power of `factor` that grows with its age in the run.
+  let leaving = 1;
+  for (let i = 0; i < run; i++) leaving = Math.imul(leaving, factor);
   seen.fill(0);
+  let sum = 0;
   let found = 0;
-  for (let i = 2; i < rows; i++) {
-    const a = values[i - 2]!;
-    const b = values[i - 1]!;
-    const c = values[i]!;
-    const sum = Math.imul(a, 0x9e3779b1) + Math.imul(b, 0x85ebca6b) + Math.imul(c, 0xc2b2ae35);
-    const slot = Math.imul(sum ^ (sum >>> 16), 0x7feb352d) >>> seenShift;
-    const before = seen[slot]! - 1;
-    seen[slot] = i + 1;
-    if (before < 0) continue;
-    if (values[before - 2] === a && values[before - 1] === b && values[before] === c) found++;
+  for (let i = 0; i < rows; i++) {
+    sum = (Math.imul(sum, factor) + mixed(values[i]!)) | 0;
+    if (i < run) continue;
+    sum = (sum - Math.imul(mixed(values[i - run]!), leaving)) | 0;
+    const slot = Math.imul(sum ^ (sum >>> 15), 0x7feb352d) >>> (32 - slotBits);
+    if (seen[slot] === sum) found++;
+    else seen[slot] = sum;
   }
-  return found * rowsPerRepeat > rows;
+  return found > rows * repeatsShare;
+}
+
+const factor = 0x9e3779b1;
+/** A frame of zstd takes as much by itself, nearly. */
+const zstdBitsMin = 256;
+
+function mixed(value: number): number {
+  const product = Math.imul(value, 0x85ebca6b);
+  return product ^ (product >>> 15);
 }
 
 const varints = new ByteWriter({ bytes: bytesMax, bytesMax });
