@@ -38,6 +38,11 @@ export type LoginAnswer = "ok" | 3 | 4 | 5;
 
 export interface BrokerOwner {
   login(login: Login): Promise<LoginAnswer>;
+  /** Whether what the client published, its will included, may still be passed on: its user may be gone. */
+  mayPublish(
+    client: LinkOwner,
+    message: { readonly topic: string; readonly isWill: boolean },
+  ): boolean;
   asked(message: AskedMessage): void;
   /** Whether the client may have this subscription; also asked when its session comes back. */
   maySubscribe(client: LinkOwner, filter: string): boolean;

@@ -27,6 +27,7 @@ test("what fails inside the broker is counted by its owner", () => {
     {
       login: () => Promise.resolve("ok"),
       asked: ({ done }) => done(),
+      mayPublish: () => true,
       maySubscribe: () => true,
       mayReceive: () => true,
       eased: () => undefined,

@@ -349,6 +349,10 @@ export class Broker {
     if (packet.topic.startsWith("$SYS/")) return done(new Error("$SYS topics are the broker's"));
     const taker = client === undefined ? undefined : this.#clientOf.get(client.conn);
     if (client === undefined || taker === undefined) return done();
+    const isWill = packet === willOf(client);
+    if (!owner.mayPublish(taker, { topic: packet.topic, isWill })) {
+      return done(new Error("its user is gone"));
+    }
     const payload = bufferOf(packet.payload);
     const note =
       taker.session.takeNote(packet.messageId ?? 0) ??
@@ -418,7 +422,7 @@ function ownSubscriptions(client: Client): Readonly<Record<string, unknown>> {
   return (client as unknown as { readonly subscriptions: Record<string, unknown> }).subscriptions;
 }
 
-/** Before a login is answered the will is not where the types have it. */
+/** Not where the types have it: there it is only once the login is answered. */
 function willOf(client: Client): { readonly topic: string } | undefined {
   return (client as { readonly _will?: { readonly topic: string } })._will;
 }

@@ -260,6 +260,18 @@ export class Front implements Gate, BrokerOwner {
     return credential?.rights?.mayReceive(topic) !== false;
   }
 
+  /** Its rights were looked at when it came; a will may be due long after. */
+  mayPublish(
+    { credential, remote }: LinkOwner,
+    { topic, isWill }: { readonly topic: string; readonly isWill: boolean },
+  ): boolean {
+    const { access } = this.#options;
+    if (credential === undefined || access.isCurrent(credential)) return true;
+    const kind = isWill ? "will_denied" : "publish_denied";
+    access.note(kind, { address: hostOf(remote), user: credential.name, topic });
+    return false;
+  }
+
   asked(message: AskedMessage): void {
     const { receiver } = this.#options;
     const { client, packetId } = message;

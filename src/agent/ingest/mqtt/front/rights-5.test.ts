@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { cheapHash, MemoryUsersFile } from "../../../../../test/support/access-rig.ts";
 import {
+  connect5Packet,
   connected5,
   packets5In,
   publish5,
@@ -63,3 +65,45 @@ it("a subscription that is not the client's is refused with 0x87, also when its 
   await turns();
   assert.equal(rig.front.status.subscriptions, 1);
 });
+
+for (const [presence, payload] of [
+  ["is away, its will delayed", "open the valve"],
+  ["is away, its will to take back what is retained", ""],
+  ["is connected", "open the valve"],
+] as const) {
+  it(`the will of a user that is removed while it ${presence}, is published to nobody`, async () => {
+    const usersFile = new MemoryUsersFile();
+    const user = async (name: string) => ({ name, hash: await cheapHash(name) });
+    const [gone, kept] = await Promise.all([user("gone"), user("kept")]);
+    usersFile.setUsers([gone, kept]);
+    await using rig = await openRig({ usersFile });
+    for (const { name } of [gone, kept]) {
+      const peer = rig.net.arrive();
+      const will = {
+        topic: `plant/${name}`,
+        payload: Buffer.from(payload),
+        qos: 0 as const,
+        retain: true,
+        properties: { willDelayInterval: 60 },
+      };
+      const properties = { sessionExpiryInterval: 600 };
+      const password = Buffer.from(name);
+      peer.send(connect5Packet({ clientId: name, username: name, password, will, properties }));
+      while (packets5In(peer).length === 0) await turns();
+      if (presence !== "is connected" || name === "kept") peer.vanish();
+    }
+    await turns();
+    usersFile.setUsers([kept]);
+    rig.clock.advance(2_000);
+    await turns();
+    for (let seconds = 0; seconds < 70; seconds++) rig.clock.advance(1_000);
+    await turns();
+    assert.deepEqual(
+      rig.receiver.received.map(({ topic }) => topic),
+      payload === "" ? [] : ["plant/kept"],
+    );
+    assert.equal(rig.front.status.willsDenied, 1);
+    assert.equal(rig.access.audit.after(0).at(-1)?.topic, "plant/gone");
+    rig.access.close();
+  });
+}
