@@ -13,7 +13,7 @@ import { type PasswordHash, parsePasswordHash, passwordHashText } from "./passwo
 
 export type FileUser = { readonly name: string; readonly hash: PasswordHash };
 
-export type ParsedUsers = {
+type ParsedUsers = {
   readonly users: readonly FileUser[];
   /** What is wrong, a sentence part each; what is right is among the users all the same. */
   readonly problems: readonly string[];

@@ -8,7 +8,7 @@
 
 import { Duplex } from "node:stream";
 
-export type DuplexHandlers = {
+type DuplexHandlers = {
   /** Pieces of packets the broker wrote; they are not changed afterwards. */
   readonly onWrite: (pieces: readonly Uint8Array[]) => void;
   /** The broker read what was pushed: there is room for more. */

@@ -20,7 +20,7 @@ type Generation = { slots: Uint32Array; ids: Uint16Array; count: number };
 
 const CAPACITY_MIN = 1_024;
 
-export type AckVisitor = (slot: number, pubacks: Uint8Array, count: number) => void;
+type AckVisitor = (slot: number, pubacks: Uint8Array, count: number) => void;
 
 export class Acks {
   readonly #countMax: number;

@@ -38,7 +38,7 @@ export type ClientsLimits = ConnectionLimits &
   };
 
 /** What every connection is given. */
-export type ClientsParts = {
+type ClientsParts = {
   readonly access: Access;
   readonly clock: Clock;
   readonly random: Random;

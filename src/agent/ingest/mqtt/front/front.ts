@@ -60,7 +60,7 @@ export type FrontLimits = ClientsLimits &
     readonly qos2OpenMax: number;
   };
 
-export type FrontOptions = {
+type FrontOptions = {
   readonly net: Net;
   readonly clock: Clock;
   readonly random: Random;

@@ -13,7 +13,7 @@
 import { assert } from "../../../../core/assert.ts";
 import type { Receiver } from "../../receiver.ts";
 
-export type HeldMessage = {
+type HeldMessage = {
   /** Name of a topic that a source wants, in UTF-8. */
   readonly topic: Uint8Array;
   readonly payload: Uint8Array;

@@ -19,7 +19,7 @@ export type ListenerStatus = {
   readonly handshakes: HandshakeStatus | undefined;
 };
 
-export function transportOf({ tls, webSocket }: ListenAddress): Transport {
+function transportOf({ tls, webSocket }: ListenAddress): Transport {
   if (webSocket === undefined) return tls === undefined ? "tcp" : "tls";
   return tls === undefined ? "ws" : "wss";
 }

@@ -9,7 +9,7 @@
 import { CONNACK, packetBytesAt } from "../packet/parser.ts";
 
 /** The return code of the first CONNACK that passed; undefined before. */
-export type Passed = {
+type Passed = {
   readonly bytes: Uint8Array | undefined;
   readonly connack: number | undefined;
 };

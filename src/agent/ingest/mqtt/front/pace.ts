@@ -19,7 +19,7 @@ export type PaceLimits = {
   readonly bytesPerSecondMax: number;
 };
 
-export interface PaceHost {
+interface PaceHost {
   readonly limits: PaceLimits;
   /** Number of the open batch. */
   readonly batch: number;
