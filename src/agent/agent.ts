@@ -17,6 +17,7 @@ import { sourceId } from "../core/units.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import { readDeadLetters } from "../store/dead-letters.ts";
 import { patientDisk } from "../store/patient-disk.ts";
+import type { CompactionPolicy } from "../store/tables/compaction-plan.ts";
 import { type Drain, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { type Config, dataflowSpecOf } from "./config/config.ts";
@@ -58,6 +59,9 @@ export type AgentOptions = {
   readonly config: Config;
   readonly doors: Doors;
   readonly logDirectory: string;
+  readonly tablesDirectory: string;
+  /** Default limits.memoryTableRowsMax; simulated agents want few. */
+  readonly memoryRowsMax?: number;
   /** Default limits.segmentBytes; simulated disks want small ones. */
   readonly segmentBytes?: number;
   /** Whether MQTT and HTTP listen. */
@@ -82,14 +86,22 @@ type Parts = {
 
 /** Rejects with a Fault of any of its parts; what it opened is closed again. */
 export async function openAgent(options: AgentOptions): Promise<Agent> {
-  const { config, doors, logDirectory } = options;
+  const { config, doors, logDirectory, tablesDirectory } = options;
   const { clock, random, disk, kv } = doors;
   const outputs = new Outputs(config.agent);
   const recovery = await recover({
     disk: patientDisk(disk, clock),
     kv,
     random,
+    clock,
     logDirectory,
+    tablesDirectory,
+    policy: compactionPolicyOf(config),
+    clockNow: () => {
+      const now = clock.now();
+      return clockTrust.isTrusted(now) ? now : undefined;
+    },
+    ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),
     logBytesMax: config.logBytesMax,
     configInForce: JSON.stringify(dataflowSpecOf(config)),
     segmentBytes: options.segmentBytes ?? limits.segmentBytes,
@@ -97,6 +109,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   });
   await using opened = new AsyncDisposableStack();
   opened.use(recovery.log);
+  opened.defer(() => recovery.tables.close());
   const { catalog, dataflow, store } = recovery;
   const clockTrust = new ClockTrust(recovery.clock);
   const { seriesMax, devicesMax } = config;
@@ -255,6 +268,7 @@ export class Agent implements AgentView {
     rest.defer(() => options.onClosed());
     rest.defer(() => recovery.log.close());
     rest.defer(() => recovery.store.settle());
+    rest.defer(() => recovery.tables.close());
     rest.defer(async () => this.#http?.close());
     rest.defer(() => drain.close());
     rest.defer(() => drained(drain, clock));
@@ -369,6 +383,17 @@ export class Agent implements AgentView {
 
 function httpStatus({ host, port, tokens, counters }: HttpServer): Status["http"] {
   return { host, port, tokens, counters: counters() };
+}
+
+/** What is not for the log and the state store is for tables. */
+function compactionPolicyOf({ store, logBytesMax }: Config): CompactionPolicy {
+  const others = logBytesMax + limits.outboxBytesMax;
+  return {
+    tiers: store.tiers,
+    keepMs: store.keepMs,
+    bytesMax: Math.max(limits.tablesBytesMin, store.budgetBytes - others),
+    mergeTablesMin: limits.mergeTablesMin,
+  };
 }
 
 /** Resolves when the uplinks have everything, or after limits.drainWaitMs. */

@@ -38,6 +38,7 @@ async function start({ net, disk, kv, broker, clock }: ReturnType<typeof site>) 
     }),
     doors: { clock, random, disk: disk.mount(), net, kv, hashing: systemHashing },
     logDirectory: "/data/log",
+    tablesDirectory: "/data/tables",
     segmentBytes: 1_048_576,
     listen: true,
     onFailed: (fault) => {

@@ -25,6 +25,7 @@ import type { Checkpoint, StateChunk } from "../store/checkpoint-store.ts";
 import type { Log } from "../store/log.ts";
 import type { OutboxWriter } from "../store/outbox.ts";
 import type { Commit, StateStore } from "../store/state-store.ts";
+import type { TableStore } from "../store/tables/table-store.ts";
 import type { ClockTrust } from "./clock-trust.ts";
 import type { CommitConfig } from "./config/config.ts";
 import type { Intake } from "./ingest/intake.ts";
@@ -43,6 +44,7 @@ export type LoopParts = {
   readonly catalog: Catalog;
   readonly dataflow: Dataflow;
   readonly store: StateStore;
+  readonly tables: TableStore;
   readonly outputs: Outputs;
   readonly clockTrust: ClockTrust;
   /** Position up to which the dataflow has applied the log, from recovery. */
@@ -110,7 +112,13 @@ export class Loop {
     this.#checkpointAt = parts.clock.monotonic() + options.commit.checkpointMs;
     this.#sealedAt = parts.clock.monotonic();
     parts.intake.onWork(() => this.#schedule(), { rows: options.commit.rowsEager });
-    this.#release(this.#checkpointed); // the last life may have ended before it did
+    parts.tables.onChanged(() => {
+      if (this.#stopping) return;
+      this.#release();
+      this.#schedule();
+    });
+    parts.tables.start();
+    this.#release(); // the last life may have ended before it did
     this.#schedule();
     this.#scheduleCommit();
   }
@@ -161,8 +169,9 @@ export class Loop {
   /** Called when the open frame got its first entry, when it is due early, and after every turn. */
   #schedule(): void {
     if (this.#turning !== undefined || this.#turnSoon || this.#stopping || this.#appendLost) return;
-    const { intake, outputs } = this.#parts;
+    const { intake, outputs, tables } = this.#parts;
     if (outputs.bytes > limits.pendingOutputBytesMax) return; // the commit will call again
+    if (tables.isFull) return; // the flush will
     if (!intake.pendingWork) return this.#scheduleWake();
     const { rowsEager, waitMs } = this.#options.commit;
     const isDue = intake.pendingRows >= rowsEager || intake.isHurried || waitMs === 0;
@@ -226,7 +235,7 @@ export class Loop {
     this.#cancelWait?.();
     this.#cancelWake?.();
     this.#cancelWait = this.#cancelWake = undefined;
-    const { clock, clockTrust, intake, log } = this.#parts;
+    const { clock, clockTrust, intake, log, tables } = this.#parts;
     const now = clock.now();
     const frame = intake.seal(now, clockTrust.observe(now));
     for (const gate of this.#gates) gate.seal();
@@ -241,6 +250,7 @@ export class Loop {
     intake.recycle();
     for (const gate of this.#gates) gate.room();
     if (log.bytesSince(this.#checkpointed) > limits.checkpointLogBytes) this.#wantCheckpoint();
+    if (log.bytesSince(tables.through) > limits.checkpointLogBytes) tables.wantFlush();
     this.#scheduleCommit();
   }
 
@@ -264,15 +274,16 @@ export class Loop {
         }
         // The frame was refused whole: senders wait unacknowledged, a checkpoint may free the log.
         this.#wantCheckpoint();
+        this.#parts.tables.wantFlush();
         await this.#afterMs(limits.diskRetryMs);
       }
     }
   }
 
   #apply(frame: Frame, at: Position): void {
-    const { dataflow, outputs } = this.#parts;
+    const { dataflow, outputs, tables } = this.#parts;
     outputs.define(frame.definitions);
-    dataflow.apply(frame, at, outputs);
+    tables.take(dataflow.apply(frame, at, outputs));
     this.#applied = position(at + frame.batch.rows + 1);
   }
 
@@ -349,7 +360,7 @@ export class Loop {
   }
 
   async #commitNow(options: { readonly checkpoint: boolean }): Promise<void> {
-    const { clock, dataflow, outputs } = this.#parts;
+    const { clock, dataflow, outputs, tables } = this.#parts;
     const through = this.#applied;
     const checkpoint = options.checkpoint && through > this.#checkpointed;
     if (options.checkpoint) {
@@ -357,7 +368,7 @@ export class Loop {
       this.#checkpointAt = clock.monotonic() + this.#options.commit.checkpointMs;
     }
     if (outputs.empty && !checkpoint) {
-      if (options.checkpoint) this.#release(this.#checkpointed);
+      if (options.checkpoint) this.#release();
       return;
     }
     this.#pendingSince = this.#urgentSince = undefined;
@@ -368,24 +379,28 @@ export class Loop {
       clock: this.#parts.clockTrust.newest,
       ledger: dataflow.ledger.encode(),
       ...pending,
-      ...(checkpoint ? { checkpoint: checkpointOf(dataflow) } : {}),
+      ...(checkpoint ? { checkpoint: checkpointOf(dataflow, tables) } : {}),
     });
     this.#commits += 1;
     this.#options.onCommitted(pending.outbox);
     if (!checkpoint) return;
     this.#checkpoints += 1;
     this.#checkpointed = through;
-    this.#release(through);
+    this.#release();
   }
 
-  /** A disk that cannot recycle a segment now is asked again at the next checkpoint. */
-  #release(through: Position): void {
-    this.#releasing = this.#releasing.then(() => this.#releaseNow(through));
+  /**
+   * The log goes as far as both the checkpoint and the tables are. A disk that cannot recycle a
+   * segment now is asked again at the next checkpoint.
+   */
+  #release(): void {
+    this.#releasing = this.#releasing.then(() => this.#releaseNow());
   }
 
-  async #releaseNow(through: Position): Promise<void> {
+  async #releaseNow(): Promise<void> {
+    const { log, tables } = this.#parts;
     try {
-      await this.#parts.log.release(through);
+      await log.release(position(Math.min(this.#checkpointed, tables.through)));
       this.#releaseTrouble = undefined;
     } catch (error) {
       const { code, message } = asFault(error);
@@ -414,10 +429,15 @@ export class Loop {
   }
 }
 
-function checkpointOf(dataflow: Dataflow): Checkpoint {
+function checkpointOf(dataflow: Dataflow, tables: TableStore): Checkpoint {
   const chunks: StateChunk[] = [];
   dataflow.encodeDirty((table, chunk, bytes) => chunks.push({ table, chunk, bytes }));
-  return { chunks, tables: dataflow.tables, spec: JSON.stringify(dataflow.spec) };
+  return {
+    chunks,
+    tables: dataflow.tables,
+    spec: JSON.stringify(dataflow.spec),
+    refused: tables.encodeRefused(),
+  };
 }
 
 /** An environment failure as a Fault; a bug goes on as what it is, and ends the process. */

@@ -306,6 +306,7 @@ async function agentRig(kv: Kv, changes: Partial<Config> = {}) {
     config,
     doors: { clock, random, disk: new FaultDisk(random).mount(), net, kv, hashing: systemHashing },
     logDirectory: "/data/log",
+    tablesDirectory: "/data/tables",
     segmentBytes: 1_048_576,
     listen: true,
     onFailed: (fault) => {

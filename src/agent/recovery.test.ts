@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FaultDisk } from "../../test/support/fault-disk.ts";
 import { numberedFrame } from "../../test/support/frames.ts";
+import { tablePolicy } from "../../test/support/table-rig.ts";
+import { SimulatedClock } from "../../test/support/simulated-clock.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
 import { Catalog } from "../core/catalog.ts";
 import { Fault } from "../core/faults.ts";
@@ -15,6 +17,7 @@ import { KvMemory } from "../store/kv-memory.ts";
 import { openLog } from "../store/log.ts";
 import { OutboxWriter } from "../store/outbox.ts";
 import { type Commit, openStateStore } from "../store/state-store.ts";
+import { RefusedRows } from "../store/tables/refused-rows.ts";
 import { Outputs } from "./outputs.ts";
 import { recover, type RecoveryOptions } from "./recovery.ts";
 
@@ -48,7 +51,16 @@ async function left(
   await store.commit({ through: position(1), ledger, ...none, ...commit });
   const { directory: logDirectory, bytesMax: logBytesMax, segmentBytes } = logOptions;
   const configInForce = JSON.stringify(emptySpec);
-  const sizes = { logDirectory, logBytesMax, segmentBytes, configInForce };
+  const sizes = {
+    logDirectory,
+    tablesDirectory: "/tables",
+    clock: new SimulatedClock(0),
+    policy: tablePolicy,
+    clockNow: () => undefined,
+    logBytesMax,
+    segmentBytes,
+    configInForce,
+  };
   return {
     disk,
     options: { disk: disk.mount(), kv, random, outputs: new Outputs("gateway"), ...sizes },
@@ -69,7 +81,12 @@ test("recovery applies what is in the log once more", async () => {
   await log.close();
 });
 
-const checkpoint: Checkpoint = { chunks: [], tables: [], spec: JSON.stringify(emptySpec) };
+const checkpoint: Checkpoint = {
+  chunks: [],
+  tables: [],
+  spec: JSON.stringify(emptySpec),
+  refused: new RefusedRows().encode(),
+};
 const foreign = { table: "windows", chunk: 0, bytes: new Uint8Array(8) };
 
 const refusals: readonly {

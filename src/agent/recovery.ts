@@ -6,8 +6,9 @@
  * in the same way again.
  */
 
+import { MalformedBytes } from "../core/bytes.ts";
 import { Catalog } from "../core/catalog.ts";
-import type { Disk, Kv, Random } from "../core/doors.ts";
+import type { Clock, Disk, Kv, Random } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import type { Definition, Frame } from "../core/frame.ts";
 import { type Millis, millis, type Position, position } from "../core/units.ts";
@@ -15,7 +16,12 @@ import { createDataflow, type Dataflow, emptySpec } from "../edge-ops/dataflow.t
 import { decodeLedger, differingRow, type Ledger } from "../edge-ops/ledger.ts";
 import { decodeSpec } from "../edge-ops/spec.ts";
 import { type Log, type LogDamage, openLog } from "../store/log.ts";
+import { damaged } from "../store/stored-json.ts";
 import { openStateStore, type Recovered, type StateStore } from "../store/state-store.ts";
+import type { CompactionPolicy } from "../store/tables/compaction-plan.ts";
+import { decodeRefusedRows, RefusedRows } from "../store/tables/refused-rows.ts";
+import { readTableList } from "../store/tables/table-list.ts";
+import { openTableStore, type TableStore } from "../store/tables/table-store.ts";
 import { defineLostNames } from "./lost-names.ts";
 import type { Outputs } from "./outputs.ts";
 
@@ -24,6 +30,7 @@ export type Recovery = {
   readonly dataflow: Dataflow;
   readonly log: Log;
   readonly store: StateStore;
+  readonly tables: TableStore;
   readonly applied: Position;
   readonly checkpointed: Position;
   readonly clock: Millis | undefined;
@@ -35,7 +42,13 @@ export type RecoveryOptions = {
   readonly disk: Disk;
   readonly kv: Kv;
   readonly random: Random;
+  readonly clock: Clock;
   readonly logDirectory: string;
+  readonly tablesDirectory: string;
+  readonly memoryRowsMax?: number;
+  readonly policy: CompactionPolicy;
+  /** The gateway's clock while it is trusted; not asked before the tables are started. */
+  readonly clockNow: () => number | undefined;
   readonly logBytesMax: number;
   /** JSON of the DataflowSpec of today's configuration, for a log that lost its own. */
   readonly configInForce: string;
@@ -44,8 +57,8 @@ export type RecoveryOptions = {
 };
 
 /**
- * The log is the caller's to close. Faults: STATE_MISMATCH, FORMAT_TOO_NEW, FORMAT_UNKNOWN, those of
- * the log and of the state store; the log is then closed again.
+ * The log and the tables are the caller's to close. Faults: STATE_MISMATCH, FORMAT_TOO_NEW, FORMAT_UNKNOWN, those of
+ * the log, of the state store and of the table store; what was opened is then closed again.
  */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
   const { store, recovered } = await openStateStore(options.kv);
@@ -55,17 +68,56 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     segmentBytes: options.segmentBytes,
     bytesMax: options.logBytesMax,
     random: options.random,
-    // What was emitted was in the log: where its end is gone, its positions are not given again.
-    endMin: recovered.emitted?.through ?? position(0),
+    // What was emitted or is in tables was in the log: where its end is gone, its positions are not
+    // given again.
+    endMin: position(Math.max(recovered.emitted?.through ?? 0, tabledThrough(options.kv))),
   });
   opened.use(log);
   const catalog = new Catalog();
   for (const definition of recovered.definitions) catalog.define(definition);
   const dataflow = restoreDataflow(catalog, recovered);
   const from = recovered.checkpoint?.at ?? position(0);
-  const replay = await replayLog({ log, catalog, dataflow, recovered, from, damage, options });
+  const tables = await openTableStore({
+    disk: options.disk,
+    clock: options.clock,
+    kv: options.kv,
+    store,
+    directory: options.tablesDirectory,
+    deviceOf: (series) => catalog.series(series).device,
+    from,
+    refused: refusedOf(recovered),
+    policy: options.policy,
+    clockNow: options.clockNow,
+    ...(options.memoryRowsMax === undefined ? {} : { rowsMax: options.memoryRowsMax }),
+  });
+  opened.defer(() => tables.close());
+  const replay = await replayLog({
+    log,
+    catalog,
+    dataflow,
+    tables,
+    recovered,
+    from,
+    damage,
+    options,
+  });
   opened.move();
-  return { catalog, dataflow, log, store, checkpointed: from, damage, ...replay };
+  return { catalog, dataflow, log, store, tables, checkpointed: from, damage, ...replay };
+}
+
+function tabledThrough(kv: Kv): number {
+  return readTableList(kv)?.head.through ?? 0;
+}
+
+function refusedOf({ checkpoint }: Recovered): RefusedRows {
+  const bytes = checkpoint?.refused;
+  if (bytes === undefined) return new RefusedRows();
+  try {
+    return decodeRefusedRows(bytes);
+  } catch (error) {
+    if (!(error instanceof MalformedBytes)) throw error;
+    throw damaged("the state store's refused rows", error.message);
+  }
 }
 
 function restoreDataflow(catalog: Catalog, recovered: Recovered): Dataflow {
@@ -85,10 +137,12 @@ function restoreDataflow(catalog: Catalog, recovered: Recovered): Dataflow {
   return dataflow;
 }
 
+/** Tables may begin before the checkpoint, or end behind it: each takes what it does not have. */
 async function replayLog({
   log,
   catalog,
   dataflow,
+  tables,
   recovered,
   from,
   damage,
@@ -97,6 +151,7 @@ async function replayLog({
   readonly log: Log;
   readonly catalog: Catalog;
   readonly dataflow: Dataflow;
+  readonly tables: TableStore;
   readonly recovered: Recovered;
   readonly from: Position;
   readonly damage: LogDamage;
@@ -109,12 +164,13 @@ async function replayLog({
   };
   let clock = recovered.emitted?.clock;
   const replayed = { frames: 0, rows: 0 };
-  await log.read(from, (found, at) => {
+  await log.read(position(Math.min(from, tables.through)), (found, at) => {
+    if (at < from) return tables.replay(position(at + 1), found.batch);
     if (found.clockTrusted) clock = millis(Math.max(clock ?? found.clock, found.clock));
     const frame = damage.lostPositions > 0 ? mended(found, { catalog, dataflow, config }) : found;
     outputs.muted = at < emittedThrough;
     outputs.define(frame.definitions);
-    dataflow.apply(frame, at, outputs);
+    tables.take(dataflow.apply(frame, at, outputs));
     const end = position(at + frame.batch.rows + 1);
     if (end === emittedThrough && recovered.emitted !== undefined && damage.lostPositions === 0) {
       checkLedger(dataflow.ledger, recovered.emitted.ledger);

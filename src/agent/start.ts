@@ -20,8 +20,16 @@ import { systemUsersFile } from "./doors/users-file.ts";
 export type { Agent };
 
 /** Where things lie in a data directory. */
-export function dataPaths(dataDirectory: string): { readonly log: string; readonly state: string } {
-  return { log: join(dataDirectory, "log"), state: join(dataDirectory, "state.mdb") };
+export function dataPaths(dataDirectory: string): {
+  readonly log: string;
+  readonly tables: string;
+  readonly state: string;
+} {
+  return {
+    log: join(dataDirectory, "log"),
+    tables: join(dataDirectory, "tables"),
+    state: join(dataDirectory, "state.mdb"),
+  };
 }
 
 /**
@@ -46,7 +54,7 @@ export async function openAgentOnDoors(
 ): Promise<Agent> {
   const paths = dataPaths(config.dataDirectory);
   const uplinks = uplinkDirectories(config);
-  await makeDataDirectory([config.dataDirectory, paths.log, ...uplinks]);
+  await makeDataDirectory([config.dataDirectory, paths.log, paths.tables, ...uplinks]);
   const { disk } = options;
   const opened = new AsyncDisposableStack();
   try {
@@ -73,6 +81,7 @@ export async function openAgentOnDoors(
         ...usersFileDoor(config),
       },
       logDirectory: paths.log,
+      tablesDirectory: paths.tables,
       listen: options.listen ?? true,
       onFailed: options.onFailed,
       onClosed: () => opened.disposeAsync(),

@@ -236,8 +236,21 @@ const bounds = {
   tableTailReadBytes: 8_192, // 8 KiB
   /** The resolutions a table may have, the readings themselves among them. */
   tableSectionsMax: 9,
-  /** Rows in memory that no table has yet, 25 bytes each; then they are flushed. */
+  /** Rows in memory that no table has yet, 25 bytes each; then they are flushed. A batch may go beyond. */
   memoryTableRowsMax: 1_048_576,
+  /** Stretches of refused rows since the last flush that a checkpoint keeps; then memory is flushed. */
+  refusedRunsMax: 32_768,
+  /** Length of a partition of time: no table reaches beyond, but those of scattered late readings. */
+  partitionMs: 86_400_000, // a day
+  /** Partitions that a flush gives tables of their own; readings of further ones share one. */
+  flushPartitionsMax: 8,
+  /** Flushing and compaction stop after so long and let what arrived go first. */
+  workStepMs: 2,
+  /** Tables of the first level of one partition that are merged; at most so many at a time. */
+  mergeTablesMin: 16,
+  mergeTablesMax: 32,
+  /** Tables that are kept open for reading; the longest unused is closed. */
+  tablesOpenMax: 128,
   /** Log, state store and tables together; then readings are rolled up before their time. */
   storeBytesMax: 8_589_934_592, // 8 GiB
   /** Of that, what the tables have at least. */

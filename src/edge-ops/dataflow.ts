@@ -25,6 +25,7 @@ import { DuplicateRing } from "./duplicates.ts";
 import { Emissions } from "./emissions.ts";
 import { GatewayClock } from "./gateway-clock.ts";
 import { Ledger } from "./ledger.ts";
+import type { Step } from "./operator.ts";
 import type { Capacity } from "./operator-options.ts";
 import { Origins } from "./origins.ts";
 import {
@@ -110,10 +111,11 @@ export class Dataflow {
   }
 
   /**
-   * Applies the frame at its position; row i is at `at + 1 + i`. Outputs reach the sink in order.
+   * Applies the frame at its position; row i is at `at + 1 + i`. Outputs reach the sink in order. The
+   * result is what was accepted of the batch, valid until the next call.
    * Faults, on replay: FORMAT_TOO_NEW, FORMAT_UNKNOWN for a specification of another weir.
    */
-  apply(frame: Frame, at: Position, sink: Sink): void {
+  apply(frame: Frame, at: Position, sink: Sink): Step {
     for (const definition of frame.definitions) {
       this.#catalog.define(definition);
       if (definition.kind === "config") this.#applySpec(decodeSpec(definition.json), at);
@@ -122,8 +124,9 @@ export class Dataflow {
     for (const counts of frame.counts) this.ledger.countMessages(counts);
     for (const letter of frame.deadLetters) sink.deadLetter(at, letter);
     if (this.#clock.observe(frame.clock, frame.clockTrusted)) this.#tick(at);
-    if (frame.batch.rows > 0) this.#applyRows(frame, position(at + 1));
+    this.#applyRows(frame, position(at + 1));
     this.#emissions.flush(sink);
+    return this.#rows;
   }
 
   /** The wall clock at which a frame without rows would change something; Infinity if never. */
@@ -170,6 +173,7 @@ export class Dataflow {
   #applyRows(frame: Frame, at: Position): void {
     const { steady } = this.#clock;
     acceptRows(this.#rows, frame, at, { ...this.#stage, ledger: this.ledger, steady });
+    if (frame.batch.rows === 0) return;
     for (const [rank, { operator, counts, countsTable }] of this.#pipelines.entries()) {
       this.#emissions.from(rank);
       operator.apply(this.#rows, this.#emissions);

@@ -4,6 +4,7 @@
  *
  *   checkpoint             {"at":..,"spec":"..","tables":{"<name>":[[0,7],[9,9]]}}
  *   state/<table>/<chunk>  bytes of the chunk
+ *   refused-rows           bytes of RefusedRows
  *
  * `tables` lists the chunks of each table as inclusive ranges, so nothing has to be searched: stale
  * chunks are removed by their names, and a chunk that is missing is noticed. A checkpoint writes the
@@ -12,7 +13,7 @@
 
 import type { Kv, KvWrite } from "../core/doors.ts";
 import { type Position, position } from "../core/units.ts";
-import { checkpointKey, stateKey } from "./kv-key.ts";
+import { checkpointKey, refusedRowsKey, stateKey } from "./kv-key.ts";
 import {
   damaged,
   decodeJson,
@@ -39,12 +40,16 @@ export type Checkpoint = {
   readonly tables: readonly string[];
   /** JSON of the DataflowSpec in force. */
   readonly spec: string;
+  /** Rows of the log that the tables do not have yet and that were not accepted (RefusedRows). */
+  readonly refused: Uint8Array;
 };
 
 export type RecoveredCheckpoint = {
   readonly at: Position;
   readonly spec: string;
   readonly tables: readonly string[];
+  /** Undefined where a weir without tables wrote it. */
+  readonly refused: Uint8Array | undefined;
   /** All chunks, each read when it is asked for. Faults: STORE_FAILED where one is missing. */
   chunks(): Iterable<StateChunk>;
 };
@@ -60,7 +65,7 @@ export function checkpointWrites(
   at: Position,
   checkpoint: Checkpoint,
 ): { readonly writes: readonly KvWrite[]; readonly index: CheckpointIndex } {
-  const { chunks, spec } = checkpoint;
+  const { chunks, spec, refused } = checkpoint;
   const tables = new Map<string, Set<number>>();
   for (const name of checkpoint.tables) tables.set(name, new Set(index.get(name)));
   const puts = chunks.map(({ table, chunk, bytes }) => {
@@ -78,7 +83,12 @@ export function checkpointWrites(
   const ranges = Object.fromEntries([...tables].map(([name, held]) => [name, rangesOf(held)]));
   const record = encodeJson({ at, spec, tables: ranges });
   return {
-    writes: [...removals, ...puts, { key: checkpointKey, value: record }],
+    writes: [
+      ...removals,
+      ...puts,
+      { key: refusedRowsKey, value: refused },
+      { key: checkpointKey, value: record },
+    ],
     index: tables,
   };
 }
@@ -100,6 +110,7 @@ export function readCheckpoint(
       at: position(wholeOf(stored, "at")),
       spec: textOf(stored, "spec"),
       tables: [...tables.keys()],
+      refused: kv.get(refusedRowsKey),
       chunks: () => readChunks(kv, tables),
     },
   };

@@ -12,7 +12,10 @@ export const formatKey = "format";
 export const emittedKey = "emitted";
 export const ledgerKey = "ledger";
 export const checkpointKey = "checkpoint";
+export const refusedRowsKey = "refused-rows";
 export const deadLetterSpanKey = "dlq-span";
+/** Head of the table list; it sorts behind the entries. */
+export const tablesKey = "tables";
 
 /** Definitions of the catalog, by the number of the last one in the block. */
 export function catalogKey(last: number): string {
@@ -47,6 +50,10 @@ export function deadLetterKey(number: number): string {
 /** Where an uplink keeps its own cursor; the name is percent-encoded. */
 export function uplinkKey(uplink: string, lane: string): string {
   return `uplink/${encodeURIComponent(uplink)}/${lane}`;
+}
+
+export function tableKey(id: number): string {
+  return `table/${hex16(id)}`;
 }
 
 /** The number at the end of a key. */

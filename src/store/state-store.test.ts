@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { RefusedRows } from "./tables/refused-rows.ts";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Kv, KvWrite } from "../core/doors.ts";
@@ -90,6 +91,7 @@ function checkpointOf(
     tables,
     chunks: chunks.map(([table, chunk, fill]) => ({ table, chunk, bytes: Uint8Array.of(fill) })),
     spec: '{"version":1}',
+    refused: new RefusedRows().encode(),
   };
 }
 

@@ -46,6 +46,8 @@ async function start(
     config,
     doors,
     logDirectory: "/data/log",
+    tablesDirectory: "/data/tables",
+    memoryRowsMax: 500,
     segmentBytes: 16_384,
     listen: false,
     onFailed: (fault) => {

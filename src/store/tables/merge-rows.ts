@@ -78,7 +78,10 @@ export class RowsMerge {
   advance(target: Rows): MergeStep {
     for (;;) {
       const lacking = this.#firstLacking();
-      if (lacking !== undefined) return this.#needs[lacking]!;
+      if (lacking !== undefined) {
+        this.#blocks[lacking] = undefined; // it may be filled again while we wait
+        return this.#needs[lacking]!;
+      }
       const input = this.#earliest();
       if (input === undefined) return END;
       if (!this.#take(input, target)) return FULL;

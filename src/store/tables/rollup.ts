@@ -127,7 +127,8 @@ function openBucket(target: Rows, start: number): number | undefined {
   return row;
 }
 
-function emptyBucket({ columns }: Rows, row: number): void {
+/** What parts are added to first. */
+export function emptyBucket({ columns }: Rows, row: number): void {
   columns[COUNT]![row] = 0;
   columns[NUMBERS]![row] = 0;
   columns[ARRIVAL_TIMED]![row] = 0;

@@ -26,6 +26,18 @@ export type Rows = Stamps & {
   readonly columns: readonly Float64Array[];
 };
 
+/** Half-open, in milliseconds of event time. */
+export type TimeRange = { readonly from: number; readonly to: number };
+
+export const allTime: TimeRange = {
+  from: Number.NEGATIVE_INFINITY,
+  to: Number.POSITIVE_INFINITY,
+};
+
+export function isWithin({ from, to }: TimeRange, time: number): boolean {
+  return time >= from && time < to;
+}
+
 /** Milliseconds per row of a section; 0 stands for the readings themselves. */
 export type ResolutionMs = number;
 
@@ -104,4 +116,30 @@ function copyCells(
 ): void {
   // A loop, because runs are short and a view of each would be garbage.
   for (let row = from; row < to; row++) target[at + row - from] = source[row]!;
+}
+
+/** The rows in the range, as views of the same memory; the rows themselves where all are. O(log rows). */
+export function clippedRows(rows: Rows, { from, to }: TimeRange): Rows {
+  const first = firstFrom(rows, from);
+  const end = firstFrom(rows, to);
+  if (first === 0 && end === rows.rows) return rows;
+  return {
+    rows: Math.max(0, end - first),
+    time: rows.time.subarray(first, end),
+    kind: rows.kind.subarray(first, end),
+    sequence: rows.sequence.subarray(first, end),
+    columns: rows.columns.map((column) => column.subarray(first, end)),
+  };
+}
+
+/** The first row that is not before `time`. */
+function firstFrom(rows: Stamps, time: number): number {
+  let low = 0;
+  let high = rows.rows;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (rows.time[middle]! < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -12,6 +12,7 @@ import { kafkaUplinkDefaults } from "../../../src/agent/config/kafka-config.ts";
 import type { Plan } from "../plan.ts";
 
 export const logDirectory = "/data/log";
+export const tablesDirectory = "/data/tables";
 export const filesDirectory = "/out";
 const template = "plant/{line}/{device}/state";
 /** Where the site's broker is. */

@@ -19,7 +19,7 @@ import { type DiskCall, FaultDisk, type Fate } from "../../support/fault-disk.ts
 import { below, seededRandom } from "../../support/seeded-random.ts";
 import type { EndAt, Start } from "../faults.ts";
 import { clockOf, type CommitFate, kafkaOf, StoreOfLife } from "./doors.ts";
-import { logDirectory } from "./gateway-config.ts";
+import { logDirectory, tablesDirectory } from "./gateway-config.ts";
 import { type End, Life, never } from "./life.ts";
 import type { Network } from "./network.ts";
 import { surround } from "./tamed-globals.ts";
@@ -223,6 +223,7 @@ export class Gateway {
         kafka: kafkaOf(life, clock, () => dial(life)),
       },
       logDirectory,
+      tablesDirectory,
       segmentBytes: this.#options.segmentBytes,
       listen: true,
       onFailed: (fault) => this.#gaveUp(life, fault),

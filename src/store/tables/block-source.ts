@@ -1,0 +1,169 @@
+/**
+ * Where the rows of one series come from, block by block: a table, or memory. What is damaged is left
+ * out and counted: the rest is answered.
+ */
+
+import type { SeriesId } from "../../core/units.ts";
+import type { MemoryTable } from "./memory-table.ts";
+import { RowsMerge } from "./merge-rows.ts";
+import { createRows, type ResolutionMs, readings, type Rows, type TimeRange } from "./rows.ts";
+import type { TableFiles } from "./table-files.ts";
+import type { ListedTable } from "./table-list.ts";
+import type { BlockEntry } from "./table-directory.ts";
+import type { Table } from "./table-reader.ts";
+
+/** What reading has cost, and what it could not read. */
+export type ReadReport = {
+  tables: number;
+  blocks: number;
+  rows: number;
+  /** Blocks and whole tables that are damaged, and the rows of those blocks. */
+  damagedBlocks: number;
+  damagedRows: number;
+  readonly damaged: Map<number, string>;
+  /** Tables in the range of which only coarser resolutions are left. */
+  rolledUp: number;
+};
+
+export function createReadReport(): ReadReport {
+  return {
+    tables: 0,
+    blocks: 0,
+    rows: 0,
+    damagedBlocks: 0,
+    damagedRows: 0,
+    damaged: new Map(),
+    rolledUp: 0,
+  };
+}
+
+/** Blocks in ascending order of time. A block is valid until the next is asked for. */
+export interface BlockSource extends Disposable {
+  next(): Promise<Rows | undefined>;
+}
+
+/**
+ * The blocks of the series in one section of a table that reach into `range`; undefined where it has
+ * none, or cannot be read, which is then reported.
+ */
+export async function openTableSource(
+  files: TableFiles,
+  listed: ListedTable,
+  wanted: {
+    readonly series: SeriesId;
+    readonly resolution: ResolutionMs;
+    readonly range: TimeRange;
+    /** Only the last of them. */
+    readonly last?: boolean;
+  },
+  report: ReadReport,
+): Promise<BlockSource | undefined> {
+  const { series, resolution, range, last = false } = wanted;
+  const held = await files.hold(listed.id);
+  if (held.kind === "damaged") {
+    report.damaged.set(listed.id, held.reason);
+    return undefined;
+  }
+  const found = held.table.mayHold(series)
+    ? await held.table.entries(resolution, series)
+    : ({ kind: "entries", entries: [] } as const);
+  if (found.kind === "damaged") report.damaged.set(listed.id, found.reason);
+  const all = found.kind === "entries" ? found.entries : [];
+  const reaching = all.filter(
+    (entry) => entry.timeLast >= range.from && entry.timeFirst < range.to,
+  );
+  const entries = last ? reaching.slice(-1) : reaching;
+  if (entries.length === 0) {
+    held[Symbol.dispose]();
+    return undefined;
+  }
+  report.tables += 1;
+  return new TableSource({ id: listed.id, table: held.table, entries, resolution, report, held });
+}
+
+type TableSourceParts = {
+  readonly id: number;
+  readonly table: Table;
+  readonly entries: readonly BlockEntry[];
+  readonly resolution: ResolutionMs;
+  readonly report: ReadReport;
+  readonly held: Disposable;
+};
+
+class TableSource implements BlockSource {
+  readonly #parts: TableSourceParts;
+  readonly #block: Rows;
+  #next = 0;
+
+  constructor(parts: TableSourceParts) {
+    this.#parts = parts;
+    this.#block = createRows(parts.resolution);
+  }
+
+  async next(): Promise<Rows | undefined> {
+    const { id, table, entries, resolution, report } = this.#parts;
+    while (this.#next < entries.length) {
+      const entry = entries[this.#next++]!;
+      report.blocks += 1;
+      if ((await table.read(resolution, entry, this.#block)) === "read") {
+        report.rows += this.#block.rows;
+        return this.#block;
+      }
+      report.damagedBlocks += 1;
+      report.damagedRows += entry.rows;
+      report.damaged.set(id, "a block is damaged");
+    }
+    return undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#parts.held[Symbol.dispose]();
+  }
+}
+
+/** The rows that memory has of the series; undefined where there are none. */
+export function openMemorySource(
+  memory: MemoryTable,
+  series: SeriesId,
+  range: TimeRange,
+): BlockSource | undefined {
+  const rows = memory.rowsOf(series, range);
+  if (rows.length === 0) return undefined;
+  const block = createRows(readings);
+  let at = 0;
+  return {
+    next: () => {
+      if (at === rows.length) return Promise.resolve(undefined);
+      at += memory.copy(rows.subarray(at), block);
+      return Promise.resolve(block);
+    },
+    [Symbol.dispose]: () => undefined,
+  };
+}
+
+/**
+ * The rows of all sources in order, in blocks: of one alone its own, else merged. Sources are given
+ * oldest first; readings of equal time keep that order, rows of one bucket are added up.
+ */
+export async function* mergedBlocks(
+  sources: readonly BlockSource[],
+  resolution: ResolutionMs,
+): AsyncGenerator<Rows> {
+  const [only] = sources;
+  if (only !== undefined && sources.length === 1) {
+    for (let block = await only.next(); block !== undefined; block = await only.next()) yield block;
+    return;
+  }
+  const merge = new RowsMerge(resolution, sources.length);
+  const target = createRows(resolution);
+  for (;;) {
+    const step = merge.advance(target);
+    if (step.kind === "block") {
+      merge.give(step.input, await sources[step.input]!.next());
+      continue;
+    }
+    if (target.rows > 0) yield target;
+    target.rows = 0;
+    if (step.kind === "end") return;
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * The pace of work beside the loop: flushing and compaction run on the same thread, so they stop
+ * every few milliseconds and let what arrived meanwhile go first.
+ */
+
+import type { Clock } from "../../core/doors.ts";
+import { limits } from "../../core/limits.ts";
+
+/** The work was told to stop: nobody waits for it. */
+export class Stopped extends Error {
+  override readonly name = "Stopped";
+}
+
+export class Pace {
+  readonly #clock: Clock;
+  #since: number;
+  #stopped = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#since = clock.monotonic();
+  }
+
+  /** From now on whoever breathes throws Stopped. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Call between small steps: resolves at once, or when others had their turn. Throws Stopped. */
+  async breathe(): Promise<void> {
+    if (this.#stopped) throw new Stopped("the store is closing");
+    if (this.#clock.monotonic() - this.#since < limits.workStepMs) return;
+    await new Promise<void>((resolve) => this.#clock.soon(resolve));
+    this.#since = this.#clock.monotonic();
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The table store against plain arrays: whatever is put, late or not, flushed, merged, lost with the
+ * power and replayed, every accepted reading is answered once.
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { type Put, TableRig } from "../../../test/support/table-rig.ts";
+import { limits } from "../../core/limits.ts";
+import { seriesId } from "../../core/units.ts";
+import { createReadReport } from "./block-source.ts";
+import { readBuckets, readLatest, readReadings } from "./table-query.ts";
+import { allTime, createRows, readings } from "./rows.ts";
+import type { TableStore } from "./table-store.ts";
+
+const day = limits.partitionMs;
+const seriesCount = 5;
+
+type Told = { readonly time: number; readonly value: number; readonly kind: number };
+
+async function answered(store: TableStore, series: number, range = allTime): Promise<Told[]> {
+  const told: Told[] = [];
+  const report = createReadReport();
+  using snapshot = store.snapshot();
+  for await (const rows of readReadings(snapshot, { series: seriesId(series), range }, report)) {
+    for (let row = 0; row < rows.rows; row++) {
+      const value = rows.columns[0]![row]!;
+      told.push({ time: rows.time[row]!, value, kind: rows.kind[row]! });
+    }
+  }
+  assert.equal(report.damaged.size, 0);
+  return told;
+}
+
+function sorted(rows: readonly Told[]): readonly Told[] {
+  return rows.toSorted((a, b) => a.time - b.time || a.value - b.value || a.kind - b.kind);
+}
+
+function kept(puts: readonly Put[], series: number): Told[] {
+  return puts
+    .filter((put) => put.series === series && put.refused !== true)
+    .map(({ time, value, kind = 0 }) => ({ time, value, kind }));
+}
+
+async function check(rig: TableRig, puts: readonly Put[]): Promise<void> {
+  for (let series = 0; series < seriesCount; series++) {
+    const told = await answered(rig.store, series);
+    assert.deepEqual(
+      told.map(({ time }) => time),
+      told.map(({ time }) => time).toSorted((a, b) => a - b),
+    );
+    assert.deepEqual(sorted(told), sorted(kept(puts, series)));
+    const latest = createRows(readings, 1);
+    using snapshot = rig.store.snapshot();
+    const found = await readLatest(snapshot, seriesId(series), latest, createReadReport());
+    const newest = told.at(-1);
+    assert.equal(found, newest !== undefined);
+    if (newest !== undefined) assert.equal(latest.time[0], newest.time);
+  }
+  const { counts, inMemory, inTables } = rig.store.status;
+  const accepted = puts.filter(({ refused }) => refused !== true).length;
+  assert.equal(inMemory + inTables + counts.expired + counts.lost, accepted);
+  assert.equal(counts.lost, 0);
+}
+
+async function checkBuckets(rig: TableRig, puts: readonly Put[], step: number): Promise<void> {
+  for (let series = 0; series < seriesCount; series++) {
+    using snapshot = rig.store.snapshot();
+    const range = { from: -step * 4, to: 0 };
+    range.from = Math.floor((9 * day) / step) * step;
+    range.to = Math.ceil((12 * day) / step) * step;
+    if ((range.to - range.from) / step > 50_000) return;
+    const wanted = { series: seriesId(series), range, step };
+    const buckets = await readBuckets(snapshot, wanted, createReadReport());
+    const told = kept(puts, series).filter(({ time }) => time >= range.from && time < range.to);
+    const expected = Map.groupBy(told, ({ time }) => Math.floor(time / step) * step);
+    assert.equal(buckets.rows, expected.size);
+    for (let row = 0; row < buckets.rows; row++) {
+      const rows = expected.get(buckets.time[row]!) ?? [];
+      const values = rows.map(({ value }) => value);
+      const [count, numbers, , min, max, sum] = buckets.columns.map((column) => column[row]);
+      assert.deepEqual([count, numbers], [rows.length, rows.length]);
+      assert.deepEqual([min, max], [Math.min(...values), Math.max(...values)]);
+      assert.equal(
+        sum,
+        values.reduce((total, value) => total + value, 0),
+      );
+    }
+  }
+}
+
+const put: fc.Arbitrary<Put> = fc.record(
+  {
+    series: fc.nat({ max: seriesCount - 1 }),
+    time: fc.oneof(
+      fc.integer({ min: 0, max: 3_000 }).map((s) => 10 * day + s * 1_000),
+      fc.integer({ min: 9 * day, max: 12 * day - 1 }),
+      fc.integer({ min: -100, max: 100 }).map((days) => days * day),
+    ),
+    value: fc.integer({ min: -1_000, max: 1_000 }),
+    refused: fc.boolean(),
+  },
+  { requiredKeys: ["series", "time", "value"], noNullPrototype: true },
+);
+
+const command = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.array(put, { maxLength: 40 }).map((puts) => ({ kind: "put" as const, puts })),
+  },
+  { weight: 4, arbitrary: fc.constant({ kind: "flush" as const }) },
+  { weight: 2, arbitrary: fc.constant({ kind: "checkpoint" as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "close" as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "crash" as const }) },
+  { weight: 2, arbitrary: fc.constant({ kind: "query" as const }) },
+);
+
+test("put, late put, flush, compact, crash, reopen, query in any order: every reading once", async () => {
+  const seeds = fc.integer({ min: 1, max: 2 ** 31 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(command, { maxLength: 40 }), seeds, async (commands, seed) => {
+      const rig = new TableRig({ seed, rowsMax: 100, policy: { mergeTablesMin: 3 } });
+      await rig.open();
+      const puts: Put[] = [];
+      for (const step of commands) {
+        if (step.kind === "put") {
+          rig.put(step.puts);
+          puts.push(...step.puts);
+        } else if (step.kind === "flush") await rig.flush();
+        else if (step.kind === "checkpoint") rig.checkpoint();
+        else if (step.kind === "query") await check(rig, puts);
+        else {
+          await rig.end(step.kind);
+          await rig.open();
+        }
+      }
+      await check(rig, puts);
+      await checkBuckets(rig, puts, 60_000);
+      await rig.flush();
+      await check(rig, puts);
+      await checkBuckets(rig, puts, 3_600_000);
+      await rig.end("close");
+    }),
+    { numRuns: 100 },
+  );
+});

@@ -1,0 +1,145 @@
+/**
+ * A table store on a disk that can lose its power, beside a log that cannot: what was accepted is
+ * known to the test, and replayed to the store when it is opened again.
+ */
+
+import { type Batch, createBatch } from "../../src/core/batch.ts";
+import { limits } from "../../src/core/limits.ts";
+import { type Position, position, type SeriesId } from "../../src/core/units.ts";
+import type { Step } from "../../src/edge-ops/operator.ts";
+import { KvMemory } from "../../src/store/kv-memory.ts";
+import { openStateStore } from "../../src/store/state-store.ts";
+import type { CompactionPolicy } from "../../src/store/tables/compaction-plan.ts";
+import { decodeRefusedRows } from "../../src/store/tables/refused-rows.ts";
+import { openTableStore, type TableStore } from "../../src/store/tables/table-store.ts";
+import { FaultDisk } from "./fault-disk.ts";
+import { seededRandom } from "./seeded-random.ts";
+import { SimulatedClock } from "./simulated-clock.ts";
+
+export type Put = {
+  readonly series: number;
+  readonly time: number;
+  readonly value: number;
+  readonly kind?: number;
+  readonly sequence?: number;
+  /** Not accepted: it must be nowhere. */
+  readonly refused?: boolean;
+};
+
+export const tablePolicy: CompactionPolicy = {
+  tiers: [10_000, 60_000, 3_600_000],
+  keepMs: new Map(),
+  bytesMax: Number.POSITIVE_INFINITY,
+  mergeTablesMin: limits.mergeTablesMin,
+};
+
+/** Two series a device. */
+const deviceOf = (series: SeriesId): number => series >> 1;
+
+export class TableRig {
+  readonly disk: FaultDisk;
+  kv: KvMemory = new KvMemory();
+  clock: SimulatedClock = new SimulatedClock(0);
+  /** What the log holds: batches and which rows of them were accepted. */
+  readonly #log: { readonly at: Position; readonly step: Step }[] = [];
+  #end: Position = position(0);
+  #checkpoint: { readonly at: Position; readonly refused: Uint8Array } | undefined;
+  policy: CompactionPolicy;
+  clockNow: number | undefined;
+  #store: TableStore | undefined;
+  readonly #rowsMax: number;
+
+  constructor(options: {
+    readonly seed: number;
+    readonly rowsMax: number;
+    readonly policy?: Partial<CompactionPolicy>;
+  }) {
+    this.disk = new FaultDisk(seededRandom(options.seed));
+    this.#rowsMax = options.rowsMax;
+    this.policy = { ...tablePolicy, ...options.policy };
+  }
+
+  get store(): TableStore {
+    if (this.#store === undefined) throw new Error("the store is open");
+    return this.#store;
+  }
+
+  /** Opens the store as it was left, and replays the log to it. */
+  async open(): Promise<TableStore> {
+    const { store } = await openStateStore(this.kv);
+    const from = this.#checkpoint?.at ?? position(0);
+    const tables = await openTableStore({
+      disk: this.disk.mount(),
+      clock: this.clock,
+      kv: this.kv,
+      store,
+      directory: "/tables",
+      deviceOf,
+      from,
+      refused: decodeRefusedRows(this.#checkpoint?.refused ?? Uint8Array.of(0)),
+      policy: this.policy,
+      clockNow: () => this.clockNow,
+      rowsMax: this.#rowsMax,
+    });
+    for (const { at, step } of this.#log) {
+      if (at < from) tables.replay(step.at, step.batch);
+      else tables.take(step);
+    }
+    tables.start();
+    this.#store = tables;
+    return tables;
+  }
+
+  /** Appends a batch to the log and gives it to the store. */
+  put(puts: readonly Put[]): void {
+    const step = stepOf(puts, position(this.#end + 1));
+    this.#log.push({ at: this.#end, step });
+    this.#end = position(this.#end + puts.length + 1);
+    this.store.take(step);
+  }
+
+  /** What the operators' checkpoint keeps of the store. */
+  checkpoint(): void {
+    this.#checkpoint = { at: this.#end, refused: this.store.encodeRefused() };
+  }
+
+  /** Writes memory, and lets compaction do what is due. */
+  async flush(): Promise<void> {
+    this.store.wantFlush();
+    await this.store.settle();
+  }
+
+  /** Ends the process; without `crash`, what was written is on the disk. */
+  async end(how: "close" | "crash"): Promise<void> {
+    if (how === "close") await this.store.close();
+    else {
+      this.disk.crash();
+      await this.store.close().catch(() => undefined);
+    }
+    this.#store = undefined;
+    this.kv = new KvMemory({ image: this.kv.image() });
+    this.clock = this.clock.kill();
+  }
+}
+
+function stepOf(puts: readonly Put[], at: Position): Step {
+  const batch: Batch = createBatch(Math.max(puts.length, 1));
+  batch.rows = puts.length;
+  const accepted: number[] = [];
+  for (const [row, put] of puts.entries()) {
+    batch.series[row] = put.series;
+    batch.time[row] = put.time;
+    batch.value[row] = put.value;
+    batch.kind[row] = put.kind ?? 0;
+    batch.sequence[row] = put.sequence ?? 0;
+    if (put.refused !== true) accepted.push(row);
+  }
+  return {
+    batch,
+    at,
+    accepted: Uint32Array.from(accepted),
+    acceptedCount: accepted.length,
+    device: new Uint32Array(0),
+    watermark: new Float64Array(0),
+  };
+}
