@@ -85,8 +85,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/agent/loop.ts",
-        from: "      await this.#parts.log.release(through);",
-        to: "      await this.#parts.log.release(this.#parts.log.end);",
+        from: "      await log.release(position(Math.min(this.#checkpointed, tables.through)));",
+        to: "      await log.release(log.end);",
       },
     ],
   },

@@ -76,16 +76,19 @@ test("nothing expires while nobody knows what time it is", () => {
   assert.equal(planCompaction([table(1)], policy, undefined), undefined);
 });
 
-test("over the budget the oldest readings go first, then the oldest of the finest resolution", () => {
-  const full = { ...policy, bytesMax: 2_500 };
-  const rolled = table(1, { resolutions: [minute, hour] });
-  const hours = table(0, { resolutions: [hour] });
-  const older = table(4);
-  const newer = table(5);
-  const job = planCompaction([newer, rolled, hours, older], full, undefined);
-  assert.deepEqual([job?.kind, job?.inputs, job?.finest], ["make-room", [older], minute]);
-  const next = planCompaction([rolled, hours, table(2, { resolutions: [hour] })], full, undefined);
-  assert.deepEqual([next?.inputs, next?.finest], [[rolled], hour]);
-  const last = planCompaction([hours, hours, hours], full, undefined);
-  assert.equal(last?.finest, undefined);
+test("over the budget the oldest are rolled up, where coarser ones may grow four times as old", () => {
+  const full = { ...policy, bytesMax: 500 };
+  const chosen = (...tables: readonly ListedTable[]): unknown => {
+    const job = planCompaction(tables, full, undefined);
+    return [job?.kind, job?.inputs, job?.finest];
+  };
+  const newest = table(100);
+  const older = table(91);
+  assert.deepEqual(chosen(newest, older), ["make-room", [older], minute]);
+  const minutes = table(63, { resolutions: [minute, hour] });
+  assert.deepEqual(chosen(newest, minutes, older), ["make-room", [older], minute]);
+  const oldMinutes = table(59, { resolutions: [minute, hour] });
+  assert.deepEqual(chosen(newest, oldMinutes, older), ["make-room", [oldMinutes], hour]);
+  const hours = table(-70, { resolutions: [hour] });
+  assert.deepEqual(chosen(newest, hours, older), ["make-room", [hours], undefined]);
 });

@@ -3,7 +3,8 @@
  *
  *   expire    the finest section of a table is older than it is kept: the table is written again
  *             without it ("rolled up instead of lost"); with no coarser one to keep, it goes
- *   make room the same before its time, for the oldest of the finest, while the budget is exceeded
+ *   make room the same before its time, while the budget is exceeded: for the oldest, where coarser
+ *             sections may grow older
  *   merge     tables of the first level of one partition become one of the second, late ones among
  *             them, once there are many, or when the partition is over
  *
@@ -21,7 +22,7 @@ export type CompactionPolicy = {
   readonly tiers: readonly ResolutionMs[];
   /** How long a section is kept, in milliseconds from its newest event time; absent: for ever. */
   readonly keepMs: ReadonlyMap<ResolutionMs, number>;
-  /** All tables together; the oldest of the finest give way before it is exceeded. */
+  /** All tables together; the oldest are rolled up before their time where they take more. */
   readonly bytesMax: number;
   /** Tables of the first level of one partition that are merged. */
   readonly mergeTablesMin: number;
@@ -74,14 +75,27 @@ function keptOf(
   return policy.tiers.find((tier) => tier > finest && isKept(tier));
 }
 
+/**
+ * Who gives way first: readings at the age of a day, 10 s at 4 days, 1 min at 16, and so on, are
+ * equally old. So a full store covers ever longer times ever more coarsely, whatever its budget.
+ */
+const AGE_FACTOR = 4;
+
 function room(tables: readonly ListedTable[], policy: CompactionPolicy): CompactionJob | undefined {
   const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
   if (bytes <= policy.bytesMax) return undefined;
-  const [first] = tables.toSorted(
-    (a, b) => finestOf(a) - finestOf(b) || a.timeLast - b.timeLast || a.id - b.id,
-  );
+  const newest = tables.reduce((time, { timeLast }) => Math.max(time, timeLast), -Infinity);
+  const ageOf = (table: ListedTable): number =>
+    (newest - table.timeLast + limits.partitionMs) / AGE_FACTOR ** rankOf(table, policy);
+  const [first] = tables.toSorted((a, b) => ageOf(b) - ageOf(a) || a.id - b.id);
   if (first === undefined) return undefined;
   return coarsened("make-room", first, nextTier(first, policy));
+}
+
+/** 0 for readings, 1 for the finest tier, ... */
+function rankOf(table: ListedTable, { tiers }: CompactionPolicy): number {
+  const finest = finestOf(table);
+  return tiers.filter((tier) => tier <= finest).length;
 }
 
 function nextTier(table: ListedTable, { tiers }: CompactionPolicy): ResolutionMs | undefined {
