@@ -130,7 +130,7 @@ export function assertRelations(limits: Limits): void {
     "a table has room for the readings and every resolution",
   );
   assert(
-    limits.tableSectionsMax * Math.ceil(limits.seriesMax / 256) * 16 <= limits.tableFooterBytesMax,
+    limits.tableSectionsMax * Math.ceil(limits.seriesMax / 64) * 16 <= limits.tableFooterBytesMax,
     "a table may hold every series at every resolution",
   );
   assert(

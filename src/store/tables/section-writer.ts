@@ -4,19 +4,23 @@
  */
 
 import { assert } from "../../core/assert.ts";
-import { ByteWriter } from "../../core/bytes.ts";
+import { ByteReader, ByteWriter } from "../../core/bytes.ts";
 import { checksumOf } from "../../core/checksum.ts";
 import { limits } from "../../core/limits.ts";
 import type { SeriesId } from "../../core/units.ts";
 import type { AppendFile } from "./append-file.ts";
 import type { BlockFigures } from "./block-figures.ts";
-import type { ResolutionMs } from "./rows.ts";
 import {
-  INDEX_ENTRY_BYTES,
-  INDEX_PAGE_BYTES,
+  encodeIndexPage,
+  INDEX_ENTRY_BYTES_MAX,
   INDEX_PAGE_ENTRIES,
-  type Section,
-} from "./table-format.ts";
+  type IndexEntry,
+} from "./index-page.ts";
+import type { ResolutionMs } from "./rows.ts";
+import { createIndexPages, type IndexPages, type Section } from "./table-format.ts";
+
+/** Of an index entry in memory: four times 32 bits. */
+const ENTRY_BYTES = 16;
 
 export class SectionWriter {
   readonly resolution: ResolutionMs;
@@ -24,11 +28,8 @@ export class SectionWriter {
     bytes: 4_096,
     bytesMax: limits.tableDirectoriesBytesMax,
   });
-  /** Index entries in the order in which series were written. */
-  readonly #entries = new ByteWriter({
-    bytes: INDEX_PAGE_BYTES,
-    bytesMax: limits.seriesMax * INDEX_ENTRY_BYTES,
-  });
+  /** In the order in which series were written: series, offset, length and checksum of each directory. */
+  readonly #entries = new ByteWriter({ bytes: 4_096, bytesMax: limits.seriesMax * ENTRY_BYTES });
   #blocks = 0;
   #rows = 0;
   #timeFirst = Number.POSITIVE_INFINITY;
@@ -61,50 +62,55 @@ export class SectionWriter {
 
   /** Appends directories and index; gives the ids of all series in ascending order. */
   end(file: AppendFile): { readonly section: Section; readonly ids: Uint32Array } {
-    const { ids, index } = this.#index();
-    const series = ids.length;
     const directoriesAt = file.bytes;
     file.append(this.#directories.slice(0, this.#directories.length));
     const indexAt = file.bytes;
-    file.append(index);
-    const pages = Math.ceil(series / INDEX_PAGE_ENTRIES);
-    const pageSeries = new Uint32Array(pages);
-    const pageChecksums = new Uint32Array(pages);
-    for (let page = 0; page < pages; page++) {
-      const from = page * INDEX_PAGE_BYTES;
-      pageSeries[page] = ids[page * INDEX_PAGE_ENTRIES]!;
-      pageChecksums[page] = checksumOf(index.subarray(from, from + INDEX_PAGE_BYTES));
-    }
+    const entries = this.#entriesBySeries();
+    const pages = appendIndex(file, entries);
     const section: Section = {
       resolution: this.resolution,
-      series,
+      series: entries.length,
       blocks: this.#blocks,
       rows: this.#rows,
       timeFirst: this.#timeFirst,
       timeLast: this.#timeLast,
       directoriesAt,
       indexAt,
-      pageSeries,
-      pageChecksums,
+      pages,
     };
-    return { section, ids };
+    return { section, ids: Uint32Array.from(entries, ({ series }) => series) };
   }
 
-  /** The entries in ascending order of series. */
-  #index(): { readonly ids: Uint32Array; readonly index: Uint8Array } {
-    const entries = this.#entries.slice(0, this.#entries.length);
-    const view = new DataView(entries.buffer, entries.byteOffset, entries.length);
-    const count = entries.length / INDEX_ENTRY_BYTES;
-    const seriesOf = (place: number): number => view.getUint32(place * INDEX_ENTRY_BYTES, true);
-    const places = Uint32Array.from({ length: count }, (_, place) => place);
-    places.sort((one, other) => seriesOf(one) - seriesOf(other));
-    const ids = places.map(seriesOf);
-    const index = new Uint8Array(entries.length);
-    for (let i = 0; i < count; i++) {
-      assert(i === 0 || ids[i] !== ids[i - 1], "a series has one device");
-      const from = places[i]! * INDEX_ENTRY_BYTES;
-      index.set(entries.subarray(from, from + INDEX_ENTRY_BYTES), i * INDEX_ENTRY_BYTES);
+  #entriesBySeries(): readonly IndexEntry[] {
+    const reader = new ByteReader(this.#entries.slice(0, this.#entries.length));
+    const entries = Array.from({ length: reader.left / ENTRY_BYTES }, () => ({
+      series: reader.u32(),
+      at: reader.u32(),
+      bytes: reader.u32(),
+      checksum: reader.u32(),
+    }));
+    entries.sort((one, other) => one.series - other.series);
+    for (const [i, { series }] of entries.entries()) {
+      assert(series !== entries[i - 1]?.series, "a series has one device");
     }
-    return { ids, index };
+    return entries;
   }
+}
+
+function appendIndex(file: AppendFile, entries: readonly IndexEntry[]): IndexPages {
+  const bytesMax = INDEX_PAGE_ENTRIES * INDEX_ENTRY_BYTES_MAX;
+  const writer = new ByteWriter({ bytes: bytesMax, bytesMax });
+  const pages = createIndexPages(Math.ceil(entries.length / INDEX_PAGE_ENTRIES));
+  const start = file.bytes;
+  for (let page = 0; page < pages.series.length; page++) {
+    const from = page * INDEX_PAGE_ENTRIES;
+    writer.moveTo(0);
+    encodeIndexPage(writer, entries.slice(from, from + INDEX_PAGE_ENTRIES));
+    const bytes = writer.slice(0, writer.length);
+    file.append(bytes);
+    pages.series[page] = entries[from]!.series;
+    pages.ends[page] = file.bytes - start;
+    pages.checksums[page] = checksumOf(bytes);
+  }
+  return pages;
 }

