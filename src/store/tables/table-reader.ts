@@ -149,20 +149,23 @@ export class Table {
     return { kind: "entries", entries };
   }
 
-  /** All series of a section in the order in which they lie in the file, that is, by device. */
-  async series(
-    resolution: ResolutionMs,
-  ): Promise<{ readonly kind: "series"; readonly ids: Uint32Array } | Damaged> {
+  /**
+   * All series of a section in the order in which they lie in the file, that is, by device. Where
+   * pages of the index are damaged, those on the others.
+   */
+  async series(resolution: ResolutionMs): Promise<SeriesRead> {
     const section = this.#sectionOf(resolution);
     if (section === undefined) return { kind: "series", ids: new Uint32Array(0) };
-    const all: IndexEntry[] = [];
+    const entries: IndexEntry[] = [];
+    let damage: Damaged | undefined;
     for (let page = 0; page < section.pages.series.length; page++) {
       const index = await this.#page(section, page);
-      if (index === undefined) return this.#damaged(section, `page ${page} of the index`);
-      all.push(...index);
+      if (index === undefined) damage ??= this.#damaged(section, `page ${page} of the index`);
+      else entries.push(...index);
     }
-    all.sort((one, other) => one.at - other.at);
-    return { kind: "series", ids: Uint32Array.from(all, ({ series: id }) => id) };
+    entries.sort((one, other) => one.at - other.at);
+    const ids = Uint32Array.from(entries, ({ series }) => series);
+    return damage === undefined ? { kind: "series", ids } : { ...damage, ids };
   }
 
   /** One block into `target`, which has the section's columns and room for its rows. */
@@ -268,6 +271,9 @@ export class Table {
     return damaged(`${this.path}: ${what}, section ${resolution}`);
   }
 }
+
+/** Ids in file order. */
+export type SeriesRead = ({ readonly kind: "series" } | Damaged) & { readonly ids: Uint32Array };
 
 export type EncodedBlock = {
   readonly kind: "block";

@@ -11,10 +11,11 @@ import {
   tablePlans,
   writeTable,
 } from "../../../test/support/tables.ts";
+import { isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { type SeriesId, seriesId } from "../../core/units.ts";
 import { createRows, type Rows, readings } from "./rows.ts";
-import type { Table } from "./table-reader.ts";
+import { openTable, type Table } from "./table-reader.ts";
 import { type BlockEntry, openTableWriter } from "./table-writer.ts";
 
 const path = "/t.tbl";
@@ -250,6 +251,53 @@ test("a disk that fails or is full rejects as it does; what was begun is removed
   await assert.rejects(fill(), { code: "ENOSPC" });
   await writer.abandon();
   assert.deepEqual([full.paths(), full.openFiles], [[], 0]);
+});
+
+test("after a power cut while a table is written, what is found is not there, damaged, or true", async () => {
+  const outcomes = new Set<string>();
+  for (let seed = 1; seed <= 60; seed++) {
+    const disk = new FaultDisk(seededRandom(seed));
+    const door = disk.mount();
+    // 700 KB: three pieces.
+    const rows = Array.from({ length: 100 }, (_, block) => noisyRows(block));
+    const crashAt = seed % 10;
+    disk.fate = ({ index }) => (index === crashAt ? "crash" : undefined);
+    const write = async (): Promise<void> => {
+      const writer = await openTableWriter(door, { path });
+      await door.syncDirectory("/");
+      writer.beginSection(readings);
+      for (const [block, each] of rows.entries()) {
+        if (block % 10 === 0) writer.beginDevice();
+        writer.add(seriesId(Math.floor(block / 10)), each);
+        await writer.drain();
+      }
+      await writer.finish();
+      disk.fate = () => undefined;
+      outcomes.add("finished");
+    };
+    await write().catch((error: unknown) => {
+      assert.ok(isEnvironmental(error), String(error));
+    });
+    disk.crash();
+    disk.fate = () => undefined;
+    if (!disk.paths().includes(path)) {
+      outcomes.add("missing");
+      continue;
+    }
+    const opened = await openTable(disk.mount(), path);
+    outcomes.add(opened.kind);
+    if (opened.kind === "damaged") continue;
+    const target = createRows(readings);
+    for (let series = 0; series < 10; series++) {
+      const found = await opened.table.entries(readings, seriesId(series));
+      if (found.kind === "damaged") continue;
+      for (const [i, entry] of found.entries.entries()) {
+        const outcome = await opened.table.read(readings, entry, target);
+        if (outcome === "read") assert.deepEqual(target, rows[series * 10 + i]);
+      }
+    }
+  }
+  assert.deepEqual([...outcomes].toSorted(), ["damaged", "finished", "missing", "table"]);
 });
 
 test("no sync is long: the file is synced every few MiB", async () => {
