@@ -161,7 +161,11 @@ async function compare(
     attack === "reconnect" ? await startAttack({ kind: attack, port, round: 0 }) : undefined;
   if (attacker !== undefined) await attacker.event("first");
   for (let round = 0; round < options.rounds; round++) {
-    if (attacker !== undefined) attacker.pause();
+    if (attacker !== undefined) {
+      attacker.pause();
+      // What it began before is still being done.
+      await sleep(phaseMs);
+    }
     const alone = await phase();
     if (attacker === undefined || attack !== "reconnect")
       attacker = await startAttack({ kind: attack, port, round });
