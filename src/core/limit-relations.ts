@@ -127,9 +127,8 @@ export function assertRelations(limits: Limits): void {
   assert(
     // Twice 17 bytes a row in stamps and 64 in values, for what an encoding tries and takes back.
     limits.tableBlockRowsMax * 2 * 81 <= limits.tableBlockBytesMax &&
-      limits.tableBlockBytesMax <= limits.tableReadBytesMax &&
       limits.tableBlockBytesMax <= limits.tableGroupBytesMax,
-    "a read and a group of a table have room for any one block",
+    "a group of a table has room for any one block",
   );
   assert(
     limits.tableSyncBytes % limits.tablePieceBytes === 0,

@@ -221,8 +221,8 @@ const bounds = {
   tableBlockRowsMax: 1_024,
   /** Stamps and values of one block: what a read may allocate. */
   tableBlockBytesMax: 262_144, // 256 KiB
-  /** Blocks that lie together are read together up to this. */
-  tableReadBytesMax: 262_144, // 256 KiB
+  /** Blocks that lie together are read together up to this; larger ones alone. */
+  tableReadBytesMax: 65_536, // 64 KiB
   /** Blocks of one device that are gathered while a table is written, so that each series' lie together. */
   tableGroupBytesMax: 2_097_152, // 2 MiB
   /** Encoded stamps of one device that further series can still share. */

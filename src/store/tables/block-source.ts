@@ -9,8 +9,7 @@ import { RowsMerge } from "./merge-rows.ts";
 import { createRows, type ResolutionMs, readings, type Rows, type TimeRange } from "./rows.ts";
 import type { TableFiles } from "./table-files.ts";
 import type { ListedTable } from "./table-list.ts";
-import type { BlockEntry } from "./table-directory.ts";
-import type { Table } from "./table-reader.ts";
+import type { BlockCursor } from "./table-reader.ts";
 
 /** What reading has cost, and what it could not read. */
 export type ReadReport = {
@@ -78,13 +77,13 @@ export async function openTableSource(
     return undefined;
   }
   report.tables += 1;
-  return new TableSource({ id: listed.id, table: held.table, entries, resolution, report, held });
+  const cursor = held.table.cursor(resolution, entries);
+  return new TableSource({ id: listed.id, cursor, resolution, report, held });
 }
 
 type TableSourceParts = {
   readonly id: number;
-  readonly table: Table;
-  readonly entries: readonly BlockEntry[];
+  readonly cursor: BlockCursor;
   readonly resolution: ResolutionMs;
   readonly report: ReadReport;
   readonly held: Disposable;
@@ -93,7 +92,6 @@ type TableSourceParts = {
 class TableSource implements BlockSource {
   readonly #parts: TableSourceParts;
   readonly #block: Rows;
-  #next = 0;
 
   constructor(parts: TableSourceParts) {
     this.#parts = parts;
@@ -101,19 +99,19 @@ class TableSource implements BlockSource {
   }
 
   async next(): Promise<Rows | undefined> {
-    const { id, table, entries, resolution, report } = this.#parts;
-    while (this.#next < entries.length) {
-      const entry = entries[this.#next++]!;
+    const { id, cursor, report } = this.#parts;
+    for (;;) {
+      const block = await cursor.next(this.#block);
+      if (block === undefined) return undefined;
       report.blocks += 1;
-      if ((await table.read(resolution, entry, this.#block)) === "read") {
+      if (block.kind === "read") {
         report.rows += this.#block.rows;
         return this.#block;
       }
       report.damagedBlocks += 1;
-      report.damagedRows += entry.rows;
+      report.damagedRows += block.entry.rows;
       report.damaged.set(id, "a block is damaged");
     }
-    return undefined;
   }
 
   [Symbol.dispose](): void {

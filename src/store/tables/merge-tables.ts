@@ -292,7 +292,7 @@ async function devicesOf(
     for (const resolution of input.resolutions) {
       const series = await open.table.series(resolution);
       if (series.kind === "damaged") report.damaged.set(input.id, series.reason);
-      else for (const id of series.ids) all.add(id);
+      for (const id of series.ids) all.add(id);
     }
   }
   return deviceGroups(all, deviceOf);

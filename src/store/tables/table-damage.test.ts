@@ -191,10 +191,31 @@ test("one damaged block among those that are read together harms only itself", a
   for (const at of [entries[1]!.stampsAt + entries[1]!.stampsBytes - 1, entries[3]!.valuesAt]) {
     disk.poke(path, at, Uint8Array.of(disk.peek(path)[at]! ^ 0x10));
   }
-  await table.readEach(readings, entries, createRows(readings), (outcome) =>
-    outcomes.push(outcome),
-  );
+  const cursor = table.cursor(readings, entries);
+  const target = createRows(readings);
+  for (let next = await cursor.next(target); next; next = await cursor.next(target)) {
+    outcomes.push(next.kind);
+  }
   assert.deepEqual(outcomes, ["read", "damaged", "read", "damaged", "read"]);
+});
+
+test("a cursor that could not read goes on where it stood", async () => {
+  const disk = new FaultDisk(seededRandom(1));
+  const door = disk.mount();
+  const plain = tableOf({ seed: 4, resolutions: [readings], devices: [[3_000]] });
+  await writeTable(door, path, plain);
+  const table = await openedTable(door, path);
+  const { id, rows } = seriesIn(plain[0]!)[0]!;
+  const found = await table.entries(readings, id);
+  assert(found.kind === "entries");
+  const cursor = table.cursor(readings, found.entries);
+  const target = createRows(readings);
+  disk.unreadable = () => true;
+  await assert.rejects(cursor.next(target), { code: "EIO" });
+  disk.unreadable = () => false;
+  const lines: string[] = [];
+  while ((await cursor.next(target)) !== undefined) lines.push(...plainLines(target));
+  assert.deepEqual(lines, plainLines(rows));
 });
 
 test("bytes that have their checksum but are no encoding are damaged", async () => {

@@ -178,20 +178,9 @@ export class Table {
     return decodeBlock(await this.readEncoded(entry), entry.rows, target);
   }
 
-  /**
-   * Blocks of a series in their order, each into `target`, which is reused for the next; in few
-   * reads where they lie together. Where a read rejects, `read` may still give some of its blocks.
-   */
-  async readEach(
-    resolution: ResolutionMs,
-    entries: readonly BlockEntry[],
-    target: Rows,
-    visit: (outcome: "read" | "damaged", entry: BlockEntry) => void,
-  ): Promise<void> {
-    await this.readEncodedEach(entries, (block, entry) => {
-      assertRoom(resolution, entry, target);
-      visit(decodeBlock(block, entry.rows, target), entry);
-    });
+  /** Blocks of a series one after another, in few reads where they lie together. */
+  cursor(resolution: ResolutionMs, entries: readonly BlockEntry[]): BlockCursor {
+    return new BlockCursor({ resolution, entries, blocksOf: (run) => this.#blocksOf(run) });
   }
 
   /** The bytes of one block as they were written; the caller owns them. */
@@ -199,28 +188,12 @@ export class Table {
     return (await this.#blocksOf(runFrom([entry], 0)))(entry);
   }
 
-  /** As `readEach`; the bytes are `visit`'s while it runs. */
-  async readEncodedEach(
-    entries: readonly BlockEntry[],
-    visit: (block: EncodedBlock | Damaged, entry: BlockEntry) => void,
-  ): Promise<void> {
-    for (let place = 0; place < entries.length; ) {
-      const run = runFrom(entries, place);
-      const blockOf = await this.#blocksOf(run);
-      for (const entry of run.entries) visit(blockOf(entry), entry);
-      place += run.entries.length;
-    }
-  }
-
   async close(): Promise<void> {
     await this.#file.close();
   }
 
   /** Reads a run; gives the bytes of each of its entries. */
-  async #blocksOf({
-    stamps,
-    values,
-  }: BlockRun): Promise<(entry: BlockEntry) => EncodedBlock | Damaged> {
+  async #blocksOf({ stamps, values }: BlockRun): Promise<BlocksRead> {
     const isAdjacent = stamps.to === values.from;
     const first = await readAt(this.#file, stamps.from, isAdjacent ? values.to : stamps.to);
     const stampsRead = first?.subarray(0, stamps.to - stamps.from);
@@ -269,6 +242,52 @@ export class Table {
 
   #damaged({ resolution }: Section, what: string): Damaged {
     return damaged(`${this.path}: ${what}, section ${resolution}`);
+  }
+}
+
+/** The bytes of a block of a run. */
+type BlocksRead = (entry: BlockEntry) => EncodedBlock | Damaged;
+
+/** Made by `Table.cursor`; one `next` at a time. */
+export class BlockCursor {
+  readonly #resolution: ResolutionMs;
+  readonly #entries: readonly BlockEntry[];
+  readonly #blocksOf: (run: BlockRun) => Promise<BlocksRead>;
+  #place = 0;
+  /** What was read ahead, up to the entry at `#runEnd`. */
+  #run: BlocksRead | undefined;
+  #runEnd = 0;
+
+  constructor(parts: {
+    readonly resolution: ResolutionMs;
+    readonly entries: readonly BlockEntry[];
+    readonly blocksOf: (run: BlockRun) => Promise<BlocksRead>;
+  }) {
+    this.#resolution = parts.resolution;
+    this.#entries = parts.entries;
+    this.#blocksOf = parts.blocksOf;
+  }
+
+  /**
+   * The next block into `target`, as `Table.read` does; undefined after the last. Where it rejects,
+   * the next call tries the same again.
+   */
+  async next(
+    target: Rows,
+  ): Promise<{ readonly kind: "read" | "damaged"; readonly entry: BlockEntry } | undefined> {
+    const entry = this.#entries[this.#place];
+    if (entry === undefined) {
+      this.#run = undefined;
+      return undefined;
+    }
+    assertRoom(this.#resolution, entry, target);
+    if (this.#run === undefined || this.#place >= this.#runEnd) {
+      const run = runFrom(this.#entries, this.#place);
+      this.#run = await this.#blocksOf(run);
+      this.#runEnd = this.#place + run.entries.length;
+    }
+    this.#place += 1;
+    return { kind: decodeBlock(this.#run(entry), entry.rows, target), entry };
   }
 }
 
