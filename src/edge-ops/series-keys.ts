@@ -12,6 +12,7 @@ import type { Catalog } from "../core/catalog.ts";
 import { nameOfTags } from "../core/catalog.ts";
 import { assert } from "../core/assert.ts";
 import type { Tags } from "../core/frame.ts";
+import { type Glob, globOf } from "../core/glob.ts";
 import { type SeriesId, seriesId } from "../core/units.ts";
 import type { WhereSpec } from "./spec.ts";
 import { StateTable } from "./state-table.ts";
@@ -34,8 +35,6 @@ export interface KeyIndex {
   /** Tags of a key, sorted by name, `metric` among them where it is part of the key. */
   tagsOf(key: number): Tags;
 }
-
-type Glob = (text: string) => boolean;
 
 export class SeriesKeys implements KeyIndex {
   readonly table: StateTable;
@@ -152,11 +151,4 @@ export class SeriesKeys implements KeyIndex {
     this.#indexes.set(name, this.#tags.length);
     return this.#tags.push(tags) - 1;
   }
-}
-
-/** `*` is any run of characters, everything else itself. */
-function globOf(pattern: string): Glob {
-  const parts = pattern.split("*").map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
-  const expression = new RegExp(`^${parts.join(".*")}$`, "s");
-  return (text) => expression.test(text);
 }

@@ -20,8 +20,8 @@ export type ReadReport = {
   damagedBlocks: number;
   damagedRows: number;
   readonly damaged: Map<number, string>;
-  /** Tables in the range of which only coarser resolutions are left. */
-  rolledUp: number;
+  /** Tables in the range of which only resolutions are left that are coarser than what was asked for. */
+  readonly coarser: Set<ListedTable>;
 };
 
 export function createReadReport(): ReadReport {
@@ -32,7 +32,7 @@ export function createReadReport(): ReadReport {
     damagedBlocks: 0,
     damagedRows: 0,
     damaged: new Map(),
-    rolledUp: 0,
+    coarser: new Set(),
   };
 }
 

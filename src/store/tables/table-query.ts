@@ -7,7 +7,8 @@
  *   latest     the newest reading
  *
  * A query sees a snapshot: what is flushed, merged or expired meanwhile does not change its answer.
- * What is damaged is left out and stands in its report.
+ * What is damaged, or there only more coarsely, is left out and stands in its report. Between blocks
+ * it breathes by the pace of the snapshot, and ends with Stopped where that was stopped.
  */
 
 import { assert } from "../../core/assert.ts";
@@ -20,6 +21,7 @@ import {
   type ReadReport,
 } from "./block-source.ts";
 import type { MemoryTable } from "./memory-table.ts";
+import type { Pace } from "./pace.ts";
 import { addParts, emptyBucket, rollUp } from "./rollup.ts";
 import {
   appendRows,
@@ -43,9 +45,12 @@ export async function* readReadings(
   report: ReadReport,
 ): AsyncGenerator<Rows> {
   const { series, range } = wanted;
-  const inRange = snapshot.tables.filter((table) => reaches(table, range));
-  const tables = inRange.filter(({ resolutions }) => resolutions.includes(readings));
-  report.rolledUp += inRange.length - tables.length;
+  const tables: ListedTable[] = [];
+  for (const table of snapshot.tables) {
+    if (!reaches(table, range)) continue;
+    if (table.resolutions.includes(readings)) tables.push(table);
+    else report.coarser.add(table);
+  }
   const memories = snapshot.memories.filter((memory) => memory.rowsOf(series, range).length > 0);
   for (const cluster of clustersOf([
     ...tables.map(spanOf),
@@ -65,6 +70,7 @@ export async function* readReadings(
       );
     }
     for await (const block of mergedBlocks(opened.sources, readings)) {
+      await snapshot.pace.breathe();
       const rows = clippedRows(block, range);
       if (rows.rows > 0) yield rows;
     }
@@ -89,17 +95,17 @@ export async function readBuckets(
     const resolution = bestOf(table, step);
     if (!reaches(table, range)) continue;
     if (resolution === undefined) {
-      report.rolledUp += 1;
+      report.coarser.add(table);
       continue;
     }
+    const { pace } = snapshot;
     const at = { series, resolution, range };
-    await addAll(buckets, await openTableSource(snapshot.files, table, at, report), {
-      ...at,
-      step,
-    });
+    const source = await openTableSource(snapshot.files, table, at, report);
+    await addAll(buckets, source, { ...at, step, pace });
   }
   for (const memory of snapshot.memories) {
-    const at = { resolution: readings, range, step };
+    const { pace } = snapshot;
+    const at = { resolution: readings, range, step, pace };
     await addAll(buckets, openMemorySource(memory, series, range), at);
   }
   return filledRows(buckets);
@@ -123,9 +129,12 @@ export async function readLatest(
   for (const memory of snapshot.memories) {
     if (memory.latest(series, row)) keepNewer(row);
   }
-  const tables = snapshot.tables.filter(({ resolutions }) => resolutions.includes(readings));
-  for (const table of tables.toSorted((a, b) => b.timeLast - a.timeLast)) {
+  for (const table of snapshot.tables.toSorted((a, b) => b.timeLast - a.timeLast)) {
     if (table.timeLast <= newest) break;
+    if (!table.resolutions.includes(readings)) {
+      report.coarser.add(table);
+      continue;
+    }
     const range = { from: newest, to: Number.POSITIVE_INFINITY };
     const at = { series, resolution: readings, range, last: true };
     using source = await openTableSource(snapshot.files, table, at, report);
@@ -166,11 +175,14 @@ async function addAll(
     readonly resolution: ResolutionMs;
     readonly range: TimeRange;
     readonly step: ResolutionMs;
+    readonly pace: Pace;
   },
 ): Promise<void> {
+  if (opened === undefined) return;
   using source = opened;
   const parts = createRows(at.step);
-  for (let block = await source?.next(); block !== undefined; block = await source?.next()) {
+  for (let block = await source.next(); block !== undefined; block = await source.next()) {
+    await at.pace.breathe();
     const rows = clippedRows(block, at.range);
     if (at.resolution === readings) addReadings(buckets, rows, parts, at);
     else addParted(buckets, rows, at);

@@ -80,6 +80,8 @@ export type Snapshot = Disposable & {
   /** Oldest first. */
   readonly memories: readonly MemoryTable[];
   readonly files: TableFiles;
+  /** The query's own: it breathes between blocks, and ends with Stopped once this is stopped. */
+  readonly pace: Pace;
 };
 
 type Frozen = { readonly memory: MemoryTable; readonly to: Position };
@@ -224,7 +226,8 @@ export class TableStore {
     const tables = this.#tables;
     const unpin = this.#files.pin(tables.map(({ id }) => id));
     const memories = [...(this.#frozen === undefined ? [] : [this.#frozen.memory]), this.#active];
-    return { tables, memories, files: this.#files, [Symbol.dispose]: unpin };
+    const pace = new Pace(this.#options.clock);
+    return { tables, memories, files: this.#files, pace, [Symbol.dispose]: unpin };
   }
 
   /** Resolves when nothing is left to do at the moment. */
