@@ -37,7 +37,7 @@ const columns: Readonly<Record<string, Float64Array>> = {
   "decimals, deltas folded": valuesOf(60, (row, n) => (row < 50 ? 1e9 + row * 700 : 0) + (n % 5)),
   "decimals, fine tokens": valuesOf(200, (_, n) => (9_000 + dice(n)) / 100),
   "decimals, fine tokens, wide": valuesOf(80, (_, n) => dice(n) ** 6),
-  "decimals, direct tokens": valuesOf(200, (_, n) => [3, 40, 41, 42, 90][n % 1_000 % 7] ?? 41),
+  "decimals, direct tokens": valuesOf(200, (_, n) => [3, 40, 41, 42, 90][(n % 1_000) % 7] ?? 41),
   "decimals, a line": valuesOf(200, (row, n) => row * 1_000 + (n % 19)),
   "decimals, zstd": valuesOf(300, (row) => (Math.imul((row % 41) + 1, 40_503) >>> 0) % 1_009),
   "decimals off by units": valuesOf(30, (row) => row / 10 + 0.1 + 0.2),
@@ -140,5 +140,8 @@ test("every encoding has a vector, in every way to predict and to write integers
     [0, 1, 2, 3, 3 | 4, 3 | 8, 3 | 16],
   );
   for (const prediction of [0, 1, 2, 0 | 4, 1 | 4]) assert.ok(predictions.has(prediction));
-  assert.deepEqual([...modes].toSorted(), [0, 1, 2, 3]);
+  assert.deepEqual(
+    [...modes].toSorted((a, b) => a - b),
+    [0, 1, 2, 3],
+  );
 });

@@ -73,6 +73,18 @@ test("every token comes back, no code is too long and none is wasted", () => {
   );
 });
 
+test("the only token takes no bits, whatever code it had in the block before", () => {
+  const counts = new Uint16Array(TOKENS);
+  counts[3] = 1;
+  counts[9] = 1;
+  buildPrefixCode(code, counts);
+  assert.equal(code.codes[9], 1);
+  counts[3] = 0;
+  buildPrefixCode(code, counts);
+  assert.deepEqual([code.first, code.last], [9, 9]);
+  assert.deepEqual([code.codes[9], code.lengths[9]], [0, 0]);
+});
+
 test("the bits of a code are near the entropy of its tokens", () => {
   const counts = new Uint16Array(TOKENS);
   [500, 250, 125, 62, 31, 16, 16, 24].forEach((count, token) => {

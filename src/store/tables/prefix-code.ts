@@ -49,6 +49,7 @@ const nextCode = new Uint16Array(CODE_BITS_MAX + 2);
 export function buildPrefixCode(code: PrefixCode, counts: Uint16Array): void {
   const leaves = sortTokens(counts);
   code.lengths.fill(0);
+  code.codes.fill(0); // a token that is the only one is put as a code of no bits
   code.first = TOKENS;
   code.last = 0;
   for (let i = 0; i < leaves; i++) {
