@@ -37,7 +37,6 @@ const columns: Readonly<Record<string, Float64Array>> = {
   "decimals, deltas folded": valuesOf(60, (row, n) => (row < 50 ? 1e9 + row * 700 : 0) + (n % 5)),
   "decimals, fine tokens": valuesOf(200, (_, n) => (9_000 + dice(n)) / 100),
   "decimals, fine tokens, wide": valuesOf(80, (_, n) => dice(n) ** 6),
-  "decimals, direct tokens": valuesOf(200, (_, n) => [3, 40, 41, 42, 90][(n % 1_000) % 7] ?? 41),
   "decimals, a line": valuesOf(200, (row, n) => row * 1_000 + (n % 19)),
   "decimals, zstd": valuesOf(300, (row) => (Math.imul((row % 41) + 1, 40_503) >>> 0) % 1_009),
   "decimals off by units": valuesOf(30, (row) => row / 10 + 0.1 + 0.2),
@@ -47,6 +46,7 @@ const columns: Readonly<Record<string, Float64Array>> = {
   "words of float32": valuesOf(12, (_, n) => Math.fround(Math.sqrt(n))),
   "words of large powers of two": valuesOf(5, (row) => 2 ** (900 + row)),
   dictionary: valuesOf(100, (_, n) => Math.sqrt(2 + (n % 3))),
+  "dictionary, direct tokens": valuesOf(200, (_, n) => [3, 40, 41, 42, 90][(n % 1_000) % 7] ?? 41),
 };
 
 type Stamp = readonly [time: number, kind: number, sequence: number];
@@ -125,6 +125,11 @@ test("every encoding has a vector, in every way to predict and to write integers
     const reader = new ByteReader(vectors.get(name)!);
     const encoding = reader.u8();
     encodings.add(encoding);
+    if (encoding === 2) {
+      const count = reader.u8() + 1;
+      decodeColumn(reader, new Float64Array(count), count);
+      modes.add(reader.u8());
+    }
     if ((encoding & 3) !== 3) continue;
     reader.u8();
     const prediction = reader.u8();
