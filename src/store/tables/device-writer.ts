@@ -21,7 +21,7 @@ import type { SectionWriter } from "./section-writer.ts";
 import { DirectoryWriter } from "./table-directory.ts";
 
 /** A block as it comes; its bytes are copied. */
-export type EncodedBlock = {
+export type IncomingBlock = {
   readonly figures: BlockFigures;
   readonly stamps: Uint8Array;
   readonly stampsChecksum: number;
@@ -36,7 +36,7 @@ type SharedStamps = {
   at: number | undefined;
 };
 
-type GatheredBlock = Omit<EncodedBlock, "stamps" | "stampsChecksum"> & {
+type GatheredBlock = Omit<IncomingBlock, "stamps" | "stampsChecksum"> & {
   readonly stamps: SharedStamps;
 };
 
@@ -70,7 +70,7 @@ export class DeviceWriter {
   }
 
   /** The next block of a series, none of whose rows is earlier than the one before. */
-  add(series: SeriesId, block: EncodedBlock): void {
+  add(series: SeriesId, block: IncomingBlock): void {
     const bytes = block.stamps.length + block.values.length;
     assert(bytes <= limits.tableBlockBytesMax, "a block is of bounded size");
     if (this.#groupBytes + bytes > limits.tableGroupBytesMax) this.#endGroup();
@@ -102,7 +102,7 @@ export class DeviceWriter {
     return open;
   }
 
-  #sharedOf({ stamps, stampsChecksum: checksum }: EncodedBlock): SharedStamps {
+  #sharedOf({ stamps, stampsChecksum: checksum }: IncomingBlock): SharedStamps {
     const candidates = this.#shared.get(checksum) ?? [];
     const found = candidates.find(({ bytes }) => Buffer.compare(bytes, stamps) === 0);
     if (found !== undefined) return found;
