@@ -20,6 +20,7 @@ import { patientDisk } from "../store/patient-disk.ts";
 import type { CompactionPolicy } from "../store/tables/compaction-plan.ts";
 import { type Drain, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
+import { budgetSharesOf } from "./config/budget-shares.ts";
 import { type Config, dataflowSpecOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
@@ -103,6 +104,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     },
     ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),
     logBytesMax: config.logBytesMax,
+    outboxBytesMax: budgetSharesOf(config).outboxBytes,
     configInForce: JSON.stringify(dataflowSpecOf(config)),
     segmentBytes: options.segmentBytes ?? limits.segmentBytes,
     outputs,
@@ -385,13 +387,14 @@ function httpStatus({ host, port, tokens, counters }: HttpServer): Status["http"
   return { host, port, tokens, counters: counters() };
 }
 
-/** What is not for the log and the state store is for tables. */
-function compactionPolicyOf({ store, logBytesMax }: Config): CompactionPolicy {
-  const others = logBytesMax + limits.outboxBytesMax;
+function compactionPolicyOf(config: Config): CompactionPolicy {
+  const { tiers, keepMs, freeBytes } = config.store;
+  const { tablesBytes } = budgetSharesOf(config);
   return {
-    tiers: store.tiers,
-    keepMs: store.keepMs,
-    bytesMax: Math.max(limits.tablesBytesMin, store.budgetBytes - others),
+    tiers,
+    keepMs,
+    bytesMax: tablesBytes,
+    freeBytesMin: freeBytes,
     mergeTablesMin: limits.mergeTablesMin,
   };
 }

@@ -54,6 +54,7 @@ async function left(
   const sizes = {
     logDirectory,
     tablesDirectory: "/tables",
+    outboxBytesMax: 1_000_000,
     clock: new SimulatedClock(0),
     policy: tablePolicy,
     clockNow: () => undefined,

@@ -50,6 +50,7 @@ export type RecoveryOptions = {
   /** The gateway's clock while it is trusted; not asked before the tables are started. */
   readonly clockNow: () => number | undefined;
   readonly logBytesMax: number;
+  readonly outboxBytesMax: number;
   /** JSON of the DataflowSpec of today's configuration, for a log that lost its own. */
   readonly configInForce: string;
   readonly segmentBytes: number;
@@ -61,7 +62,7 @@ export type RecoveryOptions = {
  * the log, of the state store and of the table store; what was opened is then closed again.
  */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
-  const { store, recovered } = await openStateStore(options.kv);
+  const { store, recovered } = await openStateStore(options.kv, options);
   await using opened = new AsyncDisposableStack();
   const { log, damage } = await openLog(options.disk, {
     directory: options.logDirectory,

@@ -1,11 +1,11 @@
 /** Starts an agent on the real doors: locks its directories, opens the state store, the rest. */
 
 import { join } from "node:path";
-import { limits } from "../core/limits.ts";
 import type { Clock, Disk } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { openKvLmdb } from "../store/kv-lmdb.ts";
 import { type Agent, type Doors, openAgent } from "./agent.ts";
+import { budgetSharesOf } from "./config/budget-shares.ts";
 import type { Config } from "./config/config.ts";
 import { systemClock } from "./doors/clock.ts";
 import { type DirectoryToLock, lockDirectories } from "./doors/directory-lock.ts";
@@ -62,7 +62,7 @@ export async function openAgentOnDoors(
     await checkStateFile(paths.state);
     const kv = openKvLmdb({
       path: paths.state,
-      bytesMax: limits.kvBytesMax,
+      bytesMax: budgetSharesOf(config).stateBytes,
       freeBytes: () => disk.freeBytes(config.dataDirectory),
     });
     opened.defer(() => kv.close());

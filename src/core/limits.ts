@@ -254,6 +254,8 @@ const bounds = {
   /** Tables of the first level of one partition that are merged; at most so many at a time. */
   mergeTablesMin: 16,
   mergeTablesMax: 32,
+  /** Whether something expired, or the disk has too little space, is looked at this often. */
+  storeLookMs: 60_000,
   /** Tables that are kept open for reading; the longest unused is closed. */
   tablesOpenMax: 128,
   /** Log, state store and tables together; then readings are rolled up before their time. */

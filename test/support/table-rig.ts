@@ -30,6 +30,7 @@ export const tablePolicy: CompactionPolicy = {
   tiers: [10_000, 60_000, 3_600_000],
   keepMs: new Map(),
   bytesMax: Number.POSITIVE_INFINITY,
+  freeBytesMin: 0,
   mergeTablesMin: limits.mergeTablesMin,
 };
 
@@ -112,10 +113,7 @@ export class TableRig {
   /** Ends the process; without `crash`, what was written is on the disk. */
   async end(how: "close" | "crash"): Promise<void> {
     if (how === "close") await this.store.close();
-    else {
-      this.disk.crash();
-      await this.store.close().catch(() => undefined);
-    }
+    else this.disk.crash(); // what the process was about to do never comes to an end
     this.#store = undefined;
     this.kv = new KvMemory({ image: this.kv.image() });
     this.clock = this.clock.kill();

@@ -243,17 +243,17 @@ test("the estimate is the budget beside log and state, by what a series at 1 Hz 
     `store: { tiers: [], budget: ${budget}, keep: { readings: 30d } }`;
   assert.match(
     await text(plain("8GiB")),
-    /a series at 1 Hz takes about 152 KiB a day; about 1700 of them keep their readings for the whole 30d\n/,
+    /a series at 1 Hz takes about 152 KiB a day; about 1500 of them keep their readings for the whole 30d\n/,
   );
-  assert.equal(Math.floor(((8_192 - 256 - 128) * 1_048_576) / (1.8 * 86_400 * 30)), 1_754);
-  assert.match(await text(plain("16GiB")), /about 3500 of them/);
+  assert.equal(Math.floor(((8_192 - 256 - 1_024) * 1_048_576) / (1.8 * 86_400 * 30)), 1_553);
+  assert.match(await text(plain("16GiB")), /about 3300 of them/);
   // 15 % more for the default tiers, and more again where they are kept for longer.
   const tiers = (keep: string) => `store: { keep: { readings: 30d${keep} } }`;
-  assert.match(await text(tiers("")), /175 KiB a day; about 1500 of them .*30d, fewer as the rows/);
+  assert.match(await text(tiers("")), /175 KiB a day; about 1300 of them .*30d, fewer as the rows/);
   assert.match(
     await text(tiers(", 1d: 30d")),
-    /about 1500 of them keep their readings for the whole 30d\n/,
+    /about 1300 of them keep their readings for the whole 30d\n/,
   );
-  assert.match(await text(tiers(", 10s: 300d, 1d: 300d")), /about 700 of them [^,]*30d\n/);
-  assert.match(await text(""), /100 of them use up the budget in about 450d\n/);
+  assert.match(await text(tiers(", 10s: 300d, 1d: 300d")), /about 620 of them [^,]*30d\n/);
+  assert.match(await text(""), /100 of them use up the budget in about 400d\n/);
 });

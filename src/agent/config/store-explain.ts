@@ -5,8 +5,8 @@
  * values that hardly change take less.
  */
 
-import { limits } from "../../core/limits.ts";
 import { type ResolutionMs, readings } from "../../store/tables/rows.ts";
+import { budgetSharesOf } from "./budget-shares.ts";
 import { type Config, type StoreConfig, storeDefaults } from "./config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 
@@ -64,7 +64,7 @@ function usedUpText({ tiers }: StoreConfig): string {
 function estimateText(config: Pick<Config, "store" | "logBytesMax">): string {
   const { store } = config;
   const keptMs = store.keepMs.get(readings);
-  const tablesBytes = store.budgetBytes - config.logBytesMax - limits.kvBytesMin;
+  const tablesBytes = budgetSharesOf(config).tablesBytes;
   const perDay = bytesOfSpan(store, DAY_MS);
   const series = `a series at 1 Hz takes about ${roughBytesText(perDay)} a day`;
   if (keptMs === undefined) {

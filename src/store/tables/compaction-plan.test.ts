@@ -16,6 +16,7 @@ const policy: CompactionPolicy = {
     [hour, 50 * day],
   ]),
   bytesMax: 1_000_000,
+  freeBytesMin: 0,
   mergeTablesMin: limits.mergeTablesMin,
 };
 

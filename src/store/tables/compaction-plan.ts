@@ -24,6 +24,8 @@ export type CompactionPolicy = {
   readonly keepMs: ReadonlyMap<ResolutionMs, number>;
   /** All tables together; the oldest are rolled up before their time where they take more. */
   readonly bytesMax: number;
+  /** Space of the disk that is left to others: where there is less, tables give way as well. */
+  readonly freeBytesMin: number;
   /** Tables of the first level of one partition that are merged. */
   readonly mergeTablesMin: number;
 };

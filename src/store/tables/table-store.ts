@@ -128,6 +128,7 @@ export class TableStore {
   #started = false;
   #closing = false;
   #wakeEarly: (() => void) | undefined;
+  #cancelLook: (() => void) | undefined;
   #trouble: TableStoreStatus["trouble"];
   #flushes = 0;
   #compactions = 0;
@@ -176,7 +177,7 @@ export class TableStore {
   get status(): TableStoreStatus {
     return {
       tables: this.#tables.length,
-      bytes: this.#tables.reduce((sum, { bytes }) => sum + bytes, 0),
+      bytes: this.#bytes,
       inMemory: this.#active.rows + (this.#frozen?.memory.rows ?? 0),
       inTables: this.#tables.reduce((sum, table) => sum + table.readings, 0),
       through: this.#head.through,
@@ -213,7 +214,7 @@ export class TableStore {
   /** From now on there is compaction, too. Call when everything is replayed. */
   start(): void {
     this.#started = true;
-    this.#work();
+    this.#lookAgain();
   }
 
   /** Writes what is in memory as soon as possible: the log needs its room. */
@@ -239,6 +240,7 @@ export class TableStore {
   /** Stops what is under way; memory is in the log. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#cancelLook?.();
     this.#pace.stop();
     this.#wakeEarly?.();
     await this.#working;
@@ -264,17 +266,24 @@ export class TableStore {
 
   // ---- beside the loop ----
 
+  /** Time passes and disks fill up although nothing is flushed. */
+  #lookAgain(): void {
+    this.#work();
+    this.#cancelLook = this.#options.clock.after(limits.storeLookMs, () => this.#lookAgain());
+  }
+
   #work(): void {
     if (this.#working !== undefined || this.#closing) return;
     this.#working = this.#workNow().finally(() => {
       this.#working = undefined;
+      if (this.#frozen !== undefined) this.#work(); // frozen as the work came to its end
     });
   }
 
   async #workNow(): Promise<void> {
     while (!this.#closing) {
       try {
-        if (!(await this.#workStep())) return;
+        if (!(await this.#workStep()) && this.#frozen === undefined) return;
         this.#trouble = undefined;
       } catch (error) {
         if (error instanceof Stopped) return;
@@ -291,10 +300,24 @@ export class TableStore {
       return true;
     }
     if (!this.#started) return false;
-    const job = planCompaction(this.#tables, this.#options.policy, this.#timeReached());
+    const job = planCompaction(this.#tables, await this.#policyNow(), this.#timeReached());
     if (job === undefined) return false;
     await this.#compact(job);
     return true;
+  }
+
+  /** Where the disk has less free space than is left to others, tables may take that much less. */
+  async #policyNow(): Promise<CompactionPolicy> {
+    const { disk, directory, policy } = this.#options;
+    await this.#files.settle(); // what was replaced is gone, if no query reads it
+    if (this.#files.counters.unwanted > 0) return policy;
+    const lacking = policy.freeBytesMin - (await disk.freeBytes(directory));
+    if (lacking <= 0) return policy;
+    return { ...policy, bytesMax: Math.min(policy.bytesMax, this.#bytes - lacking) };
+  }
+
+  get #bytes(): number {
+    return this.#tables.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /**
