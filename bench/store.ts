@@ -2,17 +2,24 @@
  * What does a reading take in a table, and what does it cost to write and read it? The store's column
  * and stamp codecs on recorded data, in blocks as tables have them, beside rivals in the same run.
  *
- * Bytes are those of values, of stamps (once for the series of a device) and of the directory, which
- * is not written here but counted at `directory_bytes_per_block`. Speeds are million readings, times
- * included, a second of CPU: the best of some rounds after a first that only checks that every bit
- * comes back. LMDB writes keys of one reading each, in order of time, 1,000 to a commit.
+ * Bytes are those of a real table file with all the readings: values, stamps (once for the series of
+ * a device), and the rest, which leads to them: directories, index, filter, footer. Speeds are those of
+ * the codecs, without the file: million readings, times included, a second of CPU, the best of some
+ * rounds after a first that only checks that every bit comes back. LMDB writes keys of one reading
+ * each, in order of time, 1,000 to a commit.
  */
 
+import { mkdtempDisposableSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemDisk } from "../src/agent/doors/disk.ts";
 import { ByteReader, ByteWriter } from "../src/core/bytes.ts";
 import { limits } from "../src/core/limits.ts";
+import { seriesId } from "../src/core/units.ts";
 import { decodeColumn, encodeColumn } from "../src/store/tables/column-codec.ts";
 import { createRows, readings as readingsSection } from "../src/store/tables/rows.ts";
 import { decodeStamps, encodeStamps } from "../src/store/tables/stamp-codec.ts";
+import { openTableWriter } from "../src/store/tables/table-writer.ts";
 import {
   type Block,
   blocksOf,
@@ -41,7 +48,7 @@ export type CodecFigures = FormatFigures & {
   /** Parts of `bytes_per_reading`. */
   readonly values: number;
   readonly stamps: number;
-  readonly directory: number;
+  readonly rest: number;
 };
 
 export type DatasetFigures = CodecFigures & {
@@ -51,23 +58,18 @@ export type DatasetFigures = CodecFigures & {
 };
 
 export type StoreResult = {
-  readonly directory_bytes_per_block: number;
   readonly skab: DatasetFigures;
   /** `long_floats`: series of 15 to 17 digits, which the other figures leave out. */
   readonly nab: DatasetFigures & { readonly long_floats: CodecFigures };
 };
 
-/** A block's entry in the directory of its series. */
-const directoryBytes = 45;
-
 export async function runStore(options: StoreOptions): Promise<StoreResult> {
   const nab = readNab();
   return rounded({
-    directory_bytes_per_block: directoryBytes,
     skab: await measureDataset(readSkab(), options),
     nab: {
       ...(await measureDataset(nab.real, options)),
-      long_floats: measureTables(blocksFor(nab.long, options), options.rounds),
+      long_floats: await measureTables(cutTo(nab.long, options), options.rounds),
     },
   });
 }
@@ -76,38 +78,61 @@ async function measureDataset(
   recordings: readonly Recording[],
   options: StoreOptions,
 ): Promise<DatasetFigures> {
-  const blocks = blocksFor(recordings, options);
+  const cut = cutTo(recordings, options);
+  const blocks = blocksOf(cut, limits.tableBlockRowsMax);
   return {
-    ...measureTables(blocks, options.rounds),
+    ...(await measureTables(cut, options.rounds)),
     gorilla: measureFormat(gorilla, blocks, options.rounds),
     zstd_doubles: measureFormat(zstdDoubles, blocks, options.rounds),
     lmdb: await measureLmdb(blocks, options.lmdbReadingsMax),
   };
 }
 
-function blocksFor(recordings: readonly Recording[], { rowsMax }: StoreOptions): readonly Block[] {
-  const cut = recordings.map(({ name, time, series }) => ({
+function cutTo(recordings: readonly Recording[], { rowsMax }: StoreOptions): readonly Recording[] {
+  return recordings.map(({ name, time, series }) => ({
     name,
     time: time.slice(0, rowsMax),
     series: series.map((values) => values.slice(0, rowsMax)),
   }));
-  return blocksOf(cut, limits.tableBlockRowsMax);
 }
 
-function measureTables(blocks: readonly Block[], rounds: number): CodecFigures {
+async function measureTables(
+  recordings: readonly Recording[],
+  rounds: number,
+): Promise<CodecFigures> {
+  const blocks = blocksOf(recordings, limits.tableBlockRowsMax);
   const readings = readingsOf(blocks);
-  const both = measureFormat(tables, blocks, rounds);
+  const codecs = measureFormat(tables, blocks, rounds);
   const stamps = stampBytesOf(blocks) / readings;
-  const directory =
-    (blocks.reduce((sum, { series }) => sum + series.length, 0) * directoryBytes) / readings;
+  const bytes_per_reading = (await fileBytesOf(recordings)) / readings;
   return {
-    ...both,
-    bytes_per_reading: both.bytes_per_reading + directory,
+    ...codecs,
+    bytes_per_reading,
     readings,
-    values: both.bytes_per_reading - stamps,
+    values: codecs.bytes_per_reading - stamps,
     stamps,
-    directory,
+    rest: bytes_per_reading - codecs.bytes_per_reading,
   };
+}
+
+/** Bytes of one table with all of the recordings, each a device. */
+async function fileBytesOf(recordings: readonly Recording[]): Promise<number> {
+  using folder = mkdtempDisposableSync(join(tmpdir(), "weir-bench-"));
+  const writer = await openTableWriter(systemDisk, { path: join(folder.path, "readings.tbl") });
+  writer.beginSection(readingsSection);
+  let id = 0;
+  for (const { time, series } of recordings) {
+    writer.beginDevice();
+    for (const values of series) {
+      const all = createRows(readingsSection, time.length);
+      all.rows = time.length;
+      all.time.set(time);
+      all.columns[0]!.set(values);
+      writer.add(seriesId(id++), all);
+    }
+    await writer.drain();
+  }
+  return (await writer.finish()).bytes;
 }
 
 function stampBytesOf(blocks: readonly Block[]): number {
@@ -146,11 +171,11 @@ export function textOf(result: StoreResult): string {
   const lines: string[] = [];
   for (const name of ["skab", "nab"] as const) {
     const figures = result[name];
-    const { values, stamps, directory } = figures;
+    const { values, stamps, rest } = figures;
     lines.push(
       `${name}, ${figures.readings} readings`,
       lineOf("tables", figures),
-      `    values ${values}, stamps ${stamps}, directory ${directory}`,
+      `    values ${values}, stamps ${stamps}, rest ${rest}`,
       lineOf("gorilla", figures.gorilla),
       lineOf("zstd over doubles", figures.zstd_doubles),
       `  ${"LMDB".padEnd(18)} ${figures.lmdb.bytes_per_reading} B  write ${figures.lmdb.write_mps}`,
