@@ -38,6 +38,7 @@ import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices.ts";
 import { Outputs } from "./outputs.ts";
 import { OwnTopics } from "./own-topics.ts";
+import { Queries } from "./query/queries.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
 import { openUplinks } from "./uplinks.ts";
@@ -171,11 +172,20 @@ export class Agent implements AgentView {
   #front: Front | undefined;
   #subscribers: Subscribers | undefined;
   #http: HttpServer | undefined;
+  readonly #queries: Queries;
   #closing: Promise<void> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#startedAt = parts.options.doors.clock.now();
+    const { options, recovery } = parts;
+    const { clock } = options.doors;
+    this.#startedAt = clock.now();
+    this.#queries = new Queries({
+      catalog: recovery.catalog,
+      clock,
+      snapshot: () => recovery.tables.snapshot(),
+      tiers: options.config.store.tiers,
+    });
   }
 
   async listen(): Promise<void> {
@@ -198,6 +208,7 @@ export class Agent implements AgentView {
         tokens,
         allowedHosts,
         view: this,
+        queries: this.#queries,
         clock: doors.clock,
         note,
       });
@@ -271,6 +282,7 @@ export class Agent implements AgentView {
     rest.defer(() => recovery.log.close());
     rest.defer(() => recovery.store.settle());
     rest.defer(() => recovery.tables.close());
+    rest.defer(() => this.#queries.close());
     rest.defer(async () => this.#http?.close());
     rest.defer(() => drain.close());
     rest.defer(() => drained(drain, clock));

@@ -426,6 +426,20 @@ const bounds = {
   httpKeepAliveMs: 5_000,
   /** A client that takes nothing for so long is closed. */
   httpSilenceMs: 15_000,
+
+  // queries
+  /** Under way at a time; further ones are told to come later. */
+  queriesMax: 4,
+  /** Series that one query reads. */
+  querySeriesMax: 1_000,
+  /** Series of one page of their list. */
+  queryPageSeriesMax: 1_000,
+  /** Buckets of one series in an answer. */
+  queryBucketsMax: 10_000,
+  /** A query that takes longer ends with what it has said so far. */
+  queryMs: 60_000,
+  /** An answer is sent in pieces of about this. */
+  queryPieceCharacters: 32_768,
 };
 
 /** The names of all bounds; every value is a whole number in the unit its name says. */

@@ -12,10 +12,10 @@ import type { Catalog } from "../core/catalog.ts";
 import { nameOfTags } from "../core/catalog.ts";
 import { assert } from "../core/assert.ts";
 import type { Tags } from "../core/frame.ts";
-import { type Glob, globOf } from "../core/glob.ts";
 import { type SeriesId, seriesId } from "../core/units.ts";
 import type { WhereSpec } from "./spec.ts";
 import { StateTable } from "./state-table.ts";
+import { takesSeries } from "./where.ts";
 
 /** `keyOf`: the pipeline does not take this series. */
 export const FILTERED = -1;
@@ -39,12 +39,10 @@ export interface KeyIndex {
 export class SeriesKeys implements KeyIndex {
   readonly table: StateTable;
   readonly #catalog: Catalog;
-  readonly #where: WhereSpec;
   readonly #key: readonly string[];
   readonly #keysMax: number;
   readonly #cells: Int32Array;
-  readonly #metricGlobs: readonly Glob[];
-  readonly #tagGlobs: readonly { readonly name: string; readonly glob: Glob }[];
+  readonly #takes: (series: SeriesId) => boolean;
   readonly #tags: Tags[] = [];
   readonly #indexes = new Map<string, number>();
 
@@ -59,15 +57,10 @@ export class SeriesKeys implements KeyIndex {
     },
   ) {
     this.#catalog = catalog;
-    this.#where = options.where;
     this.#key = options.key;
     this.#keysMax = options.keysMax;
     this.#cells = new Int32Array(options.seriesMax);
-    this.#metricGlobs = options.where.metrics.map(globOf);
-    this.#tagGlobs = Object.entries(options.where.tags).map(([name, glob]) => ({
-      name,
-      glob: globOf(glob),
-    }));
+    this.#takes = takesSeries(catalog, options.where);
     this.table = new StateTable({
       name: `${options.pipeline}/keys`,
       version: 1,
@@ -117,19 +110,6 @@ export class SeriesKeys implements KeyIndex {
     this.#cells[series] = key < 0 ? key : key + 1;
     this.table.touch(series);
     return key;
-  }
-
-  #takes(series: SeriesId): boolean {
-    const { device, metric } = this.#catalog.series(series);
-    const { source, tags } = this.#catalog.device(device);
-    const { sources } = this.#where;
-    if (sources.length > 0 && !sources.includes(this.#catalog.source(source))) return false;
-    if (this.#metricGlobs.length > 0 && !this.#metricGlobs.some((glob) => glob(metric))) {
-      return false;
-    }
-    return this.#tagGlobs.every(({ name, glob }) =>
-      tags.some(([tag, value]) => tag === name && glob(value)),
-    );
   }
 
   #keyTags(series: SeriesId): Tags {

@@ -153,7 +153,8 @@ const readable: Readonly<Record<string, string>> = {
   "%40": "@",
 };
 
-function jsonNumber(value: number): string {
+/** As JSON: `-0` for -0, a string for what JSON has no number for. */
+export function jsonNumber(value: number): string {
   if (!Number.isFinite(value)) return `"${value}"`;
   return Object.is(value, -0) ? "-0" : `${value}`;
 }

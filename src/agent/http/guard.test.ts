@@ -4,6 +4,7 @@ import { get as getHttps } from "node:https";
 import { readFileSync } from "node:fs";
 import { after, type TestContext, test } from "node:test";
 import { sampleView } from "../../../test/support/agent-view.ts";
+import { plantRig } from "../../../test/support/query-rig.ts";
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
 import { removeTlsRig, tlsRigOf } from "../../../test/support/tls-rig.ts";
 import { limits } from "../../core/limits.ts";
@@ -37,6 +38,7 @@ async function serve(t: TestContext, change: Partial<HttpOptions> = {}): Promise
   ];
   const server = await openHttp({
     view: sampleView(),
+    queries: (await plantRig()).queries,
     host: "0.0.0.0",
     port: 0,
     tokens,
@@ -100,6 +102,9 @@ const guarded = [
   "/readyz",
   "/metrics",
   "/v1/status",
+  "/v1/series",
+  "/v1/readings",
+  "/v1/query?latest=1",
   "/v1/ledger",
   "/v1/alerts",
   "/v1/dead-letters",

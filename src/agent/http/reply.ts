@@ -1,10 +1,20 @@
 /** One answer of the HTTP API, before it is sent. */
 
+import type { Query } from "../query/queries.ts";
+
 export type Reply = {
   readonly code: number;
   readonly type: string;
   readonly body: string;
   readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** An answer in pieces; `query` is what they are made from, disposed of by whoever sends them. */
+export type StreamedReply = {
+  readonly code: 200;
+  readonly type: string;
+  readonly pieces: AsyncIterable<string>;
+  readonly query: Query;
 };
 
 export function json(code: number, value: unknown): Reply {

@@ -5,6 +5,7 @@ import { connect, type Socket } from "node:net";
 import { Script } from "node:vm";
 import { type TestContext, test } from "node:test";
 import { sampleView } from "../../../test/support/agent-view.ts";
+import { QueryRig } from "../../../test/support/query-rig.ts";
 import { closeOf } from "../../../test/support/tls-rig.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
@@ -18,6 +19,7 @@ const local = {
   tokens: [],
   allowedHosts: [],
   clock: systemClock(),
+  queries: new QueryRig().queries,
   note: () => assert.fail("nothing is refused that a person should see"),
 };
 

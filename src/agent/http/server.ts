@@ -2,7 +2,7 @@
  * The HTTP server: status page, health, metrics and the read-only API, on loopback, or elsewhere
  * behind tokens.
  *
- *   request -> guard: Host, token, role -> method -> route -> reply with fixed headers
+ *   request -> guard: Host, token, role -> method -> route -> reply with fixed headers, or a query
  *
  * Nothing is written and no body is read, and who asks says so in a header that no page of another
  * site can send: so there is nothing to forge. Connections, headers and times are bounded: a client
@@ -19,8 +19,11 @@ import type { WatchedTls } from "../doors/tls-files.ts";
 import { networkOf } from "../../core/addresses.ts";
 import type { AgentView } from "../status.ts";
 import { Guard, type GuardCounters, type GuardOptions } from "./guard.ts";
-import { problem, type Reply } from "./reply.ts";
+import type { Queries } from "../query/queries.ts";
+import { queryRoutes } from "./query-routes.ts";
+import { problem, type Reply, type StreamedReply } from "./reply.ts";
 import { openRoutes, routes } from "./routes.ts";
+import { send, sendPieces } from "./send.ts";
 import type { Role } from "./tokens.ts";
 
 /** A token by its name; the token itself is nowhere. */
@@ -42,6 +45,8 @@ export type HttpServer = {
 
 export type HttpOptions = Omit<GuardOptions, "clock"> & {
   readonly view: AgentView;
+  /** Closed by the caller, after the server. */
+  readonly queries: Queries;
   /** 0 takes a free one. */
   readonly port: number;
   readonly tls?: TlsListen | undefined;
@@ -50,7 +55,7 @@ export type HttpOptions = Omit<GuardOptions, "clock"> & {
 
 /** Faults: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE, TLS_FILE_UNUSABLE. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
-  const { view, host, port, tls, clock } = options;
+  const { view, queries, host, port, tls, clock } = options;
   if (!isLoopback(host) && options.tokens.length === 0) {
     const message = `HTTP on ${host} can be reached from other machines and has no tokens: add http.tokens, or listen on 127.0.0.1`;
     throw new Fault("LISTENER_NOT_SECURED", message, { facts: { host } });
@@ -58,8 +63,10 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   const guard = new Guard(options);
   const files = tls === undefined ? undefined : await watchFiles(tls, clock);
   const server = createServer(files);
-  server.on("request", (request: IncomingMessage, response: ServerResponse) =>
-    send(request, response, answerOrProblem(request, view, guard)),
+  server.on(
+    "request",
+    (request: IncomingMessage, response: ServerResponse) =>
+      void answerTo(request, response, { view, queries, guard }),
   );
   boundPerHost(server);
   server.maxHeadersCount = limits.httpHeadersMax;
@@ -127,17 +134,35 @@ function boundPerHost(server: Server): void {
   });
 }
 
+async function answerTo(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { view, queries, guard }: Answering,
+): Promise<void> {
+  const reply = await answerOrProblem(request, { view, queries, guard });
+  if ("body" in reply) send(request, response, reply);
+  else await sendPieces(request, response, reply);
+}
+
+type Answering = Pick<HttpOptions, "view" | "queries"> & { readonly guard: Guard };
+
 /** A view whose environment fails is an answer; a bug is not. */
-function answerOrProblem(request: IncomingMessage, view: AgentView, guard: Guard): Reply {
+async function answerOrProblem(
+  request: IncomingMessage,
+  answering: Answering,
+): Promise<Reply | StreamedReply> {
   try {
-    return answer(request, view, guard);
+    return await answer(request, answering);
   } catch (error) {
     if (error instanceof Fault) return problem(500, error.code, error.message);
     throw error;
   }
 }
 
-function answer(request: IncomingMessage, view: AgentView, guard: Guard): Reply {
+async function answer(
+  request: IncomingMessage,
+  { view, queries, guard }: Answering,
+): Promise<Reply | StreamedReply> {
   const { method = "", url = "" } = request;
   const [path = "", query = ""] = url.split("?", 2);
   const verdict = guard.check(request, path);
@@ -146,29 +171,15 @@ function answer(request: IncomingMessage, view: AgentView, guard: Guard): Reply 
     const reply = problem(405, "method_not_allowed", "only GET and HEAD are answered here");
     return { ...reply, headers: { Allow: "GET, HEAD" } };
   }
+  const search = new URLSearchParams(query);
+  const isLong = url.length > limits.httpTargetCharactersMax;
+  const asked = verdict.open || isLong ? undefined : queryRoutes.get(path);
+  if (asked !== undefined) return await asked(queries, search);
   const known = verdict.open ? openRoutes : routes;
-  const route = url.length <= limits.httpTargetCharactersMax ? known.get(path) : undefined;
-  if (route === undefined) {
-    return problem(404, "not_found", `nothing is here; known are ${[...known.keys()].join(" ")}`);
-  }
-  return route(view, new URLSearchParams(query));
-}
-
-function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  const body = Buffer.from(reply.body);
-  // What a client sends along is not read.
-  request.resume();
-  response.writeHead(reply.code, {
-    "Content-Type": reply.type,
-    "Content-Length": body.length,
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    ...reply.headers,
-  });
-  response.end(request.method === "HEAD" ? undefined : body);
+  const route = isLong ? undefined : known.get(path);
+  if (route !== undefined) return route(view, search);
+  const paths = [...known.keys(), ...(verdict.open ? [] : queryRoutes.keys())];
+  return problem(404, "not_found", `nothing is here; known are ${paths.join(" ")}`);
 }
 
 // ---- listening ----

@@ -5,6 +5,7 @@
  *   readings   in [from, to), in order of time
  *   buckets    of a step, each table by the coarsest section that divides it
  *   latest     the newest reading
+ *   has        whether there are any
  *
  * A query sees a snapshot: what is flushed, merged or expired meanwhile does not change its answer.
  * What is damaged, or there only more coarsely, is left out and stands in its report. Between blocks
@@ -27,6 +28,7 @@ import {
   appendRows,
   clippedRows,
   createRows,
+  isWithin,
   type ResolutionMs,
   readings,
   type Rows,
@@ -141,6 +143,32 @@ export async function readLatest(
     keepNewer(await source?.next());
   }
   return newest !== Number.NEGATIVE_INFINITY;
+}
+
+/**
+ * Whether the series has readings in `range`. Where a table that reaches beyond it has only buckets
+ * left, those that begin in the range count.
+ */
+export async function hasReadings(
+  snapshot: Snapshot,
+  { series, range }: { readonly series: SeriesId; readonly range: TimeRange },
+  report: ReadReport,
+): Promise<boolean> {
+  await snapshot.pace.breathe();
+  if (snapshot.memories.some((memory) => memory.rowsOf(series, range).length > 0)) return true;
+  for (const table of snapshot.tables) {
+    if (!reaches(table, range)) continue;
+    const resolution = table.resolutions[0] ?? readings;
+    const isInside = isWithin(range, table.timeFirst) && isWithin(range, table.timeLast);
+    if (resolution !== readings && !isInside) report.coarser.add(table);
+    const at = { series, resolution, range };
+    using source = await openTableSource(snapshot.files, table, at, report);
+    if (source !== undefined && isInside) return true;
+    for (let block = await source?.next(); block !== undefined; block = await source?.next()) {
+      if (clippedRows(block, range).rows > 0) return true;
+    }
+  }
+  return false;
 }
 
 /** Whether any row of the table may lie in the range. */
