@@ -300,6 +300,36 @@ test("any bytes are malformed or values", () => {
   );
 });
 
+test("zeros keep their sign among decimals, whatever these went through", () => {
+  const decimals = Array.from({ length: 40 }, (_, row) => 20 + ((row * 7) % 11) / 10);
+  for (const values of [decimals, decimals.map(Math.fround)]) {
+    const bytes = roundTrip(Float64Array.from([...values, -0, 0, ...values]));
+    assert.equal(encodingOf(bytes), "decimals");
+  }
+});
+
+test("an exception past the rows is malformed", () => {
+  const values = Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, -0);
+  const bytes = roundTrip(values);
+  // One exception; rows before it, packed in four bits; its words, in which there is no other 9.
+  const at = bytes.lastIndexOf(9);
+  assert.deepEqual([...bytes.subarray(at - 4, at + 1)], [1, 0, 4, 0, 9]);
+  bytes[at] = 10;
+  assert.equal(decodeHostile(bytes, values.length), undefined);
+});
+
+test("a place past the dictionary is malformed, not what an earlier dictionary had there", () => {
+  const levels = (count: number): Float64Array =>
+    Float64Array.from({ length: 40 }, (_, row) =>
+      Math.sqrt(2 + ((Math.imul(row, 0x9e3779b1) >>> 13) % count)),
+    );
+  const bytes = roundTrip(levels(3));
+  assert.equal(encodingOf(bytes), "dictionary");
+  roundTrip(levels(4));
+  bytes[bytes.length - 1] = 0xff; // four places of two bits
+  assert.equal(decodeHostile(bytes, 40), undefined);
+});
+
 test("rows that no block has are malformed", () => {
   const bytes = encode(Float64Array.of(1, 2));
   assert.equal(decodeHostile(bytes, 0), undefined);

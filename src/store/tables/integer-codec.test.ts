@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { ByteReader, ByteWriter, MalformedBytes } from "../../core/bytes.ts";
 import { limits } from "../../core/limits.ts";
@@ -85,10 +86,36 @@ test("a bit that is cut off or left over is malformed", () => {
   }
 });
 
-test("a frame that unpacks to more than the rows can be is malformed", () => {
-  const pattern = Array.from({ length: rowsMax }, (_, row) => ((row % 50) * 7_919) % 1_009);
-  const bytes = roundTrip(pattern);
-  assert.equal(bytes[0], 3, "it is zstd");
-  const target = new Float64Array(rowsMax);
-  assert.throws(() => decodeIntegers(new ByteReader(bytes), target, 100), MalformedBytes);
+/** Decodes four rows into memory that goes on behind them. */
+function decodeFour(write: (writer: ByteWriter) => void): Float64Array {
+  const writer = new ByteWriter({ bytes: 64, bytesMax: 1 << 16 });
+  write(writer);
+  const target = new Float64Array(rowsMax).fill(7);
+  try {
+    decodeIntegers(new ByteReader(writer.slice(0, writer.length)), target, 4);
+  } finally {
+    assert.ok(target.subarray(4).every((value) => value === 7));
+  }
+  return target.subarray(0, 4);
+}
+
+test("a patch past the rows is malformed", () => {
+  const patched = (row: number) => (writer: ByteWriter) => {
+    for (const byte of [0, 2, 1, row, 5, 0b11_10_01_00]) writer.u8(byte); // packed in two bits
+  };
+  assert.deepEqual([...decodeFour(patched(3))], [0, 1, 2, 3 + 5 * 4]);
+  assert.throws(() => decodeFour(patched(4)), /a patch past the rows/);
+});
+
+test("a frame is unpacked to as much as the rows can be, not further", () => {
+  const framed = (bytes: number) => (writer: ByteWriter) => {
+    writer.u8(3);
+    writer.blob(zstdCompressSync(new Uint8Array(bytes)));
+  };
+  assert.deepEqual([...decodeFour(framed(4))], [0, 0, 0, 0]);
+  assert.throws(() => decodeFour(framed(3)), MalformedBytes);
+  assert.throws(() => decodeFour(framed(5)), /integers left over/);
+  for (const bytes of [1 << 19, 1 << 24]) {
+    assert.throws(() => decodeFour(framed(bytes)), /no frame of zstd/);
+  }
 });
