@@ -43,7 +43,8 @@ import {
 } from "./outbox.ts";
 import { decodeJson, encodeJson, wholeOf } from "./stored-json.ts";
 
-export const stateFormatVersion = 1;
+/** 2: accepted readings are in tables, and the log is released below them too. */
+export const stateFormatVersion = 2;
 
 /** What one commit makes durable. All buffers are given away: never touched again. */
 export type Commit = {
@@ -355,7 +356,12 @@ async function checkFormat(kv: Kv): Promise<void> {
     return;
   }
   const version = wholeOf(decodeJson(value, "the state store's format"), "version");
-  if (version <= stateFormatVersion) return;
+  if (version === stateFormatVersion) return;
+  if (version < stateFormatVersion) {
+    // An older weir must not take it for its own any more: it would know nothing of the tables.
+    await kv.commit([{ key: formatKey, value: encodeJson({ version: stateFormatVersion }) }]);
+    return;
+  }
   throw new Fault(
     "FORMAT_TOO_NEW",
     `the state store has format ${version}, this weir knows up to ${stateFormatVersion}; start the newer weir again`,
