@@ -21,7 +21,8 @@ import { openStateStore, type Recovered, type StateStore } from "../store/state-
 import type { CompactionPolicy } from "../store/tables/compaction-plan.ts";
 import { decodeRefusedRows, RefusedRows } from "../store/tables/refused-rows.ts";
 import { readTableList } from "../store/tables/table-list.ts";
-import { openTableStore, type TableStore } from "../store/tables/table-store.ts";
+import { openTableStore } from "../store/tables/open-table-store.ts";
+import type { TableStore } from "../store/tables/table-store.ts";
 import { defineLostNames } from "./lost-names.ts";
 import type { Outputs } from "./outputs.ts";
 

@@ -256,6 +256,12 @@ const bounds = {
   mergeTablesMax: 32,
   /** Whether something expired, or the disk has too little space, is looked at this often. */
   storeLookMs: 60_000,
+  /** Files of damaged tables that are kept; at most an eighth of what tables may take. */
+  quarantineBytesMax: 268_435_456, // 256 MiB
+  /** Damaged tables that are remembered. */
+  quarantinedTablesMax: 64,
+  /** A table that the disk failed to read is left alone for so long. */
+  unreadableTableMs: 3_600_000, // an hour
   /** Tables that are kept open for reading; the longest unused is closed. */
   tablesOpenMax: 128,
   /** Log, state store and tables together; then readings are rolled up before their time. */

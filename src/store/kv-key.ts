@@ -56,6 +56,11 @@ export function tableKey(id: number): string {
   return `table/${hex16(id)}`;
 }
 
+/** A table that damage took off the list. */
+export function quarantineKey(id: number): string {
+  return `quarantine/${hex16(id)}`;
+}
+
 /** The number at the end of a key. */
 export function numberOfKey(key: string): number {
   const number = Number.parseInt(key.slice(key.lastIndexOf("/") + 1), 16);

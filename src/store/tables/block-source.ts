@@ -8,8 +8,9 @@ import type { MemoryTable } from "./memory-table.ts";
 import { RowsMerge } from "./merge-rows.ts";
 import { createRows, type ResolutionMs, readings, type Rows, type TimeRange } from "./rows.ts";
 import type { TableFiles } from "./table-files.ts";
+import type { TableNotes } from "./table-notes.ts";
 import type { ListedTable } from "./table-list.ts";
-import type { BlockCursor } from "./table-reader.ts";
+import type { BlockCursor, Table } from "./table-reader.ts";
 
 /** What reading has cost, and what it could not read. */
 export type ReadReport = {
@@ -66,7 +67,10 @@ export async function openTableSource(
   const found = held.table.mayHold(series)
     ? await held.table.entries(resolution, series)
     : ({ kind: "entries", entries: [] } as const);
-  if (found.kind === "damaged") report.damaged.set(listed.id, found.reason);
+  if (found.kind === "damaged") {
+    report.damaged.set(listed.id, found.reason);
+    files.notes.noteDamage(listed.id, { extent: "part", reason: found.reason });
+  }
   const all = found.kind === "entries" ? found.entries : [];
   const reaching = all.filter(
     (entry) => entry.timeLast >= range.from && entry.timeFirst < range.to,
@@ -77,16 +81,20 @@ export async function openTableSource(
     return undefined;
   }
   report.tables += 1;
-  const cursor = held.table.cursor(resolution, entries);
-  return new TableSource({ id: listed.id, cursor, resolution, report, held });
+  const { id } = listed;
+  const { table } = held;
+  const cursor = table.cursor(resolution, entries);
+  return new TableSource({ id, table, cursor, resolution, report, held, notes: files.notes });
 }
 
 type TableSourceParts = {
   readonly id: number;
+  readonly table: Table;
   readonly cursor: BlockCursor;
   readonly resolution: ResolutionMs;
   readonly report: ReadReport;
   readonly held: Disposable;
+  readonly notes: TableNotes;
 };
 
 class TableSource implements BlockSource {
@@ -99,7 +107,7 @@ class TableSource implements BlockSource {
   }
 
   async next(): Promise<Rows | undefined> {
-    const { id, cursor, report } = this.#parts;
+    const { id, table, cursor, resolution, report, notes } = this.#parts;
     for (;;) {
       const block = await cursor.next(this.#block);
       if (block === undefined) return undefined;
@@ -110,7 +118,9 @@ class TableSource implements BlockSource {
       }
       report.damagedBlocks += 1;
       report.damagedRows += block.entry.rows;
-      report.damaged.set(id, "a block is damaged");
+      const reason = `${table.path}: the block at ${block.entry.valuesAt}, section ${resolution}`;
+      report.damaged.set(id, reason);
+      notes.noteDamage(id, { extent: "part", reason });
     }
   }
 

@@ -31,13 +31,18 @@ export type CompactionPolicy = {
 };
 
 export type CompactionJob = {
-  readonly kind: "expire" | "make-room" | "merge";
+  readonly kind: "expire" | "make-room" | "merge" | "mend";
   /** Oldest table first. */
   readonly inputs: readonly ListedTable[];
   /** Finest section of the result; undefined: nothing is kept. */
   readonly finest: ResolutionMs | undefined;
   readonly level: number;
 };
+
+/** A table is written again without what of it cannot be read. */
+export function mendJob(table: ListedTable): CompactionJob {
+  return { kind: "mend", inputs: [table], finest: finestOf(table), level: table.level };
+}
 
 /** `now`: event time that is surely reached; undefined while nobody can tell: then nothing expires. */
 export function planCompaction(

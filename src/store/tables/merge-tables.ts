@@ -291,8 +291,10 @@ async function devicesOf(
     using open = held;
     for (const resolution of input.resolutions) {
       const series = await open.table.series(resolution);
-      if (series.kind === "damaged") report.damaged.set(input.id, series.reason);
       for (const id of series.ids) all.add(id);
+      if (series.kind === "series") continue;
+      report.damaged.set(input.id, series.reason);
+      files.notes.noteDamage(input.id, { extent: "part", reason: series.reason });
     }
   }
   return deviceGroups(all, deviceOf);

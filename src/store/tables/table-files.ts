@@ -4,15 +4,17 @@
  *   hold    a table is open until it is let go; then it stays open while few are
  *   pin     a file stays on disk although compaction has replaced it: a query still reads it
  *
- * A replaced file is removed when nobody pins it; one that a crash leaves behind is removed when the
- * store is opened, since no table list names it.
+ * A replaced file is removed when nobody pins it, or moved into quarantine where it is damaged; one that
+ * a crash leaves behind is removed when the store is opened, since no table list names it.
  */
 
 import { join } from "node:path";
 import type { Disk } from "../../core/doors.ts";
 import { isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
-import { openTable, type Table } from "./table-reader.ts";
+import { QuarantineFiles } from "./quarantine-files.ts";
+import { TableNotes } from "./table-notes.ts";
+import { type OpenedTable, openTable, type Table, type TableFile } from "./table-reader.ts";
 
 export function tablePath(directory: string, id: number): string {
   return join(directory, `table-${String(id).padStart(10, "0")}.tbl`);
@@ -37,14 +39,22 @@ export class TableFiles {
   readonly #open = new Map<number, OpenTable>();
   readonly #opening = new Map<number, Promise<OpenTable | Damaged>>();
   readonly #pins = new Map<number, number>();
-  /** Replaced, but pinned or open. */
-  readonly #unwanted = new Set<number>();
+  /** Replaced, but pinned or open; and what becomes of the file. */
+  readonly #unwanted = new Map<number, "removed" | "quarantined">();
+  /** What reading has found out. */
+  readonly notes: TableNotes = new TableNotes();
+  readonly quarantine: QuarantineFiles;
   #work: Promise<void> = Promise.resolve();
   #removeFailures = 0;
 
-  constructor(disk: Disk, directory: string) {
+  constructor(
+    disk: Disk,
+    directory: string,
+    { quarantineBytesMax }: { readonly quarantineBytesMax: number },
+  ) {
     this.#disk = disk;
     this.#directory = directory;
+    this.quarantine = new QuarantineFiles(disk, directory, { bytesMax: quarantineBytesMax });
   }
 
   get counters(): {
@@ -59,7 +69,10 @@ export class TableFiles {
     };
   }
 
-  /** Opens the table unless it is open. Rejects with what the disk says, or FORMAT_TOO_NEW. */
+  /**
+   * Opens the table unless it is open; a file that is missing is damage. Rejects with what the disk
+   * says, or FORMAT_TOO_NEW.
+   */
   async hold(id: number): Promise<Held | Damaged> {
     const open = await this.#opened(id);
     if ("kind" in open) return open;
@@ -77,6 +90,12 @@ export class TableFiles {
     };
   }
 
+  /** As hold, but what an opening that is under way finds does not count. */
+  async holdAgain(id: number): Promise<Held | Damaged> {
+    await this.#opening.get(id);
+    return await this.hold(id);
+  }
+
   /** Keeps the files of these tables until the result is called. */
   pin(ids: readonly number[]): () => void {
     for (const id of ids) this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
@@ -92,8 +111,27 @@ export class TableFiles {
 
   /** These tables are not listed any more: their files go as soon as nobody needs them. */
   drop(ids: readonly number[]): void {
-    for (const id of ids) this.#unwanted.add(id);
-    this.#later(() => this.#removeUnwanted());
+    this.#letGo(ids, "removed");
+  }
+
+  /** The same for damaged tables: their files go into quarantine. */
+  setAside(ids: readonly number[]): void {
+    this.#letGo(ids, "quarantined");
+  }
+
+  /** Looks what is in quarantine; where that fails, it is done when something comes there. */
+  openQuarantine(): void {
+    this.#later(() => this.quarantine.open());
+  }
+
+  /** Removes files from quarantine; gives the bytes that became free, `bytes` or what there was. */
+  async giveWay(bytes: number): Promise<number> {
+    let freed = 0;
+    this.#later(async () => {
+      freed = await this.quarantine.giveWay(bytes);
+    });
+    await this.#work;
+    return freed;
   }
 
   /** Resolves when what was asked for so far is done. */
@@ -123,12 +161,57 @@ export class TableFiles {
     }
   }
 
+  #letGo(ids: readonly number[], fate: "removed" | "quarantined"): void {
+    for (const id of ids) {
+      this.#unwanted.set(id, fate);
+      this.notes.forget(id);
+    }
+    this.#later(() => this.#removeUnwanted());
+  }
+
   async #openNow(id: number): Promise<OpenTable | Damaged> {
-    const opened = await openTable(this.#disk, tablePath(this.#directory, id));
-    if (opened.kind === "damaged") return opened;
+    const path = tablePath(this.#directory, id);
+    const opened = await this.#noting(id, () => this.#openFile(id, path));
+    if (opened.kind !== "table") {
+      const { kind, reason } = opened;
+      this.notes.noteDamage(id, { extent: kind === "missing" ? kind : "whole", reason });
+      return { kind: "damaged", reason };
+    }
     const open = { table: opened.table, holders: 0 };
     this.#open.set(id, open);
     return open;
+  }
+
+  async #openFile(
+    id: number,
+    path: string,
+  ): Promise<OpenedTable | { readonly kind: "missing"; readonly reason: string }> {
+    const open = async (): Promise<TableFile> => {
+      const file = await this.#disk.open(path, { create: false });
+      return {
+        read: (target, offset) => this.#noting(id, () => file.read(target, offset)),
+        size: () => file.size(),
+        close: () => file.close(),
+      };
+    };
+    try {
+      return await openTable({ open }, path);
+    } catch (error) {
+      if (!isEnvironmental(error) || error.code !== "ENOENT") throw error;
+      return { kind: "missing", reason: `${path} is not there` };
+    }
+  }
+
+  /** Notes where the disk fails, which says nothing about the table. */
+  async #noting<Answer>(id: number, ask: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (isEnvironmental(error) && error.code === "EIO") {
+        this.notes.noteUnreadable(id, `${tablePath(this.#directory, id)} (${error.code})`);
+      }
+      throw error;
+    }
   }
 
   async #closeUnused(): Promise<void> {
@@ -141,19 +224,21 @@ export class TableFiles {
   }
 
   async #removeUnwanted(): Promise<void> {
-    for (const id of this.#unwanted) {
+    for (const [id, fate] of this.#unwanted) {
       const open = this.#open.get(id);
       if (this.#pins.has(id) || (open !== undefined && open.holders > 0)) continue;
       this.#open.delete(id);
       await open?.table.close();
-      await this.#remove(id);
+      await this.#remove(id, fate);
     }
   }
 
   /** A file that cannot be removed now is found, unlisted, when the store is opened again. */
-  async #remove(id: number): Promise<void> {
+  async #remove(id: number, fate: "removed" | "quarantined"): Promise<void> {
+    const path = tablePath(this.#directory, id);
     try {
-      await this.#disk.remove(tablePath(this.#directory, id));
+      if (fate === "removed") await this.#disk.remove(path);
+      else await this.quarantine.take(path);
     } catch (error) {
       if (!isEnvironmental(error)) throw error;
       if (error.code !== "ENOENT") this.#removeFailures += 1;
@@ -162,6 +247,9 @@ export class TableFiles {
   }
 
   #later(run: () => Promise<void>): void {
-    this.#work = this.#work.then(run);
+    this.#work = this.#work.then(run).catch((error: unknown) => {
+      if (!isEnvironmental(error)) throw error;
+      this.#removeFailures += 1;
+    });
   }
 }

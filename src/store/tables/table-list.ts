@@ -98,7 +98,7 @@ export function readTableList(kv: Kv): TableList | undefined {
     });
     if (entries.length === 0) return { head, tables };
     for (const { key, value: entry } of entries) {
-      tables.push(tableOf(numberOfKey(key), decodeJson(entry, `the state store's ${key}`)));
+      tables.push(listedTableOf(numberOfKey(key), decodeJson(entry, `the state store's ${key}`)));
     }
   }
 }
@@ -130,7 +130,8 @@ function headOf(stored: StoredObject): TableHead {
   };
 }
 
-function tableOf(id: number, stored: StoredObject): ListedTable {
+/** An entry as it is stored. Faults: STORE_FAILED. */
+export function listedTableOf(id: number, stored: StoredObject): ListedTable {
   const run = textOf(stored, "run");
   if (run !== "main" && run !== "late") throw damaged(stored.place, `its run is ${run}`);
   const { partition } = stored.fields;

@@ -11,7 +11,7 @@
 import { assert } from "../../core/assert.ts";
 import { ByteReader, MalformedBytes } from "../../core/bytes.ts";
 import { checksumOf } from "../../core/checksum.ts";
-import type { Disk, DiskFile } from "../../core/doors.ts";
+import type { DiskFile } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import type { SeriesId } from "../../core/units.ts";
 import { type BlockRun, runFrom } from "./block-runs.ts";
@@ -35,13 +35,19 @@ import {
   versionInHeader,
 } from "./table-format.ts";
 
+/** What a reader needs of a disk. */
+export type TableDisk = {
+  open(path: string, options: { readonly create: false }): Promise<TableFile>;
+};
+export type TableFile = Pick<DiskFile, "read" | "size" | "close">;
+
 export type OpenedTable = { readonly kind: "table"; readonly table: Table } | Damaged;
 
 /**
  * Reads the end of the file, and where that is not all, the rest of footer and filter. Rejects with
  * FORMAT_TOO_NEW, or as the disk does.
  */
-export async function openTable(disk: Disk, path: string): Promise<OpenedTable> {
+export async function openTable(disk: TableDisk, path: string): Promise<OpenedTable> {
   const file = await disk.open(path, { create: false });
   try {
     const end = await readEnd(file, path);
@@ -63,7 +69,7 @@ type TableEnd = {
   readonly filter: Uint8Array | undefined;
 };
 
-async function readEnd(file: DiskFile, path: string): Promise<TableEnd | Damaged> {
+async function readEnd(file: TableFile, path: string): Promise<TableEnd | Damaged> {
   const size = await file.size();
   const head = TABLE_HEADER_BYTES;
   if (size < head + TRAILERS_BYTES) return await withoutTrailer(file, path, size);
@@ -102,7 +108,7 @@ function sectionsIn(
 }
 
 /** A file that does not end like a table: of a newer version, or damaged. */
-async function withoutTrailer(file: DiskFile, path: string, size: number): Promise<Damaged> {
+async function withoutTrailer(file: TableFile, path: string, size: number): Promise<Damaged> {
   const header = await readAt(file, 0, Math.min(size, TABLE_HEADER_BYTES));
   const version = header === undefined ? undefined : versionInHeader(header);
   if (version !== undefined) assertKnownTable(version, path);
@@ -113,11 +119,11 @@ async function withoutTrailer(file: DiskFile, path: string, size: number): Promi
 export class Table {
   readonly path: string;
   readonly summary: TableSummary;
-  readonly #file: DiskFile;
+  readonly #file: TableFile;
   readonly #sections: readonly Section[];
   readonly #filter: Uint8Array | undefined;
 
-  constructor(file: DiskFile, path: string, { version, bytes, sections, filter }: TableEnd) {
+  constructor(file: TableFile, path: string, { version, bytes, sections, filter }: TableEnd) {
     this.path = path;
     this.summary = summaryOf(sections, { version, bytes });
     this.#file = file;
@@ -337,7 +343,7 @@ function pageWith(pageSeries: Uint32Array, series: number): number {
 // ---- bytes ----
 
 /** Bytes [from, to), or undefined where the file ends before. */
-async function readAt(file: DiskFile, from: number, to: number): Promise<Uint8Array | undefined> {
+async function readAt(file: TableFile, from: number, to: number): Promise<Uint8Array | undefined> {
   const bytes = Buffer.allocUnsafe(to - from);
   return (await file.read(bytes, from)) === bytes.length ? bytes : undefined;
 }

@@ -19,21 +19,22 @@ import { limits } from "../../core/limits.ts";
 import { type Position, position, type SeriesId } from "../../core/units.ts";
 import type { Step } from "../../edge-ops/operator.ts";
 import type { StateStore } from "../state-store.ts";
-import { type CompactionJob, type CompactionPolicy, planCompaction } from "./compaction-plan.ts";
+import {
+  type CompactionJob,
+  type CompactionPolicy,
+  mendJob,
+  planCompaction,
+} from "./compaction-plan.ts";
 import { flushMemory } from "./flush.ts";
 import { FlushedTimes } from "./flushed-times.ts";
 import { MemoryTable } from "./memory-table.ts";
-import { mergeTables } from "./merge-tables.ts";
+import { mergeAroundDamage } from "./merge-around-damage.ts";
 import { Pace, Stopped } from "./pace.ts";
+import { changedListing, type Listing, type QuarantinedTable, readingsOf } from "./quarantine.ts";
 import type { RefusedRows } from "./refused-rows.ts";
-import { TableFiles, tableIdOf } from "./table-files.ts";
-import {
-  type ListedTable,
-  readTableList,
-  swapWrites,
-  type TableCounts,
-  type TableHead,
-} from "./table-list.ts";
+import type { TableFiles } from "./table-files.ts";
+import type { ListedTable, TableCounts } from "./table-list.ts";
+import { listedStatus, type TableStoreStatus } from "./table-store-status.ts";
 
 export type TableStoreOptions = {
   readonly disk: Disk;
@@ -55,25 +56,6 @@ export type TableStoreOptions = {
   readonly rowsMax?: number;
 };
 
-export type TableStoreStatus = {
-  readonly tables: number;
-  readonly bytes: number;
-  /** Readings in memory that no table has yet. */
-  readonly inMemory: number;
-  /** Readings that listed tables stand for. */
-  readonly inTables: number;
-  readonly through: Position;
-  readonly counts: TableCounts;
-  readonly flushes: number;
-  readonly compactions: number;
-  /** Written into tables by this process: by flushes, and by compactions. */
-  readonly bytesFlushed: number;
-  readonly bytesCompacted: number;
-  /** Listed tables whose file is not there. */
-  readonly missing: readonly number[];
-  readonly trouble: { readonly code: string; readonly message: string } | undefined;
-};
-
 /** What a query looks at: it does not change while the query runs. Dispose of it afterwards. */
 export type Snapshot = Disposable & {
   readonly tables: readonly ListedTable[];
@@ -86,29 +68,6 @@ export type Snapshot = Disposable & {
 
 type Frozen = { readonly memory: MemoryTable; readonly to: Position };
 
-/** Faults: STORE_FAILED for a damaged list, what the disk says of the directory. */
-export async function openTableStore(options: TableStoreOptions): Promise<TableStore> {
-  const { disk, kv, store, directory, from } = options;
-  await disk.makeDirectory(directory);
-  let list = readTableList(kv);
-  if (list === undefined) {
-    const counts = { flushed: 0, expired: 0, erased: 0, lost: 0 };
-    list = { head: { next: 0, through: from, counts }, tables: [] };
-    await store.advance(swapWrites({ head: list.head, added: [], removed: [] }));
-  }
-  const found = new Set<number>();
-  for (const name of await disk.list(directory)) {
-    const id = tableIdOf(name);
-    if (id !== undefined) found.add(id);
-  }
-  const listed = new Set(list.tables.map(({ id }) => id));
-  const files = new TableFiles(disk, directory);
-  files.drop([...found].filter((id) => !listed.has(id)));
-  await files.settle();
-  const missing = [...listed].filter((id) => !found.has(id));
-  return new TableStore(options, { head: list.head, tables: list.tables, missing, files });
-}
-
 export class TableStore {
   readonly #options: TableStoreOptions;
   readonly #files: TableFiles;
@@ -116,15 +75,14 @@ export class TableStore {
   readonly #refused: RefusedRows;
   readonly #flushedTimes = new FlushedTimes();
   readonly #rowsMax: number;
-  readonly #missing: readonly number[];
-  #head: TableHead;
-  #tables: readonly ListedTable[];
+  #listing: Listing;
   #active: MemoryTable;
   #frozen: Frozen | undefined;
   /** Everything below was taken. */
   #taken: Position;
   #nextId: number;
   #working: Promise<void> | undefined;
+  #isAsked = false;
   #started = false;
   #closing = false;
   #wakeEarly: (() => void) | undefined;
@@ -136,32 +94,26 @@ export class TableStore {
   #bytesCompacted = 0;
   #onChanged: () => void = () => undefined;
 
-  /** Use openTableStore. */
+  /** Use openTableStore (open-table-store.ts). */
   constructor(
     options: TableStoreOptions,
-    opened: {
-      readonly head: TableHead;
-      readonly tables: readonly ListedTable[];
-      readonly missing: readonly number[];
-      readonly files: TableFiles;
-    },
+    { listing, files }: { readonly listing: Listing; readonly files: TableFiles },
   ) {
     this.#options = options;
-    this.#head = opened.head;
-    this.#tables = opened.tables;
-    this.#missing = opened.missing;
-    this.#files = opened.files;
+    this.#listing = listing;
+    this.#files = files;
+    files.notes.onNoted(() => this.#work());
     this.#refused = options.refused;
     this.#rowsMax = options.rowsMax ?? limits.memoryTableRowsMax;
     this.#pace = new Pace(options.clock);
-    this.#taken = this.#head.through;
+    this.#taken = listing.head.through;
     this.#active = new MemoryTable(this.#taken);
-    this.#nextId = this.#head.next;
+    this.#nextId = listing.head.next;
   }
 
   /** Replay for tables begins here; the log below is not needed for them. */
   get through(): Position {
-    return this.#head.through;
+    return this.#listing.head.through;
   }
 
   /** Memory is full and the one before is not written yet: no more is to be taken. */
@@ -176,17 +128,12 @@ export class TableStore {
 
   get status(): TableStoreStatus {
     return {
-      tables: this.#tables.length,
-      bytes: this.#bytes,
+      ...listedStatus(this.#listing, this.#files),
       inMemory: this.#active.rows + (this.#frozen?.memory.rows ?? 0),
-      inTables: this.#tables.reduce((sum, table) => sum + table.readings, 0),
-      through: this.#head.through,
-      counts: this.#head.counts,
       flushes: this.#flushes,
       compactions: this.#compactions,
       bytesFlushed: this.#bytesFlushed,
       bytesCompacted: this.#bytesCompacted,
-      missing: this.#missing,
       trouble: this.#trouble,
     };
   }
@@ -224,7 +171,7 @@ export class TableStore {
 
   /** Everything there is now, for a query. */
   snapshot(): Snapshot {
-    const tables = this.#tables;
+    const { tables } = this.#listing;
     const unpin = this.#files.pin(tables.map(({ id }) => id));
     const memories = [...(this.#frozen === undefined ? [] : [this.#frozen.memory]), this.#active];
     const pace = new Pace(this.#options.clock);
@@ -258,7 +205,7 @@ export class TableStore {
   }
 
   #freeze(): void {
-    if (this.#frozen !== undefined || this.#taken === this.#head.through) return;
+    if (this.#frozen !== undefined || this.#taken === this.#listing.head.through) return;
     this.#frozen = { memory: this.#active, to: this.#taken };
     this.#active = new MemoryTable(this.#taken);
     this.#work();
@@ -273,18 +220,22 @@ export class TableStore {
   }
 
   #work(): void {
+    this.#isAsked = true;
     if (this.#working !== undefined || this.#closing) return;
     this.#working = this.#workNow().finally(() => {
       this.#working = undefined;
-      if (this.#frozen !== undefined) this.#work(); // frozen as the work came to its end
+      // It may have been asked for after the last look at what there is to do.
+      if (this.#isAsked) this.#work();
     });
   }
 
   async #workNow(): Promise<void> {
     while (!this.#closing) {
+      this.#isAsked = false;
       try {
-        if (!(await this.#workStep()) && this.#frozen === undefined) return;
+        const isMore = await this.#workStep();
         this.#trouble = undefined;
+        if (!isMore) return;
       } catch (error) {
         if (error instanceof Stopped) return;
         this.#trouble = troubleOf(error);
@@ -300,24 +251,71 @@ export class TableStore {
       return true;
     }
     if (!this.#started) return false;
-    const job = planCompaction(this.#tables, await this.#policyNow(), this.#timeReached());
+    const policy = await this.#policyNow();
+    const tables = this.#readable();
+    const damaged = this.#nextDamaged(tables);
+    if (damaged !== undefined) {
+      await this.#setAside(damaged);
+      return true;
+    }
+    const job = planCompaction(tables, policy, this.#timeReached()) ?? this.#mending(tables);
     if (job === undefined) return false;
     await this.#compact(job);
     return true;
   }
 
-  /** Where the disk has less free space than is left to others, tables may take that much less. */
+  /**
+   * What is in quarantine counts, too. Where the disk has less free space than is left to others, that
+   * goes, and then tables may take so much less.
+   */
   async #policyNow(): Promise<CompactionPolicy> {
     const { disk, directory, policy } = this.#options;
     await this.#files.settle(); // what was replaced is gone, if no query reads it
-    if (this.#files.counters.unwanted > 0) return policy;
+    const { counters, quarantine } = this.#files;
+    const bytesMax = policy.bytesMax - quarantine.bytes;
+    if (counters.unwanted > 0) return { ...policy, bytesMax };
     const lacking = policy.freeBytesMin - (await disk.freeBytes(directory));
-    if (lacking <= 0) return policy;
-    return { ...policy, bytesMax: Math.min(policy.bytesMax, this.#bytes - lacking) };
+    if (lacking <= 0) return { ...policy, bytesMax };
+    const left = lacking - (await this.#files.giveWay(lacking));
+    const { bytes } = this.status;
+    return left <= 0 ? policy : { ...policy, bytesMax: Math.min(bytesMax, bytes - left) };
   }
 
-  get #bytes(): number {
-    return this.#tables.reduce((sum, { bytes }) => sum + bytes, 0);
+  /** A table of which nothing can be read, or whose file is missing, as far as somebody noticed. */
+  #nextDamaged(tables: readonly ListedTable[]): ListedTable | undefined {
+    const { damage } = this.#files.notes;
+    return tables.find(({ id }) => (damage.get(id)?.extent ?? "part") !== "part");
+  }
+
+  #mending(tables: readonly ListedTable[]): CompactionJob | undefined {
+    const damaged = tables.find(({ id }) => this.#files.notes.damage.has(id));
+    return damaged && mendJob(damaged);
+  }
+
+  /** Tables but those that the disk failed to read a short while ago: the rest goes on. */
+  #readable(): readonly ListedTable[] {
+    const now = this.#options.clock.monotonic();
+    return this.#listing.tables.filter(({ id }) => !this.#files.notes.isLeftAlone(id, now));
+  }
+
+  /** Unless it can be read by now. */
+  async #setAside(table: ListedTable): Promise<void> {
+    const { notes } = this.#files;
+    const held = await this.#files.holdAgain(table.id);
+    if (held.kind === "table") {
+      held[Symbol.dispose]();
+      notes.forget(table.id);
+      return;
+    }
+    const why = notes.damage.get(table.id)?.extent === "missing" ? "missing" : "damaged";
+    const { through, counts } = this.#listing.head;
+    await this.#swap({
+      added: [],
+      removed: [table],
+      quarantined: [{ why, reason: held.reason, table }],
+      through,
+      counts: { ...counts, lost: counts.lost + table.readings },
+    });
   }
 
   /**
@@ -327,7 +325,10 @@ export class TableStore {
   #timeReached(): number | undefined {
     const now = this.#options.clockNow();
     if (now === undefined) return undefined;
-    const newest = this.#tables.reduce((time, table) => Math.max(time, table.timeLast), -Infinity);
+    const newest = this.#listing.tables.reduce(
+      (time, table) => Math.max(time, table.timeLast),
+      -Infinity,
+    );
     return Math.min(now, newest);
   }
 
@@ -340,19 +341,19 @@ export class TableStore {
       directory,
       pace: this.#pace,
       deviceOf,
-      flushedThrough: (partition, series) => times.through(partition, series, this.#tables),
+      flushedThrough: (partition, series) => times.through(partition, series, this.#listing.tables),
       noteFlushed: (partition, series, time) => times.note(partition, series, time),
       nextId: () => this.#nextId++,
     });
     if (added.length > 0) await disk.syncDirectory(directory);
-    const { counts } = this.#head;
+    const { counts } = this.#listing.head;
     await this.#swap({
       added,
       removed: [],
       through: to,
       counts: { ...counts, flushed: counts.flushed + memory.rows },
     });
-    times.settle(this.#tables);
+    times.settle(this.#listing.tables);
     this.#refused.forgetBelow(to);
     this.#frozen = undefined;
     this.#flushes += 1;
@@ -361,52 +362,79 @@ export class TableStore {
     this.#onChanged();
   }
 
-  async #compact({ inputs, finest, level }: CompactionJob): Promise<void> {
+  async #compact({ kind, inputs, finest, level }: CompactionJob): Promise<void> {
     const { disk, directory, deviceOf, policy } = this.#options;
-    const before = inputs.reduce((sum, { readings }) => sum + readings, 0);
-    const { counts, through } = this.#head;
+    const before = readingsOf(inputs);
+    const { counts, through } = this.#listing.head;
     if (finest === undefined) {
       const expired = counts.expired + before;
       await this.#swap({ added: [], removed: inputs, through, counts: { ...counts, expired } });
       return;
     }
-    const { table } = await mergeTables(inputs, {
+    if (!(await this.#canOpen(inputs))) return;
+    const { table, report } = await mergeAroundDamage(inputs, {
       disk,
       directory,
       files: this.#files,
       pace: this.#pace,
       deviceOf,
-      id: this.#nextId++,
+      nextId: () => this.#nextId++,
       level,
       finest,
       tiers: policy.tiers,
     });
     const added = table === undefined ? [] : [table];
+    const damaged = inputs.filter(({ id }) => report.damaged.has(id));
+    if (kind === "mend" && damaged.length === 0) {
+      // It can be read by now.
+      this.#files.drop(added.map(({ id }) => id));
+      for (const { id } of inputs) this.#files.notes.forget(id);
+      return;
+    }
     if (added.length > 0) await disk.syncDirectory(directory);
     const lost = counts.lost + before - (table?.readings ?? 0);
-    await this.#swap({ added, removed: inputs, through, counts: { ...counts, lost } });
+    const quarantined = damaged.map((input): QuarantinedTable => {
+      return { why: "mended", reason: report.damaged.get(input.id) ?? "", table: input };
+    });
+    const moved = { ...counts, lost };
+    await this.#swap({ added, removed: inputs, quarantined, through, counts: moved });
     this.#compactions += 1;
     this.#bytesCompacted += table?.bytes ?? 0;
+  }
+
+  /** False where one is damaged altogether: it is set aside first. */
+  async #canOpen(tables: readonly ListedTable[]): Promise<boolean> {
+    for (const { id } of tables) {
+      const held = await this.#files.hold(id);
+      if (held.kind === "damaged") return false;
+      held[Symbol.dispose]();
+    }
+    return true;
   }
 
   /** One transaction; after a failed one the new files are of no use. */
   async #swap(change: {
     readonly added: readonly ListedTable[];
     readonly removed: readonly ListedTable[];
+    /** Of those that are removed. */
+    readonly quarantined?: readonly QuarantinedTable[];
     readonly through: Position;
     readonly counts: TableCounts;
   }): Promise<void> {
-    const { added, removed, through, counts } = change;
+    const { added, removed, quarantined = [], through, counts } = change;
     const head = { next: this.#nextId, through, counts };
+    const { after, writes } = changedListing(this.#listing, { head, added, removed, quarantined });
     try {
-      await this.#options.store.advance(swapWrites({ head, added, removed }));
+      await this.#options.store.advance(writes);
     } catch (error) {
       this.#files.drop(added.map(({ id }) => id));
       throw error;
     }
-    this.#head = head;
-    this.#tables = [...this.#tables.filter((table) => !removed.includes(table)), ...added];
-    this.#files.drop(removed.map(({ id }) => id));
+    this.#listing = after;
+    const setAside = new Set(quarantined.map(({ table }) => table.id));
+    const ids = removed.map(({ id }) => id);
+    this.#files.drop(ids.filter((id) => !setAside.has(id)));
+    this.#files.setAside(ids.filter((id) => setAside.has(id)));
   }
 
   #afterMs(delayMs: number): Promise<void> {

@@ -1,0 +1,67 @@
+/**
+ * Opening the table store: what is listed and what files there are come together again.
+ *
+ *   file, not listed       a crash left it, or it was replaced: removed; into quarantine where damage
+ *                          took it off the list
+ *   listed, no file        off the list, its readings are lost; nothing waits for it
+ *   missing, there again   back on the list, and its readings with it
+ */
+
+import { limits } from "../../core/limits.ts";
+import { changedListing, type Listing, readingsOf, readListing } from "./quarantine.ts";
+import { TableFiles, tableIdOf, tablePath } from "./table-files.ts";
+import { swapWrites } from "./table-list.ts";
+import { TableStore, type TableStoreOptions } from "./table-store.ts";
+
+/** Faults: STORE_FAILED for a damaged list, what the disk says of the directory. */
+export async function openTableStore(options: TableStoreOptions): Promise<TableStore> {
+  const { disk, kv, store, directory, from } = options;
+  await disk.makeDirectory(directory);
+  let listing = readListing(kv);
+  if (listing === undefined) {
+    const counts = { flushed: 0, expired: 0, erased: 0, lost: 0 };
+    listing = { head: { next: 0, through: from, counts }, tables: [], quarantined: [] };
+    await store.advance(swapWrites({ head: listing.head, added: [], removed: [] }));
+  }
+  const found = new Set<number>();
+  for (const name of await disk.list(directory)) {
+    const id = tableIdOf(name);
+    if (id !== undefined) found.add(id);
+  }
+  listing = await withFound(listing, found, options);
+  const quarantineBytesMax = Math.min(limits.quarantineBytesMax, options.policy.bytesMax / 8);
+  const files = new TableFiles(disk, directory, { quarantineBytesMax });
+  files.openQuarantine();
+  const listed = new Set(listing.tables.map(({ id }) => id));
+  const setAside = new Set(listing.quarantined.map(({ table }) => table.id));
+  const unlisted = [...found].filter((id) => !listed.has(id));
+  files.drop(unlisted.filter((id) => !setAside.has(id)));
+  files.setAside(unlisted.filter((id) => setAside.has(id)));
+  await files.settle();
+  return new TableStore(options, { listing, files });
+}
+
+/** Tables whose file is not there go; those that were missing and are there again come back. */
+async function withFound(
+  listing: Listing,
+  found: ReadonlySet<number>,
+  { store, directory }: TableStoreOptions,
+): Promise<Listing> {
+  const { head, tables, quarantined } = listing;
+  const removed = tables.filter(({ id }) => !found.has(id));
+  const added = quarantined
+    .filter(({ why, table }) => why === "missing" && found.has(table.id))
+    .map(({ table }) => table);
+  if (removed.length + added.length === 0) return listing;
+  const lost = head.counts.lost + readingsOf(removed) - readingsOf(added);
+  const { after, writes } = changedListing(listing, {
+    head: { ...head, counts: { ...head.counts, lost } },
+    added,
+    removed,
+    quarantined: removed.map((table) => {
+      return { why: "missing", reason: `${tablePath(directory, table.id)} is not there`, table };
+    }),
+  });
+  await store.advance(writes);
+  return after;
+}
