@@ -41,6 +41,7 @@ import { OwnTopics } from "./own-topics.ts";
 import { Queries } from "./query/queries.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
+import { tableReasons } from "./table-notices.ts";
 import { openUplinks } from "./uplinks.ts";
 import { version } from "./version.ts";
 
@@ -322,8 +323,10 @@ export class Agent implements AgentView {
     const loopCounters = loop.counters;
     const { outbox, outboxFull, deadLetters } = store.status;
     const uplinks = drain.status;
+    const tables = recovery.tables.status;
     const reasons = [
       ...(loopCounters.trouble === undefined ? [] : [loopCounters.trouble.message]),
+      ...tableReasons(tables),
       ...uplinks.flatMap(({ name, state, trouble }) =>
         state === "halted" ? [`uplink ${name} is halted: ${trouble ?? ""}`] : [],
       ),
@@ -370,6 +373,7 @@ export class Agent implements AgentView {
         },
         damage: { tornBytes: damage.tornBytes, lostRows: damage.lostRows, places: damage.places },
       },
+      tables,
       apply: {
         applied: loopCounters.applied,
         checkpointed: loopCounters.checkpointed,
@@ -381,7 +385,6 @@ export class Agent implements AgentView {
       outbox,
       uplinks,
       deadLetters,
-      rawReadings: "in the log only, until it is recycled behind a checkpoint",
       replayed: recovery.replayed,
       memory: processMemory(),
       cpuSeconds: processCpuSeconds(),

@@ -102,6 +102,17 @@ test("what can fall is a gauge, everything else that is counted by name is a cou
   assert.equal(errors?.get('weir_mqtt_protocol_error_total{kind="length_malformed"}'), 1);
 });
 
+test("readings are told by where they are and what became of them", () => {
+  const families = parseExposition(metricsText(sampleStatus, sampleLedger));
+  const readings = families.get("weir_tables_readings")!.samples;
+  assert.equal(readings.get('weir_tables_readings{where="memory"}'), 100);
+  assert.equal(readings.get('weir_tables_readings{where="tables"}'), 2_000);
+  const fates = families.get("weir_tables_fate_readings")!.samples;
+  assert.equal(fates.get('weir_tables_fate_readings{fate="lost"}'), 100);
+  const written = families.get("weir_tables_written_bytes_total")!.samples;
+  assert.equal(written.get('weir_tables_written_bytes_total{by="compaction"}'), 3_000);
+});
+
 test("buckets are cumulative and the last one is the count", () => {
   const families = parseExposition(metricsText(sampleStatus, sampleLedger));
   const samples = families.get("weir_log_append_seconds")!.samples;

@@ -14,6 +14,7 @@ import { intakeLevels } from "./ingest/intake.ts";
 import { frontLevels } from "./ingest/mqtt/front/front-counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
 import type { AgentState, Status } from "./status.ts";
+import { tableFamilies } from "./table-metrics.ts";
 
 /** The whole body of an answer. */
 export function metricsText(status: Status, ledger: LedgerView): string {
@@ -27,6 +28,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...brokerFamilies(status.brokers),
     ...namedCounts({ prefix: "weir_intake", about: "Intake" }, status.intake, intakeLevels),
     ...logFamilies(status),
+    ...tableFamilies(status),
     ...outputFamilies(status),
     ...ownFamilies(status.ownTopics),
     ...uplinkFamilies(status),

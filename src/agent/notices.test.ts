@@ -4,6 +4,7 @@ import { sampleStatus } from "../../test/support/agent-view.ts";
 import { configOf } from "./config/config.ts";
 import { type Notice, noticesOf } from "./notices.ts";
 import type { Status } from "./status.ts";
+import { tableReasons } from "./table-notices.ts";
 
 const config = configOf({ agent: "a", dataDirectory: "/d", sources: [], seriesMax: 20 });
 
@@ -36,6 +37,26 @@ test("damage says how many readings are lost and where", () => {
   const damage = { tornBytes: 0, lostRows: 61, places: ["log-1.seg at 19608"] };
   const notices = found({ log: { ...log, damage } });
   assert.match(messageOf(notices, "log_damaged"), /61 readings .*log-1\.seg at 19608/);
+});
+
+test("damaged tables are said with what is lost, and that nothing is to be done", () => {
+  const message = messageOf(found({}), "tables_quarantined");
+  assert.match(message, /^1 table with 100 readings .*nothing is to be done .*table-0000000002/);
+  const damaged = [{ id: 3, reason: "/d/table-3: a block", readings: 9 }];
+  const tables = { ...sampleStatus.tables, damaged, quarantined: [] };
+  const notices = found({ tables });
+  assert.match(messageOf(notices, "tables_damaged"), /a block/);
+  assert.ok(!notices.some(({ code }) => code === "tables_quarantined"));
+});
+
+test("a disk that tables cannot be read from or written to is a reason to be degraded", () => {
+  const unreadable = [{ id: 3, reason: "/d/table-3 (EIO)", readings: 9 }];
+  const trouble = { code: "DISK_FULL", message: "there is no space" };
+  const tables = { ...sampleStatus.tables, unreadable, trouble };
+  const [full, unread] = tableReasons(tables);
+  assert.equal(full, "there is no space");
+  assert.match(unread ?? "", /9 readings .*table-3 \(EIO\)/);
+  assert.deepEqual(tableReasons(sampleStatus.tables), []);
 });
 
 test("what did not happen is not mentioned", () => {

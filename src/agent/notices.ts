@@ -10,6 +10,7 @@ import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
 import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
 import type { Status } from "./status.ts";
+import { tableNotices } from "./table-notices.ts";
 
 export type Notice = { readonly code: string; readonly message: string };
 
@@ -17,6 +18,7 @@ export function noticesOf(
   status: Pick<
     Status,
     | "log"
+    | "tables"
     | "intake"
     | "cardinality"
     | "mqtt"
@@ -43,6 +45,7 @@ export function noticesOf(
     () =>
       `the log was damaged: at most ${damage.lostRows} readings are lost (${damage.places[0] ?? ""})`,
   );
+  notices.push(...tableNotices(status.tables));
   const { rejected, unwanted, own } = status.intake;
   add(
     "readings_rejected",

@@ -6,6 +6,7 @@
 import type { CertificateStatus } from "../core/doors.ts";
 import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
+import type { TableStoreStatus } from "../store/tables/table-store-status.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { GuardCounters } from "./http/guard.ts";
 import type { TokenStatus } from "./http/server.ts";
@@ -80,6 +81,8 @@ export type Status = {
       readonly places: readonly string[];
     };
   };
+  /** Where accepted readings are. */
+  readonly tables: TableStoreStatus;
   readonly apply: {
     readonly applied: number;
     readonly checkpointed: number;
@@ -98,8 +101,6 @@ export type Status = {
   >;
   readonly uplinks: readonly UplinkStatus[];
   readonly deadLetters: { readonly kept: number; readonly total: number };
-  /** Where raw readings are: until tables exist, in the log only. */
-  readonly rawReadings: string;
   readonly replayed: { readonly frames: number; readonly rows: number };
   readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };
   readonly cpuSeconds: number;

@@ -1,7 +1,7 @@
 /** An agent's view with something in every field, for tests of what shows it. */
 
 import type { Alert } from "../../src/core/record.ts";
-import { millis } from "../../src/core/units.ts";
+import { millis, position } from "../../src/core/units.ts";
 import type { LedgerView } from "../../src/edge-ops/ledger.ts";
 import { bucketBoundsMs } from "../../src/agent/histogram.ts";
 import {
@@ -166,7 +166,25 @@ export const sampleStatus: Status = {
     },
   ],
   deadLetters: { kept: 1, total: 1 },
-  rawReadings: "in the log",
+  tables: {
+    tables: 3,
+    bytes: 4_096,
+    inTables: 2_000,
+    inMemory: 100,
+    through: position(2_500),
+    counts: { flushed: 2_400, expired: 300, erased: 0, lost: 100 },
+    damaged: [],
+    unreadable: [],
+    quarantined: [
+      { id: 2, why: "damaged", reason: "/d/tables/table-0000000002.tbl: its end", readings: 100 },
+    ],
+    quarantine: { files: 1, bytes: 512 },
+    flushes: 4,
+    compactions: 1,
+    bytesFlushed: 5_000,
+    bytesCompacted: 3_000,
+    trouble: undefined,
+  },
   replayed: { frames: 0, rows: 0 },
   memory: { rssBytes: 70_000_000, heapUsedBytes: 12_000_000 },
   cpuSeconds: 1.25,

@@ -62,12 +62,13 @@ function isLedger(answer: unknown): answer is LedgerView {
 function statusText(status: Status): string {
   return [
     `agent     ${status.agent} (weir ${status.version}) ${[status.state, ...status.reasons].join(": ")}`,
-    `data      ${status.dataDirectory}; raw readings: ${status.rawReadings}`,
+    `data      ${status.dataDirectory}`,
     ...status.mqtt.listeners.map(
       ({ host, port, transport }) => `mqtt      ${host}:${port} ${transport}`,
     ),
     ...status.brokers.map((broker) => `broker    ${brokerText(broker)}`),
     `log       positions ${status.log.start} to ${status.log.end}, ${status.log.bytes} bytes, durable after ${status.log.appendMs.p50} ms (p99 ${status.log.appendMs.p99} ms)`,
+    `tables    ${tablesText(status.tables)}`,
     `apply     applied ${status.apply.applied}, checkpoint ${status.apply.checkpointed}`,
     ...Object.entries(status.outbox).map(
       ([lane, { records, bytes }]) => `outbox    ${lane}: ${records} records, ${bytes} bytes`,
@@ -99,6 +100,14 @@ function brokerText({
     `${name} ${state} at ${url}: ${[counts, ...lost].join(", ")}`,
     ...(trouble === undefined || state === "running" ? [] : [trouble.message]),
   ].join("\n          ");
+}
+
+/** Where readings are, and what became of those that are not there any more. */
+function tablesText({ tables, bytes, inTables, inMemory, counts }: Status["tables"]): string {
+  const gone = (["expired", "erased", "lost"] as const).flatMap((fate) =>
+    counts[fate] > 0 ? [`, ${counts[fate]} ${fate}`] : [],
+  );
+  return `${inTables} readings in ${tables} tables of ${bytes} bytes, ${inMemory} in memory${gone.join("")}`;
 }
 
 /** State and how far it is, what it says about itself, and what is wrong, a line each. */

@@ -129,6 +129,7 @@ function showStatus(status) {
     ["waiting for uplink", number(waiting)],
     ["dead letters", number(status.deadLetters.total)],
     ["log", amount(status.log.bytes)],
+    ["tables", amount(status.tables.bytes), number(status.tables.inTables) + " readings"],
     ["memory", amount(status.memory.rssBytes)],
     ["mqtt", status.mqtt.listeners.map((one) => one.host + ":" + one.port + " " + one.transport).join(", ")],
     ["clock", time(status.clock.now) + (status.clock.trusted ? "" : " (not trusted)")],

@@ -1,0 +1,60 @@
+/** The table store as Prometheus families; see metrics.ts. */
+
+import type { Family, Sample } from "./exposition.ts";
+import type { Status } from "./status.ts";
+
+export function tableFamilies({ tables }: Pick<Status, "tables">): Family[] {
+  const { counts, quarantine } = tables;
+  const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
+    name: `weir_tables${name}`,
+    type: "gauge",
+    help,
+    samples,
+  });
+  const counter = (name: string, help: string, samples: readonly Sample[]): Family => ({
+    name: `weir_tables_${name}_total`,
+    type: "counter",
+    help,
+    samples,
+  });
+  return [
+    gauge("", "Tables of readings.", [{ value: tables.tables }]),
+    gauge("_bytes", "Bytes of tables on disk.", [{ value: tables.bytes }]),
+    gauge("_readings", "Accepted readings that are not in the log alone, by where they are.", [
+      { labels: { where: "memory" }, value: tables.inMemory },
+      { labels: { where: "tables" }, value: tables.inTables },
+    ]),
+    gauge("_through_position", "Log position below which readings are in tables.", [
+      { value: tables.through },
+    ]),
+    gauge("_damaged", "Tables of which a part is known to be damaged.", [
+      { value: tables.damaged.length },
+    ]),
+    gauge("_unreadable", "Tables that the disk failed to read of late.", [
+      { value: tables.unreadable.length },
+    ]),
+    gauge("_quarantined", "Tables that damage took off the list, the last few.", [
+      { value: tables.quarantined.length },
+    ]),
+    gauge("_quarantine_bytes", "Bytes of damaged files that are kept.", [
+      { value: quarantine.bytes },
+    ]),
+    gauge("_healthy", "Whether tables are written and read without trouble.", [
+      { value: Number(tables.trouble === undefined && tables.unreadable.length === 0) },
+    ]),
+    // What was missing and is there again is not lost any more, so this is no counter.
+    gauge(
+      "_fate_readings",
+      "Readings written to tables, and what became of them, since the data directory began.",
+      Object.entries(counts).map(([fate, value]) => ({ labels: { fate }, value })),
+    ),
+    counter("flushes", "Times memory was written to tables.", [{ value: tables.flushes }]),
+    counter("compactions", "Times tables were merged or rolled up.", [
+      { value: tables.compactions },
+    ]),
+    counter("written_bytes", "Bytes written to tables.", [
+      { labels: { by: "flush" }, value: tables.bytesFlushed },
+      { labels: { by: "compaction" }, value: tables.bytesCompacted },
+    ]),
+  ];
+}
