@@ -6,6 +6,7 @@
 import type { SeriesId } from "../../core/units.ts";
 import type { MemoryTable } from "./memory-table.ts";
 import { RowsMerge } from "./merge-rows.ts";
+import { borrowRows, returnRows } from "./rows-pool.ts";
 import { createRows, type ResolutionMs, readings, type Rows, type TimeRange } from "./rows.ts";
 import type { TableFiles } from "./table-files.ts";
 import type { TableNotes } from "./table-notes.ts";
@@ -37,7 +38,10 @@ export function createReadReport(): ReadReport {
   };
 }
 
-/** Blocks in ascending order of time. A block is valid until the next is asked for. */
+/**
+ * Blocks in ascending order of time. A block is valid until the next is asked for, or the source is
+ * disposed of.
+ */
 export interface BlockSource extends Disposable {
   next(): Promise<Rows | undefined>;
 }
@@ -100,10 +104,11 @@ type TableSourceParts = {
 class TableSource implements BlockSource {
   readonly #parts: TableSourceParts;
   readonly #block: Rows;
+  #hasEnded = false;
 
   constructor(parts: TableSourceParts) {
     this.#parts = parts;
-    this.#block = createRows(parts.resolution);
+    this.#block = borrowRows(parts.resolution);
   }
 
   async next(): Promise<Rows | undefined> {
@@ -125,6 +130,9 @@ class TableSource implements BlockSource {
   }
 
   [Symbol.dispose](): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    returnRows(this.#block);
     this.#parts.held[Symbol.dispose]();
   }
 }
@@ -163,15 +171,19 @@ export async function* mergedBlocks(
     return;
   }
   const merge = new RowsMerge(resolution, sources.length);
-  const target = createRows(resolution);
-  for (;;) {
-    const step = merge.advance(target);
-    if (step.kind === "block") {
-      merge.give(step.input, await sources[step.input]!.next());
-      continue;
+  const target = borrowRows(resolution);
+  try {
+    for (;;) {
+      const step = merge.advance(target);
+      if (step.kind === "block") {
+        merge.give(step.input, await sources[step.input]!.next());
+        continue;
+      }
+      if (target.rows > 0) yield target;
+      target.rows = 0;
+      if (step.kind === "end") return;
     }
-    if (target.rows > 0) yield target;
-    target.rows = 0;
-    if (step.kind === "end") return;
+  } finally {
+    returnRows(target);
   }
 }

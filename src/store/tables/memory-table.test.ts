@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type Batch, createBatch, KIND_SEQUENCE } from "../../core/batch.ts";
 import { position, seriesId } from "../../core/units.ts";
-import { MemoryTable } from "./memory-table.ts";
+import { MemoryTable, SpareSlabs } from "./memory-table.ts";
 import { allTime, createRows, readings } from "./rows.ts";
 
 type Reading = { readonly series: number; readonly time: number; readonly value: number };
@@ -97,4 +97,34 @@ test("more rows than a slab has, of more series than were reserved", () => {
   assert.equal(memory.rows, 90_000);
   assert.equal(memory.series().length, 3_000);
   assert.equal(memory.rowsOf(seriesId(2_999), allTime).length, 30);
+});
+
+test("a retired table's rows stay while somebody holds it; then its memory is the next one's", () => {
+  const spares = new SpareSlabs();
+  const fill = (memory: MemoryTable, series: number): void => {
+    const rows = [{ series, time: series, value: 10 + series }];
+    memory.add(batchOf(rows), Uint32Array.of(0), 1);
+  };
+  const valueOf = (memory: MemoryTable, series: number): number | undefined => {
+    const target = createRows(readings, 1);
+    return memory.latest(seriesId(series), target) ? target.columns[0]![0] : undefined;
+  };
+  const first = new MemoryTable(position(0), spares);
+  fill(first, 0);
+  const letGo = first.hold();
+  first.retire();
+  const second = new MemoryTable(position(1), spares);
+  fill(second, 1);
+  assert.equal(valueOf(first, 0), 10);
+  letGo();
+  assert.equal(first.rows, 0);
+  const slab = spares.take();
+  assert.equal(slab.value[0], 10); // the first one's
+  spares.give([slab]);
+  const third = new MemoryTable(position(2), spares);
+  fill(third, 2);
+  assert.equal(slab.value[0], 12);
+  const target = createRows(readings, 1);
+  assert.ok(third.latest(seriesId(2), target));
+  assert.equal(target.sequence[0], 0, "a sequence number of before does not show");
 });

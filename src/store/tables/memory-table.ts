@@ -7,9 +7,13 @@
  *
  * Adding a reading writes 25 bytes and allocates nothing but a slab now and then; order is made once,
  * when it is flushed or read. Bounded by its owner, who looks at `rows`.
+ *
+ * Slabs of a table that is flushed are used again by the next one, as soon as no query looks at them:
+ * the collector would let them lie until they are many.
  */
 
 import { type Batch, KIND_SEQUENCE } from "../../core/batch.ts";
+import { limits } from "../../core/limits.ts";
 import { type Position, type SeriesId, seriesId } from "../../core/units.ts";
 import { isWithin, type Rows, type TimeRange } from "./rows.ts";
 
@@ -29,16 +33,49 @@ type Slab = {
   readonly previous: Int32Array;
 };
 
+/** Slabs that wait for their next use, a full table's at most. */
+export class SpareSlabs {
+  readonly #slabs: Slab[] = [];
+
+  take(): Slab {
+    return this.#slabs.pop() ?? createSlab();
+  }
+
+  give(slabs: readonly Slab[]): void {
+    const room = Math.ceil(limits.memoryTableRowsMax / SLAB_ROWS) - this.#slabs.length;
+    this.#slabs.push(...slabs.slice(0, Math.max(0, room)));
+  }
+}
+
 export class MemoryTable {
   /** Readings before this position are not in it: tables have them, or nobody. */
   readonly from: Position;
-  readonly #slabs: Slab[] = [];
+  readonly #spares: SpareSlabs;
+  #slabs: Slab[] = [];
+  #holders = 0;
+  #isRetired = false;
   /** By series, its newest row; grows. */
   #newest: Int32Array = new Int32Array(1_024).fill(NONE);
   #rows = 0;
 
-  constructor(from: Position) {
+  constructor(from: Position, spares: SpareSlabs = new SpareSlabs()) {
     this.from = from;
+    this.#spares = spares;
+  }
+
+  /** Its rows stay, also when it is retired, until the result is called: once. */
+  hold(): () => void {
+    this.#holders += 1;
+    return () => {
+      this.#holders -= 1;
+      this.#giveSlabs();
+    };
+  }
+
+  /** Tables have its rows: who does not hold it does not look at it any more. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#giveSlabs();
   }
 
   get rows(): number {
@@ -108,10 +145,18 @@ export class MemoryTable {
     return Uint32Array.from(ids);
   }
 
+  #giveSlabs(): void {
+    if (!this.#isRetired || this.#holders > 0) return;
+    this.#spares.give(this.#slabs);
+    this.#slabs = [];
+    this.#newest.fill(NONE);
+    this.#rows = 0;
+  }
+
   #addRow(batch: Batch, from: number): void {
     const row = this.#rows;
     const at = row & SLAB_MASK;
-    if (at === 0) this.#slabs.push(createSlab());
+    if (at === 0) this.#slabs.push(this.#spares.take());
     const slab = this.#slabs[row >>> SLAB_BITS]!;
     const series = batch.series[from]!;
     const kind = batch.kind[from]!;
@@ -123,7 +168,7 @@ export class MemoryTable {
     if ((kind & KIND_SEQUENCE) !== 0) {
       slab.sequence ??= new Float64Array(SLAB_ROWS);
       slab.sequence[at] = batch.sequence[from]!;
-    }
+    } else if (slab.sequence !== undefined) slab.sequence[at] = 0;
     slab.previous[at] = this.#newest[series]!;
     this.#newest[series] = row;
     this.#rows = row + 1;

@@ -32,6 +32,7 @@ import {
   type Rows,
   rowsMaxOf,
 } from "./rows.ts";
+import { borrowRows, returnRows } from "./rows-pool.ts";
 import type { Pace } from "./pace.ts";
 import { type TableFiles, tablePath } from "./table-files.ts";
 import { type ListedTable, listedTable } from "./table-list.ts";
@@ -211,8 +212,8 @@ async function writeSeries(series: SeriesId, target: Rows, parts: SectionParts):
     const at = { series, resolution: from, range: allTime };
     const source = await openTableSource(options.files, input, at, report);
     if (source === undefined) continue;
-    opened.use(source);
-    sources.push(from === resolution ? source : new RolledUp(source, from, resolution));
+    const rows = from === resolution ? source : new RolledUp(source, from, resolution);
+    sources.push(opened.use(rows));
   }
   for await (const block of mergedBlocks(sources, resolution)) {
     for (let from = 0; from < block.rows; ) {
@@ -249,7 +250,7 @@ class RolledUp implements BlockSource {
     this.#source = source;
     this.#from = from;
     this.#to = to;
-    this.#buckets = createRows(to);
+    this.#buckets = borrowRows(to);
   }
 
   async next(): Promise<Rows | undefined> {
@@ -271,6 +272,7 @@ class RolledUp implements BlockSource {
   }
 
   [Symbol.dispose](): void {
+    returnRows(this.#buckets);
     this.#source[Symbol.dispose]();
   }
 }

@@ -122,6 +122,13 @@ export class Table {
   readonly #file: TableFile;
   readonly #sections: readonly Section[];
   readonly #filter: Uint8Array | undefined;
+  #lastPage:
+    | {
+        readonly section: Section;
+        readonly page: number;
+        readonly index: readonly IndexEntry[];
+      }
+    | undefined;
 
   constructor(file: TableFile, path: string, { version, bytes, sections, filter }: TableEnd) {
     this.path = path;
@@ -146,7 +153,7 @@ export class Table {
     if (section === undefined) return none;
     const page = pageWith(section.pages.series, series);
     if (page < 0) return none;
-    const index = await this.#page(section, page);
+    const index = await this.#pageAgain(section, page);
     if (index === undefined) return this.#damaged(section, `page ${page} of the index`);
     const found = index.find((entry) => entry.series === series);
     if (found === undefined) return none;
@@ -223,6 +230,15 @@ export class Table {
 
   #sectionOf(resolution: ResolutionMs): Section | undefined {
     return this.#sections.find((section) => section.resolution === resolution);
+  }
+
+  /** The last page is remembered: a merge asks for one series after another. */
+  async #pageAgain(section: Section, page: number): Promise<readonly IndexEntry[] | undefined> {
+    const last = this.#lastPage;
+    if (last?.section === section && last.page === page) return last.index;
+    const index = await this.#page(section, page);
+    if (index !== undefined) this.#lastPage = { section, page, index };
+    return index;
   }
 
   async #page(

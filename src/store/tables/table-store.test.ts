@@ -145,3 +145,15 @@ test("put, late put, flush, compact, crash, reopen, query in any order: every re
     { numRuns: 100 },
   );
 });
+
+test("memory that is full just as the work before it ends is flushed", async () => {
+  const rig = new TableRig({ seed: 3, rowsMax: 4 });
+  await rig.open();
+  await rig.store.settle();
+  rig.store.start();
+  rig.put([0, 1, 2, 3].map((n) => ({ series: 0, time: n * 1_000, value: n })));
+  await rig.store.settle();
+  assert.equal(rig.store.status.inMemory, 0);
+  assert.equal(rig.store.status.flushes, 1);
+  await rig.end("close");
+});

@@ -27,7 +27,7 @@ import {
 } from "./compaction-plan.ts";
 import { flushMemory } from "./flush.ts";
 import { FlushedTimes } from "./flushed-times.ts";
-import { MemoryTable } from "./memory-table.ts";
+import { MemoryTable, SpareSlabs } from "./memory-table.ts";
 import { mergeAroundDamage } from "./merge-around-damage.ts";
 import { Pace, Stopped } from "./pace.ts";
 import { changedListing, type Listing, type QuarantinedTable, readingsOf } from "./quarantine.ts";
@@ -73,6 +73,7 @@ export class TableStore {
   readonly #files: TableFiles;
   readonly #pace: Pace;
   readonly #refused: RefusedRows;
+  readonly #spares = new SpareSlabs();
   readonly #flushedTimes = new FlushedTimes();
   readonly #rowsMax: number;
   #listing: Listing;
@@ -107,7 +108,7 @@ export class TableStore {
     this.#rowsMax = options.rowsMax ?? limits.memoryTableRowsMax;
     this.#pace = new Pace(options.clock);
     this.#taken = listing.head.through;
-    this.#active = new MemoryTable(this.#taken);
+    this.#active = new MemoryTable(this.#taken, this.#spares);
     this.#nextId = listing.head.next;
   }
 
@@ -174,8 +175,13 @@ export class TableStore {
     const { tables } = this.#listing;
     const unpin = this.#files.pin(tables.map(({ id }) => id));
     const memories = [...(this.#frozen === undefined ? [] : [this.#frozen.memory]), this.#active];
+    const letGo = memories.map((memory) => memory.hold());
     const pace = new Pace(this.#options.clock);
-    return { tables, memories, files: this.#files, pace, [Symbol.dispose]: unpin };
+    const end = (): void => {
+      unpin();
+      for (const run of letGo) run();
+    };
+    return { tables, memories, files: this.#files, pace, [Symbol.dispose]: end };
   }
 
   /** Resolves when nothing is left to do at the moment. */
@@ -207,7 +213,7 @@ export class TableStore {
   #freeze(): void {
     if (this.#frozen !== undefined || this.#taken === this.#listing.head.through) return;
     this.#frozen = { memory: this.#active, to: this.#taken };
-    this.#active = new MemoryTable(this.#taken);
+    this.#active = new MemoryTable(this.#taken, this.#spares);
     this.#work();
   }
 
@@ -356,6 +362,7 @@ export class TableStore {
     times.settle(this.#listing.tables);
     this.#refused.forgetBelow(to);
     this.#frozen = undefined;
+    memory.retire();
     this.#flushes += 1;
     this.#bytesFlushed += added.reduce((sum, { bytes }) => sum + bytes, 0);
     if (this.#isDue()) this.#freeze();
