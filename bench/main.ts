@@ -9,7 +9,10 @@ import { parseArgs } from "node:util";
 /** A benchmark as this program sees it: figures for machines, text for people. */
 type Benchmark = {
   readonly question: string;
-  readonly run: (tiny: boolean) => Promise<{ readonly figures: object; readonly text: string }>;
+  readonly run: (
+    tiny: boolean,
+    days: number | undefined,
+  ) => Promise<{ readonly figures: object; readonly text: string }>;
 };
 
 /** Each is loaded when it is asked for. */
@@ -64,6 +67,15 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: JSON.stringify(figures, undefined, 2) };
     },
   },
+  month: {
+    question: "Does a month of readings fit, and is it answered at once? (--days 30)",
+    run: async (tiny, days) => {
+      const { defaults, runMonth, tinyOptions } = await import("./month.ts");
+      const options = tiny ? tinyOptions : defaults;
+      const figures = await runMonth({ ...options, days: days ?? options.days });
+      return { figures, text: JSON.stringify(figures, undefined, 2) };
+    },
+  },
   store: {
     question: "What does a reading take in a table, and what does it cost to write and read it?",
     run: async (tiny) => {
@@ -90,6 +102,7 @@ async function main(words: readonly string[]): Promise<number> {
   const options = {
     json: { type: "boolean" },
     tiny: { type: "boolean" },
+    days: { type: "string" },
     help: { type: "boolean" },
   } as const;
   let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
@@ -110,7 +123,12 @@ async function main(words: readonly string[]): Promise<number> {
     console.error(usage());
     return EXIT_USAGE;
   }
-  const { figures, text } = await benchmark.run(values.tiny === true);
+  const days = values.days === undefined ? undefined : Number(values.days);
+  if (days !== undefined && !(days > 0)) {
+    console.error(usage());
+    return EXIT_USAGE;
+  }
+  const { figures, text } = await benchmark.run(values.tiny === true, days);
   console.log(values.json === true ? JSON.stringify(figures) : text);
   return 0;
 }
