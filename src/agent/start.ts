@@ -45,6 +45,8 @@ export type StartOptions = {
   readonly onFailed: (fault: Fault) => void;
   /** Whether to open the listeners; a replayed file needs none. */
   readonly listen?: boolean;
+  /** Readings in memory before they are flushed; default limits.memoryTableRowsMax. */
+  readonly memoryRowsMax?: number;
 };
 
 /** The same with a disk of the caller's: benchmarks and tests make it slow. */
@@ -83,6 +85,7 @@ export async function openAgentOnDoors(
       logDirectory: paths.log,
       tablesDirectory: paths.tables,
       listen: options.listen ?? true,
+      ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),
       onFailed: options.onFailed,
       onClosed: () => opened.disposeAsync(),
     });

@@ -254,6 +254,10 @@ const bounds = {
   /** Tables of the first level of one partition that are merged; at most so many at a time. */
   mergeTablesMin: 16,
   mergeTablesMax: 32,
+  /** A backup begins anew so often where the data directory changes under it. */
+  backupTriesMax: 5,
+  /** Copied at a time. */
+  backupPieceBytes: 1_048_576, // 1 MiB
   /** Whether something expired, or the disk has too little space, is looked at this often. */
   storeLookMs: 60_000,
   /** Files of damaged tables that are kept; at most an eighth of what tables may take. */

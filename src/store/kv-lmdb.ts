@@ -60,6 +60,28 @@ export function openKvLmdb(options: KvLmdbOptions): Kv {
   }
 }
 
+/**
+ * Copies the store at `from` as of its last transaction, while another process may write to it.
+ * Faults: STORE_FAILED.
+ */
+export async function copyKvLmdb(from: string, to: string): Promise<void> {
+  const place = { path: from, noSubdir: true, readOnly: true, encoding: "binary" } as const;
+  try {
+    const db = open<Uint8Array, string>(place);
+    try {
+      await db.backup(to, true);
+    } finally {
+      await db.close();
+    }
+  } catch (cause) {
+    throw new Fault(
+      "STORE_FAILED",
+      `the state store ${from} cannot be copied to ${to} (${messageOf(cause)}); check that both are readable and that there is space`,
+      { cause, facts: { from, to } },
+    );
+  }
+}
+
 class KvLmdb implements Kv {
   readonly #db: RootDatabase<Uint8Array, string>;
   readonly #options: KvLmdbOptions;

@@ -93,6 +93,34 @@ directory, beside a running agent or without one.`,
     load: () => import("./dlq.ts"),
   },
   {
+    name: "backup",
+    summary: "copy the data of an agent while it runs",
+    help: `usage: weir backup DIR [-c weir.yaml | --data DATA] [--json]
+
+Copies everything an agent can go on from: readings, summaries, operator state, what waits for the
+uplinks. The agent need not stop, and does not wait. DIR must be empty or not there; it is whole or
+it is not there at all.
+
+  -c, --config FILE  the agent's configuration, which says where its data is
+  --data DATA        the data directory itself
+  --json             print JSON`,
+    load: () => import("./backup.ts"),
+  },
+  {
+    name: "restore",
+    summary: "make a data directory from a backup",
+    help: `usage: weir restore DIR [-c weir.yaml | --data DATA] [--json]
+
+Checks every file of the backup DIR and copies it to the data directory, which must be empty or not
+there. What was received after the backup is not in it. An uplink to Kafka notices that an older
+state came back, and says what it does about it.
+
+  -c, --config FILE  the agent's configuration, which says where its data shall be
+  --data DATA        the data directory itself
+  --json             print JSON`,
+    load: () => import("./restore.ts"),
+  },
+  {
     name: "user",
     summary: "users of the embedded MQTT broker and their passwords",
     help: `usage: weir user add|passwd|remove NAME [OPTIONS]

@@ -1,0 +1,142 @@
+/** A backup of an agent that goes on receiving, flushing and merging, and an agent that goes on from it. */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Agent } from "../../src/agent/agent.ts";
+import { type Config, configOf, sourceDefaults } from "../../src/agent/config/config.ts";
+import { nodeFlags } from "../../src/agent/node-flags.ts";
+import { startAgent } from "../../src/agent/start.ts";
+import { secondsPipeline } from "../support/pipelines.ts";
+
+const main = fileURLToPath(new URL("../../src/agent/cli/main.ts", import.meta.url));
+const startMs = 1_764_000_000_000;
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), "weir-backup-"));
+  t.after(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+function configIn(dataDirectory: string): Config {
+  return configOf({
+    agent: "gateway",
+    dataDirectory,
+    sources: [{ ...sourceDefaults, name: "plant", topics: ["plant/{line}/{device}/state"] }],
+    pipelines: [secondsPipeline],
+    http: { host: "127.0.0.1", port: 0 },
+  });
+}
+
+async function started(config: Config): Promise<Agent> {
+  return await startAgent(config, {
+    memoryRowsMax: 500,
+    onFailed: (fault) => {
+      throw fault;
+    },
+  });
+}
+
+async function weir(...args: readonly string[]): Promise<{ code: number; output: string }> {
+  const child = spawn(process.execPath, [...nodeFlags, main, ...args]);
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const [code] = await once(child, "close");
+  return { code: Number(code), output };
+}
+
+/** Sends readings one after another until told to stop; counts those that are durable. */
+function feeding(agent: Agent): { readonly durable: () => number; stop(): Promise<void> } {
+  let sent = 0;
+  let durable = 0;
+  let isOver = false;
+  const done = (async () => {
+    while (!isOver) {
+      for (let n = 0; n < 50; n++, sent++) {
+        const payload = new TextEncoder().encode(`{"ts":${startMs + sent * 100},"v":${sent}}`);
+        await agent.feeder.feed(`plant/a/d${sent % 5}/state`, payload);
+      }
+      await agent.feeder.settled();
+      durable = sent;
+    }
+  })();
+  return {
+    durable: () => durable,
+    stop: async () => {
+      isOver = true;
+      await done;
+    },
+  };
+}
+
+/** The values of all stored readings, ascending. */
+async function storedIn(agent: Agent): Promise<readonly number[]> {
+  const range = `from=${startMs}&to=${startMs + 1e9}&limit=100000&format=ndjson`;
+  const url = `http://127.0.0.1:${agent.httpPort}/v1/readings?metric=v&${range}`;
+  const lines = (await (await fetch(url)).text()).trim().split("\n");
+  const values = lines.flatMap((line) => {
+    const value: unknown = JSON.parse(line).value;
+    return typeof value === "number" ? [value] : [];
+  });
+  return values.toSorted((a, b) => a - b);
+}
+
+function acceptedOf(agent: Agent): number {
+  return agent.ledger().sources[0]?.readings.accepted ?? 0;
+}
+
+test("a backup made while an agent receives has everything that was durable before, and runs", async (t) => {
+  const home = folder(t);
+  const data = join(home, "data");
+  const agent = await started(configIn(data));
+  const feed = feeding(agent);
+  while (feed.durable() < 3_000) await new Promise((resolve) => setImmediate(resolve));
+  const before = feed.durable();
+  const made = await weir("backup", join(home, "copy"), "--data", data, "--json");
+  assert.equal(made.code, 0, made.output);
+  await feed.stop();
+  await agent.close();
+  assert.ok(readdirSync(join(home, "copy", "tables")).length > 0, "there were tables to copy");
+
+  const restored = await weir("restore", join(home, "copy"), "--data", join(home, "restored"));
+  assert.equal(restored.code, 0, restored.output);
+  const second = await started(configIn(join(home, "restored")));
+  const accepted = acceptedOf(second);
+  assert.ok(accepted >= before, `${accepted} of at least ${before} readings`);
+  assert.ok(accepted <= acceptedOf(agent));
+  assert.ok(second.ledger().balanced);
+  const stored = await storedIn(second);
+  assert.deepEqual(
+    stored,
+    Array.from({ length: accepted }, (_, n) => n),
+    "each once",
+  );
+  assert.deepEqual(second.status().log.damage.places, []);
+  await second.close();
+});
+
+test("a backup that was changed is refused by the name of the file, and nothing is restored", async (t) => {
+  const home = folder(t);
+  const agent = await started(configIn(join(home, "data")));
+  await agent.close();
+  const copy = join(home, "copy");
+  assert.equal((await weir("backup", copy, "--data", join(home, "data"))).code, 0);
+  const again = await weir("backup", copy, "--data", join(home, "data"));
+  assert.equal(again.code, 1);
+  assert.match(again.output, /copy is there and not empty/);
+  const state = readFileSync(join(copy, "state.mdb"));
+  state[100]! ^= 1;
+  writeFileSync(join(copy, "state.mdb"), state);
+  const restored = await weir("restore", copy, "--data", join(home, "restored"));
+  assert.equal(restored.code, 1);
+  assert.match(restored.output, /state\.mdb is not as it was backed up/);
+  assert.ok(!readdirSync(home).includes("restored"));
+  const none = await weir("restore", home, "--data", join(home, "restored"));
+  assert.match(none.output, /is not a backup/);
+});
