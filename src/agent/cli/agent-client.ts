@@ -5,11 +5,15 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import type { ConnectionOptions } from "node:tls";
 import { Fault } from "../../core/faults.ts";
+import { limits } from "../../core/limits.ts";
 import type { Config } from "../config/config.ts";
 import { UsageError } from "./command.ts";
+import { readConfig } from "./configured.ts";
 
 const WAIT_MS = 5_000;
-const ANSWER_BYTES_MAX = 67_108_864; // 64 MiB
+/** An answer that comes in lines may pause for as long as a query may take. */
+const SILENCE_MS = limits.queryMs + WAIT_MS;
+const ANSWER_CHARACTERS_MAX = 67_108_864; // 64 MiB
 
 export type AgentAddress = {
   readonly url: string;
@@ -31,13 +35,62 @@ export function agentOf({ http }: Pick<Config, "http">): Pick<AgentAddress, "url
   return { url: `${scheme}://${host}:${http.port}`, certificate: http.tls?.certificateFile };
 }
 
+/** What the options of a command say, and of what they leave out its configuration. */
+export async function addressOf(values: {
+  readonly config?: string;
+  readonly url?: string;
+  readonly ca?: string;
+  readonly "token-file"?: string;
+}): Promise<AgentAddress> {
+  const { config, url, ca, "token-file": tokenFile } = values;
+  const configured = config === undefined ? undefined : agentOf(await readConfig(config));
+  const own = url === undefined && ca === undefined ? configured?.certificate : undefined;
+  return {
+    url: url ?? configured?.url ?? "http://127.0.0.1:8080",
+    ca,
+    certificate: own,
+    tokenFile,
+  };
+}
+
 /** The result asks for one path and gives the JSON; it rejects with a Fault. */
-export function agentAt({
-  url,
-  ca,
-  certificate,
-  tokenFile,
-}: AgentAddress): (path: string) => Promise<unknown> {
+export function agentAt(address: AgentAddress): (path: string) => Promise<unknown> {
+  const open = openerOf(address);
+  return async (path) => {
+    const signal = AbortSignal.timeout(WAIT_MS);
+    return parsedOf(await bodyOf(await open(path, { signal }), address));
+  };
+}
+
+/**
+ * The result asks for one path and gives the lines of the answer as they come, and asks for no more
+ * than are taken. It throws a Fault, and a UsageError where the agent does not understand the path.
+ */
+export function linesAt(address: AgentAddress): (path: string) => AsyncGenerator<string> {
+  const open = openerOf(address);
+  return async function* (path) {
+    const response = await open(path, { timeout: SILENCE_MS });
+    let rest = "";
+    try {
+      for await (const part of response) {
+        const lines = (rest + String(part)).split("\n");
+        rest = lines.pop() ?? "";
+        yield* lines;
+      }
+    } catch (cause) {
+      throw unreachable(address, cause);
+    }
+    if (rest !== "") yield rest;
+  };
+}
+
+type Waiting = { readonly signal: AbortSignal } | { readonly timeout: number };
+
+/** Resolves to an answer of 200, of which nothing is read yet. */
+function openerOf(
+  address: AgentAddress,
+): (path: string, waiting: Waiting) => Promise<IncomingMessage> {
+  const { url, ca, certificate, tokenFile } = address;
   const at = URL.parse(url);
   if (at === null || !/^https?:$/.test(at.protocol)) {
     throw new UsageError(`--url must be an address such as http://127.0.0.1:8080, not ${url}`);
@@ -47,19 +100,26 @@ export function agentAt({
     ...(certificate === undefined ? {} : thisOne(textOf(certificate, "http.tls.certificate"))),
   };
   const token = tokenFile === undefined ? undefined : tokenIn(tokenFile);
-  return async (path) => {
-    const answer = await get(new URL(path, at), { trust, token }).catch((cause: unknown) => {
-      const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-      const message = `no agent answers at ${url} (${code}); ${remedyOf(code)}`;
-      throw new Fault("AGENT_UNREACHABLE", message, { cause });
-    });
-    if (answer.status === 200) return parsedOf(answer.body);
-    const wants = [401, 403].includes(answer.status)
-      ? "; name the file of a token: --token-file"
-      : "";
-    const message = `the agent at ${url} answers ${answer.status}: ${messageIn(answer.body)}${wants}`;
+  return async (path, waiting) => {
+    const response = await get(new URL(path, at), { ...trust, ...waiting }, token).catch(
+      (cause: unknown) => {
+        throw unreachable(address, cause);
+      },
+    );
+    const { statusCode: status = 0 } = response;
+    if (status === 200) return response;
+    const said = messageIn(await bodyOf(response, address));
+    if (status === 400) throw new UsageError(said);
+    const wants = [401, 403].includes(status) ? "; name the file of a token: --token-file" : "";
+    const message = `the agent at ${url} answers ${status}: ${said}${wants}`;
     throw new Fault("AGENT_UNREACHABLE", message);
   };
+}
+
+function unreachable({ url }: AgentAddress, cause: unknown): Fault {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const message = `no agent answers at ${url} (${code}); ${remedyOf(code)}`;
+  return new Fault("AGENT_UNREACHABLE", message, { cause });
 }
 
 function textOf(path: string, option: string): string {
@@ -118,28 +178,33 @@ function messageIn(body: string): string {
     : "no reason is given";
 }
 
+async function bodyOf(response: IncomingMessage, address: AgentAddress): Promise<string> {
+  let body = "";
+  try {
+    for await (const part of response) {
+      body += String(part);
+      if (body.length > ANSWER_CHARACTERS_MAX) throw new Error("the answer is too long");
+    }
+  } catch (cause) {
+    throw unreachable(address, cause);
+  }
+  return body;
+}
+
 async function get(
   url: URL,
-  { trust, token }: { readonly trust: ConnectionOptions; readonly token: string | undefined },
-): Promise<{ readonly status: number; readonly body: string }> {
-  const isSecure = url.protocol === "https:";
-  const { get: getBy } = isSecure ? await import("node:https") : await import("node:http");
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
-  const options = {
-    signal: AbortSignal.timeout(WAIT_MS),
-    ...trust,
-    ...(token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } }),
-  };
-  const request = getBy(url, options, (response: IncomingMessage) => {
-    let body = "";
+  options: ConnectionOptions & (Waiting | object),
+  token: string | undefined,
+): Promise<IncomingMessage> {
+  const { get: getBy } =
+    url.protocol === "https:" ? await import("node:https") : await import("node:http");
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const headers = token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } };
+  const request = getBy(url, { ...options, ...headers }, (response: IncomingMessage) => {
     response.setEncoding("utf8");
-    response.on("data", (part: string) => {
-      body += part;
-      if (body.length > ANSWER_BYTES_MAX) response.destroy(new Error("the answer is too long"));
-    });
-    response.on("error", reject);
-    response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+    resolve(response);
   });
+  request.on("timeout", () => request.destroy(new Error("no answer for a long time")));
   request.on("error", reject);
   return await promise;
 }

@@ -58,6 +58,37 @@ Prints state, rates, log, outbox and the ledger. Exit 0 when it is running, 1 ot
     load: () => import("./status-command.ts"),
   },
   {
+    name: "query",
+    summary: "readings and what they add up to, from a running agent",
+    help: `usage: weir query [SELECTOR...] [OPTIONS]
+
+SELECTOR names series, * stands for any characters: 'temp*{device=p1}', temperature, '{line=a}'.
+Without one, all. Without further options, the latest reading of each.
+
+  --series            which series there are
+  --latest            the latest reading of each
+  --readings          the readings
+  --distinct WHAT     how many devices or series had readings
+  --step 10m          the span in steps of this...
+  --points N          ...or in about so many steps (default 300)
+  --aggregates LIST   of each step: some of count,numbers,min,max,mean,sum,variance
+  --from T  --to T    the span: -7d, now, 2026-11-28T10:00:00Z (UTC), or milliseconds since 1970
+                      (default: the last hour)
+  --source NAME       only series of this source
+  --limit N           so many rows (of --readings, --series)
+  --explain           what it has cost
+  --json              rows as JSON, one a line; the last says whether that was all
+
+  -c, --config FILE   configuration of the agent, which says where its HTTP side is
+  --url URL           address of its HTTP side (default http://127.0.0.1:8080)
+  --token-file FILE   where it wants a token: the file that holds it
+  --ca FILE           https: the authority of its certificate, a PEM file
+
+Exit 0 when that was all there is, or more was not asked for; 1 when something is damaged, or it took
+too long.`,
+    load: () => import("./query-command.ts"),
+  },
+  {
     name: "sim",
     summary: "a fleet of simulated devices with labelled faults",
     help: `usage: weir sim [real] [OPTIONS]

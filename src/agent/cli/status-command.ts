@@ -5,9 +5,8 @@ import type { PumpStatus } from "../../sync/pump.ts";
 import type { BrokerStatus } from "../ingest/mqtt/subscriber/broker-counters.ts";
 import type { Status } from "../status.ts";
 import { Fault } from "../../core/faults.ts";
-import { type AgentAddress, agentAt, agentOf } from "./agent-client.ts";
+import { addressOf, agentAt } from "./agent-client.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
-import { readConfig } from "./configured.ts";
 import { ledgerText } from "./ledger-text.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -30,24 +29,6 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values.json) console.log(JSON.stringify({ status, ledger }, undefined, 2));
   else console.log(`${statusText(status)}\n\n${ledgerText(ledger)}`);
   return status.state === "running" && ledger.balanced ? exitCodes.ok : exitCodes.failed;
-}
-
-/** What is said beats what is configured. */
-async function addressOf(values: {
-  readonly config?: string;
-  readonly url?: string;
-  readonly ca?: string;
-  readonly "token-file"?: string;
-}): Promise<AgentAddress> {
-  const { config, url, ca, "token-file": tokenFile } = values;
-  const configured = config === undefined ? undefined : agentOf(await readConfig(config));
-  const own = url === undefined && ca === undefined ? configured?.certificate : undefined;
-  return {
-    url: url ?? configured?.url ?? "http://127.0.0.1:8080",
-    ca,
-    certificate: own,
-    tokenFile,
-  };
 }
 
 /** By what tells it from other programs; an agent of this version is trusted with the rest. */

@@ -10,6 +10,7 @@ import { aligned, bucketsIn, stepFor, timeOf } from "./times.ts";
 
 export const aggregates = ["count", "numbers", "min", "max", "mean", "sum", "variance"] as const;
 export type Aggregate = (typeof aggregates)[number];
+export const defaultAggregates = "count,min,max,mean";
 
 /** What all queries share. A series is taken that one of `wheres` takes. */
 export type Asked = {
@@ -168,7 +169,7 @@ class Parameters {
   }
 
   aggregates(): readonly Aggregate[] {
-    const text = this.#one("aggregates") ?? "count,min,max,mean";
+    const text = this.#one("aggregates") ?? defaultAggregates;
     const names = text.split(",");
     const chosen = aggregates.filter((name) => names.includes(name));
     if (chosen.length === new Set(names).size) return chosen;

@@ -140,8 +140,8 @@ class TableSource implements BlockSource {
 /** The rows that memory has of the series; undefined where there are none. */
 export function openMemorySource(
   memory: MemoryTable,
-  series: SeriesId,
-  range: TimeRange,
+  { series, range }: { readonly series: SeriesId; readonly range: TimeRange },
+  report: ReadReport,
 ): BlockSource | undefined {
   const rows = memory.rowsOf(series, range);
   if (rows.length === 0) return undefined;
@@ -151,6 +151,7 @@ export function openMemorySource(
     next: () => {
       if (at === rows.length) return Promise.resolve(undefined);
       at += memory.copy(rows.subarray(at), block);
+      report.rows += block.rows;
       return Promise.resolve(block);
     },
     [Symbol.dispose]: () => undefined,

@@ -68,7 +68,7 @@ export async function* readReadings(
               { series, resolution: readings, range },
               report,
             )
-          : openMemorySource(part.memory, series, range),
+          : openMemorySource(part.memory, wanted, report),
       );
     }
     for await (const block of mergedBlocks(opened.sources, readings)) {
@@ -108,7 +108,7 @@ export async function readBuckets(
   for (const memory of snapshot.memories) {
     const { pace } = snapshot;
     const at = { resolution: readings, range, step, pace };
-    await addAll(buckets, openMemorySource(memory, series, range), at);
+    await addAll(buckets, openMemorySource(memory, wanted, report), at);
   }
   return filledRows(buckets);
 }
