@@ -264,6 +264,12 @@ const bounds = {
   quarantineBytesMax: 268_435_456, // 256 MiB
   /** Damaged tables that are remembered. */
   quarantinedTablesMax: 64,
+  /** A command that takes longer says so often how far it is. */
+  progressMs: 5_000,
+  /** A command that works on a store looks so often how far it is. */
+  workLookMs: 200,
+  /** Problems of one table that a verification tells. */
+  verifyProblemsMax: 10,
   /** A table that the disk failed to read is left alone for so long. */
   unreadableTableMs: 3_600_000, // an hour
   /** Tables that are kept open for reading; the longest unused is closed. */

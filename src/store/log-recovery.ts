@@ -61,10 +61,40 @@ export type Recovered = {
 export async function recoverLog(disk: Disk, directory: string): Promise<Recovered> {
   const files = await openFiles(disk, directory);
   try {
-    return await recoverFiles(files);
+    return await recoverFiles(files, { settle: true });
   } catch (error) {
     for (const { file } of files) await file.close();
     throw error;
+  }
+}
+
+/** What a log holds, and what of it is damaged: as opening would find it. */
+export type LogSurvey = {
+  readonly segments: number;
+  readonly bytes: number;
+  /** Positions [first, end) are in it, but what is damaged. */
+  readonly first: Position;
+  readonly end: Position;
+  readonly damage: LogDamage;
+};
+
+/** Reads all of it and changes nothing. Rejects with FORMAT_TOO_NEW, and as the disk does. */
+export async function surveyLog(
+  disk: Pick<Disk, "open" | "list">,
+  directory: string,
+): Promise<LogSurvey> {
+  const files = await openFiles(disk, directory);
+  try {
+    const { segments, damage } = await recoverFiles(files, { settle: false });
+    return {
+      segments: segments.length,
+      bytes: files.reduce((sum, { capacity }) => sum + capacity, 0),
+      first: segments[0]?.first ?? position(0),
+      end: segments.at(-1)?.end ?? position(0),
+      damage,
+    };
+  } finally {
+    for (const { file } of files) await file.close();
   }
 }
 
@@ -72,7 +102,10 @@ type Damage = { -readonly [Key in Exclude<keyof LogDamage, "places">]: number } 
   readonly places: string[];
 };
 
-async function openFiles(disk: Disk, directory: string): Promise<readonly Spare[]> {
+async function openFiles(
+  disk: Pick<Disk, "open" | "list">,
+  directory: string,
+): Promise<readonly Spare[]> {
   const numbers = (await disk.list(directory))
     .map(segmentNumberOf)
     .filter((number) => number !== undefined)
@@ -98,7 +131,10 @@ async function readHeaderPage(file: Spare): Promise<HeaderPage> {
   return decodeSegmentHeader(window.bytes(0, SEGMENT_HEADER_BYTES), file);
 }
 
-async function recoverFiles(files: readonly Spare[]): Promise<Recovered> {
+async function recoverFiles(
+  files: readonly Spare[],
+  { settle }: { readonly settle: boolean },
+): Promise<Recovered> {
   const { segments, spares, wrecks } = await sortFiles(files);
   const places = wrecks.map(({ path }) => `${path}: damaged header`);
   const damage: Damage = { tornBytes: 0, lostPositions: 0, lostRows: 0, places };
@@ -107,7 +143,7 @@ async function recoverFiles(files: readonly Spare[]): Promise<Recovered> {
     if (last !== undefined) countGap(damage, last, segment.first);
     last = await scanSegment(segment, damage, segments[index + 1]?.first);
   }
-  const sealed = last !== undefined && (await settleTail(last, damage));
+  const sealed = last !== undefined && settle && (await settleTail(last, damage));
   return {
     segments,
     spares,

@@ -152,6 +152,26 @@ state came back, and says what it does about it.
     load: () => import("./restore.ts"),
   },
   {
+    name: "store",
+    summary: "look after the readings on disk: verify, inspect, repair, compact",
+    help: `usage: weir store verify|inspect|repair|compact [-c weir.yaml | --data DIR] [--json]
+       weir store inspect TABLE [-c weir.yaml | --data DIR] [--json]
+
+verify   reads everything: log, state store, and every block of every table, and compares it with what is
+         said of it. Prints what is wrong, where, and what to do; exit 1 where something is. Changes
+         nothing; beside a running agent or without one
+inspect  lists the tables, or shows the sections, series and blocks of one; beside a running agent, too
+repair   sets tables aside that cannot be read, writes others again without what is damaged, removes files
+         that no list names, and counts what is lost; the agent must be stopped (it does the same by
+         itself when it comes across damage)
+compact  merges the tables of each day; the agent must be stopped (it does the same by itself later)
+
+  -c, --config FILE   configuration (default ./weir.yaml)
+  --data DIR          the data directory, instead of a configuration
+  --json              print JSON`,
+    load: () => import("./store.ts"),
+  },
+  {
     name: "user",
     summary: "users of the embedded MQTT broker and their passwords",
     help: `usage: weir user add|passwd|remove NAME [OPTIONS]

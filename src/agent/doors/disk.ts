@@ -37,6 +37,13 @@ export const systemDisk: Disk = {
   },
 };
 
+/** The same for who only reads: nothing can be written through it, and nothing has to be writable. */
+export const readingDisk: Pick<Disk, "open" | "list"> = {
+  open: async (path) =>
+    openFile(await settled<number>((done) => fs.open(path, fs.constants.O_RDONLY, done))),
+  list: (directory) => systemDisk.list(directory),
+};
+
 function openFile(handle: number): DiskFile {
   return {
     read: (target, offset) => readAll(handle, target, offset),

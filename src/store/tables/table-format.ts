@@ -121,7 +121,7 @@ export type Trailer = {
   readonly footerChecksum: number;
 };
 
-const TRAILER_BYTES = 36;
+export const TRAILER_BYTES = 36;
 /** The copies begin so far apart that no single sector holds both. */
 const COPIES_APART = 512;
 /** Both trailers and what is between. */
@@ -148,6 +148,12 @@ export function decodeTrailers(end: Uint8Array): Trailer | undefined {
   const at = end.length - TRAILERS_BYTES;
   assert(at >= 0, "the end of a table has room for its trailers");
   return decodeTrailer(end.subarray(at)) ?? decodeTrailer(end.subarray(at + COPIES_APART));
+}
+
+/** Both copies in the last bytes of a file; undefined what is damaged. */
+export function trailerCopies(end: Uint8Array): readonly (Trailer | undefined)[] {
+  const at = end.length - TRAILERS_BYTES;
+  return [decodeTrailer(end.subarray(at)), decodeTrailer(end.subarray(at + COPIES_APART))];
 }
 
 function decodeTrailer(bytes: Uint8Array): Trailer | undefined {

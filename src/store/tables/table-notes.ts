@@ -10,7 +10,8 @@
 import { limits } from "../../core/limits.ts";
 
 export type TableDamage = {
-  readonly extent: "part" | "whole" | "missing";
+  /** `figures`: all rows can be read, but something that is said of them is not so. */
+  readonly extent: "figures" | "part" | "whole" | "missing";
   /** What and where. */
   readonly reason: string;
 };
@@ -32,7 +33,7 @@ export class TableNotes {
 
   noteDamage(id: number, damage: TableDamage): void {
     const known = this.#damage.get(id);
-    if (known !== undefined && (known.extent !== "part" || damage.extent === "part")) return;
+    if (known !== undefined && rankOf(damage) <= rankOf(known)) return;
     this.#damage.set(id, damage);
     this.#onNoted();
   }
@@ -60,4 +61,8 @@ export class TableNotes {
     this.#damage.delete(id);
     this.#unreadable.delete(id);
   }
+}
+
+function rankOf({ extent }: TableDamage): number {
+  return extent === "figures" ? 0 : extent === "part" ? 1 : 2;
 }

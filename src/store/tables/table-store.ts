@@ -290,7 +290,10 @@ export class TableStore {
   /** A table of which nothing can be read, or whose file is missing, as far as somebody noticed. */
   #nextDamaged(tables: readonly ListedTable[]): ListedTable | undefined {
     const { damage } = this.#files.notes;
-    return tables.find(({ id }) => (damage.get(id)?.extent ?? "part") !== "part");
+    return tables.find(({ id }) => {
+      const extent = damage.get(id)?.extent;
+      return extent === "whole" || extent === "missing";
+    });
   }
 
   #mending(tables: readonly ListedTable[]): CompactionJob | undefined {
@@ -379,10 +382,11 @@ export class TableStore {
       return;
     }
     if (!(await this.#canOpen(inputs))) return;
+    const files = this.#files;
     const { table, report } = await mergeAroundDamage(inputs, {
       disk,
       directory,
-      files: this.#files,
+      files,
       pace: this.#pace,
       deviceOf,
       nextId: () => this.#nextId++,
@@ -392,10 +396,11 @@ export class TableStore {
     });
     const added = table === undefined ? [] : [table];
     const damaged = inputs.filter(({ id }) => report.damaged.has(id));
-    if (kind === "mend" && damaged.length === 0) {
+    const isAskedFor = inputs.some(({ id }) => files.notes.damage.get(id)?.extent === "figures");
+    if (kind === "mend" && damaged.length === 0 && !isAskedFor) {
       // It can be read by now.
-      this.#files.drop(added.map(({ id }) => id));
-      for (const { id } of inputs) this.#files.notes.forget(id);
+      files.drop(added.map(({ id }) => id));
+      for (const { id } of inputs) files.notes.forget(id);
       return;
     }
     if (added.length > 0) await disk.syncDirectory(directory);
