@@ -150,6 +150,15 @@ export const commitDefaults: CommitConfig = {
   checkpointMs: limits.checkpointIntervalMs,
 };
 
+/**
+ * Whose readings may wait longer for a sync shares it among more of them: it begins early only at a
+ * rate of readings that would do so with the default wait.
+ */
+export function rowsEagerFor(waitMs: number): number {
+  const rows = Math.round((limits.commitRowsEager * waitMs) / limits.commitWaitMs);
+  return Math.min(Math.max(rows, limits.commitRowsEager), limits.batchRowsMax);
+}
+
 export const storeDefaults: StoreConfig = {
   budgetBytes: limits.storeBytesMax,
   freeBytes: limits.freeBytesMin,

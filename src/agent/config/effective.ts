@@ -10,6 +10,7 @@ import {
   type CommitConfig,
   type Config,
   commitDefaults,
+  rowsEagerFor,
   type MqttConfig,
   type OwnTopicsConfig,
   type UplinkConfig,
@@ -86,9 +87,10 @@ function ownTopicsOf({ publish: { summaries, alerts, status } }: MqttSection): O
 }
 
 function commitOf({ wait, latency, interval, checkpoint }: CommitSection): CommitConfig {
+  const waitMs = wait ?? (latency === "low" ? 0 : commitDefaults.waitMs);
   return {
-    ...commitDefaults,
-    waitMs: wait ?? (latency === "low" ? 0 : commitDefaults.waitMs),
+    waitMs,
+    rowsEager: rowsEagerFor(waitMs),
     intervalMs: interval,
     checkpointMs: checkpoint,
   };

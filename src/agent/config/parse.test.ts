@@ -66,6 +66,15 @@ test("the smallest configuration is a version and a source; everything else has 
   assert.equal(config.sources[0]?.disorderMs, 5_000);
 });
 
+test("a longer wait for a sync is for more readings, at the same rate", async () => {
+  const rowsOf = async (commit: string): Promise<number> =>
+    (await configOf(`${source}commit: ${commit}\n`)).commit.rowsEager;
+  assert.equal(await rowsOf("{}"), limits.commitRowsEager);
+  assert.equal(await rowsOf("{ latency: low }"), limits.commitRowsEager);
+  assert.equal(await rowsOf("{ wait: 50ms }"), limits.commitRowsEager);
+  assert.equal(await rowsOf("{ wait: 5s }"), 25 * limits.commitRowsEager);
+});
+
 test("the documented example is a configuration without warnings", async () => {
   const text = readFileSync(resolve(import.meta.dirname, "../../../weir.example.yaml"), "utf8");
   const parsed = await parse(text);

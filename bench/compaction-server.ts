@@ -1,0 +1,112 @@
+/**
+ * The server of the compaction benchmark: the whole agent with its defaults, and in the same process,
+ * on the same thread, a table store that has full tables of its own to merge. It merges them when a
+ * line on standard input says so, as often as it is said: the list of what it has is put back each
+ * time. The agent's own tables are beside the point: at the rates of a benchmark they take minutes
+ * to fill.
+ *
+ *   node compaction-server.js '{"directory":"/tmp/x","tables":16,"readingsPerTable":1048576}'
+ *
+ * Prints {"event":"listening","port":n}, then for each line "merge" {"event":"merging-n"} and
+ * {"event":"merged-n","ms":...}.
+ */
+
+import { cpSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { commitDefaults, configOf, sourceDefaults } from "../src/agent/config/config.ts";
+import { startAgent } from "../src/agent/start.ts";
+import { position } from "../src/core/units.ts";
+import { openMonthStore } from "./month-store.ts";
+import { acceptedStep, Sensors } from "./sensors.ts";
+
+export type CompactionServer = {
+  readonly directory: string;
+  readonly series: number;
+  readonly tables: number;
+  readonly readingsPerTable: number;
+  readonly waitMs: number;
+};
+
+const { directory, series, tables, readingsPerTable, waitMs } = JSON.parse(
+  process.argv[2] ?? "{}",
+) as CompactionServer;
+const full = join(directory, "full");
+const work = join(directory, "work");
+const bytesMax = Number.POSITIVE_INFINITY;
+
+await fillTables();
+const agent = await startAgent(
+  configOf({
+    agent: "bench",
+    dataDirectory: join(directory, "agent"),
+    sources: [
+      {
+        ...sourceDefaults,
+        name: "plant",
+        topics: ["plant/{line}/{device}/state"],
+        ignore: ["unit", "status", "rssi", "fw", "b"],
+        futureMs: Number.MAX_SAFE_INTEGER,
+      },
+    ],
+    pipelines: [
+      {
+        kind: "window",
+        name: "minutes",
+        where: { sources: [], metrics: [], tags: {} },
+        key: ["device", "line", "metric"],
+        window: { kind: "tumbling", sizeMs: 60_000 },
+        aggregate: ["count", "mean", "min", "max"],
+        allowedLatenessMs: 0,
+      },
+    ],
+    commit: { ...commitDefaults, waitMs },
+  }),
+  {
+    onFailed: (fault) => {
+      console.error(fault.message);
+      process.exit(1);
+    },
+  },
+);
+say({ event: "listening", port: agent.mqttPort });
+let merges = 0;
+createInterface({ input: process.stdin }).on("line", () => void merge(merges++));
+process.once("SIGTERM", () => void agent.close().then(() => process.exit(0)));
+
+/** Tables that are not merged: there are never enough of them for this store. */
+async function fillTables(): Promise<void> {
+  await using opened = await openMonthStore(full, { bytesMax, mergeTablesMin: tables + 1 });
+  opened.tables.start();
+  const sensors = new Sensors(series);
+  const step = acceptedStep(series);
+  let at = 0;
+  let second = 0;
+  for (let table = 0; table < tables; table++) {
+    for (let rows = 0; rows < readingsPerTable; rows += series) {
+      step.batch.rows = 0;
+      sensors.fill(step.batch, second++);
+      opened.tables.take({ ...step, at: position(at) });
+      at += series;
+    }
+    opened.tables.wantFlush();
+    await opened.tables.settle();
+  }
+}
+
+async function merge(n: number): Promise<void> {
+  rmSync(work, { recursive: true, force: true });
+  cpSync(full, work, { recursive: true });
+  await using opened = await openMonthStore(work, { bytesMax, mergeTablesMin: tables });
+  say({ event: `merging-${n}` });
+  const begun = performance.now();
+  opened.tables.start();
+  await opened.tables.settle();
+  const { compactions } = opened.tables.status;
+  if (compactions !== 1) throw new Error(`${compactions} merges`);
+  say({ event: `merged-${n}`, ms: performance.now() - begun });
+}
+
+function say(event: object): void {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+}
