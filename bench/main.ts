@@ -77,11 +77,25 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     },
   },
   store: {
-    question: "What does a reading take in a table, and what does it cost to write and read it?",
+    question:
+      "What does a reading take in a table and on the device, and what does it cost to write, read and merge it?",
     run: async (tiny) => {
-      const { defaults, runStore, textOf, tinyOptions } = await import("./store.ts");
-      const figures = await runStore(tiny ? tinyOptions : defaults);
-      return { figures, text: textOf(figures) };
+      const codecs = await import("./store.ts");
+      const device = await import("./device.ts");
+      const compaction = await import("./compaction.ts");
+      const of = tiny ? ("tinyOptions" as const) : ("defaults" as const);
+      const figures = await codecs.runStore(codecs[of]);
+      const written = await device.runDevice(device[of]);
+      if (written.kind === "skipped")
+        console.error(`bytes on the device skipped: ${written.reason}`);
+      const others = {
+        ...(written.kind === "skipped" ? {} : written.figures),
+        ...(await compaction.runCompaction(compaction[of])),
+      };
+      return {
+        figures: { ...figures, ...others },
+        text: `${codecs.textOf(figures)}\n${JSON.stringify(others, undefined, 2)}`,
+      };
     },
   },
   uplink: {

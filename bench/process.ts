@@ -49,6 +49,8 @@ export type Running = AsyncDisposable & {
   readonly child: ChildProcess;
   /** The first such line; rejects when the process ends without it. */
   event(name: string): Promise<unknown>;
+  /** A line on its standard input. */
+  say(line: string): void;
 };
 
 export function start(
@@ -73,6 +75,7 @@ export function start(
   });
   return {
     child,
+    say: (line) => child.stdin!.write(`${line}\n`),
     event: (name) => {
       const line = lines.find(({ event }) => event === name);
       if (line !== undefined) return Promise.resolve(line);
@@ -92,7 +95,7 @@ function pinned(processor: number, args: readonly string[]): ChildProcess {
   const [file = "", ...rest] = canPin(processor)
     ? ["taskset", "-c", String(processor), ...command]
     : command;
-  return spawn(file, rest, { stdio: ["ignore", "pipe", "inherit"] });
+  return spawn(file, rest, { stdio: ["pipe", "pipe", "inherit"] });
 }
 
 /** A process that runs already goes to one processor too, where that can be had. */
