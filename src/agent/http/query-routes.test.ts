@@ -226,7 +226,9 @@ async function unread(
   socket.pause();
   let rows = -1;
   for (let quiet = 0; quiet < 300; quiet++) {
-    const now = rig.queries.underWay[0]?.report.rows ?? 0;
+    const query = rig.queries.underWay[0];
+    if (query === undefined && rows > 0) break;
+    const now = query?.report.rows ?? 0;
     if (now !== rows || now === 0) quiet = 0;
     rows = now;
     await turn();
