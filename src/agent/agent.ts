@@ -9,6 +9,7 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
+import type { Catalog } from "../core/catalog.ts";
 import type { Clock, Disk, Hashing, Kv, Net, Random } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
@@ -18,6 +19,7 @@ import type { LedgerView } from "../edge-ops/ledger.ts";
 import { readDeadLetters } from "../store/dead-letters.ts";
 import { patientDisk } from "../store/patient-disk.ts";
 import type { CompactionPolicy } from "../store/tables/compaction-plan.ts";
+import type { TableStore } from "../store/tables/table-store.ts";
 import { type Drain, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
@@ -246,6 +248,12 @@ export class Agent implements AgentView {
   /** Brings messages from a file. */
   get feeder(): Feeder {
     return this.#parts.feeder;
+  }
+
+  /** What is kept of readings, and what their series are called. */
+  get stored(): { readonly tables: TableStore; readonly catalog: Catalog } {
+    const { tables, catalog } = this.#parts.recovery;
+    return { tables, catalog };
   }
 
   ledger(): LedgerView {

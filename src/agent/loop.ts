@@ -117,6 +117,7 @@ export class Loop {
       this.#release();
       this.#schedule();
     });
+    parts.tables.onFailed((fault) => this.#fail(fault));
     parts.tables.start();
     this.#release(); // the last life may have ended before it did
     this.#schedule();

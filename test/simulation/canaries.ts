@@ -167,4 +167,37 @@ export const canaries: readonly Canary[] = [
       },
     ],
   },
+  {
+    name: "forget-refused-rows",
+    breaks: ["P3", "P9"],
+    edits: [
+      {
+        file: "src/agent/loop.ts",
+        from: "    refused: tables.encodeRefused(),",
+        to: "    refused: Uint8Array.of(0),",
+      },
+    ],
+  },
+  {
+    name: "release-the-log-behind-the-checkpoint-alone",
+    breaks: ["P1", "P3"],
+    edits: [
+      {
+        file: "src/agent/loop.ts",
+        from: "await log.release(position(Math.min(this.#checkpointed, tables.through)));",
+        to: "await log.release(this.#checkpointed);",
+      },
+    ],
+  },
+  {
+    name: "remove-merged-tables-before-the-swap",
+    breaks: ["P1"],
+    edits: [
+      {
+        file: "src/store/tables/table-store.ts",
+        from: "    const lost = counts.lost + before - (table?.readings ?? 0);",
+        to: "    const lost = counts.lost + before - (table?.readings ?? 0);\n    this.#files.drop(inputs.map((input) => input.id));\n    await this.#files.settle();",
+      },
+    ],
+  },
 ];

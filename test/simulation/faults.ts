@@ -21,7 +21,7 @@ export type Start = {
 };
 
 /** Which calls count towards an end. */
-export type EndAt = "any call" | "log write";
+export type EndAt = "any call" | "log write" | "log release" | "table call";
 
 type AtCall = At & { readonly calls: number; readonly at: EndAt };
 
@@ -43,7 +43,7 @@ export type DiskFault =
   | ({
       readonly kind: "disk-error";
       readonly call: "sync" | "write" | "rename" | "open" | "read";
-      readonly place: "/data/log" | "/out";
+      readonly place: "/data/log" | "/data/tables" | "/out";
       /** One call in so many fails. */
       readonly oneIn: number;
     } & For);
@@ -283,9 +283,7 @@ export function drawFaults(
   draw(gateway.perMinute, (kind, atMs) =>
     kind === "restart"
       ? { kind, atMs, ...start() }
-      : below(random, 3) === 0
-        ? { kind, atMs, calls: below(random, 8), at: "log write", ...start() }
-        : { kind, atMs, calls: magnitude(random, gateway.calls), at: "any call", ...start() },
+      : { kind, atMs, ...drawCalls(random, gateway), ...start() },
   );
   draw(clock.perMinute, (kind, atMs) => ({
     kind,
@@ -300,7 +298,7 @@ export function drawFaults(
       return { kind, atMs, forMs, freeBytes: between(random, disk.freeBytes) };
     }
     const call = (["sync", "write", "rename", "open", "read"] as const)[below(random, 5)]!;
-    const place = below(random, 3) === 0 ? "/out" : "/data/log";
+    const place = (["/out", "/data/tables", "/data/log", "/data/log"] as const)[below(random, 4)]!;
     return { kind, atMs, forMs, call, place, oneIn: between(random, disk.oneIn) };
   });
   draw(store.perMinute, (kind, atMs) => {
@@ -328,6 +326,22 @@ export function drawFaults(
   }
   if (hasKafka) draw(kafka.perMinute, (kind, atMs) => drawKafka(random, kafka, { kind, atMs }));
   return faults.toSorted((a, b) => a.atMs - b.atMs);
+}
+
+/** Ends at chosen calls come within what they cut off: an append, a flush or merge, a release. */
+function drawCalls(random: Random, { calls }: FaultRates["gateway"]): Omit<AtCall, "atMs"> {
+  switch (below(random, 8)) {
+    case 0:
+    case 1:
+      return { calls: below(random, 8), at: "log write" };
+    case 2:
+    case 3:
+      return { calls: below(random, 25), at: "table call" };
+    case 4:
+      return { calls: 0, at: "log release" };
+    default:
+      return { calls: magnitude(random, calls), at: "any call" };
+  }
 }
 
 function drawKafka(

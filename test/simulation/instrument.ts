@@ -22,6 +22,16 @@ const smallLimits: readonly SourceEdit[] = [
   ["shareMessagesMax", "8_192", "12"],
   ["turnMessagesMax", "256", "4"],
   ["readingsPerMessageMax", "1_024", "8"],
+  // Tables of few rows in several blocks and pieces; several partitions, merges and scattered rows.
+  ["tableBlockRowsMax", "1_024", "32"],
+  ["tablePieceBytes", "262_144", "512"],
+  ["tableSyncBytes", "4_194_304", "1_024"],
+  ["refusedRunsMax", "32_768", "12"],
+  ["partitionMs", "86_400_000", "15_000"],
+  ["flushPartitionsMax", "8", "2"],
+  ["mergeTablesMin", "16", "3"],
+  ["mergeTablesMax", "32", "5"],
+  ["tablesOpenMax", "128", "3"],
 ].map(([name, usual, small]) => ({
   file: "src/core/limits.ts",
   from: `  ${name}: ${usual},`,

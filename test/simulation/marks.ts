@@ -190,6 +190,91 @@ export const marks: readonly Mark[] = [
     from: "      await new Promise<void>((resolve) => {\n        this.#waiting = resolve;",
     to: "      MARK; await new Promise<void>((resolve) => {\n        this.#waiting = resolve;",
   },
+  // tables
+  {
+    name: "frames wait for tables",
+    file: "src/agent/loop.ts",
+    from: "if (tables.isFull) return; // the flush will",
+    to: "if (tables.isFull) return MARK; // the flush will",
+  },
+  {
+    name: "memory flushed",
+    file: "src/store/tables/table-store.ts",
+    from: "    this.#flushes += 1;",
+    to: "    MARK; this.#flushes += 1;",
+  },
+  {
+    name: "late readings flushed",
+    file: "src/store/tables/flush.ts",
+    from: "      const main = rows.subarray(lateCount);",
+    to: "      const main = rows.subarray(lateCount);\n      if (lateCount > 0 && part.partition !== undefined) MARK;",
+  },
+  {
+    name: "scattered readings flushed",
+    file: "src/store/tables/flush.ts",
+    from: "    parts.push({ partition: undefined, range: allTime, keeps });",
+    to: "    MARK; parts.push({ partition: undefined, range: allTime, keeps });",
+  },
+  {
+    name: "tables merged",
+    file: "src/store/tables/table-store.ts",
+    from: "    this.#compactions += 1;",
+    to: "    if (inputs.length > 1) MARK;\n    this.#compactions += 1;",
+  },
+  {
+    name: "readings rolled up",
+    file: "src/store/tables/table-store.ts",
+    from: "    this.#bytesCompacted += table?.bytes ?? 0;",
+    to: "    if (finest > 0) MARK;\n    this.#bytesCompacted += table?.bytes ?? 0;",
+  },
+  {
+    name: "a table expired",
+    file: "src/store/tables/table-store.ts",
+    from: "      const expired = counts.expired + before;",
+    to: "      MARK; const expired = counts.expired + before;",
+  },
+  {
+    name: "a flush or a merge failed, or was stopped",
+    file: "src/store/tables/table-store.ts",
+    from: "        this.#dropFrom(firstId);",
+    to: "        if (this.#nextId > firstId) MARK;\n        this.#dropFrom(firstId);",
+  },
+  {
+    name: "the state store failed under a swap",
+    file: "src/store/tables/table-store.ts",
+    from: "    this.#failed = true;",
+    to: "    MARK; this.#failed = true;",
+  },
+  {
+    name: "an end before a swap: files of a flush or a merge are left",
+    file: "src/store/tables/open-table-store.ts",
+    from: "  files.openQuarantine();",
+    to: "  if ([...found].some((id) => id >= listing.head.next)) MARK;\n  files.openQuarantine();",
+  },
+  {
+    name: "an end behind a swap: files that it replaced are left",
+    file: "src/store/tables/open-table-store.ts",
+    from: "  await files.settle();",
+    to: "  if (unlisted.some((id) => id < listing.head.next)) MARK;\n  await files.settle();",
+  },
+  {
+    name: "tables are ahead of the checkpoint",
+    file: "src/agent/recovery.ts",
+    from: "  opened.defer(() => tables.close());",
+    to: "  if (tables.through > from) MARK;\n  opened.defer(() => tables.close());",
+  },
+  {
+    name: "the log gives back what the checkpoint has and tables do not",
+    file: "src/agent/recovery.ts",
+    from: "    if (at < from) return tables.replay(",
+    to: "    if (at < from) return MARK, tables.replay(",
+  },
+  {
+    name: "rows refused before the checkpoint stay refused",
+    file: "src/store/tables/table-store.ts",
+    from: "    const count = this.#refused.acceptedOf(at, batch.rows, accepted);",
+    to: "    const count = this.#refused.acceptedOf(at, batch.rows, accepted);\n    if (count < batch.rows) MARK;",
+  },
   // drain
   {
     name: "fencing, or an answer that says so",

@@ -71,6 +71,12 @@ export type Plan = {
     readonly checkpointMs: number;
     readonly segmentBytes: number;
     readonly logBytesMax: number;
+    /** Readings in memory, at which they become tables. */
+    readonly memoryRowsMax: number;
+    /** How long the tables keep readings; 0: for ever. */
+    readonly keepMs: number;
+    /** Whether what was rolled up of them stays for ever. */
+    readonly keepsResolutions: boolean;
   };
   readonly source: {
     readonly disorderMs: number;
@@ -116,6 +122,9 @@ export function drawPlan(seed: number): Plan {
     seed,
     durationMs,
     gateway: {
+      memoryRowsMax: magnitude(random, [20, 4_000]),
+      keepMs: percent(70) ? 0 : between(random, [5_000, 60_000]),
+      keepsResolutions: percent(50),
       commitWaitMs: percent(30) ? 0 : magnitude(random, [10, 1_000]),
       commitIntervalMs: magnitude(random, [100, 2_000]),
       checkpointMs: magnitude(random, [500, 30_000]),

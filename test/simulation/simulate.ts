@@ -6,11 +6,12 @@
  *   0                     durationMs
  */
 
+import type { Agent } from "../../src/agent/agent.ts";
 import { fileUplinkDefaults } from "../../src/agent/config/config.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { FaultKind } from "./faults.ts";
 import { hearMarks } from "./marks.ts";
-import type { Evidence, Upstream, Violation } from "./oracle/evidence.ts";
+import type { Evidence, Stored, Upstream, Violation } from "./oracle/evidence.ts";
 import { judge } from "./oracle/judge.ts";
 import type { Plan } from "./plan.ts";
 import { Trace } from "./trace.ts";
@@ -23,6 +24,7 @@ import {
   sessionsName,
   windowPipelines,
 } from "./world/gateway-config.ts";
+import { storedBy } from "./world/stored.ts";
 import { surround } from "./world/tamed-globals.ts";
 import { Timeline } from "./world/timeline.ts";
 import { World } from "./world/world.ts";
@@ -106,7 +108,11 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
   const isWell = world.failures.length === 0 && agent !== undefined;
   const isLogWhole = isWell && agent.status().log.start === 0;
   const said = isWell ? saidAtTheEnd(agent) : undefined;
-  if (isWell && !isLogWhole) await end(world, timeline);
+  const stored = isWell ? await storedAt("at the end", agent, { world, timeline }) : [];
+  if (isWell && !isLogWhole) {
+    stored.push(...(await storedBehindAKill(world, of)));
+    await end(world, timeline);
+  }
   world.link.settle();
   const upstream = [
     ...(plan.uplinks.kafka ? readKafka(world.link.cluster) : []),
@@ -114,6 +120,8 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
       ? readFiles(world.gateway.disk, { directory: filesDirectory, place: "files" })
       : []),
   ];
+  const replayed = isLogWhole ? await replay(world, of) : undefined;
+  stored.push(...(replayed?.stored ?? []));
   return {
     readings: world.readings,
     broken: world.broken,
@@ -133,7 +141,8 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
       .map(({ name }) => name),
     clockWasRight: !world.wasClockWrong,
     upstream,
-    replayed: isLogWhole ? await replay(world, of) : undefined,
+    replayed: replayed?.upstream,
+    stored,
     ledger: said?.ledger,
     samples: world.samples,
     failures: world.failures,
@@ -142,6 +151,47 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     medium: world.medium,
     changedBuffers: world.changedBuffers,
   };
+}
+
+/** All readings that the agent has: once, or not where the world fails meanwhile. */
+async function storedAt(
+  when: string,
+  agent: Agent | undefined,
+  { world, timeline }: { readonly world: World; readonly timeline: Timeline },
+): Promise<Stored[]> {
+  if (agent === undefined || world.failures.length > 0) return [];
+  const found: Stored[] = [];
+  world.isAsked = true;
+  void storedBy(agent, when).then((stored) => found.push(stored));
+  const deadline = timeline.now + restMsMax;
+  await timeline.run(
+    () => found.length > 0 || timeline.now > deadline || world.failures.length > 0,
+  );
+  world.isAsked = false;
+  if (found.length === 0) world.fail(`${when}, what is stored is not answered`);
+  return found;
+}
+
+/** The process is killed once more; the next one has the same, of tables and of the log. */
+async function storedBehindAKill(world: World, { timeline, trace }: Stage): Promise<Stored[]> {
+  trace.tell("world", "the process is killed, and starts once more");
+  await nextLife(world, timeline);
+  return await storedAt("behind a kill", world.gateway.agent, { world, timeline });
+}
+
+/** `meanwhile`: between the two. */
+async function nextLife(
+  world: World,
+  timeline: Timeline,
+  meanwhile: () => void = () => undefined,
+): Promise<void> {
+  const { gateway } = world;
+  gateway.life?.end("kill", "the end of the world");
+  meanwhile();
+  const { lives } = gateway;
+  await timeline.run(() => gateway.lives > lives);
+  world.disturb();
+  await untilAtRest(world, timeline);
 }
 
 /** An orderly end of the agent. */
@@ -157,20 +207,18 @@ async function end(world: World, timeline: Timeline): Promise<void> {
 async function replay(
   world: World,
   { plan, timeline, trace }: Stage,
-): Promise<readonly Upstream[]> {
+): Promise<{ readonly upstream: readonly Upstream[]; readonly stored: readonly Stored[] }> {
   const directory = "/replayed";
   const { gateway } = world;
   trace.tell("world", "the log is applied once more, from nothing");
   // An orderly end would let go of the log's beginning.
-  gateway.life?.end("kill", "the end of the world");
   const uplink = { ...fileUplinkDefaults, directory };
-  gateway.forgetState({ ...gatewayConfig(plan), uplinks: [uplink] });
-  const { lives } = gateway;
-  await timeline.run(() => gateway.lives > lives);
-  world.disturb();
-  await untilAtRest(world, timeline);
+  await nextLife(world, timeline, () =>
+    gateway.forgetState({ ...gatewayConfig(plan), uplinks: [uplink] }),
+  );
+  const stored = await storedAt("once more", gateway.agent, { world, timeline });
   await end(world, timeline);
-  return readFiles(gateway.disk, { directory, place: "replayed" });
+  return { upstream: readFiles(gateway.disk, { directory, place: "replayed" }), stored };
 }
 
 function textOf(error: unknown): string {

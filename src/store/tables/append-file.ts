@@ -11,6 +11,7 @@
 
 import { assert } from "../../core/assert.ts";
 import type { Disk, DiskFile } from "../../core/doors.ts";
+import { isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 
 /** Makes the file, empty even where one was left there. Rejects as the disk does. */
@@ -81,14 +82,19 @@ export class AppendFile {
     await this.#file.close();
   }
 
-  /** Closes and removes the file; once, and not after `finish` has resolved. */
+  /**
+   * Closes and removes the file; once, and not after `finish` has resolved. A disk that does not do
+   * that either is no news to whoever abandons a file: it may stay there.
+   */
   async abandon(): Promise<void> {
     assert(this.#state !== "writing", "a file is not abandoned while it is written");
+    const wasOpen = this.#state !== "closed";
+    this.#state = "closed";
     try {
-      if (this.#state !== "closed") await this.#file.close();
-    } finally {
-      this.#state = "closed";
+      if (wasOpen) await this.#file.close();
       await this.#disk.remove(this.#path);
+    } catch (error) {
+      if (!isEnvironmental(error)) throw error;
     }
   }
 

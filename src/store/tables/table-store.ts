@@ -86,6 +86,8 @@ export class TableStore {
   #isAsked = false;
   #started = false;
   #closing = false;
+  /** The state store broke: nothing is written until it is opened again. */
+  #failed = false;
   #wakeEarly: (() => void) | undefined;
   #cancelLook: (() => void) | undefined;
   #trouble: TableStoreStatus["trouble"];
@@ -94,6 +96,7 @@ export class TableStore {
   #bytesFlushed = 0;
   #bytesCompacted = 0;
   #onChanged: () => void = () => undefined;
+  #onFailed: (fault: Fault) => void = () => undefined;
 
   /** Use openTableStore (open-table-store.ts). */
   constructor(
@@ -142,6 +145,11 @@ export class TableStore {
   /** Called whenever there is room again, or `through` has moved. */
   onChanged(run: () => void): void {
     this.#onChanged = run;
+  }
+
+  /** Called once where the state store fails under it: no more is written, whatever is tried. */
+  onFailed(run: (fault: Fault) => void): void {
+    this.#onFailed = run;
   }
 
   /** Takes what was accepted of a frame that the dataflow applied; copies it. */
@@ -227,7 +235,7 @@ export class TableStore {
 
   #work(): void {
     this.#isAsked = true;
-    if (this.#working !== undefined || this.#closing) return;
+    if (this.#working !== undefined || this.#closing || this.#failed) return;
     this.#working = this.#workNow().finally(() => {
       this.#working = undefined;
       // It may have been asked for after the last look at what there is to do.
@@ -238,16 +246,34 @@ export class TableStore {
   async #workNow(): Promise<void> {
     while (!this.#closing) {
       this.#isAsked = false;
+      const firstId = this.#nextId;
       try {
         const isMore = await this.#workStep();
         this.#trouble = undefined;
         if (!isMore) return;
       } catch (error) {
-        if (error instanceof Stopped) return;
-        this.#trouble = troubleOf(error);
+        const isStopped = error instanceof Stopped;
+        if (!isStopped) this.#trouble = troubleOf(error);
+        if (error instanceof Fault && error.code === "STORE_FAILED") return this.#fail(error);
+        this.#dropFrom(firstId);
+        if (isStopped) return;
         await this.#afterMs(limits.diskRetryMs);
       }
     }
+  }
+
+  /** What a failed flush or compaction wrote is of no use: no list names it. */
+  #dropFrom(firstId: number): void {
+    this.#files.drop(Array.from({ length: this.#nextId - firstId }, (_, n) => firstId + n));
+  }
+
+  /**
+   * Whether the list has changed nobody knows until the state store is opened again, so the files
+   * stay: those that it does not name go then.
+   */
+  #fail(fault: Fault): void {
+    this.#failed = true;
+    this.#onFailed(fault);
   }
 
   /** The most urgent of what is to do; false where there is nothing. */
@@ -424,7 +450,7 @@ export class TableStore {
     return true;
   }
 
-  /** One transaction; after a failed one the new files are of no use. */
+  /** One transaction. */
   async #swap(change: {
     readonly added: readonly ListedTable[];
     readonly removed: readonly ListedTable[];
@@ -436,12 +462,7 @@ export class TableStore {
     const { added, removed, quarantined = [], through, counts } = change;
     const head = { next: this.#nextId, through, counts };
     const { after, writes } = changedListing(this.#listing, { head, added, removed, quarantined });
-    try {
-      await this.#options.store.advance(writes);
-    } catch (error) {
-      this.#files.drop(added.map(({ id }) => id));
-      throw error;
-    }
+    await this.#options.store.advance(writes);
     this.#listing = after;
     const setAside = new Set(quarantined.map(({ table }) => table.id));
     const ids = removed.map(({ id }) => id);

@@ -140,7 +140,7 @@ export class TableWriter {
     return summaryOf(this.#sections, { version: TABLE_VERSION, bytes });
   }
 
-  /** Closes and removes the file. Rejects as the disk does. */
+  /** Closes and removes the file, as far as the disk does that. */
   async abandon(): Promise<void> {
     await this.#file.abandon();
   }

@@ -14,6 +14,8 @@ export type Reading = {
   readonly isRecognisable: boolean;
   /** A power of two that no other reading of the device in the same window has. */
   readonly value: number;
+  /** The other value of its message, of the metric `t`. */
+  readonly wobble: number;
   /** When it was first acknowledged, milliseconds of the world. */
   acknowledgedAt: number | undefined;
   /** When it was sent, milliseconds of the world, in order. */
@@ -44,9 +46,41 @@ export type WindowPipeline = {
   readonly slideMs: number;
 };
 
+/** A reading that an agent has stored, as a query answers it. */
+export type StoredReading = {
+  readonly device: string;
+  readonly metric: string;
+  readonly time: number;
+  readonly value: number;
+};
+
+/** What an agent says of the readings that it stored, all at one moment. */
+export type StoredCounts = {
+  /** By its ledger. */
+  readonly accepted: number;
+  readonly inMemory: number;
+  /** Listed tables stand for so many, and those that are only rolled up for so many of them. */
+  readonly inTables: number;
+  readonly rolledUp: number;
+  readonly expired: number;
+  readonly erased: number;
+  readonly lost: number;
+};
+
+/** All readings that an agent has, asked for series by series, and its counts at that moment. */
+export type Stored = {
+  /** Which agent, and when. */
+  readonly when: string;
+  readonly counts: StoredCounts;
+  readonly readings: readonly StoredReading[];
+  /** What was damaged, missing, or still there although nothing names it. */
+  readonly faults: readonly string[];
+};
+
 /** What a status says, once a second and at every end. */
 export type Sample = {
   readonly atMs: number;
+  readonly stored: StoredCounts;
   /** Name to value and bound. */
   readonly bounded: Readonly<Record<string, readonly [value: number, bound: number]>>;
 };
@@ -82,6 +116,8 @@ export type Evidence = {
     | undefined
     | { readonly sources: readonly Counts[]; readonly pipelines: ReadonlyMap<string, Counts> };
   readonly samples: readonly Sample[];
+  /** At the end, and by a process that was started again behind it; none of an agent that did not get there. */
+  readonly stored: readonly Stored[];
   /** Why an agent could not start, ended, or did not come to rest, though nothing was wrong. */
   readonly failures: readonly string[];
   /** Records kept for uplinks at the end, and what uplinks had to report. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Counts, Evidence, Reading, Upstream } from "./evidence.ts";
+import type { Counts, Evidence, Reading, Stored, StoredCounts, Upstream } from "./evidence.ts";
 import { judge } from "./judge.ts";
 
 const second = 1_000;
@@ -14,6 +14,7 @@ function reading(number: number, changes: Partial<Reading> = {}): Reading {
     number,
     time: number * second,
     value: 2 ** number,
+    wobble: 20 + number / 10,
     isRecognisable: true,
     acknowledgedAt: number * second + 10,
     transmissions: [number * second],
@@ -71,6 +72,26 @@ const pipeline: Counts = {
   closed: 4,
 };
 
+const storedCounts: StoredCounts = {
+  accepted: 8,
+  inMemory: 3,
+  inTables: 5,
+  rolledUp: 0,
+  expired: 0,
+  erased: 0,
+  lost: 0,
+};
+
+const stored: Stored = {
+  when: "at the end",
+  counts: storedCounts,
+  readings: readings.flatMap(({ device, time = 0, value, wobble }) => [
+    { device, metric: "v", time, value },
+    { device, metric: "t", time, value: wobble },
+  ]),
+  faults: [],
+};
+
 const sound: Evidence = {
   readings,
   broken: { sent: 0, acknowledged: 0 },
@@ -105,7 +126,8 @@ const sound: Evidence = {
       ["arrivals", { ...pipeline, filtered: 8, closed: 0 }],
     ]),
   },
-  samples: [{ atMs: 0, bounded: { bytes: [1, 2] } }],
+  samples: [{ atMs: 0, stored: storedCounts, bounded: { bytes: [1, 2] } }],
+  stored: [stored],
   failures: [],
   leftOver: 0,
   incidents: [],
@@ -167,10 +189,64 @@ const broken: Readonly<Record<string, readonly [promise: string, changes: Partia
   "records that are left": ["P4", { leftOver: 1 }],
   "an incident": ["P4", { incidents: ["one"] }],
   "a wrong minimum": ["P5", { upstream: instead(window(0, [first], { min: 9 })) }],
-  "a bound that is exceeded": ["P6", { samples: [{ atMs: 1, bounded: { bytes: [3, 2] } }] }],
+  "a bound that is exceeded": [
+    "P6",
+    { samples: [{ atMs: 1, stored: storedCounts, bounded: { bytes: [3, 2] } }] },
+  ],
   "an agent that gives up": ["P7", { failures: ["it does"] }],
   "damage on a sound medium": ["P7", { medium: { lost: 0, named: 1 } }],
-  "a device from the future": ["P8", { futureDevices: ["d0"] }],
+  "a device from the future": ["P8", { futureDevices: ["d0"], stored: [] }],
+  "a stored reading of a device from the future": [
+    "P8",
+    { futureDevices: ["d0"], upstream: [], replayed: undefined },
+  ],
+  "a stored reading that is missing": [
+    "P1",
+    {
+      stored: [
+        {
+          ...stored,
+          counts: { ...storedCounts, accepted: 7, inTables: 4 },
+          readings: stored.readings.slice(1),
+        },
+      ],
+    },
+  ],
+  "more readings gone than expired": [
+    "P1",
+    {
+      stored: [
+        {
+          ...stored,
+          counts: { ...storedCounts, inTables: 4, expired: 1 },
+          readings: stored.readings.slice(2),
+        },
+      ],
+    },
+  ],
+  "a stored reading that is lost": [
+    "P1",
+    { stored: [{ ...stored, counts: { ...storedCounts, inTables: 4, lost: 1 } }] },
+  ],
+  "a table without its file": ["P1", { stored: [{ ...stored, faults: ["table 3 has no file"] }] }],
+  "a stored reading that is answered twice": [
+    "P9",
+    { stored: [{ ...stored, readings: [...stored.readings, stored.readings[0]!] }] },
+  ],
+  "a stored reading that nobody sent": [
+    "P9",
+    {
+      stored: [{ ...stored, readings: [...stored.readings, { ...stored.readings[0]!, value: 3 }] }],
+    },
+  ],
+  "readings that are answered and not counted": [
+    "P3",
+    { stored: [{ ...stored, counts: { ...storedCounts, accepted: 7, inTables: 4 } }] },
+  ],
+  "readings between memory and tables for a moment": [
+    "P3",
+    { samples: [{ atMs: 1, stored: { ...storedCounts, inMemory: 0 }, bounded: {} }] },
+  ],
   "a reading that is counted twice": [
     "P9",
     { upstream: instead(window(1, [second0], { count: 2, sum: 4 })) },
@@ -190,6 +266,15 @@ for (const [what, [promise, changes]] of Object.entries(broken)) {
   });
 }
 
+test("what expired may be missing, as many as the agent says", () => {
+  const expired = {
+    ...stored,
+    counts: { ...storedCounts, inTables: 3, expired: 2 },
+    readings: stored.readings.slice(2),
+  };
+  assert.deepEqual(promisesBroken({ stored: [expired] }), []);
+});
+
 test("a reading beyond the allowed lateness may be missing", () => {
   const late = reading(4, { time: 500, transmissions: [3_500] });
   const ledger = {
@@ -203,6 +288,20 @@ test("a reading beyond the allowed lateness may be missing", () => {
       ]),
     ),
   };
-  const changes = { readings: [...readings, late], latenessMs: second, ledger };
+  const storedToo = {
+    ...stored,
+    counts: { ...storedCounts, accepted: 10, inMemory: 5 },
+    readings: [
+      ...stored.readings,
+      { device: "d0", metric: "v", time: 500, value: late.value },
+      { device: "d0", metric: "t", time: 500, value: late.wobble },
+    ],
+  };
+  const changes = {
+    readings: [...readings, late],
+    latenessMs: second,
+    ledger,
+    stored: [storedToo],
+  };
   assert.deepEqual(promisesBroken(changes), []);
 });

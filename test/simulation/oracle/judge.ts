@@ -1,15 +1,15 @@
 /**
  * The verdict on a simulated world: which promises did not hold, from the evidence alone.
  *
- *   P1 acknowledged is durable     windows.ts, and PUBACKs that nobody was owed
+ *   P1 acknowledged is durable     windows.ts, stored.ts, and PUBACKs that nobody was owed
  *   P2 determinism                 same.ts
- *   P3 conservation                conservation.ts
+ *   P3 conservation                conservation.ts; stored.ts, at every second
  *   P4 exactly once upstream       once.ts
  *   P5 exact aggregates            windows.ts (degrading under a budget does not exist yet)
  *   P6 bounded everything          below
  *   P7 it always starts            below: it starts, stays, and comes to rest when all is well
  *   P8 time is honest              windows.ts: a device from the future is not believed; arrivals.ts
- *   P9 resends are recognised      windows.ts, arrivals.ts
+ *   P9 resends are recognised      windows.ts, arrivals.ts, stored.ts
  *   P10 late data corrects         windows.ts
  *
  * A medium that does not give back what was synced may cost readings, and the agent has to say so:
@@ -21,6 +21,7 @@ import { checkConservation } from "./conservation.ts";
 import type { Evidence, Violation } from "./evidence.ts";
 import { checkOnce } from "./once.ts";
 import { checkSame } from "./same.ts";
+import { checkStored, checkStoredCounts } from "./stored.ts";
 import { checkWindows } from "./windows.ts";
 
 /** Of each check the first few. */
@@ -36,12 +37,14 @@ export function judge(evidence: Evidence): readonly Violation[] {
     evidence.protocolFaults.map((what) => ({ promise: "P1", what })),
     evidence.changedBuffers.map((what) => ({ promise: "P2", what })),
     checkBounds(evidence),
+    isWhole ? checkStoredCounts(evidence) : [],
     // Of an agent that never came to rest, the rest would only be said again and again.
     ...(evidence.ledger === undefined
       ? []
       : [
           checkWindows(evidence, { isWhole }),
           isWhole ? checkArrivals(evidence) : [],
+          checkStored(evidence, { isWhole }),
           checkOnce(evidence, { isWhole }),
           checkConservation(evidence, { isWhole }),
           isWhole ? checkSame(evidence) : [],

@@ -42,6 +42,8 @@ export function unrestOf(agent: Agent): string {
   const open = agent.ledger().pipelines.find((pipeline) => pipeline.open > 0);
   if (open !== undefined) return `${open.open} readings of ${open.pipeline} are open`;
   if (outputs.pendingBytes > 0) return "outputs wait for their commit";
+  const { trouble: tableTrouble } = agent.stored.tables.status;
+  if (tableTrouble !== undefined) return `tables are not written: ${tableTrouble.message}`;
   const kept = keptBy(agent);
   if (kept === 0) return "";
   const troubles = uplinks.map(({ name, state: how, trouble }) => `${name} ${how}: ${trouble}`);

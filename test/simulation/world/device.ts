@@ -140,6 +140,7 @@ export class Device {
       number,
       time: plan.hasTime ? time : undefined,
       value,
+      wobble,
       isRecognisable: plan.hasTime || plan.hasSequence,
       acknowledgedAt: undefined,
       transmissions: [],

@@ -6,6 +6,7 @@ import {
   configOf,
   fileUplinkDefaults,
   sourceDefaults,
+  storeDefaults,
 } from "../../../src/agent/config/config.ts";
 import { brokerDefaults } from "../../../src/agent/ingest/mqtt/subscriber/subscriber-config.ts";
 import { kafkaUplinkDefaults } from "../../../src/agent/config/kafka-config.ts";
@@ -30,7 +31,7 @@ export const windowPipelines = [
 export function gatewayConfig(plan: Plan): Config {
   const { gateway, source, uplinks, site, devices } = plan;
   const hasSite = devices.some(({ via }) => via === "site");
-  const { segmentBytes: _, logBytesMax, commitWaitMs, ...commit } = gateway;
+  const { logBytesMax, commitWaitMs, ...commit } = gateway;
   const kafka = {
     ...kafkaUplinkDefaults,
     brokers: ["kafka:9092"],
@@ -85,6 +86,7 @@ export function gatewayConfig(plan: Plan): Config {
       checkpointMs: commit.checkpointMs,
     },
     logBytesMax,
+    store: { ...storeDefaults, keepMs: keepMsOf(gateway) },
     seriesMax: 40,
     devicesMax: 20,
     keysMax: 20,
@@ -108,6 +110,12 @@ export function gatewayConfig(plan: Plan): Config {
       allowedLatenessMs: plan.latenessMs,
     };
   }
+}
+
+function keepMsOf({ keepMs, keepsResolutions }: Plan["gateway"]): Config["store"]["keepMs"] {
+  if (keepMs === 0) return new Map();
+  const resolutions = keepsResolutions ? [0] : [0, ...storeDefaults.tiers];
+  return new Map(resolutions.map((resolution, n) => [resolution, keepMs * (n + 1)]));
 }
 
 const bursts: Config["pipelines"][number] = {

@@ -53,6 +53,7 @@ export type Excuse = {
 export type GatewayOptions = {
   readonly config: Config;
   readonly segmentBytes: number;
+  readonly memoryRowsMax: number;
   readonly timeline: Timeline;
   readonly random: Random;
   readonly network: Network;
@@ -225,6 +226,7 @@ export class Gateway {
       logDirectory,
       tablesDirectory,
       segmentBytes: this.#options.segmentBytes,
+      memoryRowsMax: this.#options.memoryRowsMax,
       listen: true,
       onFailed: (fault) => this.#gaveUp(life, fault),
       onClosed: () => Promise.resolve(),

@@ -5,15 +5,21 @@
  */
 
 import type { EndAt } from "../faults.ts";
-import { logDirectory } from "./gateway-config.ts";
+import { logDirectory, tablesDirectory } from "./gateway-config.ts";
 import type { Surroundings } from "./tamed-globals.ts";
 import type { Random } from "../../../src/core/doors.ts";
 import type { Timeline } from "./timeline.ts";
 
 export type End = "power-cut" | "kill";
 
-/** How such calls begin. */
-const logWrite = `disk write ${logDirectory}`;
+/** Which calls count. */
+const counts: Readonly<Record<EndAt, (where: string) => boolean>> = {
+  "any call": () => true,
+  "log write": (where) => where.startsWith(`disk write ${logDirectory}`),
+  // A segment that is recycled gets another name.
+  "log release": (where) => where.startsWith(`disk rename ${logDirectory}`),
+  "table call": (where) => where.startsWith("disk ") && where.includes(tablesDirectory),
+};
 
 export class Life implements Surroundings {
   readonly number: number;
@@ -64,7 +70,7 @@ export class Life implements Surroundings {
   call(where: string): boolean {
     if (this.#isOver) return false;
     if (this.#armed === undefined) return true;
-    if (this.#armed.at === "log write" && !where.startsWith(logWrite)) return true;
+    if (!counts[this.#armed.at](where)) return true;
     this.#armed.calls -= 1;
     if (this.#armed.calls >= 0) return true;
     this.end(this.#armed.how, where);

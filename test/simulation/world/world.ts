@@ -5,6 +5,7 @@
 
 import type { Agent } from "../../../src/agent/agent.ts";
 import { unreachable } from "../../../src/core/assert.ts";
+import { limits } from "../../../src/core/limits.ts";
 import { seededRandom } from "../../support/seeded-random.ts";
 import type { FaultKind, PlannedFault } from "../faults.ts";
 import type { Reading, Sample } from "../oracle/evidence.ts";
@@ -17,12 +18,15 @@ import { gatewayConfig, siteHost, topics } from "./gateway-config.ts";
 import { Link } from "./link.ts";
 import { SiteBroker, type SiteMessage } from "./site-broker.ts";
 import { Network } from "./network.ts";
+import { storedCounts } from "./stored.ts";
 import type { Timeline } from "./timeline.ts";
 import { Weather } from "./weather.ts";
 
 /** When a world begins, milliseconds since 1970. */
 const epochMs = 1_764_000_000_000;
 const sampleMs = 1_000;
+/** Open tables: kept for readers, read by a merge, written. */
+const tableFilesMax = limits.tablesOpenMax + limits.mergeTablesMax + 2;
 /** So many refusals to be read an agent gets over, as docs/delivery.md says: ten seconds of them. */
 const patience = 39;
 
@@ -41,6 +45,8 @@ export class World {
   /** Starts at which the medium refused too often, and damaged places that were named. */
   readonly medium = { lost: 0, named: 0 };
   wasClockWrong = false;
+  /** Somebody asks for all that is stored: so many tables are open as overlap in time. */
+  isAsked = false;
   readonly #plan: Plan;
   readonly #timeline: Timeline;
   readonly #trace: Trace;
@@ -77,6 +83,7 @@ export class World {
     this.gateway = new Gateway({
       config: gatewayConfig(plan),
       segmentBytes: plan.gateway.segmentBytes,
+      memoryRowsMax: plan.gateway.memoryRowsMax,
       timeline,
       random: fork(),
       network: this.#network,
@@ -188,9 +195,12 @@ export class World {
     const filesMax = logBytesMax / segmentBytes + 2;
     this.samples.push({
       atMs: this.#timeline.now,
+      stored: storedCounts(agent),
       bounded: {
         ...boundedIn(agent, { logBytesMax }),
-        "open files": [this.gateway.disk.openFiles, filesMax + 2],
+        ...(this.isAsked
+          ? {}
+          : { "open files": [this.gateway.disk.openFiles, filesMax + 2 + tableFilesMax] }),
       },
     });
   }
