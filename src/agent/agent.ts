@@ -10,7 +10,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { Catalog } from "../core/catalog.ts";
-import type { Clock, Disk, Hashing, Kv, Net, Random } from "../core/doors.ts";
+import type { Clock, DeviceWrites, Disk, Hashing, Kv, Net, Random } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import type { Alert } from "../core/record.ts";
@@ -44,6 +44,7 @@ import { Queries } from "./query/queries.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
 import { tableReasons } from "./table-notices.ts";
+import { WearWatch } from "./wear-watch.ts";
 import { openUplinks } from "./uplinks.ts";
 import { version } from "./version.ts";
 
@@ -56,6 +57,8 @@ export type Doors = {
   readonly hashing: Hashing;
   /** Only where an uplink goes to Kafka. */
   readonly kafka?: KafkaDoor;
+  /** What was written to the device of the data directory; absent: nobody counts. */
+  readonly readDeviceWrites?: () => Promise<DeviceWrites | undefined>;
   /** Only where the configuration names a file of users. */
   readonly usersFile?: UsersFileDoor | undefined;
 };
@@ -87,6 +90,7 @@ type Parts = {
   readonly drain: Drain;
   readonly feeder: Feeder;
   readonly clockTrust: ClockTrust;
+  readonly wear: WearWatch;
 };
 
 /** Rejects with a Fault of any of its parts; what it opened is closed again. */
@@ -94,6 +98,10 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { config, doors, logDirectory, tablesDirectory } = options;
   const { clock, random, disk, kv } = doors;
   const outputs = new Outputs(config.agent);
+  const clockNow = (): number | undefined => {
+    const now = clock.now();
+    return clockTrust.isTrusted(now) ? now : undefined;
+  };
   const recovery = await recover({
     disk: patientDisk(disk, clock),
     kv,
@@ -102,10 +110,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     logDirectory,
     tablesDirectory,
     policy: compactionPolicyOf(config),
-    clockNow: () => {
-      const now = clock.now();
-      return clockTrust.isTrusted(now) ? now : undefined;
-    },
+    clockNow,
     ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),
     logBytesMax: config.logBytesMax,
     outboxBytesMax: budgetSharesOf(config).outboxBytes,
@@ -156,7 +161,25 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   );
   const feeder = new Feeder(intake);
   loop.register(feeder);
-  const parts = { options, recovery, intake, outputs, ownTopics, loop, drain, feeder, clockTrust };
+  const wear = new WearWatch({
+    clock,
+    store,
+    clockNow,
+    readDeviceWrites: doors.readDeviceWrites ?? (() => Promise.resolve(undefined)),
+  });
+  if (doors.readDeviceWrites !== undefined) wear.start();
+  const parts: Parts = {
+    options,
+    recovery,
+    intake,
+    outputs,
+    ownTopics,
+    loop,
+    drain,
+    feeder,
+    clockTrust,
+    wear,
+  };
   const agent: Agent = new Agent(parts);
   opened.move();
   try {
@@ -282,7 +305,7 @@ export class Agent implements AgentView {
   }
 
   async #close(): Promise<void> {
-    const { options, recovery, loop, drain, ownTopics } = this.#parts;
+    const { options, recovery, loop, drain, ownTopics, wear } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
@@ -290,6 +313,7 @@ export class Agent implements AgentView {
     rest.defer(() => options.onClosed());
     rest.defer(() => recovery.log.close());
     rest.defer(() => recovery.store.settle());
+    rest.defer(() => wear.close());
     rest.defer(() => recovery.tables.close());
     rest.defer(() => this.#queries.close());
     rest.defer(async () => this.#http?.close());
@@ -382,6 +406,7 @@ export class Agent implements AgentView {
         damage: { tornBytes: damage.tornBytes, lostRows: damage.lostRows, places: damage.places },
       },
       tables,
+      wear: this.#parts.wear.status,
       apply: {
         applied: loopCounters.applied,
         checkpointed: loopCounters.checkpointed,

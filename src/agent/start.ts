@@ -9,6 +9,7 @@ import { budgetSharesOf } from "./config/budget-shares.ts";
 import type { Config } from "./config/config.ts";
 import { systemClock } from "./doors/clock.ts";
 import { type DirectoryToLock, lockDirectories } from "./doors/directory-lock.ts";
+import { readDeviceWrites } from "./doors/device-writes.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { systemHashing } from "./doors/hashing.ts";
 import { makeDataDirectory } from "./doors/data-directory.ts";
@@ -77,6 +78,7 @@ export async function openAgentOnDoors(
         ...(await kafkaDoor(config, clock)),
         random: systemRandom(),
         hashing: systemHashing,
+        readDeviceWrites: () => readDeviceWrites(config.dataDirectory),
         disk,
         net: systemNet(),
         kv,

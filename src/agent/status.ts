@@ -16,6 +16,7 @@ import type { FrontStatus } from "./ingest/mqtt/front/front-counters.ts";
 import type { ListenerStatus } from "./ingest/mqtt/front/listeners.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
+import type { WearStatus } from "./wear-watch.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";
 
@@ -83,6 +84,8 @@ export type Status = {
   };
   /** Where accepted readings are. */
   readonly tables: TableStoreStatus;
+  /** What is written to the device of the data directory; undefined where it is not counted. */
+  readonly wear: WearStatus | undefined;
   readonly apply: {
     readonly applied: number;
     readonly checkpointed: number;

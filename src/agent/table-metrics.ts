@@ -3,7 +3,7 @@
 import type { Family, Sample } from "./exposition.ts";
 import type { Status } from "./status.ts";
 
-export function tableFamilies({ tables }: Pick<Status, "tables">): Family[] {
+export function tableFamilies({ tables, wear }: Pick<Status, "tables" | "wear">): Family[] {
   const { counts, quarantine } = tables;
   const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
     name: `weir_tables${name}`,
@@ -17,7 +17,21 @@ export function tableFamilies({ tables }: Pick<Status, "tables">): Family[] {
     help,
     samples,
   });
+  const ofDevice = (value: number | undefined): Sample[] =>
+    wear === undefined || value === undefined ? [] : [{ labels: { device: wear.device }, value }];
   return [
+    {
+      name: "weir_device_written_bytes_total",
+      type: "counter",
+      help: "Written to the device of the data directory by all programs, since weir looks.",
+      samples: ofDevice(wear?.totalBytes),
+    },
+    {
+      name: "weir_device_written_bytes_per_day",
+      type: "gauge",
+      help: "The same in a day, by the last few weeks.",
+      samples: ofDevice(wear?.bytesPerDay),
+    },
     gauge("", "Tables of readings.", [{ value: tables.tables }]),
     gauge("_bytes", "Bytes of tables on disk.", [{ value: tables.bytes }]),
     gauge("_readings", "Accepted readings that are not in the log alone, by where they are.", [

@@ -197,6 +197,14 @@ export interface Net {
   certificates(): readonly CertificateStatus[];
 }
 
+/** What a block device has been given to write since the machine started. */
+export type DeviceWrites = {
+  readonly device: string;
+  /** Another one after each start of the machine, when the count begins at 0. */
+  readonly bootId: string;
+  readonly bytes: number;
+};
+
 /** What a password costs to hash. Memory is 128 * `cost` * `blockSize` bytes. Source: RFC 7914. */
 export type ScryptCost = {
   /** A power of two. */

@@ -268,6 +268,11 @@ const bounds = {
   progressMs: 5_000,
   /** A command that works on a store looks so often how far it is. */
   workLookMs: 200,
+  /** The device's write counter is looked at this often; days of it that are kept. */
+  wearLookMs: 3_600_000, // an hour
+  wearDaysMax: 32,
+  /** Shorter spans say nothing of a day. */
+  wearSpanMsMin: 86_400_000, // a day
   /** Problems of one table that a verification tells. */
   verifyProblemsMax: 10,
   /** A table that the disk failed to read is left alone for so long. */

@@ -17,6 +17,9 @@ export const deadLetterSpanKey = "dlq-span";
 /** Head of the table list; it sorts behind the entries. */
 export const tablesKey = "tables";
 
+/** What was written to the block device. */
+export const wearKey = "wear";
+
 /** Definitions of the catalog, by the number of the last one in the block. */
 export function catalogKey(last: number): string {
   return `catalog/${hex16(last)}`;

@@ -147,6 +147,7 @@ export const sampleStatus: Status = {
     },
     damage: { tornBytes: 0, lostRows: 0, places: [] },
   },
+  wear: { device: "mmcblk0", totalBytes: 9_000, bytesPerDay: 3_000 },
   apply: { applied: 120, checkpointed: 60, commits: 4, checkpoints: 1 },
   outputs: { summaries: 6, alerts: 1, pendingBytes: 0 },
   ownTopics: { summaries: 4, alerts: 1, statuses: 3, dropped: 0, waitingBytes: 0 },

@@ -153,9 +153,10 @@ state came back, and says what it does about it.
   },
   {
     name: "store",
-    summary: "look after the readings on disk: verify, inspect, repair, compact",
+    summary: "look after the readings on disk: verify, inspect, repair, compact, wear",
     help: `usage: weir store verify|inspect|repair|compact [-c weir.yaml | --data DIR] [--json]
        weir store inspect TABLE [-c weir.yaml | --data DIR] [--json]
+       weir store wear [--endurance 117TB] [-c weir.yaml | --data DIR] [--json]
 
 verify   reads everything: log, state store, and every block of every table, and compares it with what is
          said of it. Prints what is wrong, where, and what to do; exit 1 where something is. Changes
@@ -165,9 +166,11 @@ repair   sets tables aside that cannot be read, writes others again without what
          that no list names, and counts what is lost; the agent must be stopped (it does the same by
          itself when it comes across damage)
 compact  merges the tables of each day; the agent must be stopped (it does the same by itself later)
+wear     what is written to the card a day, by all programs, and how long it lasts
 
   -c, --config FILE   configuration (default ./weir.yaml)
   --data DIR          the data directory, instead of a configuration
+  --endurance BYTES   wear: what the maker of the card says can be written to it, as 117TB
   --json              print JSON`,
     load: () => import("./store.ts"),
   },

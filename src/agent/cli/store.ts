@@ -9,6 +9,7 @@ import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { openKvLmdb } from "../../store/kv-lmdb.ts";
 import { type Listing, readListing } from "../../store/tables/quarantine.ts";
+import { readWear } from "../../store/wear.ts";
 import { type Verification, verifyStore } from "../../store/verify-store.ts";
 import { storeDefaults } from "../config/config.ts";
 import { systemClock } from "../doors/clock.ts";
@@ -21,8 +22,9 @@ import { readConfig } from "./configured.ts";
 import { inspectTable } from "./inspect-table.ts";
 import { keepingPolicy, openOfflineStore, settled } from "./offline-store.ts";
 import { listingText, verificationText } from "./store-text.ts";
+import { enduranceOf, forecastOf, forecastText } from "./wear-text.ts";
 
-const actions = ["verify", "inspect", "repair", "compact"] as const;
+const actions = ["verify", "inspect", "repair", "compact", "wear"] as const;
 
 type Place = {
   readonly directory: string;
@@ -34,6 +36,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, {
     config: { type: "string", short: "c", default: "weir.yaml" },
     data: { type: "string" },
+    endurance: { type: "string" },
     json: { type: "boolean", default: false },
   });
   const [first = "", which, ...rest] = positionals;
@@ -42,6 +45,7 @@ export async function run(args: readonly string[]): Promise<number> {
   if (rest.length > 0 || (which !== undefined && action !== "inspect")) {
     throw new UsageError(`${JSON.stringify(rest[0] ?? which)} is not understood here`);
   }
+  const endurance = values.endurance === undefined ? undefined : enduranceOf(values.endurance);
   const place = await placeOf(values);
   switch (action) {
     case "verify":
@@ -52,6 +56,8 @@ export async function run(args: readonly string[]): Promise<number> {
       return await alone(place, repair);
     case "compact":
       return await alone(place, compact);
+    case "wear":
+      return await beside(place, (kv) => showWear(kv, place, endurance));
   }
 }
 
@@ -215,6 +221,19 @@ async function compact(kv: Kv, place: Place): Promise<number> {
   } finally {
     await tables.close();
   }
+}
+
+async function showWear(kv: Kv, { json }: Place, enduranceBytes?: number): Promise<number> {
+  const wear = readWear(kv);
+  if (wear === undefined) {
+    throw new Fault(
+      "INPUT_INVALID",
+      "nothing is known of the device: the agent has not run with this version, its clock is not trusted, or the data directory is not on a device whose writes Linux counts",
+    );
+  }
+  const forecast = forecastOf(wear, enduranceBytes);
+  console.log(json ? JSON.stringify(forecast) : forecastText(forecast));
+  return exitCodes.ok;
 }
 
 function sizeOf({ tables, bytes }: { readonly tables: number; readonly bytes: number }): {
