@@ -242,7 +242,7 @@ const bounds = {
   /** The resolutions a table may have, the readings themselves among them. */
   tableSectionsMax: 9,
   /** Rows in memory that no table has yet, 25 bytes each; then they are flushed. A batch may go beyond. */
-  memoryTableRowsMax: 1_048_576,
+  memoryTableRowsMax: 655_360,
   /** Stretches of refused rows since the last flush that a checkpoint keeps; then memory is flushed. */
   refusedRunsMax: 32_768,
   /** Length of a partition of time: no table reaches beyond, but those of scattered late readings. */
