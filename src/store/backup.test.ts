@@ -22,6 +22,7 @@ function listed(id: number): ListedTable {
   return {
     id,
     level: 0,
+    to: position(0),
     run: "main",
     partition: 0,
     bytes: 3,

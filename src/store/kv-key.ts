@@ -55,6 +55,11 @@ export function uplinkKey(uplink: string, lane: string): string {
   return `uplink/${encodeURIComponent(uplink)}/${lane}`;
 }
 
+/** By the position of the erasure in the log. */
+export function tombstoneKey(at: number): string {
+  return `tombstone/${hex16(at)}`;
+}
+
 export function tableKey(id: number): string {
   return `table/${hex16(id)}`;
 }

@@ -195,8 +195,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/store/tables/table-store.ts",
-        from: "    const lost = counts.lost + before - (table?.readings ?? 0);",
-        to: "    const lost = counts.lost + before - (table?.readings ?? 0);\n    this.#files.drop(inputs.map((input) => input.id));\n    await this.#files.settle();",
+        from: "    const lost = counts.lost + before - (table?.readings ?? 0) - report.erased;",
+        to: "    const lost = counts.lost + before - (table?.readings ?? 0) - report.erased;\n    this.#files.drop(inputs.map((input) => input.id));\n    await this.#files.settle();",
       },
     ],
   },

@@ -171,6 +171,7 @@ export const sampleStatus: Status = {
     tables: 3,
     bytes: 4_096,
     inTables: 2_000,
+    tombstones: 0,
     inMemory: 100,
     through: position(2_500),
     counts: { flushed: 2_400, expired: 300, erased: 0, lost: 100 },

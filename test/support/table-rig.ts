@@ -5,13 +5,15 @@
 
 import { type Batch, createBatch } from "../../src/core/batch.ts";
 import { limits } from "../../src/core/limits.ts";
-import { type Position, position, type SeriesId } from "../../src/core/units.ts";
+import { type Position, position, type SeriesId, seriesId } from "../../src/core/units.ts";
 import type { Step } from "../../src/edge-ops/operator.ts";
 import { KvMemory } from "../../src/store/kv-memory.ts";
 import { openStateStore } from "../../src/store/state-store.ts";
 import type { CompactionPolicy } from "../../src/store/tables/compaction-plan.ts";
 import { decodeRefusedRows } from "../../src/store/tables/refused-rows.ts";
 import { openTableStore } from "../../src/store/tables/open-table-store.ts";
+import type { TimeRange } from "../../src/store/tables/rows.ts";
+import type { Tombstone } from "../../src/store/tables/tombstones.ts";
 import type { TableStore } from "../../src/store/tables/table-store.ts";
 import { FaultDisk } from "./fault-disk.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -43,7 +45,10 @@ export class TableRig {
   kv: KvMemory = new KvMemory();
   clock: SimulatedClock = new SimulatedClock(0);
   /** What the log holds: batches and which rows of them were accepted. */
-  readonly #log: { readonly at: Position; readonly step: Step }[] = [];
+  readonly #log: (
+    | { readonly at: Position; readonly step: Step }
+    | { readonly at: Position; readonly step?: undefined; readonly tombstone: Tombstone }
+  )[] = [];
   #end: Position = position(0);
   #checkpoint: { readonly at: Position; readonly refused: Uint8Array } | undefined;
   policy: CompactionPolicy;
@@ -83,9 +88,10 @@ export class TableRig {
       clockNow: () => this.clockNow,
       rowsMax: this.#rowsMax,
     });
-    for (const { at, step } of this.#log) {
-      if (at < from) tables.replay(step.at, step.batch);
-      else tables.take(step);
+    for (const entry of this.#log) {
+      if (entry.step === undefined) tables.erase(entry.tombstone);
+      else if (entry.at < from) tables.replay(entry.step.at, entry.step.batch);
+      else tables.take(entry.step);
     }
     tables.start();
     this.#store = tables;
@@ -98,6 +104,14 @@ export class TableRig {
     this.#log.push({ at: this.#end, step });
     this.#end = position(this.#end + puts.length + 1);
     this.store.take(step);
+  }
+
+  /** Erases readings that were put before, by a record of the log. */
+  erase(series: readonly number[], range: TimeRange): void {
+    const tombstone = { at: this.#end, series: series.map((id) => seriesId(id)), range };
+    this.#log.push({ at: this.#end, tombstone });
+    this.#end = position(this.#end + 1);
+    this.store.erase(tombstone);
   }
 
   /** What the operators' checkpoint keeps of the store. */

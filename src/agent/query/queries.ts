@@ -15,7 +15,7 @@ import type { WhereSpec } from "../../edge-ops/spec.ts";
 import { takesSeries } from "../../edge-ops/where.ts";
 import { createReadReport, type ReadReport } from "../../store/tables/block-source.ts";
 import type { ResolutionMs } from "../../store/tables/rows.ts";
-import type { Snapshot } from "../../store/tables/table-store.ts";
+import type { Snapshot } from "../../store/tables/snapshot.ts";
 
 export type QueriesOptions = {
   readonly catalog: Catalog;

@@ -7,7 +7,16 @@ import type { SeriesId } from "../../core/units.ts";
 import type { MemoryTable } from "./memory-table.ts";
 import { RowsMerge } from "./merge-rows.ts";
 import { borrowRows, returnRows } from "./rows-pool.ts";
-import { createRows, type ResolutionMs, readings, type Rows, type TimeRange } from "./rows.ts";
+import {
+  createRows,
+  type ResolutionMs,
+  readings,
+  type Rows,
+  type TimeRange,
+  isWithin,
+} from "./rows.ts";
+import type { Tombstones } from "./tombstones.ts";
+import { WithoutErased } from "./without-erased.ts";
 import type { TableFiles } from "./table-files.ts";
 import type { TableNotes } from "./table-notes.ts";
 import type { ListedTable } from "./table-list.ts";
@@ -24,6 +33,8 @@ export type ReadReport = {
   readonly damaged: Map<number, string>;
   /** Tables in the range of which only resolutions are left that are coarser than what was asked for. */
   readonly coarser: Set<ListedTable>;
+  /** Readings that were left out because they were erased. */
+  erased: number;
 };
 
 export function createReadReport(): ReadReport {
@@ -35,6 +46,7 @@ export function createReadReport(): ReadReport {
     damagedRows: 0,
     damaged: new Map(),
     coarser: new Set(),
+    erased: 0,
   };
 }
 
@@ -46,23 +58,27 @@ export interface BlockSource extends Disposable {
   next(): Promise<Rows | undefined>;
 }
 
+/** Where tables are, and what of them was erased. */
+export type Readable = { readonly files: TableFiles; readonly tombstones: Tombstones };
+
 /**
- * The blocks of the series in one section of a table that reach into `range`; undefined where it has
- * none, or cannot be read, which is then reported.
+ * The blocks of the series in one section of a table that reach into `range`, without what was erased;
+ * undefined where it has none, or cannot be read, which is then reported.
  */
 export async function openTableSource(
-  files: TableFiles,
+  { files, tombstones }: Readable,
   listed: ListedTable,
   wanted: {
     readonly series: SeriesId;
     readonly resolution: ResolutionMs;
     readonly range: TimeRange;
-    /** Only the last of them. */
+    /** Only the last of them, where nothing was erased. */
     readonly last?: boolean;
   },
   report: ReadReport,
 ): Promise<BlockSource | undefined> {
   const { series, resolution, range, last = false } = wanted;
+  const erased = tombstones.erasedIn(series, listed.to);
   const held = await files.hold(listed.id);
   if (held.kind === "damaged") {
     report.damaged.set(listed.id, held.reason);
@@ -79,7 +95,7 @@ export async function openTableSource(
   const reaching = all.filter(
     (entry) => entry.timeLast >= range.from && entry.timeFirst < range.to,
   );
-  const entries = last ? reaching.slice(-1) : reaching;
+  const entries = last && erased.length === 0 ? reaching.slice(-1) : reaching;
   if (entries.length === 0) {
     held[Symbol.dispose]();
     return undefined;
@@ -88,7 +104,10 @@ export async function openTableSource(
   const { id } = listed;
   const { table } = held;
   const cursor = table.cursor(resolution, entries);
-  return new TableSource({ id, table, cursor, resolution, report, held, notes: files.notes });
+  const parts = { id, table, cursor, resolution, report, held, notes: files.notes };
+  const source = new TableSource(parts);
+  if (erased.length === 0) return source;
+  return new WithoutErased(source, { resolution, erased, report });
 }
 
 type TableSourceParts = {
@@ -137,13 +156,14 @@ class TableSource implements BlockSource {
   }
 }
 
-/** The rows that memory has of the series; undefined where there are none. */
+/** The rows that memory has of the series, without what was erased; undefined where there are none. */
 export function openMemorySource(
+  { tombstones }: Pick<Readable, "tombstones">,
   memory: MemoryTable,
-  { series, range }: { readonly series: SeriesId; readonly range: TimeRange },
+  wanted: { readonly series: SeriesId; readonly range: TimeRange },
   report: ReadReport,
 ): BlockSource | undefined {
-  const rows = memory.rowsOf(series, range);
+  const rows = memoryRowsOf({ tombstones }, memory, wanted);
   if (rows.length === 0) return undefined;
   const block = createRows(readings);
   let at = 0;
@@ -156,6 +176,18 @@ export function openMemorySource(
     },
     [Symbol.dispose]: () => undefined,
   };
+}
+
+/** Their numbers. A table that is being written was not cut; one that is filled was. */
+export function memoryRowsOf(
+  { tombstones }: Pick<Readable, "tombstones">,
+  memory: MemoryTable,
+  { series, range }: { readonly series: SeriesId; readonly range: TimeRange },
+): Uint32Array {
+  const rows = memory.rowsOf(series, range);
+  const erased = memory.to === undefined ? [] : tombstones.erasedIn(series, memory.to);
+  if (erased.length === 0) return rows;
+  return rows.filter((row) => !erased.some((gone) => isWithin(gone, memory.timeOf(row))));
 }
 
 /**

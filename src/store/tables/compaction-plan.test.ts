@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { limits } from "../../core/limits.ts";
+import { position } from "../../core/units.ts";
 import { type CompactionPolicy, planCompaction } from "./compaction-plan.ts";
 import type { ListedTable } from "./table-list.ts";
 
@@ -29,6 +30,7 @@ function table(partition: number, more: Partial<ListedTable> = {}): ListedTable 
     partition,
     bytes: 1_000,
     readings: 100,
+    to: position(0),
     timeFirst: partition * day,
     timeLast: (partition + 1) * day - 1,
     resolutions: [0],
@@ -61,8 +63,9 @@ test("a partition that is over is merged although its tables are few; merged one
 
 test("readings that are over give way to the finest resolution that is not", () => {
   const old = table(1, { level: 1, resolutions: [0, minute, hour] });
+  const later = table(100, { level: 1 });
   const at = (now: number): unknown => {
-    const job = planCompaction([old], policy, now);
+    const job = planCompaction([old, later], policy, now);
     return job && [job.kind, job.finest];
   };
   assert.equal(at(old.timeLast + 2 * day - 1), undefined);
@@ -70,7 +73,12 @@ test("readings that are over give way to the finest resolution that is not", () 
   assert.deepEqual(at(old.timeLast + 5 * day), ["expire", hour]);
   assert.deepEqual(at(old.timeLast + 50 * day), ["expire", undefined]);
   const rolled = { ...old, resolutions: [minute, hour] };
-  assert.equal(planCompaction([rolled], policy, old.timeLast + 2 * day), undefined);
+  assert.equal(planCompaction([rolled, later], policy, old.timeLast + 2 * day), undefined);
+});
+
+test("a clock that is ahead makes nothing expire: the newest reading says how late it is", () => {
+  const tables = [table(1, { level: 1 }), table(2, { level: 1 })];
+  assert.equal(planCompaction(tables, policy, 10_000 * day), undefined);
 });
 
 test("nothing expires while nobody knows what time it is", () => {

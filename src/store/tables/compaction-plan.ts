@@ -31,7 +31,7 @@ export type CompactionPolicy = {
 };
 
 export type CompactionJob = {
-  readonly kind: "expire" | "make-room" | "merge" | "mend";
+  readonly kind: "expire" | "make-room" | "merge" | "mend" | "erase";
   /** Oldest table first. */
   readonly inputs: readonly ListedTable[];
   /** Finest section of the result; undefined: nothing is kept. */
@@ -39,19 +39,29 @@ export type CompactionJob = {
   readonly level: number;
 };
 
+/** A table is written again without what was erased. */
+export function eraseJob(table: ListedTable): CompactionJob {
+  return { kind: "erase", inputs: [table], finest: finestOf(table), level: table.level };
+}
+
 /** A table is written again without what of it cannot be read. */
 export function mendJob(table: ListedTable): CompactionJob {
   return { kind: "mend", inputs: [table], finest: finestOf(table), level: table.level };
 }
 
-/** `now`: event time that is surely reached; undefined while nobody can tell: then nothing expires. */
+/**
+ * `clock`: the gateway's; undefined while it is not trusted: then nothing expires. What is older than it
+ * is kept is judged by it and by the newest reading, whichever is earlier: neither a clock that was set
+ * wrong nor a device from the future makes readings expire.
+ */
 export function planCompaction(
   tables: readonly ListedTable[],
   policy: CompactionPolicy,
-  now: number | undefined,
+  clock: number | undefined,
 ): CompactionJob | undefined {
+  const newest = tables.reduce((time, { timeLast }) => Math.max(time, timeLast), -Infinity);
   return (
-    (now === undefined ? undefined : expiry(tables, policy, now)) ??
+    (clock === undefined ? undefined : expiry(tables, policy, Math.min(clock, newest))) ??
     room(tables, policy) ??
     merge(tables, policy)
   );

@@ -12,7 +12,7 @@
 
 import type { Disk } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
-import type { SeriesId } from "../../core/units.ts";
+import type { Position, SeriesId } from "../../core/units.ts";
 import { deviceGroups } from "./device-groups.ts";
 import type { MemoryTable } from "./memory-table.ts";
 import type { Pace } from "./pace.ts";
@@ -31,6 +31,8 @@ export type FlushOptions = {
   readonly flushedThrough: (partition: number, series: SeriesId) => number;
   /** Main tables of the partition get the series up to this time. */
   readonly noteFlushed: (partition: number, series: SeriesId, time: number) => void;
+  /** All rows of memory were accepted below this position. */
+  readonly to: Position;
   /** The id of the next table. */
   readonly nextId: () => number;
 };
@@ -132,11 +134,12 @@ class Outputs {
   }
 
   async finish(): Promise<readonly ListedTable[]> {
+    const { to } = this.#options;
     const tables: ListedTable[] = [];
     for (const [run, { id, writer }] of this.#open) {
       const summary = await writer.finish();
       this.#open.delete(run);
-      tables.push(listedTable(summary, { id, level: 0, run, partition: this.#partition }));
+      tables.push(listedTable(summary, { id, level: 0, run, partition: this.#partition, to }));
     }
     return tables;
   }

@@ -12,6 +12,7 @@
  * the collector would let them lie until they are many.
  */
 
+import { assert } from "../../core/assert.ts";
 import { type Batch, KIND_SEQUENCE } from "../../core/batch.ts";
 import { limits } from "../../core/limits.ts";
 import { type Position, type SeriesId, seriesId } from "../../core/units.ts";
@@ -57,6 +58,8 @@ export class MemoryTable {
   /** By series, its newest row; grows. */
   #newest: Int32Array = new Int32Array(1_024).fill(NONE);
   #rows = 0;
+  #erased = 0;
+  #to: Position | undefined;
 
   constructor(from: Position, spares: SpareSlabs = new SpareSlabs()) {
     this.from = from;
@@ -78,8 +81,40 @@ export class MemoryTable {
     this.#giveSlabs();
   }
 
+  /** Rows that were added, the erased ones among them. */
   get rows(): number {
     return this.#rows;
+  }
+
+  /** Rows that were erased. */
+  get erased(): number {
+    return this.#erased;
+  }
+
+  /** Below this position all of it was accepted; undefined while it is filled. */
+  get to(): Position | undefined {
+    return this.#to;
+  }
+
+  /** No more is added, nor erased: it is going to be written. */
+  freeze(to: Position): void {
+    this.#to = to;
+  }
+
+  /** Leaves the rows of the series within the range out from now on. O(its rows). */
+  erase(series: SeriesId, range: TimeRange): void {
+    assert(this.#to === undefined, "what is being written is not cut");
+    let newer = NONE;
+    for (let row = this.#newestOf(series); row !== NONE; row = this.#previousOf(row)) {
+      if (!isWithin(range, this.timeOf(row))) {
+        newer = row;
+        continue;
+      }
+      this.#erased += 1;
+      const before = this.#previousOf(row);
+      if (newer === NONE) this.#newest[series] = before;
+      else this.#slabs[newer >>> SLAB_BITS]!.previous[newer & SLAB_MASK] = before;
+    }
   }
 
   /** Copies the rows of the batch that `chosen[0, count)` names. */

@@ -12,7 +12,7 @@
 
 import { assert } from "../../core/assert.ts";
 import type { Disk } from "../../core/doors.ts";
-import type { SeriesId } from "../../core/units.ts";
+import { position, type SeriesId } from "../../core/units.ts";
 import {
   type BlockSource,
   createReadReport,
@@ -34,6 +34,7 @@ import {
 } from "./rows.ts";
 import { borrowRows, returnRows } from "./rows-pool.ts";
 import type { Pace } from "./pace.ts";
+import type { Tombstones } from "./tombstones.ts";
 import { type TableFiles, tablePath } from "./table-files.ts";
 import { type ListedTable, listedTable } from "./table-list.ts";
 import { openTableWriter, type TableWriter } from "./table-writer.ts";
@@ -42,6 +43,7 @@ export type MergeOptions = {
   readonly disk: Disk;
   readonly directory: string;
   readonly files: TableFiles;
+  readonly tombstones: Tombstones;
   readonly pace: Pace;
   /** Series of one device share their stamps. */
   readonly deviceOf: (series: SeriesId) => number;
@@ -81,10 +83,13 @@ export async function mergeTables(
   const writer = await openTableWriter(disk, { path: tablePath(directory, id) });
   try {
     const sections = new Sections(tiers);
+    let erased: number | undefined;
     for (const resolution of [finest, ...tiers.filter((tier) => tier > finest)]) {
       if (!sections.isWorth(resolution)) continue;
       await writeSection({ writer, devices, inputs, resolution, sections, report, options });
+      erased ??= report.erased; // further sections leave out the same readings again
     }
+    report.erased = erased ?? 0;
     if (sections.readings === 0) {
       await writer.abandon();
       return { table: undefined, report };
@@ -92,7 +97,8 @@ export async function mergeTables(
     const summary = await writer.finish();
     const [{ run, partition } = { run: "main" as const, partition: undefined }] = inputs;
     const isOne = inputs.every((input) => input.partition === partition);
-    const placed = { id, level, run: level === 0 ? run : ("main" as const) };
+    const to = position(Math.max(options.tombstones.end, ...inputs.map((input) => input.to)));
+    const placed = { id, level, run: level === 0 ? run : ("main" as const), to };
     const partitionOfAll = isOne ? partition : undefined;
     const listed = listedTable(summary, {
       ...placed,
@@ -207,10 +213,11 @@ async function writeSeries(series: SeriesId, target: Rows, parts: SectionParts):
   using opened = new DisposableStack();
   const sources: BlockSource[] = [];
   for (const input of inputs) {
-    const from = bestOf(input, resolution);
+    const isWhole = options.tombstones.erasedIn(series, input.to).length === 0;
+    const from = isWhole ? bestOf(input, resolution) : finestFor(input, resolution);
     if (from === undefined) continue;
     const at = { series, resolution: from, range: allTime };
-    const source = await openTableSource(options.files, input, at, report);
+    const source = await openTableSource(options, input, at, report);
     if (source === undefined) continue;
     const rows = from === resolution ? source : new RolledUp(source, from, resolution);
     sources.push(opened.use(rows));
@@ -225,6 +232,16 @@ async function writeSeries(series: SeriesId, target: Rows, parts: SectionParts):
     await options.pace.breathe();
   }
   emit();
+}
+
+/** Coarser sections lose more to an erasure than they have to. */
+function finestFor(
+  { resolutions }: ListedTable,
+  resolution: ResolutionMs,
+): ResolutionMs | undefined {
+  return resolutions.find(
+    (from) => from === readings || (from <= resolution && resolution % from === 0),
+  );
 }
 
 /** The coarsest section of an input from which rows of the resolution can be made. */

@@ -11,7 +11,9 @@ import { limits } from "../../core/limits.ts";
 import { changedListing, type Listing, readingsOf, readListing } from "./quarantine.ts";
 import { TableFiles, tableIdOf, tablePath } from "./table-files.ts";
 import { swapWrites } from "./table-list.ts";
-import { TableStore, type TableStoreOptions } from "./table-store.ts";
+import { readTombstones } from "./tombstones.ts";
+import { TableStore } from "./table-store.ts";
+import type { TableStoreOptions } from "./table-store-options.ts";
 
 /** Faults: STORE_FAILED for a damaged list, what the disk says of the directory. */
 export async function openTableStore(options: TableStoreOptions): Promise<TableStore> {
@@ -38,7 +40,7 @@ export async function openTableStore(options: TableStoreOptions): Promise<TableS
   files.drop(unlisted.filter((id) => !setAside.has(id)));
   files.setAside(unlisted.filter((id) => setAside.has(id)));
   await files.settle();
-  return new TableStore(options, { listing, files });
+  return new TableStore(options, { listing, tombstones: readTombstones(kv), files });
 }
 
 /** Tables whose file is not there go; those that were missing and are there again come back. */

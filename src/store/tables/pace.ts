@@ -15,15 +15,28 @@ export class Pace {
   readonly #clock: Clock;
   #since: number;
   #stopped = false;
+  #wake: (() => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#since = clock.monotonic();
   }
 
-  /** From now on whoever breathes throws Stopped. */
+  /** From now on whoever breathes throws Stopped, and nobody rests. */
   stop(): void {
     this.#stopped = true;
+    this.#wake?.();
+  }
+
+  /** Before something is tried again; over early when it is stopped. One at a time. */
+  async rest(delayMs: number): Promise<void> {
+    if (this.#stopped) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#clock.after(delayMs, resolve);
+    this.#wake = resolve;
+    await promise;
+    cancel();
+    this.#wake = undefined;
   }
 
   /** Call between small steps: resolves at once, or when others had their turn. Throws Stopped. */

@@ -96,6 +96,16 @@ export class TableFiles {
     return await this.hold(id);
   }
 
+  /** False where one of them is damaged altogether. Rejects as `hold`. */
+  async canOpen(tables: readonly { readonly id: number }[]): Promise<boolean> {
+    for (const { id } of tables) {
+      const held = await this.hold(id);
+      if (held.kind === "damaged") return false;
+      held[Symbol.dispose]();
+    }
+    return true;
+  }
+
   /** Keeps the files of these tables until the result is called. */
   pin(ids: readonly number[]): () => void {
     for (const id of ids) this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);

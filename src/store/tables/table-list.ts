@@ -39,6 +39,8 @@ export type ListedTable = {
   readonly bytes: number;
   /** Readings it stands for, also where only their resolutions are left. */
   readonly readings: number;
+  /** All of its readings were accepted below this position of the log. */
+  readonly to: Position;
   /** Oldest and newest event time. */
   readonly timeFirst: number;
   readonly timeLast: number;
@@ -72,7 +74,9 @@ const tablesPerRead = 256;
 /** The entry of a table that was written; `readings` where it has no section of them. */
 export function listedTable(
   { bytes, sections, timeFirst, timeLast }: TableSummary,
-  placed: Pick<ListedTable, "id" | "level" | "run" | "partition"> & { readonly readings?: number },
+  placed: Pick<ListedTable, "id" | "level" | "run" | "partition" | "to"> & {
+    readonly readings?: number;
+  },
 ): ListedTable {
   return {
     ...placed,
@@ -145,6 +149,7 @@ export function listedTableOf(id: number, stored: StoredObject): ListedTable {
     partition: partition === undefined ? undefined : numberOf(stored, "partition"),
     bytes: wholeOf(stored, "bytes"),
     readings: wholeOf(stored, "readings"),
+    to: position(wholeOf(stored, "to")),
     timeFirst: numberOf(stored, "timeFirst"),
     timeLast: numberOf(stored, "timeLast"),
     resolutions: listOf(stored, "resolutions").map((item) => resolutionOf(item, stored.place)),

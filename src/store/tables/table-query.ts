@@ -16,6 +16,7 @@ import { assert } from "../../core/assert.ts";
 import type { SeriesId } from "../../core/units.ts";
 import {
   type BlockSource,
+  memoryRowsOf,
   mergedBlocks,
   openMemorySource,
   openTableSource,
@@ -25,6 +26,7 @@ import type { MemoryTable } from "./memory-table.ts";
 import type { Pace } from "./pace.ts";
 import { addParts, emptyBucket, rollUp } from "./rollup.ts";
 import {
+  allTime,
   appendRows,
   clippedRows,
   createRows,
@@ -35,7 +37,7 @@ import {
   type TimeRange,
 } from "./rows.ts";
 import type { ListedTable } from "./table-list.ts";
-import type { Snapshot } from "./table-store.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 /**
  * Readings of the series in `range`, ascending; those of equal time as they were accepted, save that
@@ -53,7 +55,9 @@ export async function* readReadings(
     if (table.resolutions.includes(readings)) tables.push(table);
     else report.coarser.add(table);
   }
-  const memories = snapshot.memories.filter((memory) => memory.rowsOf(series, range).length > 0);
+  const memories = snapshot.memories.filter(
+    (memory) => memoryRowsOf(snapshot, memory, wanted).length > 0,
+  );
   for (const cluster of clustersOf([
     ...tables.map(spanOf),
     ...memories.map((memory) => memorySpan(memory, series, range)),
@@ -63,12 +67,12 @@ export async function* readReadings(
       opened.add(
         part.memory === undefined
           ? await openTableSource(
-              snapshot.files,
+              snapshot,
               part.table,
               { series, resolution: readings, range },
               report,
             )
-          : openMemorySource(part.memory, wanted, report),
+          : openMemorySource(snapshot, part.memory, wanted, report),
       );
     }
     for await (const block of mergedBlocks(opened.sources, readings)) {
@@ -94,7 +98,7 @@ export async function readBuckets(
   assert(Number.isInteger(count) && range.from % step === 0, "a range is a whole number of steps");
   const buckets = emptyBuckets(range.from, { step, count });
   for (const table of snapshot.tables) {
-    const resolution = bestOf(table, step);
+    const resolution = sectionFor(snapshot, table, wanted);
     if (!reaches(table, range)) continue;
     if (resolution === undefined) {
       report.coarser.add(table);
@@ -102,13 +106,13 @@ export async function readBuckets(
     }
     const { pace } = snapshot;
     const at = { series, resolution, range };
-    const source = await openTableSource(snapshot.files, table, at, report);
+    const source = await openTableSource(snapshot, table, at, report);
     await addAll(buckets, source, { ...at, step, pace });
   }
   for (const memory of snapshot.memories) {
     const { pace } = snapshot;
     const at = { resolution: readings, range, step, pace };
-    await addAll(buckets, openMemorySource(memory, wanted, report), at);
+    await addAll(buckets, openMemorySource(snapshot, memory, wanted, report), at);
   }
   return filledRows(buckets);
 }
@@ -129,7 +133,11 @@ export async function readLatest(
   };
   const row = createRows(readings, 1);
   for (const memory of snapshot.memories) {
-    if (memory.latest(series, row)) keepNewer(row);
+    if (isCut(snapshot, memory, series)) {
+      const rows = memoryRowsOf(snapshot, memory, { series, range: allTime });
+      memory.copy(rows.subarray(-1), row);
+      keepNewer(row);
+    } else if (memory.latest(series, row)) keepNewer(row);
   }
   for (const table of snapshot.tables.toSorted((a, b) => b.timeLast - a.timeLast)) {
     if (table.timeLast <= newest) break;
@@ -139,8 +147,10 @@ export async function readLatest(
     }
     const range = { from: newest, to: Number.POSITIVE_INFINITY };
     const at = { series, resolution: readings, range, last: true };
-    using source = await openTableSource(snapshot.files, table, at, report);
-    keepNewer(await source?.next());
+    using source = await openTableSource(snapshot, table, at, report);
+    for (let block = await source?.next(); block !== undefined; block = await source?.next()) {
+      keepNewer(block);
+    }
   }
   return newest !== Number.NEGATIVE_INFINITY;
 }
@@ -155,15 +165,18 @@ export async function hasReadings(
   report: ReadReport,
 ): Promise<boolean> {
   await snapshot.pace.breathe();
-  if (snapshot.memories.some((memory) => memory.rowsOf(series, range).length > 0)) return true;
+  const isInMemory = (memory: MemoryTable): boolean =>
+    memoryRowsOf(snapshot, memory, { series, range }).length > 0;
+  if (snapshot.memories.some(isInMemory)) return true;
   for (const table of snapshot.tables) {
     if (!reaches(table, range)) continue;
     const resolution = table.resolutions[0] ?? readings;
     const isInside = isWithin(range, table.timeFirst) && isWithin(range, table.timeLast);
     if (resolution !== readings && !isInside) report.coarser.add(table);
     const at = { series, resolution, range };
-    using source = await openTableSource(snapshot.files, table, at, report);
-    if (source !== undefined && isInside) return true;
+    using source = await openTableSource(snapshot, table, at, report);
+    const isWhole = snapshot.tombstones.erasedIn(series, table.to).length === 0;
+    if (source !== undefined && isInside && isWhole) return true;
     for (let block = await source?.next(); block !== undefined; block = await source?.next()) {
       if (clippedRows(block, range).rows > 0) return true;
     }
@@ -174,6 +187,22 @@ export async function hasReadings(
 /** Whether any row of the table may lie in the range. */
 function reaches({ timeFirst, timeLast }: ListedTable, range: TimeRange): boolean {
   return timeFirst < range.to && timeLast >= range.from;
+}
+
+/** Whether something of the series was erased, and is still in the memory table. */
+function isCut({ tombstones }: Snapshot, memory: MemoryTable, series: SeriesId): boolean {
+  return memory.to !== undefined && tombstones.erasedIn(series, memory.to).length > 0;
+}
+
+/** The section to read; the finest where something of the series was erased: coarser ones lose more. */
+function sectionFor(
+  { tombstones }: Snapshot,
+  table: ListedTable,
+  { series, step }: { readonly series: SeriesId; readonly step: ResolutionMs },
+): ResolutionMs | undefined {
+  if (tombstones.erasedIn(series, table.to).length === 0) return bestOf(table, step);
+  const finest = table.resolutions[0] ?? readings;
+  return finest === readings || step % finest === 0 ? finest : undefined;
 }
 
 /** The coarsest section that the step is a multiple of. */

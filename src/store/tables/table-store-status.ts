@@ -8,6 +8,8 @@ import type { TableCounts } from "./table-list.ts";
 export type TableStoreStatus = ListedStatus & {
   /** Readings in memory that no table has yet. */
   readonly inMemory: number;
+  /** Erasures whose readings may still be in files. */
+  readonly tombstones: number;
   readonly flushes: number;
   readonly compactions: number;
   /** Written into tables by this process: by flushes, and by compactions. */

@@ -11,7 +11,7 @@ import { limits } from "../../core/limits.ts";
 import { seriesId } from "../../core/units.ts";
 import { createReadReport } from "./block-source.ts";
 import { readBuckets, readLatest, readReadings } from "./table-query.ts";
-import { allTime, createRows, readings } from "./rows.ts";
+import { allTime, createRows, isWithin, readings, type TimeRange } from "./rows.ts";
 import type { TableStore } from "./table-store.ts";
 
 const day = limits.partitionMs;
@@ -43,7 +43,18 @@ function kept(puts: readonly Put[], series: number): Told[] {
     .map(({ time, value, kind = 0 }) => ({ time, value, kind }));
 }
 
-async function check(rig: TableRig, puts: readonly Put[]): Promise<void> {
+/** The readings that an erasure takes away, refused ones apart; their count. */
+function removeErased(
+  puts: Put[],
+  { series, range }: { readonly series: readonly number[]; readonly range: TimeRange },
+): number {
+  const isErased = (put: Put): boolean => series.includes(put.series) && isWithin(range, put.time);
+  const count = puts.filter((put) => isErased(put) && put.refused !== true).length;
+  puts.splice(0, puts.length, ...puts.filter((put) => !isErased(put)));
+  return count;
+}
+
+async function check(rig: TableRig, puts: readonly Put[], erased: number): Promise<void> {
   for (let series = 0; series < seriesCount; series++) {
     const told = await answered(rig.store, series);
     assert.deepEqual(
@@ -60,7 +71,8 @@ async function check(rig: TableRig, puts: readonly Put[]): Promise<void> {
   }
   const { counts, inMemory, inTables } = rig.store.status;
   const accepted = puts.filter(({ refused }) => refused !== true).length;
-  assert.equal(inMemory + inTables + counts.expired + counts.lost, accepted);
+  const gone = counts.expired + counts.lost + counts.erased;
+  assert.equal(inMemory + inTables + gone, accepted + erased, "each is somewhere");
   assert.equal(counts.lost, 0);
 }
 
@@ -104,6 +116,10 @@ const put: fc.Arbitrary<Put> = fc.record(
   { requiredKeys: ["series", "time", "value"], noNullPrototype: true },
 );
 
+const erasedRange = fc
+  .tuple(fc.integer({ min: 9 * day, max: 12 * day }), fc.integer({ min: 1, max: 2 * day }))
+  .map(([from, length]) => ({ from, to: from + length }));
+
 const command = fc.oneof(
   {
     weight: 6,
@@ -111,6 +127,14 @@ const command = fc.oneof(
   },
   { weight: 4, arbitrary: fc.constant({ kind: "flush" as const }) },
   { weight: 2, arbitrary: fc.constant({ kind: "checkpoint" as const }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("erase" as const),
+      series: fc.uniqueArray(fc.nat({ max: seriesCount - 1 }), { minLength: 1, maxLength: 3 }),
+      range: fc.oneof(fc.constant(allTime), erasedRange),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: "close" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "crash" as const }) },
   { weight: 2, arbitrary: fc.constant({ kind: "query" as const }) },
@@ -123,23 +147,29 @@ test("put, late put, flush, compact, crash, reopen, query in any order: every re
       const rig = new TableRig({ seed, rowsMax: 100, policy: { mergeTablesMin: 3 } });
       await rig.open();
       const puts: Put[] = [];
+      let erased = 0;
       for (const step of commands) {
         if (step.kind === "put") {
           rig.put(step.puts);
           puts.push(...step.puts);
+        } else if (step.kind === "erase") {
+          rig.erase(step.series, step.range);
+          erased += removeErased(puts, step);
         } else if (step.kind === "flush") await rig.flush();
         else if (step.kind === "checkpoint") rig.checkpoint();
-        else if (step.kind === "query") await check(rig, puts);
+        else if (step.kind === "query") await check(rig, puts, erased);
         else {
           await rig.end(step.kind);
           await rig.open();
         }
       }
-      await check(rig, puts);
+      await check(rig, puts, erased);
       await checkBuckets(rig, puts, 60_000);
       await rig.flush();
-      await check(rig, puts);
+      await check(rig, puts, erased);
       await checkBuckets(rig, puts, 3_600_000);
+      const { counts, tombstones } = rig.store.status;
+      assert.deepEqual([counts.erased, tombstones], [erased, 0], "what was erased is in no file");
       await rig.end("close");
     }),
     { numRuns: 100 },

@@ -13,15 +13,14 @@
  */
 
 import type { Batch } from "../../core/batch.ts";
-import type { Clock, Disk, Kv } from "../../core/doors.ts";
-import { Fault, isEnvironmental } from "../../core/faults.ts";
+import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
-import { type Position, position, type SeriesId } from "../../core/units.ts";
+import { type Position, position } from "../../core/units.ts";
 import type { Step } from "../../edge-ops/operator.ts";
-import type { StateStore } from "../state-store.ts";
 import {
   type CompactionJob,
   type CompactionPolicy,
+  eraseJob,
   mendJob,
   planCompaction,
 } from "./compaction-plan.ts";
@@ -34,37 +33,17 @@ import { changedListing, type Listing, type QuarantinedTable, readingsOf } from 
 import type { RefusedRows } from "./refused-rows.ts";
 import type { TableFiles } from "./table-files.ts";
 import type { ListedTable, TableCounts } from "./table-list.ts";
+import {
+  erasedTable,
+  isInReach,
+  type Tombstone,
+  type Tombstones,
+  tombstoneWrites,
+} from "./tombstones.ts";
+import { troubleOf } from "./table-trouble.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { TableStoreOptions } from "./table-store-options.ts";
 import { listedStatus, type TableStoreStatus } from "./table-store-status.ts";
-
-export type TableStoreOptions = {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly kv: Kv;
-  readonly store: StateStore;
-  /** Its own; made where it does not exist. */
-  readonly directory: string;
-  /** Series of one device share their stamps. */
-  readonly deviceOf: (series: SeriesId) => number;
-  /** Where tables begin in a store that had none: the operators' checkpoint. */
-  readonly from: Position;
-  /** What the checkpoint knows of rows from `through` on. */
-  readonly refused: RefusedRows;
-  readonly policy: CompactionPolicy;
-  /** Event time that is surely reached by the clock; undefined while nobody can tell. */
-  readonly clockNow: () => number | undefined;
-  /** Default limits.memoryTableRowsMax. */
-  readonly rowsMax?: number;
-};
-
-/** What a query looks at: it does not change while the query runs. Dispose of it afterwards. */
-export type Snapshot = Disposable & {
-  readonly tables: readonly ListedTable[];
-  /** Oldest first. */
-  readonly memories: readonly MemoryTable[];
-  readonly files: TableFiles;
-  /** The query's own: it breathes between blocks, and ends with Stopped once this is stopped. */
-  readonly pace: Pace;
-};
 
 type Frozen = { readonly memory: MemoryTable; readonly to: Position };
 
@@ -77,6 +56,9 @@ export class TableStore {
   readonly #flushedTimes = new FlushedTimes();
   readonly #rowsMax: number;
   #listing: Listing;
+  #tombstones: Tombstones;
+  /** As the state store has them. */
+  #storedTombstones: Tombstones;
   #active: MemoryTable;
   #frozen: Frozen | undefined;
   /** Everything below was taken. */
@@ -88,7 +70,6 @@ export class TableStore {
   #closing = false;
   /** The state store broke: nothing is written until it is opened again. */
   #failed = false;
-  #wakeEarly: (() => void) | undefined;
   #cancelLook: (() => void) | undefined;
   #trouble: TableStoreStatus["trouble"];
   #flushes = 0;
@@ -101,10 +82,17 @@ export class TableStore {
   /** Use openTableStore (open-table-store.ts). */
   constructor(
     options: TableStoreOptions,
-    { listing, files }: { readonly listing: Listing; readonly files: TableFiles },
+    opened: {
+      readonly listing: Listing;
+      readonly tombstones: Tombstones;
+      readonly files: TableFiles;
+    },
   ) {
+    const { listing, tombstones, files } = opened;
     this.#options = options;
     this.#listing = listing;
+    this.#tombstones = tombstones;
+    this.#storedTombstones = tombstones;
     this.#files = files;
     files.notes.onNoted(() => this.#work());
     this.#refused = options.refused;
@@ -131,9 +119,14 @@ export class TableStore {
   }
 
   get status(): TableStoreStatus {
+    const memories = this.#memories();
+    const erased = memories.reduce((sum, memory) => sum + memory.erased, 0);
+    const listed = listedStatus(this.#listing, this.#files);
     return {
-      ...listedStatus(this.#listing, this.#files),
-      inMemory: this.#active.rows + (this.#frozen?.memory.rows ?? 0),
+      ...listed,
+      counts: { ...listed.counts, erased: listed.counts.erased + erased },
+      inMemory: memories.reduce((sum, { rows }) => sum + rows, 0) - erased,
+      tombstones: this.#tombstones.all.length,
       flushes: this.#flushes,
       compactions: this.#compactions,
       bytesFlushed: this.#bytesFlushed,
@@ -167,6 +160,19 @@ export class TableStore {
     this.#add(at, batch, accepted, count);
   }
 
+  /**
+   * These readings, as far as they were accepted before position `at`, are gone from every answer, and
+   * from the files as soon as they are written anew. Call before the rows of the frame at `at` are
+   * taken; in a replay again.
+   */
+  erase(tombstone: Tombstone): void {
+    if (tombstone.at < this.through) return;
+    for (const series of tombstone.series) this.#active.erase(series, tombstone.range);
+    if (this.#tombstones.has(tombstone.at)) return;
+    this.#tombstones = this.#tombstones.with(tombstone);
+    this.#work();
+  }
+
   /** From now on there is compaction, too. Call when everything is replayed. */
   start(): void {
     this.#started = true;
@@ -182,14 +188,15 @@ export class TableStore {
   snapshot(): Snapshot {
     const { tables } = this.#listing;
     const unpin = this.#files.pin(tables.map(({ id }) => id));
-    const memories = [...(this.#frozen === undefined ? [] : [this.#frozen.memory]), this.#active];
+    const memories = this.#memories();
+    const tombstones = this.#tombstones;
     const letGo = memories.map((memory) => memory.hold());
     const pace = new Pace(this.#options.clock);
     const end = (): void => {
       unpin();
       for (const run of letGo) run();
     };
-    return { tables, memories, files: this.#files, pace, [Symbol.dispose]: end };
+    return { tables, memories, files: this.#files, tombstones, pace, [Symbol.dispose]: end };
   }
 
   /** Resolves when nothing is left to do at the moment. */
@@ -203,7 +210,6 @@ export class TableStore {
     this.#closing = true;
     this.#cancelLook?.();
     this.#pace.stop();
-    this.#wakeEarly?.();
     await this.#working;
     await this.#files.close();
   }
@@ -214,12 +220,18 @@ export class TableStore {
     if (this.#isDue() || this.#refused.isFull) this.#freeze();
   }
 
+  /** Oldest first. */
+  #memories(): readonly MemoryTable[] {
+    return this.#frozen === undefined ? [this.#active] : [this.#frozen.memory, this.#active];
+  }
+
   #isDue(): boolean {
     return this.#active.rows >= this.#rowsMax;
   }
 
   #freeze(): void {
     if (this.#frozen !== undefined || this.#taken === this.#listing.head.through) return;
+    this.#active.freeze(this.#taken);
     this.#frozen = { memory: this.#active, to: this.#taken };
     this.#active = new MemoryTable(this.#taken, this.#spares);
     this.#work();
@@ -257,7 +269,7 @@ export class TableStore {
         if (error instanceof Fault && error.code === "STORE_FAILED") return this.#fail(error);
         this.#dropFrom(firstId);
         if (isStopped) return;
-        await this.#afterMs(limits.diskRetryMs);
+        await this.#pace.rest(limits.diskRetryMs);
       }
     }
   }
@@ -282,6 +294,10 @@ export class TableStore {
       await this.#flush(this.#frozen);
       return true;
     }
+    if (this.#tombstones !== this.#storedTombstones) {
+      await this.#swap({ added: [], removed: [], ...this.#listing.head });
+      return true;
+    }
     if (!this.#started) return false;
     const policy = await this.#policyNow();
     const tables = this.#readable();
@@ -290,10 +306,11 @@ export class TableStore {
       await this.#setAside(damaged);
       return true;
     }
-    const job = planCompaction(tables, policy, this.#timeReached()) ?? this.#mending(tables);
-    if (job === undefined) return false;
-    await this.#compact(job);
-    return true;
+    const erasing = await this.#nextErased(tables);
+    const job = erasing ?? planCompaction(tables, policy, this.#options.clockNow());
+    const last = job ?? this.#mending(tables);
+    if (last !== undefined) await this.#compact(last);
+    return last !== undefined || this.#tombstones !== this.#storedTombstones;
   }
 
   /**
@@ -333,6 +350,21 @@ export class TableStore {
     return this.#listing.tables.filter(({ id }) => !this.#files.notes.isLeftAlone(id, now));
   }
 
+  /** Where no table is left to be written without erased readings, their tombstones go. */
+  async #nextErased(tables: readonly ListedTable[]): Promise<CompactionJob | undefined> {
+    const table = await erasedTable(tables, this.#tombstones, this.#files);
+    if (table !== undefined) return eraseJob(table);
+    const waiting = this.#listing.tables.filter((listed) => !tables.includes(listed));
+    const below = this.#frozen?.to;
+    const over = this.#tombstones.all.filter(
+      (tombstone) =>
+        (below === undefined || below > tombstone.at) &&
+        !waiting.some((listed) => isInReach(tombstone, listed)),
+    );
+    if (over.length > 0) this.#tombstones = this.#tombstones.without(over);
+    return undefined;
+  }
+
   /** Unless it can be read by now. */
   async #setAside(table: ListedTable): Promise<void> {
     const { notes } = this.#files;
@@ -353,20 +385,6 @@ export class TableStore {
     });
   }
 
-  /**
-   * What is older than it is kept is judged by the clock and by the newest reading, whichever is
-   * earlier: neither a clock that was set wrong nor a device from the future makes readings expire.
-   */
-  #timeReached(): number | undefined {
-    const now = this.#options.clockNow();
-    if (now === undefined) return undefined;
-    const newest = this.#listing.tables.reduce(
-      (time, table) => Math.max(time, table.timeLast),
-      -Infinity,
-    );
-    return Math.min(now, newest);
-  }
-
   async #flush({ memory, to }: Frozen): Promise<void> {
     const { disk, directory, deviceOf } = this.#options;
     const times = this.#flushedTimes;
@@ -376,6 +394,7 @@ export class TableStore {
       directory,
       pace: this.#pace,
       deviceOf,
+      to,
       flushedThrough: (partition, series) => times.through(partition, series, this.#listing.tables),
       noteFlushed: (partition, series, time) => times.note(partition, series, time),
       nextId: () => this.#nextId++,
@@ -386,7 +405,11 @@ export class TableStore {
       added,
       removed: [],
       through: to,
-      counts: { ...counts, flushed: counts.flushed + memory.rows },
+      counts: {
+        ...counts,
+        flushed: counts.flushed + memory.rows - memory.erased,
+        erased: counts.erased + memory.erased,
+      },
     });
     times.settle(this.#listing.tables);
     this.#refused.forgetBelow(to);
@@ -407,12 +430,13 @@ export class TableStore {
       await this.#swap({ added: [], removed: inputs, through, counts: { ...counts, expired } });
       return;
     }
-    if (!(await this.#canOpen(inputs))) return;
+    if (!(await this.#files.canOpen(inputs))) return; // it is set aside first
     const files = this.#files;
     const { table, report } = await mergeAroundDamage(inputs, {
       disk,
       directory,
       files,
+      tombstones: this.#tombstones,
       pace: this.#pace,
       deviceOf,
       nextId: () => this.#nextId++,
@@ -430,24 +454,15 @@ export class TableStore {
       return;
     }
     if (added.length > 0) await disk.syncDirectory(directory);
-    const lost = counts.lost + before - (table?.readings ?? 0);
+    const erased = counts.erased + report.erased;
+    const lost = counts.lost + before - (table?.readings ?? 0) - report.erased;
     const quarantined = damaged.map((input): QuarantinedTable => {
       return { why: "mended", reason: report.damaged.get(input.id) ?? "", table: input };
     });
-    const moved = { ...counts, lost };
+    const moved = { ...counts, lost, erased };
     await this.#swap({ added, removed: inputs, quarantined, through, counts: moved });
     this.#compactions += 1;
     this.#bytesCompacted += table?.bytes ?? 0;
-  }
-
-  /** False where one is damaged altogether: it is set aside first. */
-  async #canOpen(tables: readonly ListedTable[]): Promise<boolean> {
-    for (const { id } of tables) {
-      const held = await this.#files.hold(id);
-      if (held.kind === "damaged") return false;
-      held[Symbol.dispose]();
-    }
-    return true;
   }
 
   /** One transaction. */
@@ -462,39 +477,15 @@ export class TableStore {
     const { added, removed, quarantined = [], through, counts } = change;
     const head = { next: this.#nextId, through, counts };
     const { after, writes } = changedListing(this.#listing, { head, added, removed, quarantined });
-    await this.#options.store.advance(writes);
+    // Whatever moves `through` on stores them, too: behind it no replay tells of them again.
+    const tombstones = this.#tombstones;
+    const written = tombstoneWrites(this.#storedTombstones, tombstones);
+    await this.#options.store.advance([...writes, ...written]);
     this.#listing = after;
+    this.#storedTombstones = tombstones;
     const setAside = new Set(quarantined.map(({ table }) => table.id));
     const ids = removed.map(({ id }) => id);
     this.#files.drop(ids.filter((id) => !setAside.has(id)));
     this.#files.setAside(ids.filter((id) => setAside.has(id)));
   }
-
-  #afterMs(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(delayMs, resolve);
-      this.#wakeEarly = () => {
-        cancel();
-        resolve();
-      };
-    });
-  }
-}
-
-/** An environment failure in a sentence; a bug is thrown on. */
-function troubleOf(error: unknown): { readonly code: string; readonly message: string } {
-  if (error instanceof Fault) return { code: error.code, message: error.message };
-  if (!isEnvironmental(error)) throw error;
-  const { code } = error;
-  const full = code === "ENOSPC" || code === "EDQUOT";
-  return full
-    ? {
-        code: "DISK_FULL",
-        message:
-          "there is no space left for tables of readings; free some space and they are written by themselves",
-      }
-    : {
-        code: "DISK_FAILED",
-        message: `tables of readings cannot be written (${code}); check the disk: it is tried again by itself`,
-      };
 }

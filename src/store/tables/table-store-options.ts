@@ -1,0 +1,27 @@
+/** What a table store is made of. */
+
+import type { Clock, Disk, Kv } from "../../core/doors.ts";
+import type { Position, SeriesId } from "../../core/units.ts";
+import type { StateStore } from "../state-store.ts";
+import type { CompactionPolicy } from "./compaction-plan.ts";
+import type { RefusedRows } from "./refused-rows.ts";
+
+export type TableStoreOptions = {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly kv: Kv;
+  readonly store: StateStore;
+  /** Its own; made where it does not exist. */
+  readonly directory: string;
+  /** Series of one device share their stamps. */
+  readonly deviceOf: (series: SeriesId) => number;
+  /** Where tables begin in a store that had none: the operators' checkpoint. */
+  readonly from: Position;
+  /** What the checkpoint knows of rows from `through` on. */
+  readonly refused: RefusedRows;
+  readonly policy: CompactionPolicy;
+  /** Event time that is surely reached by the clock; undefined while nobody can tell. */
+  readonly clockNow: () => number | undefined;
+  /** Default limits.memoryTableRowsMax. */
+  readonly rowsMax?: number;
+};

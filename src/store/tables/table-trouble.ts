@@ -1,0 +1,23 @@
+/** What keeps the work on tables from going on, for people. */
+
+import { Fault, isEnvironmental } from "../../core/faults.ts";
+
+export type TableTrouble = { readonly code: string; readonly message: string };
+
+/** An environment failure in a sentence; a bug is thrown on. */
+export function troubleOf(error: unknown): TableTrouble {
+  if (error instanceof Fault) return { code: error.code, message: error.message };
+  if (!isEnvironmental(error)) throw error;
+  const { code } = error;
+  const full = code === "ENOSPC" || code === "EDQUOT";
+  return full
+    ? {
+        code: "DISK_FULL",
+        message:
+          "there is no space left for tables of readings; free some space and they are written by themselves",
+      }
+    : {
+        code: "DISK_FAILED",
+        message: `tables of readings cannot be written (${code}); check the disk: it is tried again by itself`,
+      };
+}
