@@ -415,6 +415,7 @@ export class Agent implements AgentView {
       },
       outputs: { ...outputs.counters, pendingBytes: outputs.bytes },
       ownTopics: ownTopics.counters,
+      queries: this.#queries.counters,
       outbox,
       uplinks,
       deadLetters,

@@ -13,6 +13,7 @@ import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "./ingest/intake.ts";
 import { frontLevels } from "./ingest/mqtt/front/front-counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
+import type { QueryCounters } from "./query/queries.ts";
 import type { AgentState, Status } from "./status.ts";
 import { tableFamilies } from "./table-metrics.ts";
 
@@ -31,6 +32,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...tableFamilies(status),
     ...outputFamilies(status),
     ...ownFamilies(status.ownTopics),
+    ...queryFamilies(status.queries),
     ...uplinkFamilies(status),
     ...sourceFamilies(ledger.sources),
     ...pipelineFamilies(ledger.pipelines),
@@ -146,6 +148,18 @@ function outputFamilies({ outputs, outbox, deadLetters }: Status): Family[] {
     ),
     gauge("weir_dead_letters", "Dead letters kept.", [{ value: deadLetters.kept }]),
     counter("weir_dead_letters_total", "Dead letters ever.", [{ value: deadLetters.total }]),
+  ];
+}
+
+function queryFamilies({ underWay, opened, ...ended }: QueryCounters): Family[] {
+  return [
+    gauge("weir_queries_under_way", "Queries under way.", [{ value: underWay }]),
+    counter("weir_queries_total", "Queries that began.", [{ value: opened }]),
+    counter(
+      "weir_queries_unanswered_total",
+      "Queries that were refused because too many were under way, took too long, or were left.",
+      Object.entries(ended).map(([reason, value]) => ({ labels: { reason }, value })),
+    ),
   ];
 }
 

@@ -17,6 +17,7 @@ import type { ListenerStatus } from "./ingest/mqtt/front/listeners.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
 import type { WearStatus } from "./wear-watch.ts";
+import type { QueryCounters } from "./query/queries.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";
 
@@ -99,6 +100,7 @@ export type Status = {
   };
   /** Published on the embedded broker by the agent itself. */
   readonly ownTopics: OwnTopicsCounters;
+  readonly queries: QueryCounters;
   readonly outbox: Readonly<
     Record<string, { readonly records: number; readonly bytes: number; readonly next: number }>
   >;

@@ -151,6 +151,7 @@ export const sampleStatus: Status = {
   apply: { applied: 120, checkpointed: 60, commits: 4, checkpoints: 1 },
   outputs: { summaries: 6, alerts: 1, pendingBytes: 0 },
   ownTopics: { summaries: 4, alerts: 1, statuses: 3, dropped: 0, waitingBytes: 0 },
+  queries: { underWay: 1, opened: 9, refused: 2, late: 0, abandoned: 3 },
   outbox: {
     summaries: { records: 2, bytes: 800, next: 7 },
     alerts: { records: 0, bytes: 0, next: 2 },

@@ -160,7 +160,29 @@ test("the latest reading of each series, and how many had any", async (t) => {
   assert.deepEqual(before["distinct"], [{ of: "series", count: 0 }]);
 });
 
-test("what is left only coarser, or damaged, is said with its time", async (t) => {
+test("what is damaged is said with its table and time, and the rest is answered", async (t) => {
+  const rig = await plantRig();
+  await rig.tables.flush();
+  const disk = rig.tables.disk.mount();
+  const [name] = await disk.list("/tables");
+  const file = await disk.open(`/tables/${name}`, { create: false });
+  await file.write(new Uint8Array(await file.size()), 0);
+  rig.tables.put([{ series: 0, time: start + 30_500, value: 7 }]);
+  const port = await rig.serve(t);
+  const { readings, end } = await get(port, `/v1/readings?metric=temperature&${minute}`);
+  assert.deepEqual(readings, [{ ...p1, time: start + 30_500, value: 7 }]);
+  const [damaged] = end["damaged"] as { readonly reason: string }[];
+  assert.match(String(damaged?.reason), /does not end like a table/);
+  assert.deepEqual(end, {
+    complete: false,
+    rows: 1,
+    series: 3,
+    damaged: [{ table: 0, from: start, to: start + 59_000, reason: damaged?.reason }],
+    damagedReadings: 0,
+  });
+});
+
+test("what is left only coarser is said with its time", async (t) => {
   const day = 86_400_000;
   const rig = await plantRig({ rowsMax: 20, policy: { mergeTablesMin: 1 } });
   rig.tables.policy = { ...rig.tables.policy, keepMs: new Map([[0, day]]) };
