@@ -32,7 +32,7 @@ export type DeviceOptions = {
 export const defaults: DeviceOptions = {
   series: 1_000,
   waitsMs: [200, 1_000, 5_000],
-  warmupMinutes: 20,
+  warmupMinutes: 60,
   minutes: 60,
   longMinutes: 300,
 };
