@@ -3,9 +3,14 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { TableRig } from "../../../test/support/table-rig.ts";
 import { limits } from "../../core/limits.ts";
+import { seriesId } from "../../core/units.ts";
 import { readListing } from "./quarantine.ts";
+import { readings } from "./rows.ts";
+import type { BlockEntry } from "./table-directory.ts";
 import { tablePath } from "./table-files.ts";
 import type { ListedTable } from "./table-list.ts";
+import { openTable } from "./table-reader.ts";
+import { openTableWriter } from "./table-writer.ts";
 import { type TableVerdict, verifyTable } from "./verify-table.ts";
 
 const pause = (): Promise<void> => Promise.resolve();
@@ -85,4 +90,41 @@ test("what the disk cannot read is not called damaged, what is missing is", asyn
   assert.equal((await verified(rig, listed)).extent, "unreadable");
   rig.disk.unreadable = () => false;
   assert.equal((await verified(rig, { ...listed, id: 99 })).extent, "missing");
+});
+
+test("a directory that says something else of a block than its rows do is found", async () => {
+  const { rig, listed } = await rigWithTable();
+  const disk = rig.disk.mount();
+  const opened = await openTable(disk, tablePath("/tables", listed.id));
+  assert(opened.kind === "table");
+  const series = seriesId(0);
+  const read = await opened.table.entries(readings, series);
+  assert(read.kind === "entries");
+  const [entry] = read.entries;
+  assert(entry !== undefined);
+  const block = await opened.table.readEncoded(entry);
+  assert(block.kind === "block");
+  const lies: readonly Partial<BlockEntry>[] = [
+    {},
+    { min: entry.min - 1 },
+    { max: entry.max + 1 },
+    { sum: entry.sum + 1 },
+    { numbers: entry.numbers - 1 },
+    { timeFirst: entry.timeFirst - 1_000 },
+    { timeLast: entry.timeLast + 1_000 },
+  ];
+  for (const [number, lie] of lies.entries()) {
+    const id = 100 + number;
+    const writer = await openTableWriter(disk, { path: tablePath("/tables", id) });
+    writer.beginSection(readings);
+    writer.beginDevice();
+    writer.copy(series, { ...entry, ...lie }, block.stamps, block.values);
+    const { timeFirst, timeLast, bytes } = await writer.finish();
+    const said = { ...listed, id, bytes, timeFirst, timeLast, readings: entry.rows };
+    const { extent, problems } = await verified(rig, { ...said, resolutions: [readings] });
+    const [name] = Object.keys(lie);
+    assert.equal(extent, name === undefined ? undefined : "figures", problems.join("; "));
+    if (name !== undefined)
+      assert.match(problems.join("; "), new RegExp(`block at .*: ${name} is`));
+  }
 });
