@@ -249,7 +249,10 @@ async function unread(
   let rows = -1;
   for (let quiet = 0; quiet < 300; quiet++) {
     const query = rig.queries.underWay[0];
-    if (query === undefined && rows > 0) break;
+    if (query === undefined && rig.queries.counters.opened > 0) {
+      rows = Number.POSITIVE_INFINITY; // it ended: all was read
+      break;
+    }
     const now = query?.report.rows ?? 0;
     if (now !== rows || now === 0) quiet = 0;
     rows = now;
