@@ -3,7 +3,10 @@
  * known to the test, and replayed to the store when it is opened again.
  */
 
+import { assert } from "../../src/core/assert.ts";
 import { type Batch, createBatch } from "../../src/core/batch.ts";
+import type { Kv } from "../../src/core/doors.ts";
+import { Fault } from "../../src/core/faults.ts";
 import { limits } from "../../src/core/limits.ts";
 import { type Position, position, type SeriesId, seriesId } from "../../src/core/units.ts";
 import type { Step } from "../../src/edge-ops/operator.ts";
@@ -55,6 +58,10 @@ export class TableRig {
   clockNow: number | undefined;
   #store: TableStore | undefined;
   readonly #rowsMax: number;
+  /** What becomes of the commit with this number; a broken one may be on the medium all the same. */
+  commitFate: (index: number) => "well" | "full" | "broken" | "broken, but done" = () => "well";
+  #commits = 0;
+  #isBroken = false;
 
   constructor(options: {
     readonly seed: number;
@@ -73,12 +80,14 @@ export class TableRig {
 
   /** Opens the store as it was left, and replays the log to it. */
   async open(): Promise<TableStore> {
-    const { store } = await openStateStore(this.kv);
+    this.#isBroken = false;
+    const kv = this.#fatedKv(this.kv);
+    const { store } = await openStateStore(kv);
     const from = this.#checkpoint?.at ?? position(0);
     const tables = await openTableStore({
       disk: this.disk.mount(),
       clock: this.clock,
-      kv: this.kv,
+      kv,
       store,
       directory: "/tables",
       deviceOf,
@@ -88,6 +97,9 @@ export class TableRig {
       clockNow: () => this.clockNow,
       rowsMax: this.#rowsMax,
     });
+    tables.onFailed(() => {
+      this.#isBroken = true;
+    });
     for (const entry of this.#log) {
       if (entry.step === undefined) tables.erase(entry.tombstone);
       else if (entry.at < from) tables.replay(entry.step.at, entry.step.batch);
@@ -96,6 +108,15 @@ export class TableRig {
     tables.start();
     this.#store = tables;
     return tables;
+  }
+
+  /** The process cannot go on: its power is cut, or its state store broke. */
+  get isOver(): boolean {
+    return this.disk.isDown || this.#isBroken;
+  }
+
+  get commits(): number {
+    return this.#commits;
   }
 
   /** Appends a batch to the log and gives it to the store. */
@@ -125,9 +146,41 @@ export class TableRig {
     await this.store.settle();
   }
 
+  /** Lets time pass until nothing is left to do, or the process is over. */
+  async settle(): Promise<void> {
+    let isSettled = false;
+    const settling = this.store.settle().then(() => {
+      isSettled = true;
+    });
+    for (let waits = 0; !isSettled && !this.isOver; waits++) {
+      assert(waits < 100, "the store comes to rest");
+      await this.clock.pass(limits.diskRetryMs);
+    }
+    if (isSettled) await settling;
+  }
+
+  #fatedKv(kv: KvMemory): Kv {
+    const broken = (): Fault => new Fault("STORE_FAILED", "the store is broken");
+    let isBroken = false;
+    return {
+      get: (key) => kv.get(key),
+      range: (options) => kv.range(options),
+      close: () => kv.close(),
+      commit: async (writes) => {
+        if (isBroken) throw broken();
+        const fate = this.commitFate(this.#commits++);
+        if (fate === "full") throw new Fault("DISK_FULL", "there is no space");
+        if (fate !== "broken") await kv.commit(writes);
+        if (fate === "well") return;
+        isBroken = true;
+        throw broken();
+      },
+    };
+  }
+
   /** Ends the process; without `crash`, what was written is on the disk. */
   async end(how: "close" | "crash"): Promise<void> {
-    if (how === "close") await this.store.close();
+    if (how === "close") await this.#store?.close();
     else this.disk.crash(); // what the process was about to do never comes to an end
     this.#store = undefined;
     this.kv = new KvMemory({ image: this.kv.image() });
