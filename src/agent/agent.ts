@@ -17,6 +17,7 @@ import type { Alert } from "../core/record.ts";
 import { sourceId } from "../core/units.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import { readDeadLetters } from "../store/dead-letters.ts";
+import { openOutboxRollup, type OutboxRollup } from "../store/outbox-rollup.ts";
 import { patientDisk } from "../store/patient-disk.ts";
 import type { CompactionPolicy } from "../store/tables/compaction-plan.ts";
 import type { TableStore } from "../store/tables/table-store.ts";
@@ -38,6 +39,7 @@ import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices.ts";
+import { outboxWindowsOf } from "./outbox-windows.ts";
 import { Outputs } from "./outputs.ts";
 import { OwnTopics } from "./own-topics.ts";
 import { Queries } from "./query/queries.ts";
@@ -70,6 +72,8 @@ export type AgentOptions = {
   readonly tablesDirectory: string;
   /** Default limits.memoryTableRowsMax; simulated agents want few. */
   readonly memoryRowsMax?: number;
+  /** Resolutions to which the outbox merges; default config.store.tiers. */
+  readonly outboxTiers?: readonly number[];
   /** Default limits.segmentBytes; simulated disks want small ones. */
   readonly segmentBytes?: number;
   /** Whether MQTT and HTTP listen. */
@@ -88,6 +92,7 @@ type Parts = {
   readonly ownTopics: OwnTopics;
   readonly loop: Loop;
   readonly drain: Drain;
+  readonly rollup: OutboxRollup;
   readonly feeder: Feeder;
   readonly clockTrust: ClockTrust;
   readonly wear: WearWatch;
@@ -142,6 +147,13 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     random,
     uplinks: await openUplinks({ config, doors, store, status: () => agent.status() }),
   });
+  const rollup = openOutboxRollup({
+    store,
+    clock,
+    tiers: options.outboxTiers ?? config.store.tiers,
+    windows: () => outboxWindowsOf(dataflow.spec),
+  });
+  opened.defer(() => rollup.close());
   const ownTopics = new OwnTopics({
     agent: config.agent,
     config: config.ownTopics,
@@ -176,6 +188,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     ownTopics,
     loop,
     drain,
+    rollup,
     feeder,
     clockTrust,
     wear,
@@ -305,7 +318,7 @@ export class Agent implements AgentView {
   }
 
   async #close(): Promise<void> {
-    const { options, recovery, loop, drain, ownTopics, wear } = this.#parts;
+    const { options, recovery, loop, drain, rollup, ownTopics, wear } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
@@ -314,6 +327,7 @@ export class Agent implements AgentView {
     rest.defer(() => recovery.log.close());
     rest.defer(() => recovery.store.settle());
     rest.defer(() => wear.close());
+    rest.defer(() => rollup.close());
     rest.defer(() => recovery.tables.close());
     rest.defer(() => this.#queries.close());
     rest.defer(async () => this.#http?.close());
@@ -349,7 +363,7 @@ export class Agent implements AgentView {
   }
 
   #statusNow(): Omit<Status, "notices"> {
-    const { options, recovery, intake, outputs, ownTopics, loop, drain } = this.#parts;
+    const { options, recovery, intake, outputs, ownTopics, loop, drain, rollup } = this.#parts;
     const { config, doors } = options;
     const { log, store, catalog, damage } = recovery;
     const loopCounters = loop.counters;
@@ -417,6 +431,7 @@ export class Agent implements AgentView {
       ownTopics: ownTopics.counters,
       queries: this.#queries.counters,
       outbox,
+      outboxRollup: rollup.counts,
       uplinks,
       deadLetters,
       replayed: recovery.replayed,

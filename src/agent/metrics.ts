@@ -121,7 +121,7 @@ function logFamilies({ log, apply, replayed }: Status): Family[] {
   ];
 }
 
-function outputFamilies({ outputs, outbox, deadLetters }: Status): Family[] {
+function outputFamilies({ outputs, outbox, outboxRollup, deadLetters }: Status): Family[] {
   const lanes = Object.entries(outbox);
   return [
     counter("weir_outputs_total", "Records emitted by this process.", [
@@ -146,6 +146,14 @@ function outputFamilies({ outputs, outbox, deadLetters }: Status): Family[] {
       "Sequence number of the next record.",
       lanes.map(([lane, { next }]) => ({ labels: { lane }, value: next })),
     ),
+    counter(
+      "weir_outbox_merged_total",
+      "Summaries in the outbox that coarser ones took the place of, ever: it was filling up.",
+      [{ value: outboxRollup.merged }],
+    ),
+    counter("weir_outbox_coarser_total", "Coarser summaries that took their place, ever.", [
+      { value: outboxRollup.coarser },
+    ]),
     gauge("weir_dead_letters", "Dead letters kept.", [{ value: deadLetters.kept }]),
     counter("weir_dead_letters_total", "Dead letters ever.", [{ value: deadLetters.total }]),
   ];

@@ -26,6 +26,7 @@ export function noticesOf(
     | "http"
     | "brokers"
     | "ownTopics"
+    | "outbox"
     | "uplinks"
     | "clock"
   >,
@@ -97,6 +98,13 @@ export function noticesOf(
       );
     }
   }
+  const merged = Object.values(status.outbox).reduce((sum, lane) => sum + lane.merged, 0);
+  add(
+    "outbox_merged",
+    merged,
+    () =>
+      `the outbox was filling up: coarser summaries wait in it for the uplinks, ${merged} fewer; no reading is missing in them, and what comes now is sent as it is`,
+  );
   const { dropped } = status.ownTopics;
   add(
     "own_topics_dropped",

@@ -7,6 +7,7 @@ import type { CertificateStatus } from "../core/doors.ts";
 import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { TableStoreStatus } from "../store/tables/table-store-status.ts";
+import type { RollupCounts } from "../store/outbox-rollup.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { GuardCounters } from "./http/guard.ts";
 import type { TokenStatus } from "./http/server.ts";
@@ -102,8 +103,19 @@ export type Status = {
   readonly ownTopics: OwnTopicsCounters;
   readonly queries: QueryCounters;
   readonly outbox: Readonly<
-    Record<string, { readonly records: number; readonly bytes: number; readonly next: number }>
+    Record<
+      string,
+      {
+        readonly records: number;
+        readonly bytes: number;
+        readonly next: number;
+        /** Records that others took the place of, among those that wait. */
+        readonly merged: number;
+      }
+    >
   >;
+  /** Summaries that were merged in the outbox because it filled up, ever. */
+  readonly outboxRollup: RollupCounts;
   readonly uplinks: readonly UplinkStatus[];
   readonly deadLetters: { readonly kept: number; readonly total: number };
   readonly replayed: { readonly frames: number; readonly rows: number };

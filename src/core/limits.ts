@@ -371,6 +371,14 @@ const bounds = {
   outboxBlockBytesMax: 262_144, // 256 KiB
   /** Blocks removed from a lane by one commit; the rest waits for the next. */
   outboxPruneBlocksMax: 1_024,
+  /** Blocks of a lane, before compression, in which summaries are merged at a time. */
+  outboxRollupBytesMax: 16_777_216, // 16 MiB
+  /** Keys of a lane whose summaries are merged; those of further ones stay as they are. */
+  outboxRollupKeysMax: 131_072,
+  /** Records so young may still be corrected by what the dataflow gathers: they are not merged yet. */
+  outboxSettleMs: 10_000,
+  /** Versions of pipelines whose windows are remembered, so that their summaries can be merged. */
+  outboxWindowsMax: 256,
   uplinkFileBytesMax: 67_108_864, // 64 MiB
   /** An open uplink file that holds records is closed after this, so that readers see it. */
   uplinkFileAgeMs: 3_600_000,
@@ -408,6 +416,8 @@ const bounds = {
   /** Records of one delivery of the MQTT bridge: a crash repeats at most so many. */
   bridgeBatchBytes: 262_144, // 256 KiB
   bridgeBatchBytesMax: 1_048_576, // 1 MiB
+  /** Records beyond the last receipt that may be sent before anything is stored about them. */
+  bridgeAheadRecords: 1_024,
   /** Messages of the bridge that wait for their PUBACK; fewer where the broker says so. */
   bridgeInFlightMax: 1_024,
   /** Bytes of them of one lane: fewer when an answer takes longer than `bridgeQueueMs`, else more. */

@@ -22,6 +22,11 @@ export type Summary = {
   readonly fields: SummaryFields;
   /** Readings in it whose time is our arrival time: how good the summary's time is. */
   readonly arrivalTimed: number;
+  /**
+   * How many summaries of the pipeline's own windows it takes the place of: they were merged before
+   * any of them was sent, and none of them will be. Absent where it is the window's own.
+   */
+  readonly merged?: number;
 };
 
 /** Present as the pipeline's `aggregate` says; absent where count is 0. */

@@ -13,6 +13,8 @@ export const emittedKey = "emitted";
 export const ledgerKey = "ledger";
 export const checkpointKey = "checkpoint";
 export const refusedRowsKey = "refused-rows";
+/** What was merged in the outbox, and which windows the pipelines have had. */
+export const rollupKey = "outbox-rollup";
 export const deadLetterSpanKey = "dlq-span";
 /** Head of the table list; it sorts behind the entries. */
 export const tablesKey = "tables";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeBlock, encodeBlock } from "./record-block.ts";
+import { decodeBlock, encodeBlock, skippedIn } from "./record-block.ts";
 
 const goldenFolder = join(import.meta.dirname, "../../test/golden");
 const ndjson = readFileSync(join(goldenFolder, "records-v1.ndjson"), "utf8");
@@ -59,4 +59,25 @@ test("blocks of version 1 still read", () => {
   };
   assert.deepEqual(textsOf("records-v1.block"), ["x"]);
   assert.deepEqual(textsOf("records-v1.zstd.block"), lines);
+});
+
+test("the bytes of version 2 are those of the golden file", () => {
+  const golden = readFileSync(join(goldenFolder, "records-v2.block"));
+  assert.deepEqual(Buffer.from(encodeBlock(records.slice(0, 1), 300)), golden);
+  const decoded = decodeBlock(golden);
+  assert.ok(decoded.kind === "records");
+  assert.deepEqual([decoded.skipped, decoded.records.length], [300, 1]);
+  assert.deepEqual(Buffer.from(decoded.records[0]!), Buffer.from(records[0]!));
+});
+
+test("a block that skips numbers says so, and one that does not is as it always was", () => {
+  const records = [Buffer.from("a"), Buffer.from("b")];
+  const skipping = encodeBlock(records, 41);
+  const plain = encodeBlock(records);
+  assert.deepEqual([plain[0], skipping[0]], [1, 2]);
+  assert.deepEqual([skippedIn(plain), skippedIn(skipping)], [0, 41]);
+  const decoded = decodeBlock(skipping);
+  assert.ok(decoded.kind === "records");
+  assert.deepEqual([decoded.skipped, decoded.records.length], [41, 2]);
+  assert.equal(decodeBlock(skipping.subarray(0, 18)).kind, "damaged");
 });

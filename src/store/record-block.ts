@@ -3,13 +3,14 @@
  * smaller. JSON records of one commit resemble each other and shrink to an eighth; every byte here
  * is flash.
  *
- *   0  u8   version, 1
+ *   0  u8   version: 1, or 2 where numbers before the first record stand for none
  *   1  u8   flags: bit 0 the body is a zstd frame
  *   2  u16  0
  *   4  u32  count of records
  *   8  u32  bytes of the body before compression
  *   12 u32  CRC-32 of the body as stored
- *   16      body: count lengths (u32 each), then the records one after another
+ *  [16 u32  version 2: how many numbers are skipped, at least 1]
+ *   16, 20  body: count lengths (u32 each), then the records one after another
  *
  * Integers are little-endian. LMDB has no checksums: a block that does not check is reported as
  * damaged, never half believed.
@@ -18,8 +19,10 @@
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
 const version = 1;
+const versionWithSkipped = 2;
 const flagZstd = 1;
 const headerBytes = 16;
+const headerBytesWithSkipped = 20;
 /** Bodies shorter than this rarely shrink. */
 const compressBytesMin = 128;
 /** A body that claims more was not written by us. */
@@ -27,41 +30,62 @@ const bodyBytesMax = 64 * 1024 * 1024;
 
 export type DecodedBlock =
   /** The records share one buffer that the caller owns. */
-  | { readonly kind: "records"; readonly records: readonly Uint8Array[]; readonly bytes: number }
+  | {
+      readonly kind: "records";
+      readonly records: readonly Uint8Array[];
+      readonly bytes: number;
+      /** Numbers before the first record that stand for none. */
+      readonly skipped: number;
+    }
   | { readonly kind: "damaged"; readonly reason: string };
 
-/** The block of these records, a new buffer. */
-export function encodeBlock(records: readonly Uint8Array[]): Uint8Array {
+/** The block of these records, a new buffer; `skipped` numbers before the first stand for none. */
+export function encodeBlock(records: readonly Uint8Array[], skipped = 0): Uint8Array {
   const body = bodyOf(records);
   const packed = body.length >= compressBytesMin ? compressed(body) : body;
   const isPacked = packed.length < body.length;
   const stored = isPacked ? packed : body;
-  const block = new Uint8Array(headerBytes + stored.length);
+  const begin = skipped === 0 ? headerBytes : headerBytesWithSkipped;
+  const block = new Uint8Array(begin + stored.length);
   const header = new DataView(block.buffer);
-  header.setUint8(0, version);
+  header.setUint8(0, skipped === 0 ? version : versionWithSkipped);
   header.setUint8(1, isPacked ? flagZstd : 0);
   header.setUint32(4, records.length, true);
   header.setUint32(8, body.length, true);
   header.setUint32(12, crc32(stored), true);
-  block.set(stored, headerBytes);
+  if (skipped > 0) header.setUint32(16, skipped, true);
+  block.set(stored, begin);
   return block;
 }
 
 /** The records of a block that was read from disk. */
 export function decodeBlock(block: Uint8Array): DecodedBlock {
   if (block.length < headerBytes) return damaged("it is shorter than its header");
-  const header = new DataView(block.buffer, block.byteOffset, headerBytes);
-  if (header.getUint8(0) !== version) return damaged(`its version is ${header.getUint8(0)}`);
+  const header = new DataView(block.buffer, block.byteOffset, block.length);
+  const found = header.getUint8(0);
+  if (found !== version && found !== versionWithSkipped) {
+    return damaged(`its version is ${found}`);
+  }
+  const begin = found === version ? headerBytes : headerBytesWithSkipped;
+  if (block.length < begin) return damaged("it is shorter than its header");
   const flags = header.getUint8(1);
   if (flags > flagZstd) return damaged(`its flags are ${flags}`);
   const count = header.getUint32(4, true);
   const bodyBytes = header.getUint32(8, true);
-  const stored = block.subarray(headerBytes);
+  const stored = block.subarray(begin);
   if (crc32(stored) !== header.getUint32(12, true)) return damaged("its checksum does not match");
   if (bodyBytes > bodyBytesMax) return damaged("its body is too large");
   const body = flags === flagZstd ? unpacked(stored, bodyBytes) : stored;
   if (body?.length !== bodyBytes) return damaged("its body is not as long as it says");
-  return recordsOf(body, count);
+  const decoded = recordsOf(body, count);
+  if (decoded.kind === "damaged") return decoded;
+  return { ...decoded, skipped: skippedIn(block) };
+}
+
+/** How many numbers a block skips, by its header alone. */
+export function skippedIn(block: Uint8Array): number {
+  if (block.length < headerBytesWithSkipped || block[0] !== versionWithSkipped) return 0;
+  return new DataView(block.buffer, block.byteOffset, block.length).getUint32(16, true);
 }
 
 /** Output is taken in pieces of about the size it will have; the default of 16 KiB is mostly waste. */
@@ -111,7 +135,7 @@ function recordsOf(body: Uint8Array, count: number): DecodedBlock {
     offset = end;
   }
   if (offset !== body.length) return damaged("bytes are left over");
-  return { kind: "records", records, bytes: body.length - 4 * count };
+  return { kind: "records", records, bytes: body.length - 4 * count, skipped: 0 };
 }
 
 function unpacked(stored: Uint8Array, bytes: number): Uint8Array | undefined {

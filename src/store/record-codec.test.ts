@@ -8,10 +8,8 @@ import type { Alert, Summary, SummaryFields } from "../core/record.ts";
 import { millis } from "../core/units.ts";
 import { decodeRecord, encodeAlert, encodeSummary } from "./record-codec.ts";
 
-const golden = readFileSync(
-  join(import.meta.dirname, "../../test/golden/records-v1.ndjson"),
-  "utf8",
-);
+const goldenFolder = join(import.meta.dirname, "../../test/golden");
+const golden = readFileSync(join(goldenFolder, "records-v1.ndjson"), "utf8");
 
 const key: Tags = [
   ["device", "p1"],
@@ -79,6 +77,15 @@ test("the bytes of version 1 are those of the golden file", () => {
     encodeAlert("gw1", rare),
   ];
   assert.equal(records.map((record) => `${new TextDecoder().decode(record)}\n`).join(""), golden);
+});
+
+test("a merged summary says how many windows it stands for", () => {
+  const merged = { ...summary, revision: 0, end: millis(summary.start + 60_000), merged: 6 };
+  const bytes = encodeSummary("gw1", merged);
+  const file = readFileSync(join(goldenFolder, "records-merged-v1.ndjson"), "utf8");
+  assert.equal(`${new TextDecoder().decode(bytes)}\n`, file);
+  const sorted = key.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  assert.deepEqual(decodeRecord(bytes, "golden").record, { ...merged, key: sorted });
 });
 
 test("what the golden file says is what was meant", () => {

@@ -66,7 +66,8 @@ export function encodeSummary(agent: string, summary: Summary): Uint8Array {
     const value = fields[name];
     if (value !== undefined) json += `,"${name}":${jsonNumber(value)}`;
   }
-  return bytesOf(`${json},"arrivalTimed":${summary.arrivalTimed}}`);
+  json += `,"arrivalTimed":${summary.arrivalTimed}`;
+  return bytesOf(summary.merged === undefined ? `${json}}` : `${json},"merged":${summary.merged}}`);
 }
 
 /** The bytes of an alert, a new buffer. */
@@ -185,6 +186,7 @@ function summaryOf(stored: StoredObject): Summary {
       ...(lastTime === undefined ? {} : { lastTime: millis(lastTime) }),
     },
     arrivalTimed: wholeOf(stored, "arrivalTimed"),
+    ...("merged" in stored.fields ? { merged: wholeOf(stored, "merged") } : {}),
   };
 }
 

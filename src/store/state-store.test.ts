@@ -213,10 +213,10 @@ test("a damaged block is counted to the record and skipped", async () => {
     const { records, ...rest } = store.read("summaries", { from, bytesMax: 1e9 });
     return { ...rest, count: records.length };
   };
-  assert.deepEqual(read(0), { first: 0, next: 1, damaged: 0, count: 1 });
-  assert.deepEqual(read(1), { first: 1, next: 4, damaged: 3, count: 0 });
-  assert.deepEqual(read(2), { first: 2, next: 4, damaged: 2, count: 0 });
-  assert.deepEqual(read(4), { first: 4, next: 5, damaged: 0, count: 1 });
+  assert.deepEqual(read(0), { from: 0, first: 0, next: 1, damaged: 0, count: 1 });
+  assert.deepEqual(read(1), { from: 1, first: 1, next: 4, damaged: 3, count: 0 });
+  assert.deepEqual(read(2), { from: 2, first: 2, next: 4, damaged: 2, count: 0 });
+  assert.deepEqual(read(4), { from: 4, first: 4, next: 5, damaged: 0, count: 1 });
 });
 
 test("the outbox is a queue: any commits, prunes and restarts against a plain list", async () => {
@@ -350,7 +350,7 @@ test("after a failed transaction the next ones still come in turn", async () => 
 
 test("a store of a newer version, or of somebody else, is refused with a sentence", async () => {
   const newer = new KvMemory();
-  await newer.commit([{ key: "format", value: text.encode('{"version":3}') }]);
+  await newer.commit([{ key: "format", value: text.encode('{"version":4}') }]);
   await assert.rejects(openStateStore(newer), { code: "FORMAT_TOO_NEW" });
   const other = new KvMemory();
   await other.commit([{ key: "something", value: text.encode("else") }]);

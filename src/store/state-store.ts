@@ -3,13 +3,18 @@
  *
  *   commit    emittedThrough + ledger + new definitions + dead letters + outbox blocks [+ checkpoint]
  *   advance   an uplink's cursor + the outbox blocks that no uplink needs any more
+ *   replace   fewer records in the place of others that no uplink was given (outbox-rollup.ts)
  *
  * The loop commits, the drain advances; the store puts their transactions one after another. Both
  * keep to their own keys (a lane's end is the loop's, its start the drain's), so neither waits for
  * what the other found out.
  *
- * The outbox is bounded in bytes. A commit that would exceed the bound waits until the drain has made
- * room; meanwhile the loop takes no more readings and nobody is acknowledged. Nothing is dropped.
+ * The outbox is bounded in bytes. When it fills up, older summaries are merged into coarser ones. A
+ * commit that would still exceed the bound waits until there is room; meanwhile the loop takes no more
+ * readings and nobody is acknowledged. Nothing is dropped.
+ *
+ * An uplink takes records to send them. From then on they are held for it: the outbox does not change
+ * what is out there or may be.
  */
 
 import { assert } from "../core/assert.ts";
@@ -28,9 +33,10 @@ import {
   type RecoveredCheckpoint,
 } from "./checkpoint-store.ts";
 import { type DeadLetterSpan, deadLetterWrites, readDeadLetterSpan } from "./dead-letters.ts";
-import { emittedKey, formatKey, ledgerKey } from "./kv-key.ts";
+import { emittedKey, ledgerKey } from "./kv-key.ts";
 import {
   appendWrites,
+  type BlockRun,
   byLane,
   type Lane,
   lanes,
@@ -38,13 +44,15 @@ import {
   type OutboxRead,
   type OutboxWriter,
   pruneWrites,
+  type ReadRun,
+  type ReadRunOptions,
   readOutbox,
+  readRun,
   readSpan,
+  replaceWrites,
 } from "./outbox.ts";
+import { checkFormat, skippingFormatWrite } from "./state-format.ts";
 import { decodeJson, encodeJson, wholeOf } from "./stored-json.ts";
-
-/** 2: accepted readings are in tables, and the log is released below them too. */
-export const stateFormatVersion = 2;
 
 /** What one commit makes durable. All buffers are given away: never touched again. */
 export type Commit = {
@@ -71,13 +79,24 @@ export type Recovered = {
   readonly checkpoint?: RecoveredCheckpoint;
 };
 
-/** How far an uplink surely has a lane: everything below `next`. */
-export type Reached = { readonly uplink: string; readonly lane: Lane; readonly next: number };
+export type Reached = {
+  readonly uplink: string;
+  readonly lane: Lane;
+  /** The uplink surely has everything below. */
+  readonly next: number;
+  /** Everything below may be out there, or on its way; as `next` where absent. */
+  readonly held?: number;
+};
+
+/** Numbers [low, high) of a lane: all of them were sent to the same uplinks, and are held for none. */
+export type Segment = { readonly low: number; readonly high: number };
 
 export type LaneStatus = {
   /** Records kept and their bytes as stored; whole blocks, so a delivered record may be among them. */
   readonly records: number;
   readonly bytes: number;
+  /** Records that coarser ones took the place of, in what is kept. */
+  readonly merged: number;
   /** Number of the oldest record kept. */
   readonly first: number;
   readonly next: number;
@@ -121,8 +140,10 @@ export class StateStore {
   readonly #kv: Kv;
   readonly #outboxBytesMax: number;
   readonly #spans: Record<Lane, LaneSpan>;
-  /** By lane and uplink: everything below is out there, and that is stored. */
-  readonly #reached: Record<Lane, Map<string, number>> = byLane(() => new Map<string, number>());
+  /** By lane and uplink: everything below `next` is out there, and that is stored. */
+  readonly #reached: Record<Lane, Map<string, Standing>> = byLane(() => new Map());
+  /** Told after a commit, and when one waits. */
+  #onGrown: (bytesWaiting: number) => void = () => undefined;
   #deadLetters: DeadLetterSpan;
   #checkpoint: CheckpointIndex;
   #definitionCount: number;
@@ -175,6 +196,7 @@ export class StateStore {
       const appended = this.#appended(commit.outbox);
       await this.#waitForRoom(addedBytes(appended.flatMap(({ writes }) => writes)));
       await this.#inTurn(() => this.#commitNow(commit, appended));
+      this.#onGrown(0);
     } finally {
       this.#committing = false;
     }
@@ -186,11 +208,24 @@ export class StateStore {
     this.#waiting?.();
   }
 
-  /** From now on a block leaves the outbox when all of these uplinks have it. */
-  serve(uplinks: readonly string[]): void {
+  /**
+   * From now on a block leaves the outbox when all of these uplinks have it. `heldOf` tells what of a
+   * lane one of them may have sent in an earlier life: everything below.
+   */
+  serve(
+    uplinks: readonly string[],
+    heldOf: (uplink: string, lane: Lane) => number = () => 0,
+  ): void {
     for (const lane of lanes) {
-      for (const uplink of uplinks) this.#reached[lane].set(uplink, 0);
+      for (const uplink of uplinks) {
+        this.#reached[lane].set(uplink, { next: 0, held: heldOf(uplink, lane) });
+      }
     }
+  }
+
+  /** `listener` is called when a commit has added to the outbox, or waits for so many bytes. */
+  onGrown(listener: (bytesWaiting: number) => void): void {
+    this.#onGrown = listener;
   }
 
   /**
@@ -207,6 +242,69 @@ export class StateStore {
       rest = [];
       this.#waiting?.();
     }
+  }
+
+  /** As `read`, for an uplink that sends the records: until it says more, they are held for it. */
+  async take(
+    { uplink, lane }: Pick<Reached, "uplink" | "lane">,
+    options: { readonly from: number; readonly bytesMax: number },
+  ): Promise<OutboxRead> {
+    let taken: OutboxRead | undefined;
+    await this.#inTurn(() => {
+      taken = this.read(lane, options);
+      const { next = 0, held = 0 } = this.#reached[lane].get(uplink) ?? {};
+      this.#reached[lane].set(uplink, { next, held: Math.max(held, taken.next) });
+      return Promise.resolve();
+    });
+    assert(taken !== undefined, "it was read in its turn");
+    return taken;
+  }
+
+  /** What of the lane may be changed, in the order of the numbers. */
+  segments(lane: Lane): readonly Segment[] {
+    const { first, next } = this.#spans[lane];
+    const standings = [...this.#reached[lane].values()];
+    const cuts = [first, ...standings.flatMap((at) => [at.next, at.held]), next]
+      .filter((cut) => cut >= first && cut <= next)
+      .toSorted((a, b) => a - b);
+    return cuts.flatMap((low, index) => {
+      const high = cuts[index + 1] ?? low;
+      const isHeld = standings.some((at) => at.next <= low && low < at.held);
+      return high === low || isHeld ? [] : [{ low, high }];
+    });
+  }
+
+  /** Blocks of a segment with their records; see readRun. */
+  async readRun(lane: Lane, options: ReadRunOptions): Promise<ReadRun> {
+    return await readRun(this.#kv, lane, options);
+  }
+
+  /**
+   * Puts `records` in the place of the run, as replaceWrites says, with `writes` in the same
+   * transaction. False where the run is not to be changed any more: an uplink was given some of it.
+   */
+  async replace(
+    lane: Lane,
+    run: BlockRun,
+    {
+      records,
+      writes,
+    }: { readonly records: readonly Uint8Array[]; readonly writes: readonly KvWrite[] },
+  ): Promise<boolean> {
+    let isDone = false;
+    await this.#inTurn(async () => {
+      const isFree = this.segments(lane).some(
+        ({ low, high }) => low <= run.first && run.next <= high,
+      );
+      if (!isFree) return;
+      const replaced = replaceWrites(lane, this.#spans[lane], { run, records });
+      await this.#write([...replaced.writes, ...writes, skippingFormatWrite()]);
+      const { bytesRemoved, skipped } = replaced.span;
+      this.#spans[lane] = { ...this.#spans[lane], bytesRemoved, skipped };
+      isDone = true;
+    });
+    this.#waiting?.();
+    return isDone;
   }
 
   /** Records of the lane from `from` on; see readOutbox. */
@@ -268,6 +366,7 @@ export class StateStore {
       }
       await new Promise<void>((resolve) => {
         this.#waiting = resolve;
+        this.#onGrown(bytes);
       });
       this.#waiting = undefined;
     }
@@ -277,6 +376,11 @@ export class StateStore {
   #hasRoom(bytes: number): boolean {
     const held = this.#outboxBytes;
     return held === 0 || held + bytes <= this.#outboxBytesMax;
+  }
+
+  /** What the outbox holds and may hold, in bytes as stored. */
+  get room(): { readonly bytes: number; readonly bytesMax: number } {
+    return { bytes: this.#outboxBytes, bytesMax: this.#outboxBytesMax };
   }
 
   get #outboxBytes(): number {
@@ -315,21 +419,30 @@ export class StateStore {
     }
     const { uplink, lane, next } = reached;
     const others = [...this.#reached[lane]].filter(([name]) => name !== uplink);
-    const below = others.reduce((least, [, other]) => Math.min(least, other), next);
+    const below = others.reduce((least, [, other]) => Math.min(least, other.next), next);
     const pruned = pruneWrites(this.#kv, lane, this.#spans[lane], below);
     await this.#write([...writes, ...pruned.writes]);
-    const { first, bytesRemoved } = pruned.span;
-    this.#spans[lane] = { ...this.#spans[lane], first, bytesRemoved };
-    this.#reached[lane].set(uplink, next);
+    const { first, bytesRemoved, skipped } = pruned.span;
+    this.#spans[lane] = { ...this.#spans[lane], first, bytesRemoved, skipped };
+    this.#reached[lane].set(uplink, { next, held: Math.max(next, reached.held ?? next) });
     return pruned.more;
   }
 
   #laneStatus(lane: Lane): LaneStatus {
     const span = this.#spans[lane];
-    const { first, next } = span;
-    return { records: next - first, bytes: heldBytes(span), first, next };
+    const { first, next, skipped } = span;
+    return {
+      records: next - first - skipped,
+      bytes: heldBytes(span),
+      merged: skipped,
+      first,
+      next,
+    };
   }
 }
+
+/** Of an uplink in a lane, as `Reached` has it. */
+type Standing = { readonly next: number; readonly held: number };
 
 type LaneAppended = ReturnType<typeof appendWrites> & { readonly lane: Lane };
 
@@ -342,32 +455,6 @@ function addedBytes(writes: readonly KvWrite[]): number {
 }
 
 // ---- opening ----
-
-async function checkFormat(kv: Kv): Promise<void> {
-  const value = kv.get(formatKey);
-  if (value === undefined) {
-    if (kv.range({ from: "!", to: "~", limit: 1 }).length > 0) {
-      throw new Fault(
-        "STORE_FAILED",
-        "the state store holds something, but not what weir writes: its format version is missing; restore it, or start with a fresh data directory",
-      );
-    }
-    await kv.commit([{ key: formatKey, value: encodeJson({ version: stateFormatVersion }) }]);
-    return;
-  }
-  const version = wholeOf(decodeJson(value, "the state store's format"), "version");
-  if (version === stateFormatVersion) return;
-  if (version < stateFormatVersion) {
-    // An older weir must not take it for its own any more: it would know nothing of the tables.
-    await kv.commit([{ key: formatKey, value: encodeJson({ version: stateFormatVersion }) }]);
-    return;
-  }
-  throw new Fault(
-    "FORMAT_TOO_NEW",
-    `the state store has format ${version}, this weir knows up to ${stateFormatVersion}; start the newer weir again`,
-    { facts: { version, known: stateFormatVersion } },
-  );
-}
 
 function readEmitted(kv: Kv): Recovered["emitted"] {
   const value = kv.get(emittedKey);

@@ -45,6 +45,7 @@ class ListLane implements UplinkLane {
   readonly batchBytesMax: number = limits.uplinkBatchBytesMax;
   readonly incidents: Incidents = { count: 0, last: undefined };
   readonly facts: LaneFacts = {};
+  readonly held: number = 0;
   readonly out: string[] = [];
   readonly #options: ListLaneOptions;
   #next = 0;

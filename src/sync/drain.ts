@@ -36,7 +36,10 @@ export class Drain {
   readonly #uplinks: readonly { readonly name: string; readonly pumps: Record<Lane, Pump> }[];
 
   constructor({ uplinks, ...parts }: DrainParts) {
-    parts.store.serve(uplinks.map(({ name }) => name));
+    parts.store.serve(
+      uplinks.map(({ name }) => name),
+      (uplink, lane) => uplinks.find(({ name }) => name === uplink)?.lanes[lane].held ?? 0,
+    );
     this.#uplinks = uplinks.map(({ name, lanes: ends }) => {
       const pumps: Record<Lane, Pump> = byLane((lane) => {
         const onRecovered = (): void => {

@@ -88,6 +88,11 @@ export class FileLane implements UplinkLane {
     return Math.max(0, this.#age.since + fileAgeMs - clock.monotonic());
   }
 
+  /** What lies in a file beyond the cursor is cut before anything else is written. */
+  get held(): number {
+    return this.#readCursor()?.next ?? 0;
+  }
+
   /** Brings files and cursor together; see the header. */
   async open(start: number): Promise<Receipt> {
     const { disk, directory, lane } = this.#options;
@@ -113,10 +118,10 @@ export class FileLane implements UplinkLane {
   async deliver(): Promise<Receipt> {
     assert(this.#cursor !== undefined, "a lane is opened first");
     assert(this.#delivery !== undefined, "a delivery is prepared first");
-    const { first, records } = this.#delivery;
+    const { from, first, records } = this.#delivery;
     const { fileBytesMax, lane } = this.#options;
     const lines = linesOf(records);
-    let cursor = fromStart(lane, this.#cursor, first);
+    let cursor = fromStart(lane, this.#cursor, from);
     if (cursor.bytes > 0 && cursor.bytes + lines.length > fileBytesMax) {
       cursor = await this.#rotate(cursor);
     }

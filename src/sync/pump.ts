@@ -1,7 +1,7 @@
 /**
  * A pump: one lane of the outbox into one uplink.
  *
- *   wake -> open if need be -> linger -> read -> prepare, store -> deliver -> store, prune -> again
+ *   wake -> open if need be -> linger -> take -> prepare, store -> deliver -> store, prune -> again
  *              ^                                                     |
  *              +--------------- wait, doubled, jittered <------------+  any failure
  *
@@ -65,6 +65,8 @@ export class Pump {
   #next = 0;
   /** As #next, as far as it is stored. */
   #settled = 0;
+  /** All before it may be out there: what was taken to be sent, until a receipt says how far it came. */
+  #held = 0;
   /** Given by the lane, not stored yet. */
   #receipt: Receipt | undefined;
   #running: Promise<void> | undefined;
@@ -81,6 +83,7 @@ export class Pump {
 
   constructor(options: PumpOptions) {
     this.#options = options;
+    this.#held = options.end.held;
   }
 
   get running(): Promise<void> | undefined {
@@ -93,7 +96,10 @@ export class Pump {
       state: this.#state,
       trouble: this.#trouble,
       delivered: this.#next,
-      behind: store.span(lane).next - Math.max(this.#next, store.span(lane).first),
+      behind: Math.min(
+        store.span(lane).next - Math.max(this.#next, store.span(lane).first),
+        store.status.outbox[lane].records,
+      ),
       oldest: this.#oldest(),
       deliveries: this.#deliveries,
       failures: this.#failures,
@@ -205,8 +211,11 @@ export class Pump {
 
   async #deliverBatch(): Promise<void> {
     const { end, store, lane } = this.#options;
+    const { uplink } = this.#options;
     const options = { from: this.#next, bytesMax: end.batchBytesMax };
-    const { records, first, next, damaged } = store.read(lane, options);
+    const read = await store.take({ uplink, lane }, options);
+    const { records, from, first, next, damaged } = read;
+    this.#held = Math.max(this.#held, next);
     if (records.length === 0) {
       // Blocks that cannot be read, or are gone: the lane sees the gap at its next delivery.
       const reached = damaged > 0 ? next : store.span(lane).next;
@@ -216,11 +225,12 @@ export class Pump {
       await this.#store([], reached);
       return;
     }
-    this.#missing += first - this.#next;
-    const intent = end.prepare({ first, records });
+    this.#missing += from - this.#next;
+    const intent = end.prepare({ from, first, records });
     if (intent.length > 0) await this.#settle(this.#receipt, intent);
     this.#receipt = await end.deliver();
     this.#next = this.#receipt.next;
+    this.#held = this.#next;
     this.#deliveries += 1;
     if (intent.length === 0) await this.#settle(this.#receipt);
   }
@@ -237,7 +247,7 @@ export class Pump {
 
   async #store(writes: Receipt["writes"], next: number): Promise<void> {
     const { store, uplink, lane } = this.#options;
-    await store.advance(writes, { uplink, lane, next });
+    await store.advance(writes, { uplink, lane, next, held: this.#held });
     this.#settled = next;
   }
 

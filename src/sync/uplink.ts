@@ -22,9 +22,11 @@ import type { Lane } from "../store/outbox.ts";
 
 export type Delivery = {
   /**
-   * Number of records[0]. Beyond the last receipt's `next` where the outbox lost what lay between:
-   * the lane says so in its own terms and goes on.
+   * Beyond the last receipt's `next` where the outbox lost what lay between: the lane says so in its
+   * own terms and goes on.
    */
+  readonly from: number;
+  /** Number of records[0]: those from `from` on before it stand for no record, and nothing is lost. */
   readonly first: number;
   /** Consecutive numbers; at least one. Read only, valid until the delivery is over. */
   readonly records: readonly Uint8Array[];
@@ -56,6 +58,11 @@ export interface UplinkLane {
    * IDENTITY_IN_USE: another agent uses our name; nothing is tried again in this process.
    */
   open(start: number): Promise<Receipt>;
+  /**
+   * By what is stored, before it is opened: every record of the lane below this may be out there, or
+   * on its way. The outbox does not change those.
+   */
+  readonly held: number;
   /** What is to be stored before `deliver`. Touches nothing outside. */
   prepare(delivery: Delivery): readonly KvWrite[];
   /**

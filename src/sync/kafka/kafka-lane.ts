@@ -146,6 +146,14 @@ export class KafkaLane implements UplinkLane {
     return Math.max(0, dueAt - this.#options.clock.monotonic());
   }
 
+  /** An intent is stored before anything of it leaves. */
+  get held(): number {
+    const stored = this.#options.get(this.#key);
+    if (stored === undefined) return 0;
+    const { number, intent } = decodeLaneState(stored, `the state store's ${this.#key}`);
+    return intent?.number ?? number;
+  }
+
   /** Fences whoever had the lane, reads the cursor, and brings our state in line with it. */
   async open(start: number): Promise<Receipt> {
     if (this.#session.state === "halted") throw this.#halted();

@@ -44,7 +44,8 @@ test("our own mark is that of the transactions made of the same records, whateve
       } as const;
       let sent = state;
       while (sent.number < all.length) {
-        const delivery = { first: sent.number, records: all.slice(sent.number) };
+        const { number } = sent;
+        const delivery = { from: number, first: number, records: all.slice(number) };
         const made = createTransaction(delivery, {
           ...options,
           state: sent,
@@ -58,6 +59,7 @@ test("our own mark is that of the transactions made of the same records, whateve
             state,
             read: (_lane, { from }) => ({
               records: all.slice(from, from + 7),
+              from,
               first: from,
               next: Math.min(all.length, from + 7),
               damaged: 0,
@@ -72,6 +74,6 @@ test("our own mark is that of the transactions made of the same records, whateve
 });
 
 test("a copy that has fewer records than the cluster has no mark there", () => {
-  const read = () => ({ records: [], first: 0, next: 0, damaged: 0 });
+  const read = () => ({ records: [], from: 0, first: 0, next: 0, damaged: 0 });
   assert.equal(ownMarkAt(1, { lane: "alerts", state, read, encode, messageBytesMax }), undefined);
 });

@@ -30,7 +30,8 @@ export function ownMarkAt(
   let { mark, number } = state;
   while (mark.seq < seq) {
     const part = read(lane, { from: number, bytesMax: limits.uplinkBatchBytesMax });
-    if (part.records.length === 0 || part.first !== number) return undefined;
+    if (part.records.length === 0 || part.from !== number) return undefined;
+    number = part.first;
     for (const record of part.records) {
       if (mark.seq === seq) break;
       const { outbox, digest } = mark;

@@ -30,11 +30,15 @@ const encode: MessageEncoder = (value, { seq }) => {
 
 function transactionOf(
   texts: readonly string[],
-  { first = 110, ...more }: Partial<TransactionOptions> & { readonly first?: number } = {},
+  {
+    first = 110,
+    from = first,
+    ...more
+  }: Partial<TransactionOptions> & { readonly first?: number; readonly from?: number } = {},
 ): Transaction {
   const records = texts.map((text) => Buffer.from(text));
   return createTransaction(
-    { first, records },
+    { from, first, records },
     {
       lane: "alerts",
       state,

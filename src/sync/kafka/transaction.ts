@@ -54,12 +54,13 @@ export type TransactionOptions = FitOptions & {
 };
 
 export function createTransaction(
-  { first, records }: Delivery,
+  { from, first, records }: Delivery,
   options: TransactionOptions,
 ): Transaction {
   const { lane, partitions, bytesMax } = options;
   const messages = new Map<number, Message[]>();
-  let state = skipped(options.state, lane, first);
+  let state = skipped(options.state, lane, from);
+  state = { ...state, number: Math.max(state.number, first) };
   let { seq, digest } = state.mark;
   let bytes = 0;
   let count = 0;
@@ -122,12 +123,12 @@ export function fit(
   return { kind: "unfit", why: `(${key}) has ${size} bytes, ${reason}: it was left out` };
 }
 
-/** The outbox no longer has what lies before `first`, or cannot read it. */
-function skipped(state: LaneState, lane: Lane, first: number): LaneState {
+/** The outbox no longer has what lies before `from`, or cannot read it. */
+function skipped(state: LaneState, lane: Lane, from: number): LaneState {
   const { number } = state;
-  if (first <= number) return state;
-  const what = `${lane} ${number} to ${first - 1} were no longer in the outbox, or not readable there`;
-  return { ...withIncident(state, { first: number, next: first, what }), number: first };
+  if (from <= number) return state;
+  const what = `${lane} ${number} to ${from - 1} were no longer in the outbox, or not readable there`;
+  return { ...withIncident(state, { first: number, next: from, what }), number: from };
 }
 
 /** Without the record that would be next. */

@@ -90,6 +90,11 @@ export class BridgeLane implements UplinkLane, SlotUser {
     return Math.max(0, this.#lookedAt + limits.bridgeLookMs - clock.monotonic());
   }
 
+  get held(): number {
+    const stored = this.#stored();
+    return stored === undefined ? 0 : (stored.until ?? Number.MAX_SAFE_INTEGER);
+  }
+
   async open(start: number): Promise<Receipt> {
     const { lane, freshOutbox, session } = this.#options;
     await session.open();
@@ -101,10 +106,17 @@ export class BridgeLane implements UplinkLane, SlotUser {
     return this.#receipt();
   }
 
-  /** Nothing: a repetition does no harm, so no intent is needed. */
-  prepare(delivery: Delivery): readonly KvWrite[] {
-    this.#delivery = delivery;
-    return [];
+  /**
+   * Mostly nothing: a repetition does no harm, but a record that may be out there keeps its number
+   * and bytes. How far that may reach is stored some way ahead, so that it is rarely stored for itself.
+   */
+  prepare({ from, first, records }: Delivery): readonly KvWrite[] {
+    assert(this.#state !== undefined, "a lane is opened first");
+    this.#delivery = { from, first, records };
+    const next = first + records.length;
+    if (next <= (this.#state.until ?? 0)) return [];
+    this.#state = { ...this.#state, until: next + limits.bridgeAheadRecords };
+    return [{ key: this.#key, value: encodeBridgeState(this.#state) }];
   }
 
   async deliver(): Promise<Receipt> {
@@ -113,7 +125,7 @@ export class BridgeLane implements UplinkLane, SlotUser {
     assert(delivery !== undefined, "a delivery is prepared first");
     assert(this.#state !== undefined, "a lane is opened first");
     assert(this.#flight === undefined, "one delivery at a time");
-    this.#state = fromStart(lane, this.#state, delivery.first);
+    this.#state = fromStart(lane, this.#state, delivery.from);
     const flight = new Flight(delivery.records.length);
     this.#flight = flight;
     const cancel = this.#watch(flight);
@@ -130,7 +142,8 @@ export class BridgeLane implements UplinkLane, SlotUser {
       cancel();
       this.#flight = undefined;
     }
-    this.#state = { ...this.#state, next: delivery.first + flight.answered };
+    const next = delivery.first + flight.answered;
+    this.#state = { ...this.#state, next, until: next + limits.bridgeAheadRecords };
     return this.#receipt();
   }
 

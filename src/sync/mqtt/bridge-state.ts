@@ -9,23 +9,37 @@ export type BridgeState = {
   readonly outbox: string;
   /** Number of the next record: all before it were answered, or left out. */
   readonly next: number;
+  /**
+   * All before this one may have been sent: stored before they are, some way ahead. Absent where an
+   * older weir stored the state, which kept no account of it.
+   */
+  readonly until?: number;
   readonly incidents: Incidents;
 };
 
 const version = 1;
 
-export function encodeBridgeState({ outbox, next, incidents }: BridgeState): Uint8Array {
-  return encodeJson({ v: version, outbox, next, incidents: incidents.count, last: incidents.last });
+export function encodeBridgeState(state: BridgeState): Uint8Array {
+  const { outbox, next, until, incidents } = state;
+  return encodeJson({
+    v: version,
+    outbox,
+    next,
+    ...(until === undefined ? {} : { until }),
+    incidents: incidents.count,
+    last: incidents.last,
+  });
 }
 
 /** Faults: STORE_FAILED, naming `place`. */
 export function decodeBridgeState(bytes: Uint8Array, place: string): BridgeState {
   const stored = decodeJson(bytes, place);
   if (wholeOf(stored, "v") !== version) throw damaged(place, "it is of a later version");
-  const last = stored.fields["last"];
+  const { last, until } = stored.fields;
   return {
     outbox: textOf(stored, "outbox"),
     next: wholeOf(stored, "next"),
+    ...(until === undefined ? {} : { until: wholeOf(stored, "until") }),
     incidents: {
       count: wholeOf(stored, "incidents"),
       last: last === undefined ? undefined : incidentOf(last, place),

@@ -5,7 +5,7 @@
  *   P2 determinism                 same.ts
  *   P3 conservation                conservation.ts; stored.ts, at every second
  *   P4 exactly once upstream       once.ts
- *   P5 exact aggregates            windows.ts (degrading under a budget does not exist yet)
+ *   P5 exact aggregates            windows.ts (these worlds merge nothing in the outbox)
  *   P6 bounded everything          below
  *   P7 it always starts            below: it starts, stays, and comes to rest when all is well
  *   P8 time is honest              windows.ts: a device from the future is not believed; arrivals.ts

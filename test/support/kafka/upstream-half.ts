@@ -12,6 +12,11 @@ import type { Clock, Kv, KvWrite, Random } from "../../../src/core/doors.ts";
 import { limits } from "../../../src/core/limits.ts";
 import { type KvImage, KvMemory } from "../../../src/store/kv-memory.ts";
 import { byLane, type Lane, lanes, OutboxWriter } from "../../../src/store/outbox.ts";
+import {
+  openOutboxRollup,
+  type OutboxRollup,
+  type OutboxRollupOptions,
+} from "../../../src/store/outbox-rollup.ts";
 import { openStateStore, type StateStore } from "../../../src/store/state-store.ts";
 import { type Drain, openDrain } from "../../../src/sync/drain.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
@@ -123,6 +128,8 @@ export type HalfOptions = {
   /** Call of store or cluster at which it crashes, counted from 1. */
   readonly crashAt?: number;
   readonly uplink?: Partial<KafkaUplinkOptions>;
+  /** A bound of its own for the outbox, in which summaries are merged where it fills up. */
+  readonly rollup?: Pick<OutboxRollupOptions, "tiers" | "windows"> & { readonly bytesMax: number };
 };
 
 export class UpstreamHalf {
@@ -139,6 +146,7 @@ export class UpstreamHalf {
   #signal: (how: "crashed") => void = () => undefined;
   #store: StateStore | undefined;
   #drain: Drain | undefined;
+  #rollup: OutboxRollup | undefined;
 
   /** Use startHalf. */
   constructor(world: UpstreamWorld, options: HalfOptions) {
@@ -170,6 +178,11 @@ export class UpstreamHalf {
     return this.#drain;
   }
 
+  get rollup(): OutboxRollup {
+    if (this.#rollup === undefined) throw new Error("the half merges nothing");
+    return this.#rollup;
+  }
+
   status(lane: Lane = "summaries"): PumpStatus {
     const status = this.drain.status[0]?.lanes[lane];
     if (status === undefined) throw new Error("the half has one uplink");
@@ -198,8 +211,11 @@ export class UpstreamHalf {
   }
 
   async start(): Promise<this> {
-    const { agent = "gw1", uplink } = this.#options;
-    const { store } = await openStateStore(this.#kvDoor());
+    const { agent = "gw1", uplink, rollup } = this.#options;
+    const { store } = await openStateStore(
+      this.#kvDoor(),
+      rollup && { outboxBytesMax: rollup.bytesMax },
+    );
     this.#store = store;
     // A life before this one may have died while a commit took effect.
     for (const lane of lanes) {
@@ -233,6 +249,7 @@ export class UpstreamHalf {
       ...uplink,
     });
     this.#drain = openDrain({ store, uplinks: [kafka], clock, random });
+    if (rollup !== undefined) this.#rollup = openOutboxRollup({ store, clock, ...rollup });
     this.world.follow(this);
     return this;
   }
@@ -253,6 +270,12 @@ export class UpstreamHalf {
     }
     await commitRecords(this.store, outbox);
     for (const lane of lanes) this.emitted[lane].push(...texts[lane]);
+    this.drain.wake();
+  }
+
+  /** Puts records of the caller's into the outbox, in one commit, and wakes the drain. */
+  async commit(outbox: OutboxWriter): Promise<void> {
+    await commitRecords(this.store, outbox);
     this.drain.wake();
   }
 
