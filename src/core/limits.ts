@@ -253,7 +253,7 @@ const bounds = {
   workStepMs: 2,
   /** Tables of the first level of one partition that are merged; at most so many at a time. */
   mergeTablesMin: 16,
-  mergeTablesMax: 32,
+  mergeTablesMax: 16,
   /** A backup begins anew so often where the data directory changes under it. */
   backupTriesMax: 5,
   /** Copied at a time. */

@@ -30,7 +30,7 @@ const smallLimits: readonly SourceEdit[] = [
   ["partitionMs", "86_400_000", "15_000"],
   ["flushPartitionsMax", "8", "2"],
   ["mergeTablesMin", "16", "3"],
-  ["mergeTablesMax", "32", "5"],
+  ["mergeTablesMax", "16", "5"],
   ["tablesOpenMax", "128", "3"],
 ].map(([name, usual, small]) => ({
   file: "src/core/limits.ts",
