@@ -14,7 +14,7 @@ import { DeviceLoad } from "../support/device-load.ts";
 import { fractions } from "../support/seeded-random.ts";
 import { latestRevisions, readUpstream, repeatedIds } from "../support/upstream.ts";
 
-const KILLS = Number(process.env["WEIR_TEST_KILLS"] ?? 30);
+const KILLS = Number(process.env["WEIR_TEST_KILLS"] ?? 12);
 const SEED = Number(process.env["WEIR_TEST_SEED"] ?? 1);
 
 test(`nothing acknowledged is lost or counted twice over ${KILLS} kills`, {
