@@ -45,16 +45,6 @@ export function assertRelations(limits: Limits): void {
     limits.heldBytesPerConnectionMax <= limits.heldBytesMax,
     "one connection cannot hold more than all together",
   );
-  assert(
-    limits.newcomersSpreadMs *
-      (1 +
-        Math.log(
-          (limits.connectionsMax * limits.newcomersTickMs) /
-            (limits.newcomersSpreadMs * limits.newcomersPerTickMin),
-        )) <=
-      limits.connectWaitMs,
-    "the last of all connections is let in before a client would give up",
-  );
   assert(limits.alertCommitMs < limits.commitIntervalMs, "alerts do not wait for summaries");
   assert(
     limits.ownTurnBytes <= limits.ownUnreadBytes &&

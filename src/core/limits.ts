@@ -176,11 +176,6 @@ const bounds = {
   unwelcomeMs: 1_000,
   /** So many at a time; then the oldest is closed. */
   unwelcomeMax: 256,
-  /** Clients that say CONNECT are let in a few at a time, so often and so many; further ones wait... */
-  newcomersTickMs: 10,
-  newcomersPerTickMin: 4,
-  /** ...and where more wait than that lets in within this, more are. */
-  newcomersSpreadMs: 2_500,
   /** Clients that went, told to the broker in one turn of the event loop. */
   leaversPerTurnMax: 16,
   /** Connections that their peers ended, closed by us in one turn of the event loop. */

@@ -17,7 +17,6 @@ import {
   openAccess,
 } from "../../src/agent/ingest/mqtt/access/access.ts";
 import type { Hashing, Net, WebSocketListen } from "../../src/core/doors.ts";
-import { limits as defaults } from "../../src/core/limits.ts";
 import { NO_SOURCE, type Receiver } from "../../src/agent/ingest/receiver.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { ManualClock, SimulatedNet, type SimulatedPeer } from "./simulated-net.ts";
@@ -117,8 +116,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
       },
     ],
     access,
-    // The clock stands still unless a test moves it: nobody waits for it who is not asked to.
-    limits: { newcomersPerTickMin: defaults.connectionsMax, ...options.limits },
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   return { front, access, net, clock, receiver, [Symbol.asyncDispose]: () => front.close() };
 }

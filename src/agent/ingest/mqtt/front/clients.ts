@@ -13,7 +13,6 @@ import type { Clock, NetSocket, Random } from "../../../../core/doors.ts";
 import type { Receiver } from "../../receiver.ts";
 import type { Access } from "../access/access.ts";
 import { Arrivals, type ArrivalsLimits } from "../../../../core/arrivals.ts";
-import { Newcomers, type NewcomersLimits } from "../access/newcomers.ts";
 import { Unwelcome } from "../access/unwelcome.ts";
 import { hostOf } from "../../../../core/addresses.ts";
 import type { Acks } from "./acks.ts";
@@ -25,8 +24,7 @@ import type { Sessions5 } from "./sessions-5.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
 export type ClientsLimits = ConnectionLimits &
-  ArrivalsLimits &
-  NewcomersLimits & {
+  ArrivalsLimits & {
     readonly connectionsMax: number;
     readonly rateLookMs: number;
     readonly unwelcomeMax: number;
@@ -76,7 +74,6 @@ export class Clients implements ConnectionHost {
     share: new WaitingLine(({ hold }) => hold === "share"),
   };
   readonly #arrivals: Arrivals;
-  readonly #newcomers: Newcomers<Connection>;
   readonly #access: Access;
   /** Those who wait for time, with when it has come. */
   #slow: { readonly connection: Connection; readonly atMs: number }[] = [];
@@ -107,11 +104,6 @@ export class Clients implements ConnectionHost {
       keepMs: parts.limits.unwelcomeMs,
     });
     this.#arrivals = new Arrivals({ limits: parts.limits, monotonic: () => this.monotonic() });
-    this.#newcomers = new Newcomers({
-      limits: parts.limits,
-      after: (ms, run) => this.#clock.after(ms, run),
-      offer: (connection) => connection.resume(),
-    });
     this.#random = parts.random;
   }
 
@@ -164,10 +156,6 @@ export class Clients implements ConnectionHost {
     this.#scheduleSweep();
   }
 
-  mayEnter(): boolean {
-    return this.#newcomers.mayEnter();
-  }
-
   /** The connection that owns a slot in the acknowledgements. */
   at(slot: number): Connection | undefined {
     return this.#slots[slot];
@@ -178,8 +166,6 @@ export class Clients implements ConnectionHost {
   wait(connection: Connection, hold: Hold): void {
     if (hold === "room" || hold === "acks" || hold === "backlog" || hold === "share") {
       this.#lines[hold].add(connection);
-    } else if (hold === "entry") {
-      this.#newcomers.wait(connection);
     } else if (hold === "turn") {
       this.#turn.push(connection);
       if (this.#turn.length === 1) this.#clock.soon(() => this.#nextTurn());
@@ -315,7 +301,6 @@ export class Clients implements ConnectionHost {
       this.#byClientId.delete(clientId);
     }
     this.counters.connections -= 1;
-    this.#newcomers.left(connection);
     this.#arrivals.left(hostOf(connection.remote));
     if (connection.credential !== undefined) this.#access.left(connection.credential);
     if (this.counters.connections > 0) return;

@@ -13,13 +13,12 @@ import type { OutboundHost } from "./outbound.ts";
 import type { Sessions5 } from "./sessions-5.ts";
 
 /**
- * What a connection waits for: its place among the newcomers; CONNACK; room in the batch; its
- * acknowledgements; the broker's subscribers; the broker reading what it was given; its next turn, the
- * next batch, or time, which are its pace.
+ * What a connection waits for: CONNACK; room in the batch; its acknowledgements; the broker's
+ * subscribers; the broker reading what it was given; its next turn, the next batch, or time, which
+ * are its pace.
  */
 export type Hold =
   | "nothing"
-  | "entry"
   | "connack"
   | "room"
   | "acks"
@@ -66,8 +65,6 @@ export interface ConnectionHost extends OutboundHost {
   makeClientId(): string;
   /** This connection is the one of its client id from now on; an older one ends. */
   arrived(connection: Connection, clientId: string): void;
-  /** Whether its CONNECT may be looked at now. */
-  mayEnter(): boolean;
   /** The connection waits; `resume` is called when there is a chance. Once per wait. */
   wait(connection: Connection, hold: Hold): void;
   /** What the connection waited for may be there: `resume` follows soon. */

@@ -27,7 +27,6 @@ import type { ConnectionHost, Hold } from "./connection-host.ts";
 import { GivenUp } from "./given-up.ts";
 import { InFlight } from "./in-flight.ts";
 import { Outbound } from "./outbound.ts";
-import type { PacketRange } from "../packet/connect-packet.ts";
 import {
   CONNECT,
   faultOfHeader,
@@ -160,14 +159,17 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     return this.#protocol.packet(type, bytes, start, body, end);
   }
 
-  #packetBeforeReady(type: number, bytes: Uint8Array, range: PacketRange): boolean {
+  #packetBeforeReady(
+    type: number,
+    bytes: Uint8Array,
+    range: { readonly start: number; readonly body: number; readonly end: number },
+  ): boolean {
     if (this.#state === "connecting") return this.#wait("connack");
     if (this.#state !== "new") return false;
     if (type !== CONNECT) return this.fail("connect_expected");
     if (range.end - range.start > this.host.limits.connectBytesMax) {
       return this.fail("packet_too_large");
     }
-    if (!this.host.mayEnter()) return this.#wait("entry");
     const opened = openProtocol(this, bytes, range);
     if (opened.kind === "refused") {
       if (opened.answer === undefined) return this.fail(opened.fault);
@@ -417,7 +419,6 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     switch (this.#state) {
       case "new":
       case "connecting":
-        if (this.#hold === "entry") return;
         if (this.#silence.lengthMs(now) < waits[this.#state]) return;
         this.host.counters.connectTimeouts += 1;
         return this.destroy();

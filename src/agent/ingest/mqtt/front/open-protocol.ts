@@ -5,7 +5,7 @@
 
 import { copyOf } from "../broker/broker-feed.ts";
 import { connack5, readConnect5 } from "../packet/connect-5.ts";
-import { type PacketRange, readConnect } from "../packet/connect-packet.ts";
+import { readConnect } from "../packet/connect-packet.ts";
 import type { ProtocolFault } from "../packet/parser.ts";
 import { propertySection } from "../packet/properties.ts";
 import type { Peer, Protocol } from "./protocol.ts";
@@ -28,7 +28,11 @@ export type Opened =
     };
 
 /** Reads the CONNECT in `bytes[start, end)` with its body at `body`. */
-export function openProtocol(peer: Peer, bytes: Uint8Array, range: PacketRange): Opened {
+export function openProtocol(
+  peer: Peer,
+  bytes: Uint8Array,
+  range: { readonly start: number; readonly body: number; readonly end: number },
+): Opened {
   const connect = readConnect(bytes, range);
   if (connect.kind === "invalid") return refused("connect_invalid");
   if (connect.kind === "unsupported") return refused("protocol_unsupported", connect.answer);

@@ -19,9 +19,6 @@ const nameOfLevel = new Map([
 const CLEAN = 0x02;
 const IDENTIFIER_REJECTED = Buffer.from([0x20, 2, 0, 2]);
 
-/** Where a packet lies in its bytes, and its body in it. */
-export type PacketRange = { readonly start: number; readonly body: number; readonly end: number };
-
 type ConnectPacket =
   | { readonly kind: "accepted"; readonly keepAliveSeconds: number; readonly keepAliveAt: number }
   /** Of MQTT 5: its flags are at `flagsAt`, an offset into `bytes`. */
@@ -33,7 +30,10 @@ type ConnectPacket =
   | { readonly kind: "invalid" };
 
 /** Reads the CONNECT in `bytes[start, end)` with its body at `body`; `keepAliveAt` is an offset into `bytes`. */
-export function readConnect(bytes: Uint8Array, range: PacketRange): ConnectPacket {
+export function readConnect(
+  bytes: Uint8Array,
+  range: { readonly start: number; readonly body: number; readonly end: number },
+): ConnectPacket {
   const { start, body, end } = range;
   if ((bytes[start]! & 0x0f) !== 0 || body + 2 > end) return { kind: "invalid" };
   const nameEnd = body + 2 + ((bytes[body]! << 8) | bytes[body + 1]!);
