@@ -20,7 +20,7 @@ import { damaged } from "../store/stored-json.ts";
 import { openStateStore, type Recovered, type StateStore } from "../store/state-store.ts";
 import type { CompactionPolicy } from "../store/tables/compaction-plan.ts";
 import { decodeRefusedRows, RefusedRows } from "../store/tables/refused-rows.ts";
-import { readTableList } from "../store/tables/table-list.ts";
+import { readTableHead } from "../store/tables/table-list.ts";
 import { openTableStore } from "../store/tables/open-table-store.ts";
 import type { TableStore } from "../store/tables/table-store.ts";
 import { defineLostNames } from "./lost-names.ts";
@@ -108,7 +108,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
 }
 
 function tabledThrough(kv: Kv): number {
-  return readTableList(kv)?.head.through ?? 0;
+  return readTableHead(kv)?.through ?? 0;
 }
 
 function refusedOf({ checkpoint }: Recovered): RefusedRows {

@@ -14,6 +14,7 @@ import { startLiveView } from "./live-view.ts";
 import { scratchDirectory } from "./scratch-directory.ts";
 import { secondsMax, type StopSignal, stopSignal } from "./stop-signal.ts";
 
+const STARTS_TRIED = 5;
 const PORTS_TRIED = 50;
 const PORT_MAX = 65_535;
 const DEVICES_MAX = 5_000;
@@ -37,15 +38,10 @@ export async function run(args: readonly string[]): Promise<number> {
   assertSimulator();
   const continued = await scratchDirectory(dataDirectory, { madeBy: "weir demo", fresh });
   const signal = stopSignal({ seconds: options.seconds });
-  const agent = await startAgent(
-    demoConfig({
-      dataDirectory,
-      mqttPort: await freePort(options.port, "--port"),
-      httpPort: await freePort(options.httpPort, "--http"),
-      real,
-      kafka: options.kafka,
+  const agent = await onFreePorts(options, (ports) =>
+    startAgent(demoConfig({ dataDirectory, ...ports, real, kafka: options.kafka }), {
+      onFailed: ({ message }) => signal.stop({ why: message, failed: true }),
     }),
-    { onFailed: ({ message }) => signal.stop({ why: message, failed: true }) },
   );
   announce(agent, { ...options, continued });
   let failed = true;
@@ -181,6 +177,25 @@ function kafkaText(agent: Agent, kafka: string): string {
 
 function labelsOf(dataDirectory: string): string {
   return join(dataDirectory, "labels.ndjson");
+}
+
+type Ports = { readonly mqttPort: number; readonly httpPort: number };
+
+/** A port that was free may be taken by another demo before the agent listens: then further ones are tried. */
+async function onFreePorts(
+  options: DemoOptions,
+  start: (ports: Ports) => Promise<Agent>,
+): Promise<Agent> {
+  for (let tries = 1; ; tries++) {
+    const mqttPort = await freePort(options.port, "--port");
+    const httpPort = await freePort(options.httpPort, "--http");
+    try {
+      return await start({ mqttPort, httpPort });
+    } catch (error) {
+      const isTaken = error instanceof Fault && error.code === "PORT_IN_USE";
+      if (!isTaken || tries === STARTS_TRIED) throw error;
+    }
+  }
 }
 
 /** The port, or the next free one after it. */

@@ -88,11 +88,16 @@ export function listedTable(
   };
 }
 
+/** The head alone; undefined before there was a list. Faults: STORE_FAILED. */
+export function readTableHead(kv: Kv): TableHead | undefined {
+  const value = kv.get(tablesKey);
+  return value && headOf(decodeJson(value, "the state store's tables"));
+}
+
 /** The list as it is stored; undefined before there was one. Faults: STORE_FAILED. */
 export function readTableList(kv: Kv): TableList | undefined {
-  const value = kv.get(tablesKey);
-  if (value === undefined) return undefined;
-  const head = headOf(decodeJson(value, "the state store's tables"));
+  const head = readTableHead(kv);
+  if (head === undefined) return undefined;
   const tables: ListedTable[] = [];
   for (;;) {
     const entries = kv.range({
