@@ -187,3 +187,24 @@ test("memory that is full just as the work before it ends is flushed", async () 
   assert.equal(rig.store.status.flushes, 1);
   await rig.end("close");
 });
+
+test("a table that keeps a part of an erased series is written once without the rest", {
+  timeout: 20_000,
+}, async () => {
+  const rig = new TableRig({ seed: 1, rowsMax: 100 });
+  await rig.open();
+  rig.put(Array.from({ length: 20 }, (_, n) => ({ series: 1, time: 10 * day + n, value: n })));
+  await rig.flush();
+  rig.erase([1], { from: 10 * day + 5, to: 10 * day + 15 });
+  const before = await answered(rig.store, 1);
+  await rig.store.settle();
+  const { compactions, tombstones, counts, inTables } = rig.store.status;
+  assert.deepEqual([compactions, tombstones, counts.erased, inTables], [1, 0, 10, 10]);
+  const told = await answered(rig.store, 1);
+  assert.deepEqual(
+    told.map(({ value }) => value),
+    [0, 1, 2, 3, 4, 15, 16, 17, 18, 19],
+  );
+  assert.deepEqual(before, told, "gone from the answer before it is gone from the file");
+  await rig.end("close");
+});
