@@ -23,7 +23,7 @@ import { systemNet } from "../src/agent/doors/net.ts";
 import { systemRandom } from "../src/agent/doors/random.ts";
 import { dataPaths } from "../src/agent/start.ts";
 import { limits } from "../src/core/limits.ts";
-import { openKvLmdb } from "../src/store/kv-lmdb.ts";
+import { openKvLmdb } from "../src/store/state/kv-lmdb.ts";
 import { bytesWritten, syncAll } from "./loop-device.ts";
 import { JumpingClock, quietDisk, quietKv, UnderWay } from "./quiet-doors.ts";
 import { Sensors, seriesPerDevice, startMs } from "./sensors.ts";

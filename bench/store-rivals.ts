@@ -14,8 +14,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { ByteReader } from "../src/core/bytes.ts";
-import { openKvLmdb } from "../src/store/kv-lmdb.ts";
-import { BitReader, BitWriter } from "../src/store/tables/bits.ts";
+import { openKvLmdb } from "../src/store/state/kv-lmdb.ts";
+import { BitReader, BitWriter } from "../src/store/tables/codec/bits.ts";
 import { type Block, type Format, readingsOf } from "./store-blocks.ts";
 
 const rowsMax = 1_024;

@@ -16,10 +16,10 @@ import { systemDisk } from "../src/agent/doors/disk.ts";
 import { ByteReader, ByteWriter } from "../src/core/bytes.ts";
 import { limits } from "../src/core/limits.ts";
 import { seriesId } from "../src/core/units.ts";
-import { decodeColumn, encodeColumn } from "../src/store/tables/column-codec.ts";
+import { decodeColumn, encodeColumn } from "../src/store/tables/codec/column-codec.ts";
 import { createRows, readings as readingsSection } from "../src/store/tables/rows.ts";
-import { decodeStamps, encodeStamps } from "../src/store/tables/stamp-codec.ts";
-import { openTableWriter } from "../src/store/tables/table-writer.ts";
+import { decodeStamps, encodeStamps } from "../src/store/tables/codec/stamp-codec.ts";
+import { openTableWriter } from "../src/store/tables/file/table-writer.ts";
 import {
   type Block,
   blocksOf,

@@ -12,8 +12,8 @@
  */
 
 import type { Kv } from "../src/core/doors.ts";
-import { openKvLmdb } from "../src/store/kv-lmdb.ts";
-import { openStateStore, type StateStore } from "../src/store/state-store.ts";
+import { openKvLmdb } from "../src/store/state/kv-lmdb.ts";
+import { openStateStore, type StateStore } from "../src/store/state/state-store.ts";
 import { systemClock } from "../src/agent/doors/clock.ts";
 import { systemRandom } from "../src/agent/doors/random.ts";
 import { kafkaUplinkDefaults } from "../src/agent/config/kafka-config.ts";

@@ -7,10 +7,10 @@
 import { join } from "node:path";
 import type { Summary } from "../src/core/record.ts";
 import { millis, position } from "../src/core/units.ts";
-import { openKvLmdb } from "../src/store/kv-lmdb.ts";
-import { OutboxWriter } from "../src/store/outbox.ts";
-import { encodeSummary } from "../src/store/record-codec.ts";
-import { openStateStore } from "../src/store/state-store.ts";
+import { openKvLmdb } from "../src/store/state/kv-lmdb.ts";
+import { OutboxWriter } from "../src/store/outbox/outbox.ts";
+import { encodeSummary } from "../src/store/outbox/record-codec.ts";
+import { openStateStore } from "../src/store/state/state-store.ts";
 import { fractions } from "../test/support/seeded-random.ts";
 
 export const storeBytesMax: number = 1024 ** 3;

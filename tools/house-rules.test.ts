@@ -24,9 +24,9 @@ const broken: readonly Case[] = [
     rule: "one-adapter-per-client",
     tree: {
       "src/store/kv.ts": 'import { open } from "lmdb";\n',
-      "src/store/log.ts": '\nimport type { Database } from "lmdb";\n',
+      "src/store/log/log.ts": '\nimport type { Database } from "lmdb";\n',
     },
-    at: ["src/store/kv.ts:1", "src/store/log.ts:2"],
+    at: ["src/store/kv.ts:1", "src/store/log/log.ts:2"],
   },
   {
     rule: "heavy-clients-are-loaded-late",

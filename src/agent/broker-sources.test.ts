@@ -6,7 +6,7 @@ import { SimulatedClock } from "../../test/support/simulated-clock.ts";
 import { SimulatedNet } from "../../test/support/simulated-net.ts";
 import { brokerConfig, ScriptedBroker, wordsOf } from "../../test/support/subscriber-rig.ts";
 import { limits } from "../core/limits.ts";
-import { KvMemory } from "../store/kv-memory.ts";
+import { KvMemory } from "../store/state/kv-memory.ts";
 import { openAgent } from "./agent.ts";
 import { configOf, sourceDefaults } from "./config/config.ts";
 import { systemHashing } from "./doors/hashing.ts";

@@ -1,7 +1,7 @@
 /** What the outbox is told of the pipelines, so that it can merge their summaries. */
 
 import type { DataflowState } from "../edge-ops/spec.ts";
-import type { PipelineWindow } from "../store/outbox-rollup-plan.ts";
+import type { PipelineWindow } from "../store/outbox/outbox-rollup-plan.ts";
 
 /** The tumbling windows in force, by the name that records have: `temp`, `temp@2`. */
 export function outboxWindowsOf({

@@ -8,8 +8,8 @@ import type { Definition, DeadLetter } from "../core/frame.ts";
 import { limits } from "../core/limits.ts";
 import type { Alert, Sink, Summary } from "../core/record.ts";
 import type { Position } from "../core/units.ts";
-import { OutboxWriter } from "../store/outbox.ts";
-import { encodeAlert, encodeSummary } from "../store/record-codec.ts";
+import { OutboxWriter } from "../store/outbox/outbox.ts";
+import { encodeAlert, encodeSummary } from "../store/outbox/record-codec.ts";
 
 export type PendingOutputs = {
   readonly definitions: readonly Definition[];

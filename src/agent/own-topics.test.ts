@@ -16,8 +16,8 @@ import { SimulatedNet, type SimulatedPeer } from "../../test/support/simulated-n
 import type { Kv, KvWrite } from "../core/doors.ts";
 import { limits } from "../core/limits.ts";
 import type { PipelineSpec } from "../edge-ops/spec.ts";
-import { KvMemory } from "../store/kv-memory.ts";
-import { OutboxWriter } from "../store/outbox.ts";
+import { KvMemory } from "../store/state/kv-memory.ts";
+import { OutboxWriter } from "../store/outbox/outbox.ts";
 import { openAgent } from "./agent.ts";
 import { type Config, configOf, ownTopicsDefaults, sourceDefaults } from "./config/config.ts";
 import { systemHashing } from "./doors/hashing.ts";

@@ -18,9 +18,9 @@
 
 import type { Clock } from "../core/doors.ts";
 import { limits } from "../core/limits.ts";
-import { type Lane, lanes, type OutboxWriter } from "../store/outbox.ts";
-import { pipelineOfRecord } from "../store/record-pipeline.ts";
-import { encodeJson } from "../store/stored-json.ts";
+import { type Lane, lanes, type OutboxWriter } from "../store/outbox/outbox.ts";
+import { pipelineOfRecord } from "../store/outbox/record-pipeline.ts";
+import { encodeJson } from "../store/state/stored-json.ts";
 import type { OwnTopicsConfig } from "./config/config.ts";
 import { WaitingRecords } from "./waiting-records.ts";
 

@@ -12,12 +12,12 @@ import { Fault } from "../core/faults.ts";
 import type { Definition, Frame } from "../core/frame.ts";
 import { position, sourceId } from "../core/units.ts";
 import { createDataflow, emptySpec } from "../edge-ops/dataflow.ts";
-import type { Checkpoint } from "../store/checkpoint-store.ts";
-import { KvMemory } from "../store/kv-memory.ts";
-import { openLog } from "../store/log.ts";
-import { OutboxWriter } from "../store/outbox.ts";
-import { type Commit, openStateStore } from "../store/state-store.ts";
-import { RefusedRows } from "../store/tables/refused-rows.ts";
+import type { Checkpoint } from "../store/state/checkpoint-store.ts";
+import { KvMemory } from "../store/state/kv-memory.ts";
+import { openLog } from "../store/log/log.ts";
+import { OutboxWriter } from "../store/outbox/outbox.ts";
+import { type Commit, openStateStore } from "../store/state/state-store.ts";
+import { RefusedRows } from "../store/tables/memory/refused-rows.ts";
 import { Outputs } from "./outputs.ts";
 import { recover, type RecoveryOptions } from "./recovery.ts";
 

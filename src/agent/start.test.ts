@@ -18,7 +18,7 @@ import { numberedFrame } from "../../test/support/frames.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
 import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
-import { openLog } from "../store/log.ts";
+import { openLog } from "../store/log/log.ts";
 import {
   boundDefaults,
   commitDefaults,

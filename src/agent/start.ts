@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import type { Clock, Disk } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
-import { openKvLmdb } from "../store/kv-lmdb.ts";
+import { openKvLmdb } from "../store/state/kv-lmdb.ts";
 import { type Agent, type Doors, openAgent } from "./agent.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
 import type { Config } from "./config/config.ts";

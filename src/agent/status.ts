@@ -7,7 +7,7 @@ import type { CertificateStatus } from "../core/doors.ts";
 import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { TableStoreStatus } from "../store/tables/table-store-status.ts";
-import type { RollupCounts } from "../store/outbox-rollup.ts";
+import type { RollupCounts } from "../store/outbox/outbox-rollup.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { GuardCounters } from "./http/guard.ts";
 import type { TokenStatus } from "./http/server.ts";

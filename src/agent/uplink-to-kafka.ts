@@ -5,8 +5,8 @@
 
 import { assert } from "../core/assert.ts";
 import { checksumOf } from "../core/checksum.ts";
-import { uplinkKey } from "../store/kv-key.ts";
-import { decodeJson, encodeJson, textOf, wholeOf } from "../store/stored-json.ts";
+import { uplinkKey } from "../store/state/kv-key.ts";
+import { decodeJson, encodeJson, textOf, wholeOf } from "../store/state/stored-json.ts";
 import type { AvroEncoder } from "../sync/kafka/message/avro.ts";
 import { openKafkaUplink } from "../sync/kafka/kafka-uplink.ts";
 import type { Uplink } from "../sync/uplink.ts";

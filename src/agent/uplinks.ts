@@ -3,7 +3,7 @@
 import { relative } from "node:path";
 import { checksumOf } from "../core/checksum.ts";
 import type { Doors } from "./agent.ts";
-import type { StateStore } from "../store/state-store.ts";
+import type { StateStore } from "../store/state/state-store.ts";
 import { openFileUplink } from "../sync/file-uplink.ts";
 import type { Uplink } from "../sync/uplink.ts";
 import type { OwnStatus } from "./own-topics.ts";

@@ -3,9 +3,9 @@
 import type { Clock, DeviceWrites } from "../core/doors.ts";
 import { isEnvironmental } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
-import { wearKey } from "../store/kv-key.ts";
-import type { StateStore } from "../store/state-store.ts";
-import { bytesPerDay, encodeWear, readWear, type Wear, wearAfter } from "../store/wear.ts";
+import { wearKey } from "../store/state/kv-key.ts";
+import type { StateStore } from "../store/state/state-store.ts";
+import { bytesPerDay, encodeWear, readWear, type Wear, wearAfter } from "../store/care/wear.ts";
 
 export type WearStatus = {
   readonly device: string;

@@ -5,10 +5,10 @@ import { ManualClock } from "../../test/support/simulated-net.ts";
 import type { KvWrite } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
-import { outboxKey } from "../store/kv-key.ts";
-import { KvMemory } from "../store/kv-memory.ts";
-import { byLane, type Lane, OutboxWriter } from "../store/outbox.ts";
-import { openStateStore, type StateStore } from "../store/state-store.ts";
+import { outboxKey } from "../store/state/kv-key.ts";
+import { KvMemory } from "../store/state/kv-memory.ts";
+import { byLane, type Lane, OutboxWriter } from "../store/outbox/outbox.ts";
+import { openStateStore, type StateStore } from "../store/state/state-store.ts";
 import { type Drain, openDrain } from "./drain.ts";
 import type { Delivery, Incidents, LaneFacts, Receipt, Uplink, UplinkLane } from "./uplink.ts";
 

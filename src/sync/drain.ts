@@ -5,8 +5,8 @@
  */
 
 import type { Clock, Random } from "../core/doors.ts";
-import { byLane, type Lane, lanes } from "../store/outbox.ts";
-import type { StateStore } from "../store/state-store.ts";
+import { byLane, type Lane, lanes } from "../store/outbox/outbox.ts";
+import type { StateStore } from "../store/state/state-store.ts";
 import { Pump, type PumpStatus, pumpStates } from "./pump.ts";
 import type { Uplink } from "./uplink.ts";
 

@@ -19,9 +19,9 @@ import { assert } from "../core/assert.ts";
 import type { Clock, Disk, DiskFile, KvWrite } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
-import { uplinkKey } from "../store/kv-key.ts";
-import type { Lane } from "../store/outbox.ts";
-import { decodeJson, encodeJson, wholeOf } from "../store/stored-json.ts";
+import { uplinkKey } from "../store/state/kv-key.ts";
+import type { Lane } from "../store/outbox/outbox.ts";
+import { decodeJson, encodeJson, wholeOf } from "../store/state/stored-json.ts";
 import { incidentOf } from "./incident.ts";
 import type { Delivery, Incident, Incidents, LaneFacts, Receipt, UplinkLane } from "./uplink.ts";
 

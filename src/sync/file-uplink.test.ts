@@ -5,9 +5,9 @@ import { type DiskCall, FaultDisk, type Fate } from "../../test/support/fault-di
 import { below, seededRandom } from "../../test/support/seeded-random.ts";
 import { ManualClock } from "../../test/support/simulated-net.ts";
 import type { Kv, KvWrite, Random } from "../core/doors.ts";
-import { KvMemory } from "../store/kv-memory.ts";
-import { type Lane, lanes, OutboxWriter } from "../store/outbox.ts";
-import { openStateStore, type StateStore } from "../store/state-store.ts";
+import { KvMemory } from "../store/state/kv-memory.ts";
+import { type Lane, lanes, OutboxWriter } from "../store/outbox/outbox.ts";
+import { openStateStore, type StateStore } from "../store/state/state-store.ts";
 import { type Drain, openDrain } from "./drain.ts";
 import { openFileUplink } from "./file-uplink.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { limits } from "../core/limits.ts";
-import { byLane } from "../store/outbox.ts";
+import { byLane } from "../store/outbox/outbox.ts";
 import { FileLane, type FileLaneOptions } from "./file-lane.ts";
 import type { Uplink } from "./uplink.ts";
 

@@ -1,6 +1,6 @@
 /** An incident as lanes of every uplink store it: `{"first":n,"next":n,"what":".."}`. */
 
-import { objectOf, textOf, wholeOf } from "../store/stored-json.ts";
+import { objectOf, textOf, wholeOf } from "../store/state/stored-json.ts";
 import type { Incident } from "./uplink.ts";
 
 /** Faults: STORE_FAILED, naming `place`. */

@@ -14,9 +14,9 @@ import type { Clock, Random } from "../core/doors.ts";
 import { isEnvironmental } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import type { Millis } from "../core/units.ts";
-import type { Lane } from "../store/outbox.ts";
-import { timeOfRecord } from "../store/record-codec.ts";
-import type { StateStore } from "../store/state-store.ts";
+import type { Lane } from "../store/outbox/outbox.ts";
+import { timeOfRecord } from "../store/outbox/record-codec.ts";
+import type { StateStore } from "../store/state/state-store.ts";
 import type { Incidents, LaneFacts, Receipt, UplinkLane } from "./uplink.ts";
 
 export type PumpOptions = {

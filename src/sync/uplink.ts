@@ -18,7 +18,7 @@
  */
 
 import type { KvWrite } from "../core/doors.ts";
-import type { Lane } from "../store/outbox.ts";
+import type { Lane } from "../store/outbox/outbox.ts";
 
 export type Delivery = {
   /**

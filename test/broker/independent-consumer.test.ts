@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
 import { millis } from "../../src/core/units.ts";
-import { encodeAlert, encodeSummary } from "../../src/store/record-codec.ts";
+import { encodeAlert, encodeSummary } from "../../src/store/outbox/record-codec.ts";
 import { openAvro } from "../../src/sync/kafka/message/avro.ts";
 import { connectCluster } from "../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { lanes } from "../../src/store/outbox.ts";
+import { lanes } from "../../src/store/outbox/outbox.ts";
 import { startKafka } from "../support/kafka/broker.ts";
 import { begun, once, oneBroker, passAll, portion, warmUp } from "../support/kafka/failure-rig.ts";
 import { type HalfOptions, startHalf } from "../support/kafka/uplink-half.ts";

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { lanes } from "../../src/store/outbox.ts";
+import { lanes } from "../../src/store/outbox/outbox.ts";
 import {
   begun,
   type FailureRig,

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { lanes } from "../../src/store/outbox.ts";
+import { lanes } from "../../src/store/outbox/outbox.ts";
 import { laneName } from "../../src/sync/kafka/lane-state.ts";
 import type { TransactionOf } from "../../src/sync/kafka/cluster.ts";
 import { batchBytes } from "../support/kafka/cluster-contract-rig.ts";

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Lane, lanes } from "../../src/store/outbox.ts";
+import { type Lane, lanes } from "../../src/store/outbox/outbox.ts";
 import { begun, oneBroker, portion } from "../support/kafka/failure-rig.ts";
 import {
   type HalfOptions,

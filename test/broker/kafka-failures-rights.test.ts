@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { after, describe, it, type TestContext } from "node:test";
-import { type Lane, lanes } from "../../src/store/outbox.ts";
+import { type Lane, lanes } from "../../src/store/outbox/outbox.ts";
 import type { Right } from "../support/kafka/admin.ts";
 import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";
 import { warmUp } from "../support/kafka/failure-rig.ts";

@@ -19,9 +19,9 @@ import {
 import type { Clock } from "../../src/core/doors.ts";
 import { Fault, type FaultCode } from "../../src/core/faults.ts";
 import { limits } from "../../src/core/limits.ts";
-import { KvMemory } from "../../src/store/kv-memory.ts";
-import { byLane, lanes, OutboxWriter } from "../../src/store/outbox.ts";
-import { openStateStore, type StateStore } from "../../src/store/state-store.ts";
+import { KvMemory } from "../../src/store/state/kv-memory.ts";
+import { byLane, lanes, OutboxWriter } from "../../src/store/outbox/outbox.ts";
+import { openStateStore, type StateStore } from "../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../src/sync/drain.ts";
 import { connectCluster } from "../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";

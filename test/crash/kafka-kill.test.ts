@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { byLane, type Lane } from "../../src/store/outbox.ts";
+import { byLane, type Lane } from "../../src/store/outbox/outbox.ts";
 import { type AgentProcess, freePort, startAgentProcess } from "../support/agent-process.ts";
 import { DeviceLoad } from "../support/device-load.ts";
 import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";

@@ -9,9 +9,9 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { KIND_ARRIVAL_TIME, KIND_SEQUENCE, KIND_SYMBOL } from "../../src/core/batch.ts";
 import { ByteReader } from "../../src/core/bytes.ts";
-import { decodeColumn } from "../../src/store/tables/column-codec.ts";
+import { decodeColumn } from "../../src/store/tables/codec/column-codec.ts";
 import { createRows, readings, type Stamps } from "../../src/store/tables/rows.ts";
-import { decodeStamps } from "../../src/store/tables/stamp-codec.ts";
+import { decodeStamps } from "../../src/store/tables/codec/stamp-codec.ts";
 
 /** `valueOf` gets the row and an integer below 2^16 that looks random. */
 function valuesOf(rows: number, valueOf: (row: number, noise: number) => number): Float64Array {

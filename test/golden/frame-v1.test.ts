@@ -11,13 +11,13 @@ import { ByteWriter } from "../../src/core/bytes.ts";
 import { checksumOf } from "../../src/core/checksum.ts";
 import type { Frame } from "../../src/core/frame.ts";
 import { deviceId, millis, position, seriesId, sourceId, symbolId } from "../../src/core/units.ts";
-import { decodeFrame, encodeBody } from "../../src/store/frame-codec.ts";
+import { decodeFrame, encodeBody } from "../../src/store/log/frame-codec.ts";
 import {
   decodeFrameHeader,
   encodeFrameHeader,
   FRAME_HEADER_BYTES,
-} from "../../src/store/frame-header.ts";
-import { decodeSegmentHeader, encodeSegmentHeader } from "../../src/store/log-segment.ts";
+} from "../../src/store/log/frame-header.ts";
+import { decodeSegmentHeader, encodeSegmentHeader } from "../../src/store/log/log-segment.ts";
 import { plainFrame } from "../support/frames.ts";
 
 type Row = readonly [series: number, time: number, value: number, kind: number, sequence: number];

@@ -11,7 +11,10 @@ import { KIND_ARRIVAL_TIME, KIND_SEQUENCE, KIND_SYMBOL } from "../../src/core/ba
 import type { Disk } from "../../src/core/doors.ts";
 import { seriesId } from "../../src/core/units.ts";
 import { createRows, type ResolutionMs, type Rows, readings } from "../../src/store/tables/rows.ts";
-import { decodeTableSummary, encodeTableSummary } from "../../src/store/tables/table-format.ts";
+import {
+  decodeTableSummary,
+  encodeTableSummary,
+} from "../../src/store/tables/file/table-format.ts";
 import { FaultDisk } from "../support/fault-disk.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { linesOf, openedTable, plainLines } from "../support/tables.ts";

@@ -117,7 +117,7 @@ export const canaries: readonly Canary[] = [
     breaks: ["P2", "P7"],
     edits: [
       {
-        file: "src/store/state-store.ts",
+        file: "src/store/state/state-store.ts",
         from: "    await this.#write([\n      { key: emittedKey,",
         to: "    queueMicrotask(() => ledger.fill(0, 12));\n    await this.#write([\n      { key: emittedKey,",
       },

@@ -9,7 +9,7 @@ import { type Agent, openAgent } from "../../src/agent/agent.ts";
 import { type Config, configOf, sourceDefaults } from "../../src/agent/config/config.ts";
 import { systemHashing } from "../../src/agent/doors/hashing.ts";
 import { plainNet } from "../../src/agent/doors/net.ts";
-import { KvMemory } from "../../src/store/kv-memory.ts";
+import { KvMemory } from "../../src/store/state/kv-memory.ts";
 import { FaultDisk } from "../support/fault-disk.ts";
 import { secondsPipeline } from "../support/pipelines.ts";
 import { seededRandom } from "../support/seeded-random.ts";

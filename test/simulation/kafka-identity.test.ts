@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byLane, lanes } from "../../src/store/outbox.ts";
+import { byLane, lanes } from "../../src/store/outbox/outbox.ts";
 import { assertNothingSilent } from "../support/kafka/repetition-oracle.ts";
 import { below } from "../support/seeded-random.ts";
 import { eachSeed, seedCount } from "../support/seeds.ts";

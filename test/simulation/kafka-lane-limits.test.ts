@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { limits } from "../../src/core/limits.ts";
-import { lanes } from "../../src/store/outbox.ts";
+import { lanes } from "../../src/store/outbox/outbox.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";
 import type { ModelRight } from "../support/kafka/cluster-model-broker.ts";
 import {

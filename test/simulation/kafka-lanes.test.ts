@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byLane, lanes } from "../../src/store/outbox.ts";
+import { byLane, lanes } from "../../src/store/outbox/outbox.ts";
 import type { ModelCall } from "../support/kafka/cluster-model.ts";
 import { leaveTransactionOpen } from "../support/kafka/stuck-transaction.ts";
 import { below } from "../support/seeded-random.ts";

@@ -88,13 +88,13 @@ export const marks: readonly Mark[] = [
   // append
   {
     name: "torn tail cut",
-    file: "src/store/log-recovery.ts",
+    file: "src/store/log/log-recovery.ts",
     from: "torn = offset + used - from;",
     to: "(MARK, torn = offset + used - from);",
   },
   {
     name: "segment recycled",
-    file: "src/store/segment-pool.ts",
+    file: "src/store/log/segment-pool.ts",
     from: "else this.#spares.push({ number, path, file: used.file, capacity: used.capacity });",
     to: "else { MARK; this.#spares.push({ number, path, file: used.file, capacity: used.capacity }); }",
   },
@@ -106,7 +106,7 @@ export const marks: readonly Mark[] = [
   },
   {
     name: "log poisoned",
-    file: "src/store/log.ts",
+    file: "src/store/log/log.ts",
     from: "      this.#failure = cause;\n      if (isNew)",
     to: "      MARK; this.#failure = cause;\n      if (isNew)",
   },
@@ -186,7 +186,7 @@ export const marks: readonly Mark[] = [
   },
   {
     name: "outbox full",
-    file: "src/store/state-store.ts",
+    file: "src/store/state/state-store.ts",
     from: "      await new Promise<void>((resolve) => {\n        this.#waiting = resolve;",
     to: "      MARK; await new Promise<void>((resolve) => {\n        this.#waiting = resolve;",
   },
@@ -205,13 +205,13 @@ export const marks: readonly Mark[] = [
   },
   {
     name: "late readings flushed",
-    file: "src/store/tables/flush.ts",
+    file: "src/store/tables/memory/flush.ts",
     from: "      const main = rows.subarray(lateCount);",
     to: "      const main = rows.subarray(lateCount);\n      if (lateCount > 0 && part.partition !== undefined) MARK;",
   },
   {
     name: "scattered readings flushed",
-    file: "src/store/tables/flush.ts",
+    file: "src/store/tables/memory/flush.ts",
     from: "    parts.push({ partition: undefined, range: allTime, keeps });",
     to: "    MARK; parts.push({ partition: undefined, range: allTime, keeps });",
   },

@@ -12,8 +12,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Tags } from "../../src/core/frame.ts";
 import { millis } from "../../src/core/units.ts";
-import { OutboxWriter } from "../../src/store/outbox.ts";
-import { encodeSummary } from "../../src/store/record-codec.ts";
+import { OutboxWriter } from "../../src/store/outbox/outbox.ts";
+import { encodeSummary } from "../../src/store/outbox/record-codec.ts";
 import {
   type HalfOptions,
   startHalf,

@@ -2,7 +2,7 @@
  * Edits to the source of the agent, made while Node loads it and nowhere else: marks that tell where
  * a run came through, and canaries, faults put in on purpose. So nothing of them is in the agent.
  *
- *   src/store/log.ts --load--> from -> to --strip types--> run
+ *   src/store/log/log.ts --load--> from -> to --strip types--> run
  *
  * An edit replaces one place that occurs exactly once; one that does not fit the source any more is
  * an error that names it, never an edit left out.

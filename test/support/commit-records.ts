@@ -1,8 +1,8 @@
 /** Records put into the outbox of a state store, without the readings that an agent has them from. */
 
 import { position } from "../../src/core/units.ts";
-import type { OutboxWriter } from "../../src/store/outbox.ts";
-import type { StateStore } from "../../src/store/state-store.ts";
+import type { OutboxWriter } from "../../src/store/outbox/outbox.ts";
+import type { StateStore } from "../../src/store/state/state-store.ts";
 
 /** One commit with these records and nothing else; rejects as StateStore.commit does. */
 export async function commitRecords(store: StateStore, outbox: OutboxWriter): Promise<void> {

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { Fault } from "../../src/core/faults.ts";
 import type { Position } from "../../src/core/units.ts";
-import { FRAME_HEADER_BYTES } from "../../src/store/frame-header.ts";
-import { type Log, type LogDamage, type LogOptions, openLog } from "../../src/store/log.ts";
-import { SEGMENT_HEADER_BYTES } from "../../src/store/log-segment.ts";
+import { FRAME_HEADER_BYTES } from "../../src/store/log/frame-header.ts";
+import { type Log, type LogDamage, type LogOptions, openLog } from "../../src/store/log/log.ts";
+import { SEGMENT_HEADER_BYTES } from "../../src/store/log/log-segment.ts";
 import { FaultDisk } from "./fault-disk.ts";
 import { numberedFrame } from "./frames.ts";
 import { seededRandom } from "./seeded-random.ts";

@@ -15,9 +15,9 @@ import {
   type Rows,
   rollupColumns,
 } from "../../src/store/tables/rows.ts";
-import type { TableSummary } from "../../src/store/tables/table-format.ts";
-import { openTable, type Table } from "../../src/store/tables/table-reader.ts";
-import { openTableWriter } from "../../src/store/tables/table-writer.ts";
+import type { TableSummary } from "../../src/store/tables/file/table-format.ts";
+import { openTable, type Table } from "../../src/store/tables/file/table-reader.ts";
+import { openTableWriter } from "../../src/store/tables/file/table-writer.ts";
 import { below, seededRandom } from "./seeded-random.ts";
 
 export type PlainSeries = { readonly id: SeriesId; readonly rows: Rows };

@@ -6,9 +6,13 @@
 import { existsSync } from "node:fs";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
-import { type KeptDeadLetter, readDeadLetter, readDeadLetters } from "../../store/dead-letters.ts";
-import { readDefinitions } from "../../store/catalog-store.ts";
-import { openKvLmdb } from "../../store/kv-lmdb.ts";
+import {
+  type KeptDeadLetter,
+  readDeadLetter,
+  readDeadLetters,
+} from "../../store/state/dead-letters.ts";
+import { readDefinitions } from "../../store/state/catalog-store.ts";
+import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
 import { exitCodes, wholeOption, parseOptions, UsageError } from "./command.ts";

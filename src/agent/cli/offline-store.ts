@@ -6,13 +6,13 @@
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { position } from "../../core/units.ts";
-import { readDefinitions } from "../../store/catalog-store.ts";
-import { readCheckpoint } from "../../store/checkpoint-store.ts";
+import { readDefinitions } from "../../store/state/catalog-store.ts";
+import { readCheckpoint } from "../../store/state/checkpoint-store.ts";
 import type { Kv } from "../../core/doors.ts";
-import { openStateStore } from "../../store/state-store.ts";
-import type { CompactionPolicy } from "../../store/tables/compaction-plan.ts";
+import { openStateStore } from "../../store/state/state-store.ts";
+import type { CompactionPolicy } from "../../store/tables/compaction/compaction-plan.ts";
 import { openTableStore } from "../../store/tables/open-table-store.ts";
-import { decodeRefusedRows, RefusedRows } from "../../store/tables/refused-rows.ts";
+import { decodeRefusedRows, RefusedRows } from "../../store/tables/memory/refused-rows.ts";
 import type { TableStore } from "../../store/tables/table-store.ts";
 import { systemClock } from "../doors/clock.ts";
 import { systemDisk } from "../doors/disk.ts";

@@ -1,8 +1,8 @@
 /** What `weir store` prints for people. */
 
-import type { Verification } from "../../store/verify-store.ts";
-import { type Listing, readingsOf } from "../../store/tables/quarantine.ts";
-import type { ListedTable } from "../../store/tables/table-list.ts";
+import type { Verification } from "../../store/care/verify-store.ts";
+import { type Listing, readingsOf } from "../../store/tables/listing/quarantine.ts";
+import type { ListedTable } from "../../store/tables/listing/table-list.ts";
 import { tableText } from "./ledger-text.ts";
 
 export function verificationText({ findings, log, state, tables }: Verification): string {

@@ -12,7 +12,7 @@ import { type TestContext, test } from "node:test";
 import { createBatch } from "../../core/batch.ts";
 import { limits } from "../../core/limits.ts";
 import { position } from "../../core/units.ts";
-import { openKvLmdb } from "../../store/kv-lmdb.ts";
+import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { lockDirectory } from "../doors/directory-lock.ts";
 import { dataPaths } from "../start.ts";
 import { keepingPolicy, openOfflineStore } from "./offline-store.ts";

@@ -1,6 +1,6 @@
 /** `weir store wear`: how long the card lasts at the rate that was measured. */
 
-import { bytesPerDay, type Wear } from "../../store/wear.ts";
+import { bytesPerDay, type Wear } from "../../store/care/wear.ts";
 import { UsageError } from "./command.ts";
 
 export type Forecast = {

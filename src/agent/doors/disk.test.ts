@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { numberedFrame } from "../../../test/support/frames.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
-import { openLog } from "../../store/log.ts";
+import { openLog } from "../../store/log/log.ts";
 import { systemDisk } from "./disk.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {

@@ -14,13 +14,13 @@ import { limits } from "../../core/limits.ts";
 import type { SeriesId } from "../../core/units.ts";
 import { Stopped } from "../../store/tables/pace.ts";
 import { createRows, readings, type TimeRange } from "../../store/tables/rows.ts";
-import type { ListedTable } from "../../store/tables/table-list.ts";
+import type { ListedTable } from "../../store/tables/listing/table-list.ts";
 import {
   hasReadings,
   readBuckets,
   readLatest,
   readReadings,
-} from "../../store/tables/table-query.ts";
+} from "../../store/tables/read/table-query.ts";
 import type { Query, StopReason } from "./queries.ts";
 import type { Asked, ReadingsRequest, SeriesRequest, SummaryRequest } from "./requests.ts";
 import { bucketFields, readingFields, rowHead } from "./row-text.ts";

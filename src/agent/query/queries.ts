@@ -13,9 +13,9 @@ import { limits } from "../../core/limits.ts";
 import { type SeriesId, seriesId } from "../../core/units.ts";
 import type { WhereSpec } from "../../edge-ops/spec.ts";
 import { takesSeries } from "../../edge-ops/where.ts";
-import { createReadReport, type ReadReport } from "../../store/tables/block-source.ts";
+import { createReadReport, type ReadReport } from "../../store/tables/read/block-source.ts";
 import type { ResolutionMs } from "../../store/tables/rows.ts";
-import type { Snapshot } from "../../store/tables/snapshot.ts";
+import type { Snapshot } from "../../store/tables/read/snapshot.ts";
 
 export type QueriesOptions = {
   readonly catalog: Catalog;

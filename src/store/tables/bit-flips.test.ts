@@ -9,9 +9,9 @@ import fc from "fast-check";
 import { type Put, TableRig } from "../../../test/support/table-rig.ts";
 import { limits } from "../../core/limits.ts";
 import { seriesId } from "../../core/units.ts";
-import { createReadReport } from "./block-source.ts";
+import { createReadReport } from "./read/block-source.ts";
 import { allTime } from "./rows.ts";
-import { readReadings } from "./table-query.ts";
+import { readReadings } from "./read/table-query.ts";
 
 const day = limits.partitionMs;
 const seriesCount = 4;

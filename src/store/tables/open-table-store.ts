@@ -8,10 +8,10 @@
  */
 
 import { limits } from "../../core/limits.ts";
-import { changedListing, type Listing, readingsOf, readListing } from "./quarantine.ts";
-import { TableFiles, tableIdOf, tablePath } from "./table-files.ts";
-import { swapWrites } from "./table-list.ts";
-import { readTombstones } from "./tombstones.ts";
+import { changedListing, type Listing, readingsOf, readListing } from "./listing/quarantine.ts";
+import { TableFiles, tableIdOf, tablePath } from "./listing/table-files.ts";
+import { swapWrites } from "./listing/table-list.ts";
+import { readTombstones } from "./listing/tombstones.ts";
 import { TableStore } from "./table-store.ts";
 import type { TableStoreOptions } from "./table-store-options.ts";
 

@@ -13,10 +13,10 @@ import { type Put, TableRig } from "../../../test/support/table-rig.ts";
 import { isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { seriesId } from "../../core/units.ts";
-import { createReadReport } from "./block-source.ts";
+import { createReadReport } from "./read/block-source.ts";
 import { allTime, readings } from "./rows.ts";
-import { readBuckets, readReadings } from "./table-query.ts";
-import { tablePath } from "./table-files.ts";
+import { readBuckets, readReadings } from "./read/table-query.ts";
+import { tablePath } from "./listing/table-files.ts";
 
 const day = limits.partitionMs;
 const seriesCount = 4;

@@ -16,12 +16,12 @@ import {
 } from "../../../test/support/tables.ts";
 import { checksumOf } from "../../core/checksum.ts";
 import { seriesId } from "../../core/units.ts";
-import { runFrom } from "./block-runs.ts";
-import { INDEX_PAGE_ENTRIES } from "./index-page.ts";
+import { runFrom } from "./file/block-runs.ts";
+import { INDEX_PAGE_ENTRIES } from "./file/index-page.ts";
 import { createRows, readings } from "./rows.ts";
-import { decodeFooter } from "./table-format.ts";
-import { openTable, type Table } from "./table-reader.ts";
-import { openTableWriter } from "./table-writer.ts";
+import { decodeFooter } from "./file/table-format.ts";
+import { openTable, type Table } from "./file/table-reader.ts";
+import { openTableWriter } from "./file/table-writer.ts";
 
 const path = "/t.tbl";
 

@@ -2,9 +2,9 @@
 
 import type { Clock, Disk, Kv } from "../../core/doors.ts";
 import type { Position, SeriesId } from "../../core/units.ts";
-import type { StateStore } from "../state-store.ts";
-import type { CompactionPolicy } from "./compaction-plan.ts";
-import type { RefusedRows } from "./refused-rows.ts";
+import type { StateStore } from "../state/state-store.ts";
+import type { CompactionPolicy } from "./compaction/compaction-plan.ts";
+import type { RefusedRows } from "./memory/refused-rows.ts";
 
 export type TableStoreOptions = {
   readonly disk: Disk;

@@ -1,9 +1,9 @@
 /** What the table store says of itself, made fresh for each request. */
 
 import type { Position } from "../../core/units.ts";
-import { type Listing, type QuarantinedTable, readingsOf } from "./quarantine.ts";
-import type { TableFiles } from "./table-files.ts";
-import type { TableCounts } from "./table-list.ts";
+import { type Listing, type QuarantinedTable, readingsOf } from "./listing/quarantine.ts";
+import type { TableFiles } from "./listing/table-files.ts";
+import type { TableCounts } from "./listing/table-list.ts";
 
 export type TableStoreStatus = ListedStatus & {
   /** Readings in memory that no table has yet. */

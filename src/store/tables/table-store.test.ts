@@ -9,8 +9,8 @@ import fc from "fast-check";
 import { type Put, TableRig } from "../../../test/support/table-rig.ts";
 import { limits } from "../../core/limits.ts";
 import { seriesId } from "../../core/units.ts";
-import { createReadReport } from "./block-source.ts";
-import { readBuckets, readLatest, readReadings } from "./table-query.ts";
+import { createReadReport } from "./read/block-source.ts";
+import { readBuckets, readLatest, readReadings } from "./read/table-query.ts";
 import { allTime, createRows, isWithin, readings, type TimeRange } from "./rows.ts";
 import type { TableStore } from "./table-store.ts";
 

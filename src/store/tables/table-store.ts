@@ -23,25 +23,30 @@ import {
   eraseJob,
   mendJob,
   planCompaction,
-} from "./compaction-plan.ts";
-import { flushMemory } from "./flush.ts";
-import { FlushedTimes } from "./flushed-times.ts";
-import { MemoryTable, SpareSlabs } from "./memory-table.ts";
-import { mergeAroundDamage } from "./merge-around-damage.ts";
+} from "./compaction/compaction-plan.ts";
+import { flushMemory } from "./memory/flush.ts";
+import { FlushedTimes } from "./memory/flushed-times.ts";
+import { MemoryTable, SpareSlabs } from "./memory/memory-table.ts";
+import { mergeAroundDamage } from "./compaction/merge-around-damage.ts";
 import { Pace, Stopped } from "./pace.ts";
-import { changedListing, type Listing, type QuarantinedTable, readingsOf } from "./quarantine.ts";
-import type { RefusedRows } from "./refused-rows.ts";
-import type { TableFiles } from "./table-files.ts";
-import type { ListedTable, TableCounts } from "./table-list.ts";
+import {
+  changedListing,
+  type Listing,
+  type QuarantinedTable,
+  readingsOf,
+} from "./listing/quarantine.ts";
+import type { RefusedRows } from "./memory/refused-rows.ts";
+import type { TableFiles } from "./listing/table-files.ts";
+import type { ListedTable, TableCounts } from "./listing/table-list.ts";
 import {
   erasedTable,
   isInReach,
   type Tombstone,
   type Tombstones,
   tombstoneWrites,
-} from "./tombstones.ts";
+} from "./listing/tombstones.ts";
 import { troubleOf } from "./table-trouble.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "./read/snapshot.ts";
 import type { TableStoreOptions } from "./table-store-options.ts";
 import { listedStatus, type TableStoreStatus } from "./table-store-status.ts";
 

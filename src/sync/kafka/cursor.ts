@@ -16,7 +16,7 @@
 import { hash } from "node:crypto";
 import { assert } from "../../core/assert.ts";
 import { Fault } from "../../core/faults.ts";
-import type { Lane } from "../../store/outbox.ts";
+import type { Lane } from "../../store/outbox/outbox.ts";
 import {
   damaged,
   decodeJson,
@@ -26,7 +26,7 @@ import {
   type StoredObject,
   textOf,
   wholeOf,
-} from "../../store/stored-json.ts";
+} from "../../store/state/stored-json.ts";
 
 /** How far an outbox is: all its records below `seq`, whose values have this digest. */
 export type Mark = {

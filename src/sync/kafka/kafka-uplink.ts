@@ -4,7 +4,7 @@
  */
 
 import type { Clock, Random } from "../../core/doors.ts";
-import { byLane, type Lane, type OutboxRead } from "../../store/outbox.ts";
+import { byLane, type Lane, type OutboxRead } from "../../store/outbox/outbox.ts";
 import type { Uplink } from "../uplink.ts";
 import type { AvroEncoder } from "./message/avro.ts";
 import type { Cluster } from "./cluster.ts";

@@ -5,7 +5,7 @@
  */
 
 import { Fault } from "../../core/faults.ts";
-import type { Lane } from "../../store/outbox.ts";
+import type { Lane } from "../../store/outbox/outbox.ts";
 import {
   damaged,
   decodeJson,
@@ -15,7 +15,7 @@ import {
   objectOf,
   textOf,
   wholeOf,
-} from "../../store/stored-json.ts";
+} from "../../store/state/stored-json.ts";
 import { incidentOf } from "../incident.ts";
 import type { Incident, Incidents } from "../uplink.ts";
 import { type Boot, bootOf, type Mark, markOf } from "./cursor.ts";

@@ -8,7 +8,7 @@
  */
 
 import { limits } from "../../core/limits.ts";
-import type { Lane, OutboxRead } from "../../store/outbox.ts";
+import type { Lane, OutboxRead } from "../../store/outbox/outbox.ts";
 import { digestAfter, type Mark } from "./cursor.ts";
 import type { LaneState } from "./lane-state.ts";
 import { fit, type FitOptions } from "./transaction.ts";

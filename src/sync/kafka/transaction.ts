@@ -8,7 +8,7 @@
  */
 
 import { Fault } from "../../core/faults.ts";
-import type { Lane } from "../../store/outbox.ts";
+import type { Lane } from "../../store/outbox/outbox.ts";
 import type { Delivery } from "../uplink.ts";
 import { digestAfter, withBoot } from "./cursor.ts";
 import { type Intent, type LaneState, withIncident } from "./lane-state.ts";

@@ -4,8 +4,8 @@
  * They are those that Kafka's headers carry. Documented in docs/format/mqtt.md.
  */
 
-import type { Lane } from "../../store/outbox.ts";
-import { pipelineOfRecord } from "../../store/record-pipeline.ts";
+import type { Lane } from "../../store/outbox/outbox.ts";
+import { pipelineOfRecord } from "../../store/outbox/record-pipeline.ts";
 import { createMessageEncoder, type MessageEncoder } from "../kafka/message/message.ts";
 import type { Attributes, BridgeMessage } from "./bridge-link.ts";
 

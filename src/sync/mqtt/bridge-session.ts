@@ -13,7 +13,7 @@
 import type { Clock } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
-import type { Lane } from "../../store/outbox.ts";
+import type { Lane } from "../../store/outbox/outbox.ts";
 import type { Answer, BridgeLink, BridgeMessage, ConnectBridge, LinkEnd } from "./bridge-link.ts";
 
 type BridgeSessionOptions = {

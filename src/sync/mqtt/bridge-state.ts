@@ -1,6 +1,6 @@
 /** What a lane of the bridge keeps in the state store; docs/format/records.md has the bytes. */
 
-import { damaged, decodeJson, encodeJson, textOf, wholeOf } from "../../store/stored-json.ts";
+import { damaged, decodeJson, encodeJson, textOf, wholeOf } from "../../store/state/stored-json.ts";
 import { incidentOf } from "../incident.ts";
 import type { Incidents } from "../uplink.ts";
 

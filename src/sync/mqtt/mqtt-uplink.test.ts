@@ -5,8 +5,8 @@ import { type Committed, type Half, openHalf } from "../../../test/support/bridg
 import { below, seededRandom } from "../../../test/support/seeded-random.ts";
 import { eachSeed, seedCount } from "../../../test/support/seeds.ts";
 import { limits } from "../../core/limits.ts";
-import { uplinkKey } from "../../store/kv-key.ts";
-import { type Lane, lanes } from "../../store/outbox.ts";
+import { uplinkKey } from "../../store/state/kv-key.ts";
+import { type Lane, lanes } from "../../store/outbox/outbox.ts";
 import type { MqttUplinkOptions } from "./mqtt-uplink.ts";
 
 const topicOf: Readonly<Record<Lane, string>> = {

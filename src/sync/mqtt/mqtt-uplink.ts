@@ -4,7 +4,7 @@
  */
 
 import type { Clock, Random } from "../../core/doors.ts";
-import { byLane } from "../../store/outbox.ts";
+import { byLane } from "../../store/outbox/outbox.ts";
 import type { Uplink } from "../uplink.ts";
 import { BridgeLane, type BridgeLaneOptions } from "./bridge-lane.ts";
 import type { ConnectBridge } from "./bridge-link.ts";

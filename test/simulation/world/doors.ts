@@ -7,7 +7,7 @@ import type { Doors } from "../../../src/agent/agent.ts";
 import type { Clock, Kv, KvWrite, Random } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
 import { millis } from "../../../src/core/units.ts";
-import { type KvImage, KvMemory } from "../../../src/store/kv-memory.ts";
+import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import { timedCluster } from "../../support/kafka/timed-cluster.ts";
 import { below } from "../../support/seeded-random.ts";

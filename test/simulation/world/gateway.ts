@@ -13,7 +13,7 @@ import { type Agent, openAgent } from "../../../src/agent/agent.ts";
 import type { Config } from "../../../src/agent/config/config.ts";
 import type { Random } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
-import type { KvImage } from "../../../src/store/kv-memory.ts";
+import type { KvImage } from "../../../src/store/state/kv-memory.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import { type DiskCall, FaultDisk, type Fate } from "../../support/fault-disk.ts";
 import { below, seededRandom } from "../../support/seeded-random.ts";

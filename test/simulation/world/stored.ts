@@ -2,9 +2,9 @@
 
 import type { Agent } from "../../../src/agent/agent.ts";
 import { seriesId } from "../../../src/core/units.ts";
-import { createReadReport } from "../../../src/store/tables/block-source.ts";
+import { createReadReport } from "../../../src/store/tables/read/block-source.ts";
 import { allTime, readings as resolutionOfReadings } from "../../../src/store/tables/rows.ts";
-import { readReadings } from "../../../src/store/tables/table-query.ts";
+import { readReadings } from "../../../src/store/tables/read/table-query.ts";
 import type { Stored, StoredCounts, StoredReading } from "../oracle/evidence.ts";
 
 /** Its counts now. */

@@ -3,9 +3,9 @@
  * be killed at any moment; what its store holds by then is what the next one starts with.
  */
 
-import { type KvImage, KvMemory } from "../../../src/store/kv-memory.ts";
-import { type Lane, OutboxWriter } from "../../../src/store/outbox.ts";
-import { openStateStore, type StateStore } from "../../../src/store/state-store.ts";
+import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
+import { type Lane, OutboxWriter } from "../../../src/store/outbox/outbox.ts";
+import { openStateStore, type StateStore } from "../../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../../src/sync/drain.ts";
 import type { ConnectBridge } from "../../../src/sync/mqtt/bridge-link.ts";
 import { type MqttUplinkOptions, openMqttUplink } from "../../../src/sync/mqtt/mqtt-uplink.ts";

@@ -3,7 +3,7 @@
 import { after, type TestContext } from "node:test";
 import { connectCluster } from "../../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
-import type { Lane } from "../../../src/store/outbox.ts";
+import type { Lane } from "../../../src/store/outbox/outbox.ts";
 import { eventually } from "./cluster-contract-rig.ts";
 import { type KafkaBroker, type KafkaOptions, startKafka } from "./broker.ts";
 import { freePorts } from "./ports.ts";

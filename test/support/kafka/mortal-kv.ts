@@ -1,7 +1,7 @@
 /** A store in memory that can die: from then on no commit takes effect, and none ever resolves. */
 
 import type { Kv, KvWrite } from "../../../src/core/doors.ts";
-import type { KvMemory } from "../../../src/store/kv-memory.ts";
+import type { KvMemory } from "../../../src/store/state/kv-memory.ts";
 
 export class MortalKv implements Kv {
   readonly #kv: KvMemory;

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { lanes } from "../../../src/store/outbox.ts";
+import { lanes } from "../../../src/store/outbox/outbox.ts";
 import type { Incident } from "../../../src/sync/uplink.ts";
 import type { UpstreamHalf, UpstreamWorld } from "./upstream-half.ts";
 import { digestOf, type FoundCursor, histories, lastCursor, received } from "./upstream-oracle.ts";

@@ -2,8 +2,8 @@
 
 import type { Tags } from "../../../src/core/frame.ts";
 import { type Millis, millis } from "../../../src/core/units.ts";
-import type { Lane } from "../../../src/store/outbox.ts";
-import { encodeAlert, encodeSummary } from "../../../src/store/record-codec.ts";
+import type { Lane } from "../../../src/store/outbox/outbox.ts";
+import { encodeAlert, encodeSummary } from "../../../src/store/outbox/record-codec.ts";
 
 const recordsBegin = Date.UTC(2026, 0, 1);
 

@@ -10,14 +10,14 @@
 
 import type { Clock, Kv, KvWrite, Random } from "../../../src/core/doors.ts";
 import { limits } from "../../../src/core/limits.ts";
-import { type KvImage, KvMemory } from "../../../src/store/kv-memory.ts";
-import { byLane, type Lane, lanes, OutboxWriter } from "../../../src/store/outbox.ts";
+import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
+import { byLane, type Lane, lanes, OutboxWriter } from "../../../src/store/outbox/outbox.ts";
 import {
   openOutboxRollup,
   type OutboxRollup,
   type OutboxRollupOptions,
-} from "../../../src/store/outbox-rollup.ts";
-import { openStateStore, type StateStore } from "../../../src/store/state-store.ts";
+} from "../../../src/store/outbox/outbox-rollup.ts";
+import { openStateStore, type StateStore } from "../../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../../src/sync/drain.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import { type KafkaUplinkOptions, openKafkaUplink } from "../../../src/sync/kafka/kafka-uplink.ts";

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { type Lane, lanes } from "../../../src/store/outbox.ts";
+import { type Lane, lanes } from "../../../src/store/outbox/outbox.ts";
 import type { ClusterModel } from "./cluster-model.ts";
 import { cursorTopic, topics, type UpstreamHalf } from "./upstream-half.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { byLane, type Lane, lanes } from "../../../src/store/outbox.ts";
+import { byLane, type Lane, lanes } from "../../../src/store/outbox/outbox.ts";
 import { readCommitted, type ReadRecord } from "./kcat.ts";
 import { allDecided } from "./stable-offsets.ts";
 import { type Emitted, type TopicNames, topicNames } from "./uplink-half.ts";

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import type { Tags } from "../../../core/frame.ts";
 import type { Alert, Summary } from "../../../core/record.ts";
 import { millis } from "../../../core/units.ts";
-import { encodeAlert, encodeSummary } from "../../../store/record-codec.ts";
+import { encodeAlert, encodeSummary } from "../../../store/outbox/record-codec.ts";
 import { alertSchema, openAvro, summarySchema } from "./avro.ts";
 
 const schemaFolder = join(import.meta.dirname, "../../../../schema");

@@ -20,7 +20,7 @@ import {
   type StoredObject,
   textOf,
   wholeOf,
-} from "../../../store/stored-json.ts";
+} from "../../../store/state/stored-json.ts";
 
 /** Ids of the two schemas, as the registry gave them: whole numbers below 2^32. */
 export type AvroOptions = { readonly schemaIds: Readonly<Record<"summary" | "alert", number>> };

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Alert, Summary } from "../../../core/record.ts";
 import { millis } from "../../../core/units.ts";
-import { decodeRecord, encodeAlert, encodeSummary } from "../../../store/record-codec.ts";
+import { decodeRecord, encodeAlert, encodeSummary } from "../../../store/outbox/record-codec.ts";
 import { createMessageEncoder, type Message, type OutboxPlace } from "./message.ts";
 
 const at: OutboxPlace = { outbox: "00112233445566778899aabbccddeeff", lane: "summaries", seq: 42 };

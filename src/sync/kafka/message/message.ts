@@ -16,8 +16,8 @@
  */
 
 import type { Fault } from "../../../core/faults.ts";
-import type { Lane } from "../../../store/outbox.ts";
-import { damaged } from "../../../store/stored-json.ts";
+import type { Lane } from "../../../store/outbox/outbox.ts";
+import { damaged } from "../../../store/state/stored-json.ts";
 import type { AvroEncoder } from "./avro.ts";
 import type { BatchRecord, Header } from "./record-batch.ts";
 import { rfc3339 } from "./rfc3339.ts";

@@ -1,0 +1,217 @@
+/**
+ * Summaries and alerts as they leave the gateway: one flat JSON object each, fields always in the
+ * same order, so that the same record is the same bytes. Documented in docs/format/records.md.
+ *
+ *   {"v":1,"kind":"summary","id":"gw1/temp/device=p1/1764000000000/10000/0","agent":"gw1",
+ *    "pipeline":"temp","key":{"device":"p1"},"start":1764000000000,"end":1764000010000,
+ *    "resolution":10000,"revision":0,"count":10,"sum":..,"arrivalTimed":0}
+ *
+ * Numbers are written as the shortest decimal that reads back as the same double, -0 as `-0`, what
+ * JSON has no number for as "NaN", "Infinity", "-Infinity". The id is the record's identity: its
+ * parts are percent-encoded, so `/` only separates them.
+ */
+
+import { Fault } from "../../core/faults.ts";
+import type { Tags } from "../../core/frame.ts";
+import type { Alert, AlertReason, Summary, SummaryFields } from "../../core/record.ts";
+import { type Millis, millis } from "../../core/units.ts";
+import { nameOfTags } from "../../core/catalog.ts";
+import {
+  damaged,
+  decodeJson,
+  numberOf,
+  objectOf,
+  type StoredObject,
+  textOf,
+  wholeOf,
+} from "../state/stored-json.ts";
+
+/** Optional fields of a summary in the order in which they are written. */
+const summaryFieldNames = [
+  "sum",
+  "sumError",
+  "mean",
+  "min",
+  "max",
+  "variance",
+  "first",
+  "firstTime",
+  "last",
+  "lastTime",
+] as const satisfies readonly (keyof SummaryFields)[];
+
+const alertReasons: readonly AlertReason[] = [
+  "ewma_high",
+  "ewma_low",
+  "heavy_symbol",
+  "rare_symbol",
+];
+
+export type DecodedRecord = {
+  readonly id: string;
+  readonly agent: string;
+  readonly record: Summary | Alert;
+};
+
+/** The bytes of a summary, a new buffer; about 2 us. `agent` is the name of this gateway. */
+export function encodeSummary(agent: string, summary: Summary): Uint8Array {
+  const { pipeline, key, start, end, revision, count, fields } = summary;
+  const named = namesOf(agent, pipeline, key);
+  const resolution = end - start;
+  let json =
+    `{"v":1,"kind":"summary","id":"${named.id}/${start}/${resolution}/${revision}",${named.json}` +
+    `,"start":${start},"end":${end},"resolution":${resolution}` +
+    `,"revision":${revision},"count":${count}`;
+  for (const name of summaryFieldNames) {
+    const value = fields[name];
+    if (value !== undefined) json += `,"${name}":${jsonNumber(value)}`;
+  }
+  json += `,"arrivalTimed":${summary.arrivalTimed}`;
+  return bytesOf(summary.merged === undefined ? `${json}}` : `${json},"merged":${summary.merged}}`);
+}
+
+/** The bytes of an alert, a new buffer. */
+export function encodeAlert(agent: string, alert: Alert): Uint8Array {
+  const { pipeline, key, time, reason, value } = alert;
+  const named = namesOf(agent, pipeline, key);
+  const isNumber = typeof value === "number";
+  const valuePart = isNumber ? jsonNumber(value).replaceAll('"', "") : percentEncoded(value);
+  return bytesOf(
+    `{"v":1,"kind":"alert","id":"${named.id}/${time}/${reason}/${valuePart}",${named.json}` +
+      `,"time":${time},"reason":"${reason}"` +
+      `,"value":${isNumber ? jsonNumber(value) : JSON.stringify(value)}` +
+      `,"score":${jsonNumber(alert.score)},"expected":${jsonNumber(alert.expected)}` +
+      `,"limit":${jsonNumber(alert.limit)}}`,
+  );
+}
+
+/** Reads a record back, for tools and tests. Faults: STORE_FAILED, naming `place` and the field. */
+export function decodeRecord(bytes: Uint8Array, place: string): DecodedRecord {
+  const stored = decodeJson(bytes, place);
+  if (wholeOf(stored, "v") !== 1) throw damaged(place, "it is of a later version");
+  const kind = textOf(stored, "kind");
+  if (kind !== "summary" && kind !== "alert") throw damaged(place, `its kind is ${kind}`);
+  return {
+    id: textOf(stored, "id"),
+    agent: textOf(stored, "agent"),
+    record: kind === "summary" ? summaryOf(stored) : alertOf(stored),
+  };
+}
+
+/** End of a summary's window, or time of an alert; undefined where the bytes are no record. */
+export function timeOfRecord(bytes: Uint8Array): Millis | undefined {
+  try {
+    const { record } = decodeRecord(bytes, "a record");
+    return record.kind === "summary" ? record.end : record.time;
+  } catch (error) {
+    if (error instanceof Fault) return undefined;
+    throw error;
+  }
+}
+
+// ---- encoding ----
+
+type Names = {
+  readonly agent: string;
+  readonly pipeline: string;
+  /** agent/pipeline/key name, percent-encoded. */
+  readonly id: string;
+  /** The fields agent, pipeline and key. */
+  readonly json: string;
+};
+
+/** What every record of a key begins with; operators keep one Tags object per key. */
+const namesByKey = new WeakMap<Tags, Names>();
+
+function namesOf(agent: string, pipeline: string, key: Tags): Names {
+  const known = namesByKey.get(key);
+  if (known?.agent === agent && known.pipeline === pipeline) return known;
+  const tags = key.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  const names = {
+    agent,
+    pipeline,
+    id: [agent, pipeline, nameOfTags(key)].map(percentEncoded).join("/"),
+    json:
+      `"agent":${JSON.stringify(agent)},"pipeline":${JSON.stringify(pipeline)}` +
+      `,"key":{${tags.join(",")}}`,
+  };
+  namesByKey.set(key, names);
+  return names;
+}
+
+/** Percent-encoding, with the characters that names of tags are made of left readable. */
+function percentEncoded(text: string): string {
+  return encodeURIComponent(text.toWellFormed()).replaceAll(
+    /%(3D|2C|3A|40)/g,
+    (code) => readable[code] ?? code,
+  );
+}
+
+const readable: Readonly<Record<string, string>> = {
+  "%3D": "=",
+  "%2C": ",",
+  "%3A": ":",
+  "%40": "@",
+};
+
+/** As JSON: `-0` for -0, a string for what JSON has no number for. */
+export function jsonNumber(value: number): string {
+  if (!Number.isFinite(value)) return `"${value}"`;
+  return Object.is(value, -0) ? "-0" : `${value}`;
+}
+
+function bytesOf(json: string): Uint8Array {
+  return Buffer.from(json, "utf8");
+}
+
+// ---- decoding ----
+
+function summaryOf(stored: StoredObject): Summary {
+  const fields: { -readonly [name in keyof SummaryFields]: number } = {};
+  for (const name of summaryFieldNames) {
+    if (name in stored.fields) fields[name] = numberOf(stored, name);
+  }
+  const { firstTime, lastTime, ...values } = fields;
+  return {
+    kind: "summary",
+    pipeline: textOf(stored, "pipeline"),
+    key: tagsOf(stored),
+    start: millis(numberOf(stored, "start")),
+    end: millis(numberOf(stored, "end")),
+    revision: wholeOf(stored, "revision"),
+    count: wholeOf(stored, "count"),
+    fields: {
+      ...values,
+      ...(firstTime === undefined ? {} : { firstTime: millis(firstTime) }),
+      ...(lastTime === undefined ? {} : { lastTime: millis(lastTime) }),
+    },
+    arrivalTimed: wholeOf(stored, "arrivalTimed"),
+    ...("merged" in stored.fields ? { merged: wholeOf(stored, "merged") } : {}),
+  };
+}
+
+function alertOf(stored: StoredObject): Alert {
+  const named = textOf(stored, "reason");
+  const reason = alertReasons.find((known) => known === named);
+  if (reason === undefined) throw damaged(stored.place, `its reason is ${named}`);
+  const isSymbol = reason === "heavy_symbol" || reason === "rare_symbol";
+  return {
+    kind: "alert",
+    pipeline: textOf(stored, "pipeline"),
+    key: tagsOf(stored),
+    time: millis(numberOf(stored, "time")),
+    reason,
+    value: isSymbol ? textOf(stored, "value") : numberOf(stored, "value"),
+    score: numberOf(stored, "score"),
+    expected: numberOf(stored, "expected"),
+    limit: numberOf(stored, "limit"),
+  };
+}
+
+/** Tags in the order of their names; JSON.parse moves names that look like numbers to the front. */
+function tagsOf(stored: StoredObject): Tags {
+  const key = objectOf(stored.fields["key"], `${stored.place}, key`);
+  return Object.keys(key.fields)
+    .toSorted()
+    .map((name) => [name, textOf(key, name)] as const);
+}

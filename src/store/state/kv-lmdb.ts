@@ -1,0 +1,259 @@
+/**
+ * The state store on disk: LMDB behind the Kv door, and the only import of lmdb.
+ *
+ * One commit is one batch of instructions that lmdb's writer thread carries out as one transaction:
+ * pages, fdatasync, then the root page with O_DSYNC. That order is LMDB's own; lmdb-js would by
+ * default resolve before the sync (`overlappingSync`), so it is switched off, and a resolved commit
+ * is on the medium. The writer reads values where they lie, on its own thread: the Kv contract
+ * (frozen buffers) comes from here.
+ *
+ * lmdb-js enlarges its memory map whenever it is full, whatever `mapSize` says, so the bound is ours:
+ * before a commit the pages in use plus what the commit may need must stay within `bytesMax`. The
+ * file can be somewhat longer than the pages in use, since LMDB reuses freed pages where they fit.
+ */
+
+import { open, type RootDatabase } from "lmdb";
+import { assert } from "../../core/assert.ts";
+import type { Kv, KvWrite } from "../../core/doors.ts";
+import { Fault } from "../../core/faults.ts";
+import { assertKvKey } from "./kv-key.ts";
+
+export type KvLmdbOptions = {
+  /** The file; its folder exists, and the caller syncs that folder once after opening. */
+  readonly path: string;
+  /** Bytes in use beyond which a commit is refused. */
+  readonly bytesMax: number;
+  /**
+   * Free bytes of the disk (Disk.freeBytes of the folder). LMDB calls a write that found no space an
+   * input/output error; with this the two are told apart.
+   */
+  readonly freeBytes?: () => Promise<number>;
+};
+
+/** What a commit may put although the store is full, if it removes something: how room is made. */
+const freeingPutBytesMax = 65_536;
+/** Pages a commit changes beside those of its values: the path to the root, the list of free pages. */
+const commitPagesExtra = 16;
+
+/** Opens or makes the store. Faults: STORE_FAILED. About 12 MB RSS, nearly all for loading lmdb. */
+export function openKvLmdb(options: KvLmdbOptions): Kv {
+  try {
+    return new KvLmdb(
+      open<Uint8Array, string>({
+        path: options.path,
+        noSubdir: true,
+        overlappingSync: false,
+        eventTurnBatching: false,
+        encoding: "binary",
+        cache: false,
+        maxDbs: 1,
+        keyEncoder: { writeKey: writeAsciiKey, readKey: readAsciiKey },
+      }),
+      options,
+    );
+  } catch (cause) {
+    throw new Fault(
+      "STORE_FAILED",
+      `the state store ${options.path} cannot be opened (${messageOf(cause)}); check that the folder exists and is writable`,
+      { cause, facts: { path: options.path } },
+    );
+  }
+}
+
+/**
+ * Copies the store at `from` as of its last transaction, while another process may write to it.
+ * Faults: STORE_FAILED.
+ */
+export async function copyKvLmdb(from: string, to: string): Promise<void> {
+  const place = { path: from, noSubdir: true, readOnly: true, encoding: "binary" } as const;
+  try {
+    const db = open<Uint8Array, string>(place);
+    try {
+      await db.backup(to, true);
+    } finally {
+      await db.close();
+    }
+  } catch (cause) {
+    throw new Fault(
+      "STORE_FAILED",
+      `the state store ${from} cannot be copied to ${to} (${messageOf(cause)}); check that both are readable and that there is space`,
+      { cause, facts: { from, to } },
+    );
+  }
+}
+
+class KvLmdb implements Kv {
+  readonly #db: RootDatabase<Uint8Array, string>;
+  readonly #options: KvLmdbOptions;
+  #committing = false;
+  #closed = false;
+  #failure: Fault | undefined;
+
+  constructor(db: RootDatabase<Uint8Array, string>, options: KvLmdbOptions) {
+    this.#db = db;
+    this.#options = options;
+  }
+
+  get(key: string): Uint8Array | undefined {
+    assert(!this.#closed, "a closed store is not read");
+    assertKvKey(key);
+    const value = this.#db.getBinary(key);
+    return value === undefined ? undefined : plain(value);
+  }
+
+  range(options: {
+    readonly from: string;
+    readonly to: string;
+    readonly limit?: number;
+  }): readonly { readonly key: string; readonly value: Uint8Array }[] {
+    assert(!this.#closed, "a closed store is not read");
+    const found: { key: string; value: Uint8Array }[] = [];
+    const { from: start, to: end, limit } = options;
+    const entries = this.#db.getRange({ start, end, ...(limit === undefined ? {} : { limit }) });
+    for (const { key, value } of entries) found.push({ key, value: plain(value) });
+    return found;
+  }
+
+  async commit(writes: readonly KvWrite[]): Promise<void> {
+    assert(!this.#closed, "a closed store is not written");
+    assert(!this.#committing, "one commit at a time");
+    for (const { key } of writes) assertKvKey(key);
+    if (this.#failure !== undefined) throw this.#failure;
+    if (writes.length === 0) return;
+    const neededBytes = this.#checkRoom(writes);
+    this.#committing = true;
+    try {
+      await this.#db.batch(() => {
+        for (const { key, value } of writes) {
+          if (value === undefined) void this.#db.remove(key);
+          else void this.#db.put(key, value);
+        }
+      });
+    } catch (error) {
+      throw await this.#faultOf(await causeOf(error), neededBytes);
+    } finally {
+      this.#committing = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    assert(!this.#committing, "a store is closed after its last commit");
+    this.#closed = true;
+    await this.#db.close();
+  }
+
+  /** The bytes that the commit may need on the disk, when the store has room for them. */
+  #checkRoom(writes: readonly KvWrite[]): number {
+    const { path, bytesMax } = this.#options;
+    const { pageSize, usedPages } = usageOf(this.#db);
+    const neededBytes = (commitPagesExtra + pagesFor(writes, pageSize)) * pageSize;
+    const usedBytes = usedPages * pageSize;
+    if (usedBytes + neededBytes <= bytesMax || makesRoom(writes)) return neededBytes;
+    throw new Fault(
+      "STORE_FAILED",
+      `the state store ${path} is full: ${usedBytes} of ${bytesMax} bytes are in use; let an uplink take what waits in the outbox, then start weir again`,
+      { facts: { path, usedBytes, neededBytes, bytesMax } },
+    );
+  }
+
+  /**
+   * Without space the transaction was given up whole and may be tried again; after any other failure
+   * nothing is known about the medium, so the store takes no more until it is reopened.
+   */
+  async #faultOf(cause: unknown, neededBytes: number): Promise<Fault> {
+    const { path, freeBytes } = this.#options;
+    const free = (await freeBytes?.()) ?? Infinity;
+    if (errorNumberOf(cause) === noSpace || free < neededBytes) {
+      return new Fault(
+        "DISK_FULL",
+        `there is no space left on the disk of ${path}; free some space there and the commit is tried again by itself`,
+        {
+          cause,
+          facts: { path, neededBytes },
+        },
+      );
+    }
+    this.#failure = new Fault(
+      "STORE_FAILED",
+      `the state store ${path} could not be written (${messageOf(cause)}); check the disk, then start weir again`,
+      { cause, facts: { path } },
+    );
+    return this.#failure;
+  }
+}
+
+// ---- keys ----
+
+function writeAsciiKey(key: string, target: Buffer, start: number): number {
+  return start + target.write(key, start, "latin1");
+}
+
+function readAsciiKey(target: Buffer, start: number, end: number): string {
+  return target.toString("latin1", start, end);
+}
+
+// ---- room ----
+
+type TreeStats = {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+};
+
+/** Pages in use: two roots, the tree with its large values, the list of free pages. */
+function usageOf(db: RootDatabase<Uint8Array, string>): { pageSize: number; usedPages: number } {
+  const stats = db.getStats() as TreeStats & {
+    readonly pageSize: number;
+    readonly free: TreeStats;
+  };
+  return { pageSize: stats.pageSize, usedPages: 2 + pagesOf(stats) + pagesOf(stats.free) };
+}
+
+function pagesOf(tree: TreeStats): number {
+  return tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages;
+}
+
+/** A commit that removes something and puts little: how a full store gets room again. */
+function makesRoom(writes: readonly KvWrite[]): boolean {
+  const putBytes = writes.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+  return putBytes <= freeingPutBytesMax && writes.some(({ value }) => value === undefined);
+}
+
+/** At most: a large value has pages of its own, small ones may leave leaves half empty. */
+function pagesFor(writes: readonly KvWrite[], pageSize: number): number {
+  let pages = 0;
+  for (const { key, value } of writes) {
+    const bytes = (value?.length ?? 0) + key.length + 24;
+    pages += bytes > pageSize / 2 ? Math.ceil(bytes / pageSize) + 0.1 : (2 * bytes) / pageSize;
+  }
+  return Math.ceil(pages);
+}
+
+// ---- errors ----
+
+const noSpace = 28; // ENOSPC, in the words of LMDB and of Linux
+
+/** lmdb-js rejects with a general error and gives the reason by a second promise. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !("commitError" in error)) return error;
+  try {
+    await error.commitError;
+    return error;
+  } catch (reason) {
+    return reason;
+  }
+}
+
+function errorNumberOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** lmdb-js gives copies, as Buffers and some with a `length` of their own: the same bytes, plainly. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { limits } from "../../../core/limits.ts";
+import { position } from "../../../core/units.ts";
+import { type CompactionPolicy, planCompaction } from "./compaction-plan.ts";
+import type { ListedTable } from "../listing/table-list.ts";
+
+const day = limits.partitionMs;
+const minute = 60_000;
+const hour = 3_600_000;
+
+const policy: CompactionPolicy = {
+  tiers: [minute, hour],
+  keepMs: new Map([
+    [0, 2 * day],
+    [minute, 5 * day],
+    [hour, 50 * day],
+  ]),
+  bytesMax: 1_000_000,
+  freeBytesMin: 0,
+  mergeTablesMin: limits.mergeTablesMin,
+};
+
+let nextId = 0;
+function table(partition: number, more: Partial<ListedTable> = {}): ListedTable {
+  return {
+    id: nextId++,
+    level: 0,
+    run: "main",
+    partition,
+    bytes: 1_000,
+    readings: 100,
+    to: position(0),
+    timeFirst: partition * day,
+    timeLast: (partition + 1) * day - 1,
+    resolutions: [0],
+    ...more,
+  };
+}
+
+test("few tables of a partition that goes on are left alone", () => {
+  const tables = Array.from({ length: limits.mergeTablesMin - 1 }, () => table(10));
+  assert.equal(planCompaction(tables, policy, 11 * day), undefined);
+});
+
+test("many tables of a partition are merged, the late ones among them, oldest first", () => {
+  const tables = Array.from({ length: limits.mergeTablesMin }, (_, i) =>
+    table(10, { run: i % 4 === 0 ? "late" : "main" }),
+  );
+  const job = planCompaction(tables.toReversed(), policy, 11 * day);
+  assert.equal(job?.kind, "merge");
+  assert.deepEqual(job.inputs, tables);
+  assert.equal(job.finest, 0);
+  assert.equal(job.level, 1);
+});
+
+test("a partition that is over is merged although its tables are few; merged ones are not again", () => {
+  const over = [table(7), table(7), table(7, { level: 1 })];
+  const job = planCompaction([...over, table(9)], policy, 9 * day);
+  assert.deepEqual(job?.inputs, over.slice(0, 2));
+  assert.equal(planCompaction([table(7, { level: 1 }), table(9)], policy, 9 * day), undefined);
+});
+
+test("readings that are over give way to the finest resolution that is not", () => {
+  const old = table(1, { level: 1, resolutions: [0, minute, hour] });
+  const later = table(100, { level: 1 });
+  const at = (now: number): unknown => {
+    const job = planCompaction([old, later], policy, now);
+    return job && [job.kind, job.finest];
+  };
+  assert.equal(at(old.timeLast + 2 * day - 1), undefined);
+  assert.deepEqual(at(old.timeLast + 2 * day), ["expire", minute]);
+  assert.deepEqual(at(old.timeLast + 5 * day), ["expire", hour]);
+  assert.deepEqual(at(old.timeLast + 50 * day), ["expire", undefined]);
+  const rolled = { ...old, resolutions: [minute, hour] };
+  assert.equal(planCompaction([rolled, later], policy, old.timeLast + 2 * day), undefined);
+});
+
+test("a clock that is ahead makes nothing expire: the newest reading says how late it is", () => {
+  const tables = [table(1, { level: 1 }), table(2, { level: 1 })];
+  assert.equal(planCompaction(tables, policy, 10_000 * day), undefined);
+});
+
+test("nothing expires while nobody knows what time it is", () => {
+  assert.equal(planCompaction([table(1)], policy, undefined), undefined);
+});
+
+test("over the budget the oldest are rolled up, where coarser ones may grow four times as old", () => {
+  const full = { ...policy, bytesMax: 500 };
+  const chosen = (...tables: readonly ListedTable[]): unknown => {
+    const job = planCompaction(tables, full, undefined);
+    return [job?.kind, job?.inputs, job?.finest];
+  };
+  const newest = table(100);
+  const older = table(91);
+  assert.deepEqual(chosen(newest, older), ["make-room", [older], minute]);
+  const minutes = table(63, { resolutions: [minute, hour] });
+  assert.deepEqual(chosen(newest, minutes, older), ["make-room", [older], minute]);
+  const oldMinutes = table(59, { resolutions: [minute, hour] });
+  assert.deepEqual(chosen(newest, oldMinutes, older), ["make-room", [oldMinutes], hour]);
+  const hours = table(-70, { resolutions: [hour] });
+  assert.deepEqual(chosen(newest, hours, older), ["make-room", [hours], undefined]);
+});
