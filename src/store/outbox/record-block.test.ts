@@ -5,7 +5,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { decodeBlock, encodeBlock, skippedIn } from "./record-block.ts";
 
-const goldenFolder = join(import.meta.dirname, "../../test/golden");
+const goldenFolder = join(import.meta.dirname, "../../../test/golden");
 const ndjson = readFileSync(join(goldenFolder, "records-v1.ndjson"), "utf8");
 const lines = ndjson.trimEnd().split("\n");
 const records = lines.map((line) => new TextEncoder().encode(line));

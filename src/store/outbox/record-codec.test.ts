@@ -8,7 +8,7 @@ import type { Alert, Summary, SummaryFields } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
 import { decodeRecord, encodeAlert, encodeSummary } from "./record-codec.ts";
 
-const goldenFolder = join(import.meta.dirname, "../../test/golden");
+const goldenFolder = join(import.meta.dirname, "../../../test/golden");
 const golden = readFileSync(join(goldenFolder, "records-v1.ndjson"), "utf8");
 
 const key: Tags = [
