@@ -25,11 +25,14 @@ export function dataPaths(dataDirectory: string): {
   readonly log: string;
   readonly tables: string;
   readonly state: string;
+  /** What is known of backups of it. */
+  readonly backups: string;
 } {
   return {
     log: join(dataDirectory, "log"),
     tables: join(dataDirectory, "tables"),
     state: join(dataDirectory, "state.mdb"),
+    backups: join(dataDirectory, "backups.ndjson"),
   };
 }
 

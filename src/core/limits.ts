@@ -253,6 +253,8 @@ const bounds = {
   backupTriesMax: 5,
   /** Copied at a time. */
   backupPieceBytes: 1_048_576, // 1 MiB
+  /** Backups that a data directory remembers; older ones become a count. */
+  backupsListedMax: 256,
   /** Whether something expired, or the disk has too little space, is looked at this often. */
   storeLookMs: 60_000,
   /** Files of damaged tables that are kept; at most an eighth of what tables may take. */

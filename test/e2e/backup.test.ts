@@ -3,13 +3,14 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Agent } from "../../src/agent/agent.ts";
 import { type Config, configOf, sourceDefaults } from "../../src/agent/config/config.ts";
+import { lockDirectory } from "../../src/agent/doors/directory-lock.ts";
 import { nodeFlags } from "../../src/agent/node-flags.ts";
 import { startAgent } from "../../src/agent/start.ts";
 import { secondsPipeline } from "../support/pipelines.ts";
@@ -139,4 +140,52 @@ test("a backup that was changed is refused by the name of the file, and nothing 
   assert.ok(!readdirSync(home).includes("restored"));
   const none = await weir("restore", home, "--data", join(home, "restored"));
   assert.match(none.output, /is not a backup/);
+});
+
+test("a data directory remembers its backups, and a restored one where it came from", async (t) => {
+  const home = folder(t);
+  const data = join(home, "data");
+  await (await started(configIn(data))).close();
+  const listOf = async (
+    directory: string,
+  ): Promise<{ backups: { now: string; target: string }[] }> =>
+    JSON.parse((await weir("backup", "--list", "--data", directory, "--json")).output);
+  assert.deepEqual(await listOf(data), { backups: [], forgotten: 0, damaged: 0 });
+
+  for (const name of ["one", "two"]) {
+    const made = await weir("backup", join(home, name), "--data", data, "--json");
+    assert.equal(JSON.parse(made.output).noted, true);
+  }
+  rmSync(join(home, "one"), { recursive: true });
+  const states = async (directory: string): Promise<readonly (readonly string[])[]> =>
+    (await listOf(directory)).backups.map(({ target, now }) => [target, now]);
+  const two = [join(home, "two"), "there"];
+  assert.deepEqual(await states(data), [[join(home, "one"), "absent"], two]);
+  const { output } = await weir("backup", "--list", "--data", data);
+  assert.match(output, /^made +version +now +folder\n.*absent.*one\n.*there.*two\n$/s);
+
+  await weir("restore", join(home, "two"), "--data", join(home, "restored"));
+  assert.deepEqual(await states(join(home, "restored")), [two]);
+});
+
+test("a data directory that cannot take the note has a backup all the same, and says so", async (t) => {
+  const home = folder(t);
+  const data = join(home, "data");
+  await (await started(configIn(data))).close();
+  mkdirSync(join(data, "backups.ndjson")); // nothing is renamed over a folder
+  const made = await weir("backup", join(home, "copy"), "--data", data);
+  assert.equal(made.code, 0, made.output);
+  assert.match(made.output, /could not note that there is a backup in/);
+  assert.equal((await weir("restore", join(home, "copy"), "--data", join(home, "back"))).code, 0);
+});
+
+test("two backups of one data directory at the same time: the second is refused in a sentence", async (t) => {
+  const home = folder(t);
+  const data = join(home, "data");
+  await (await started(configIn(data))).close();
+  const unlock = await lockDirectory(join(data, "log"));
+  const refused = await weir("backup", join(home, "copy"), "--data", data);
+  await unlock();
+  assert.equal(refused.code, 1);
+  assert.match(refused.output, /another backup of .* is being made/);
 });

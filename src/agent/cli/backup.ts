@@ -1,18 +1,29 @@
-/** `weir backup` and `weir restore`: a whole data directory, copied while the agent runs, and back. */
+/**
+ * `weir backup` and `weir restore`: a whole data directory, copied while the agent runs, and back. The
+ * data directory remembers what was made of it, and what it came from.
+ */
 
 import { existsSync, readdirSync } from "node:fs";
 import { resolve } from "node:path";
-import { Fault } from "../../core/faults.ts";
+import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { type Backup, makeBackup, restoreBackup } from "../../store/care/backup.ts";
+import {
+  noteBackup,
+  readBackupList,
+  type Whereabouts,
+  whereaboutsOf,
+} from "../../store/care/backup-list.ts";
 import { copyKvLmdb, openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { bytesText } from "../config/quantity.ts";
 import { systemClock } from "../doors/clock.ts";
-import { systemDisk } from "../doors/disk.ts";
+import { lockDirectories } from "../doors/directory-lock.ts";
+import { readingDisk, systemDisk } from "../doors/disk.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
 import { version } from "../version.ts";
-import { exitCodes, parseOptions, UsageError } from "./command.ts";
+import { ColumnText } from "./column-text.ts";
+import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
 
 const options = {
@@ -22,18 +33,41 @@ const options = {
 } as const;
 
 export async function run(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseOptions(args, options);
+  const { values, positionals } = parseOptions(args, {
+    ...options,
+    list: { type: "boolean", default: false },
+  });
+  const place = async (): Promise<string> =>
+    resolve(values.data ?? (await readConfig(values.config)).dataDirectory);
+  if (values.list) {
+    refusePositionals(positionals);
+    return await list(await place(), values.json);
+  }
   const target = onlyFolder(positionals, "weir backup DIR");
   refuseFull(target, "the folder of a new backup must be empty or not there");
-  const directory = resolve(values.data ?? (await readConfig(values.config)).dataDirectory);
+  const directory = await place();
   const from = dataPaths(directory);
-  if (!existsSync(from.state)) {
-    throw new Fault(
-      "INPUT_INVALID",
-      `${directory} is not the data directory of an agent; point to one with --data or -c`,
-    );
-  }
+  if (!existsSync(from.state)) throw notData(directory);
   await checkStateFile(from.state);
+  const inUse = `another backup of ${directory} is being made; wait until it is done`;
+  const unlock = await lockDirectories([{ directory: from.log, inUse }]);
+  try {
+    return await makeAndNote({ directory, target, json: values.json });
+  } finally {
+    await unlock();
+  }
+}
+
+async function makeAndNote({
+  directory,
+  target,
+  json,
+}: {
+  readonly directory: string;
+  readonly target: string;
+  readonly json: boolean;
+}): Promise<number> {
+  const from = dataPaths(directory);
   const clock = systemClock();
   const backup = await makeBackup({
     disk: systemDisk,
@@ -46,8 +80,57 @@ export async function run(args: readonly string[]): Promise<number> {
     created: clock.now(),
     onProgress: progress(),
   });
-  tell(`backed up ${directory} to ${target}`, backup, values.json);
+  const noted = await noteMade(directory, { backup, target });
+  tell(`backed up ${directory} to ${target}`, { ...backup, noted }, json);
   return exitCodes.ok;
+}
+
+/** Whether the data directory remembers the backup: one that cannot be written has a backup all the same. */
+async function noteMade(
+  directory: string,
+  { backup, target }: { readonly backup: Backup; readonly target: string },
+): Promise<boolean> {
+  const { created, weir } = backup;
+  try {
+    await noteBackup(systemDisk, dataPaths(directory).backups, { created, target, weir });
+    return true;
+  } catch (error) {
+    if (!isEnvironmental(error)) throw error;
+    console.error(
+      `weir: ${directory} could not note that there is a backup in ${target} (${error.message}): weir backup --list will not show it`,
+    );
+    return false;
+  }
+}
+
+/** What was made of a data directory, and what is at its place now. */
+async function list(directory: string, json: boolean): Promise<number> {
+  if (!existsSync(dataPaths(directory).state)) throw notData(directory);
+  const { backups, ...counts } = await readBackupList(readingDisk, dataPaths(directory).backups);
+  const found: ((typeof backups)[number] & { readonly now: Whereabouts })[] = [];
+  for (const backup of backups) {
+    found.push({ ...backup, now: await whereaboutsOf(readingDisk, backup) });
+  }
+  if (json) {
+    console.log(JSON.stringify({ backups: found, ...counts }));
+    return exitCodes.ok;
+  }
+  const text = new ColumnText(["made", "version", "now", "folder"], (line) => console.log(line));
+  for (const { created, weir, now, target } of found) {
+    text.add([new Date(created).toISOString(), weir, now, target]);
+  }
+  text.flush();
+  if (found.length === 0) console.log(`no backup of ${directory} is known`);
+  if (counts.forgotten > 0) console.log(`older ones that are not listed: ${counts.forgotten}`);
+  if (counts.damaged > 0) console.log(`lines that cannot be read: ${counts.damaged}`);
+  return exitCodes.ok;
+}
+
+function notData(directory: string): Fault {
+  return new Fault(
+    "INPUT_INVALID",
+    `${directory} is not the data directory of an agent; point to one with --data or -c`,
+  );
 }
 
 export async function restore(args: readonly string[]): Promise<number> {
@@ -62,6 +145,7 @@ export async function restore(args: readonly string[]): Promise<number> {
     placesIn: dataPaths,
     onProgress: progress(),
   });
+  await noteMade(target, { backup: found, target: backup });
   tell(`restored ${backup} to ${target}`, found, values.json);
   return exitCodes.ok;
 }
@@ -96,7 +180,11 @@ function progress(): (file: { readonly bytes: number }) => void {
 
 const PROGRESS_MS = 2_000;
 
-function tell(what: string, { files, ...backup }: Backup, json: boolean): void {
+function tell(
+  what: string,
+  { files, ...backup }: Backup & { readonly noted?: boolean },
+  json: boolean,
+): void {
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   console.log(
     json

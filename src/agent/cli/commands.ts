@@ -127,11 +127,13 @@ directory, beside a running agent or without one.`,
     name: "backup",
     summary: "copy the data of an agent while it runs",
     help: `usage: weir backup DIR [-c weir.yaml | --data DATA] [--json]
+       weir backup --list [-c weir.yaml | --data DATA] [--json]
 
 Copies everything an agent can go on from: readings, summaries, operator state, what waits for the
 uplinks. The agent need not stop, and does not wait. DIR must be empty or not there; it is whole or
-it is not there at all.
+it is not there at all. The data directory remembers its backups and where they were put.
 
+  --list             print the backups that are known, and whether they are still there
   -c, --config FILE  the agent's configuration, which says where its data is
   --data DATA        the data directory itself
   --json             print JSON`,

@@ -12,18 +12,20 @@
  * frame that was being written as it was copied is a torn tail, which opening cuts.
  *
  * `backup.json`: {"format":1,"weir":"0.1.0","created":ms,"files":[{"name","bytes","checksum"}]}, names
- * relative to it. It is written last: a folder without it is no backup.
+ * relative to it. It is written last: a folder without it is no backup. The data directory remembers
+ * where its backups are (backup-list.ts).
  */
 
 import { basename, join, relative } from "node:path";
 import { crc32 } from "node:zlib";
-import type { Disk, DiskFile, Kv } from "../../core/doors.ts";
-import { Fault, isEnvironmental } from "../../core/faults.ts";
+import type { Disk, Kv } from "../../core/doors.ts";
+import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentNumberOf } from "../log/log-segment.ts";
 import { decodeJson, encodeJson, listOf, objectOf, textOf, wholeOf } from "../state/stored-json.ts";
 import { tablePath } from "../tables/listing/table-files.ts";
 import { readTableList } from "../tables/listing/table-list.ts";
+import { ifThere, opened, readWhole, writeWhole } from "./whole-files.ts";
 
 const FORMAT = 1;
 const MANIFEST = "backup.json";
@@ -149,7 +151,7 @@ async function headerOf(disk: Disk, path: string): Promise<string | undefined> {
 // ---- restoring ----
 
 /** Reads what a backup says it is. Faults: INPUT_INVALID where there is none, FORMAT_TOO_NEW. */
-export async function readBackup(disk: Disk, directory: string): Promise<Backup> {
+export async function readBackup(disk: Pick<Disk, "open">, directory: string): Promise<Backup> {
   const path = join(directory, MANIFEST);
   const bytes = await ifThere(() => readWhole(disk, path));
   if (bytes === undefined) {
@@ -291,36 +293,4 @@ async function fileAt(disk: Disk, path: string, target: string): Promise<BackedU
   }
   await file.sync();
   return { name: relative(target, path), bytes, checksum };
-}
-
-async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
-  await using file = await opened(disk, path, false);
-  const bytes = new Uint8Array(await file.size());
-  await file.read(bytes, 0);
-  return bytes;
-}
-
-async function writeWhole(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
-  await using file = await opened(disk, path, true);
-  await file.write(bytes, 0);
-  await file.sync();
-}
-
-async function opened(
-  disk: Disk,
-  path: string,
-  create: boolean,
-): Promise<DiskFile & AsyncDisposable> {
-  const file = await disk.open(path, { create });
-  return Object.assign(file, { [Symbol.asyncDispose]: () => file.close() });
-}
-
-/** Undefined where the file is not there. */
-async function ifThere<Value>(use: () => Promise<Value>): Promise<Value | undefined> {
-  try {
-    return await use();
-  } catch (error) {
-    if (isEnvironmental(error) && error.code === "ENOENT") return undefined;
-    throw error;
-  }
 }
