@@ -36,6 +36,7 @@ export async function openMonthStore(
     policy: {
       tiers: storeDefaults.tiers,
       keepMs: storeDefaults.keepMs,
+      classes: new Map(),
       bytesMax,
       freeBytesMin: limits.freeBytesMin,
       mergeTablesMin,

@@ -19,11 +19,11 @@ import type { LedgerView } from "../edge-ops/ledger.ts";
 import { readDeadLetters } from "../store/state/dead-letters.ts";
 import { openOutboxRollup, type OutboxRollup } from "../store/outbox/outbox-rollup.ts";
 import { patientDisk } from "../store/patient-disk.ts";
-import type { CompactionPolicy } from "../store/tables/compaction/compaction-plan.ts";
 import type { TableStore } from "../store/tables/table-store.ts";
 import { type Drain, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
+import { compactionPolicyOf } from "./config/compaction-policy.ts";
 import { type Config, dataflowSpecOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
@@ -115,6 +115,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     logDirectory,
     tablesDirectory,
     policy: compactionPolicyOf(config),
+    classes: config.store.classes,
     clockNow,
     ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),
     logBytesMax: config.logBytesMax,
@@ -449,18 +450,6 @@ export class Agent implements AgentView {
 
 function httpStatus({ host, port, tokens, counters }: HttpServer): Status["http"] {
   return { host, port, tokens, counters: counters() };
-}
-
-function compactionPolicyOf(config: Config): CompactionPolicy {
-  const { tiers, keepMs, freeBytes } = config.store;
-  const { tablesBytes } = budgetSharesOf(config);
-  return {
-    tiers,
-    keepMs,
-    bytesMax: tablesBytes,
-    freeBytesMin: freeBytes,
-    mergeTablesMin: limits.mergeTablesMin,
-  };
 }
 
 /** Resolves when the uplinks have everything, or after limits.drainWaitMs. */

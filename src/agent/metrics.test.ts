@@ -70,6 +70,8 @@ test("the ledger's counts are in it", () => {
     messages?.get('weir_source_messages_total{source="plant",outcome="dead_lettered"}'),
     1,
   );
+  const classes = families.get("weir_tables_class_bytes")!.samples;
+  assert.equal(classes.get('weir_tables_class_bytes{class="vibration"}'), 1_096);
   const fates = families.get("weir_pipeline_readings")?.samples;
   assert.equal(fates?.get('weir_pipeline_readings{pipeline="temperatures@2",fate="open"}'), 20);
   assert.equal(families.get("weir_ledger_balanced")?.samples.get("weir_ledger_balanced"), 1);

@@ -57,6 +57,7 @@ async function left(
     outboxBytesMax: 1_000_000,
     clock: new SimulatedClock(0),
     policy: tablePolicy,
+    classes: [],
     clockNow: () => undefined,
     logBytesMax,
     segmentBytes,

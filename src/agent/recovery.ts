@@ -25,6 +25,7 @@ import { openTableStore } from "../store/tables/open-table-store.ts";
 import type { TableStore } from "../store/tables/table-store.ts";
 import { defineLostNames } from "./lost-names.ts";
 import type { Outputs } from "./outputs.ts";
+import { type SeriesClass, seriesClasses } from "./series-classes.ts";
 
 export type Recovery = {
   readonly catalog: Catalog;
@@ -48,6 +49,8 @@ export type RecoveryOptions = {
   readonly tablesDirectory: string;
   readonly memoryRowsMax?: number;
   readonly policy: CompactionPolicy;
+  /** Series that are kept by rules of their own. */
+  readonly classes: readonly SeriesClass[];
   /** The gateway's clock while it is trusted; not asked before the tables are started. */
   readonly clockNow: () => number | undefined;
   readonly logBytesMax: number;
@@ -86,6 +89,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     store,
     directory: options.tablesDirectory,
     deviceOf: (series) => catalog.series(series).device,
+    classOf: seriesClasses(catalog, options.classes),
     from,
     refused: refusedOf(recovered),
     policy: options.policy,

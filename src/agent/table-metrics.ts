@@ -38,6 +38,13 @@ export function tableFamilies({ tables, wear }: Pick<Status, "tables" | "wear">)
       { labels: { where: "memory" }, value: tables.inMemory },
       { labels: { where: "tables" }, value: tables.inTables },
     ]),
+    gauge(
+      "_class_bytes",
+      "Bytes of tables by the class of their series, as it was when they were written.",
+      tables.classes.map(({ class: name = "", bytes }) => {
+        return { labels: { class: name }, value: bytes };
+      }),
+    ),
     gauge("_through_position", "Log position below which readings are in tables.", [
       { value: tables.through },
     ]),

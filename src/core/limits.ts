@@ -284,6 +284,10 @@ const bounds = {
   freeBytesMin: 536_870_912, // 512 MiB
   /** Resolutions that readings are rolled up to. */
   tiersMax: 8,
+  /** Classes of series that are kept by rules of their own: a flush makes tables for each. */
+  storeClassesMax: 8,
+  /** Of a class, and as far below 0. */
+  classPriorityMax: 4,
   tierMsMin: 1_000,
   tierMsMax: 2_678_400_000, // 31 days
   /** Longest time that readings or a resolution may be kept for, short of for ever. */

@@ -173,6 +173,10 @@ export const sampleStatus: Status = {
     tables: 3,
     bytes: 4_096,
     inTables: 2_000,
+    classes: [
+      { class: undefined, tables: 2, bytes: 3_000, readings: 1_500 },
+      { class: "vibration", tables: 1, bytes: 1_096, readings: 500 },
+    ],
     tombstones: 0,
     inMemory: 100,
     through: position(2_500),

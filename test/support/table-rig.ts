@@ -35,6 +35,7 @@ export type Put = {
 export const tablePolicy: CompactionPolicy = {
   tiers: [10_000, 60_000, 3_600_000],
   keepMs: new Map(),
+  classes: new Map(),
   bytesMax: Number.POSITIVE_INFINITY,
   freeBytesMin: 0,
   mergeTablesMin: limits.mergeTablesMin,
@@ -55,6 +56,7 @@ export class TableRig {
   #end: Position = position(0);
   #checkpoint: { readonly at: Position; readonly refused: Uint8Array } | undefined;
   policy: CompactionPolicy;
+  classOf: (series: SeriesId) => string | undefined = () => undefined;
   clockNow: number | undefined;
   #store: TableStore | undefined;
   readonly #rowsMax: number;
@@ -91,6 +93,7 @@ export class TableRig {
       store,
       directory: "/tables",
       deviceOf,
+      classOf: this.classOf,
       from,
       refused: decodeRefusedRows(this.#checkpoint?.refused ?? Uint8Array.of(0)),
       policy: this.policy,

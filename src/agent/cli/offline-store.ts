@@ -25,6 +25,7 @@ export function keepingPolicy(
   return {
     tiers,
     keepMs: new Map(),
+    classes: new Map(),
     bytesMax: Number.MAX_SAFE_INTEGER,
     freeBytesMin: 0,
     mergeTablesMin: mergeTablesMin ?? Number.MAX_SAFE_INTEGER,

@@ -84,11 +84,24 @@ function brokerText({
 }
 
 /** Where readings are, and what became of those that are not there any more. */
-function tablesText({ tables, bytes, inTables, inMemory, counts }: Status["tables"]): string {
+function tablesText({
+  tables,
+  bytes,
+  inTables,
+  inMemory,
+  counts,
+  classes,
+}: Status["tables"]): string {
   const gone = (["expired", "erased", "lost"] as const).flatMap((fate) =>
     counts[fate] > 0 ? [`, ${counts[fate]} ${fate}`] : [],
   );
-  return `${inTables} readings in ${tables} tables of ${bytes} bytes, ${inMemory} in memory${gone.join("")}`;
+  const byClass = classes.flatMap(({ class: name, ...of }) =>
+    name === undefined ? [] : [`class ${name}: ${of.readings} readings, ${of.bytes} bytes`],
+  );
+  return [
+    `${inTables} readings in ${tables} tables of ${bytes} bytes, ${inMemory} in memory${gone.join("")}`,
+    ...byClass,
+  ].join("\n          ");
 }
 
 /** State and how far it is, what it says about itself, and what is wrong, a line each. */

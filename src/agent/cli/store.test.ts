@@ -83,7 +83,7 @@ test("a whole store is verified, listed and shown, beside an agent too", async (
   assert.match(verified.text, /nothing is wrong$/);
   assert.equal(verified.code, 0);
   const listed = await weirStore(t, "inspect", "--data", directory);
-  assert.match(listed.text, /^1 +0 +main +2024-10-04 +3000 +\d+ +\d+\.\d\d +readings /m);
+  assert.match(listed.text, /^1 +0 +main +- +2024-10-04 +3000 +\d+ +\d+\.\d\d +readings /m);
   assert.match(listed.text, /9000 readings were written to tables: 9000 are there/);
   const shown = await weirStore(t, "inspect", "1", "--data", directory);
   assert.match(shown.text, /^readings: 2 series, 4 blocks, 3000 rows$/m);

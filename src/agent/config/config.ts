@@ -4,7 +4,7 @@
  * the demo and the tests. What of it decides outputs goes into the log as a DataflowSpec.
  */
 
-import type { DataflowSpec, PipelineSpec, SourceSpec } from "../../edge-ops/spec.ts";
+import type { DataflowSpec, PipelineSpec, SourceSpec, WhereSpec } from "../../edge-ops/spec.ts";
 import { limits } from "../../core/limits.ts";
 import type { ListenAddress } from "../../core/doors.ts";
 import type { ResolutionMs } from "../../store/tables/rows.ts";
@@ -67,6 +67,18 @@ export type StoreConfig = {
    * for ever. Ascending, and a coarser one is never kept shorter than a finer one.
    */
   readonly keepMs: ReadonlyMap<ResolutionMs, number>;
+  /** Of a series the first counts that takes it; it is then kept by that one's `keepMs`. */
+  readonly classes: readonly StoreClassConfig[];
+};
+
+export type StoreClassConfig = {
+  readonly name: string;
+  /** As it is written. */
+  readonly match: string;
+  readonly where: WhereSpec;
+  readonly keepMs: ReadonlyMap<ResolutionMs, number>;
+  /** 0 as what has no class; with each step more it reaches back four times as far. */
+  readonly priority: number;
 };
 
 export type Config = {
@@ -164,6 +176,7 @@ export const storeDefaults: StoreConfig = {
   freeBytes: limits.freeBytesMin,
   tiers: [10_000, 60_000, 600_000, 3_600_000, 86_400_000],
   keepMs: new Map(),
+  classes: [],
 };
 
 /** A configuration made in code: defaults, MQTT for anyone on a free port of loopback, no HTTP. */

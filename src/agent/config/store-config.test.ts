@@ -42,6 +42,7 @@ test("without a section everything is kept until the budget is used up", async (
     freeBytes: 512 * 1_048_576,
     tiers: [10 * second, minute, 10 * minute, hour, day],
     keepMs: new Map(),
+    classes: [],
   });
   assert.deepEqual(store, storeDefaults);
 });
@@ -62,6 +63,7 @@ test("what is set arrives in bytes and milliseconds", async () => {
       [30 * second, 1_500 * day],
       [hour, 3_660 * day],
     ]),
+    classes: [],
   });
 });
 
@@ -160,6 +162,72 @@ test("a time of keep is forever or a duration of up to ten years", async () => {
     assert.match(wrong ?? "", /store\.keep\.readings: expected /, time);
   }
   assert.match((await faultsOf("store: { keep: 30d }"))[0] ?? "", /expected a section of keys/);
+});
+
+const vibration =
+  "{ name: vibration, match: 'vibration{site=*}', keep: { readings: 2d, 1m: 90d } }";
+
+test("a class has its own times and priority; without them those of the store", async () => {
+  const { store } = await configOf(
+    `store: { keep: { readings: 9d }, classes: [${vibration}, { name: p, match: 'p*', priority: 2 }] }`,
+  );
+  assert.deepEqual(
+    store.classes.map(({ name, where, keepMs, priority }) => [
+      name,
+      where.metrics,
+      where.tags,
+      [...keepMs.values()],
+      priority,
+    ]),
+    [
+      ["vibration", ["vibration"], { site: "*" }, [2 * day, 90 * day, 90 * day], 0],
+      ["p", ["p*"], {}, [9 * day], 2],
+    ],
+  );
+  const text = explain(await configOf(`store: { classes: [${vibration}] }`));
+  assert.match(
+    text,
+    /class +vibration, vibration\{site=\*\}: readings for 2d; 10s, 1m for 90d; 10m, 1h, 1d until/,
+  );
+});
+
+test("a class that can have no series, or has the name of another, is a mistake", async () => {
+  const faults = async (...classes: readonly string[]): Promise<string[]> =>
+    (await faultsOf(`store: { classes: [${classes.join(", ")}] }`)).map((text) =>
+      text.replace(/^[\d:]+ /, ""),
+    );
+  const of = (name: string, match: string): string => `{ name: ${name}, match: '${match}' }`;
+  assert.deepEqual(await faults(of("a", "x"), of("a", "y")), [
+    'store.classes[1].name: "a" is the name of store.classes[0] already',
+  ]);
+  const unreached = (index: number): string =>
+    `store.classes[${index}].match: nothing is left for it: a, before it, takes all of its series; put it in front`;
+  const covered: readonly (readonly [string, string])[] = [
+    ["x", "x"],
+    ["v*", "vi*n{site=a}"],
+    ["*{site=*}", "v{line=2,site=b*}"],
+    ["{site=*}", "{site=*}"],
+  ];
+  for (const [wide, narrow] of covered) {
+    assert.deepEqual(await faults(of("a", wide), of("b", narrow)), [unreached(1)], narrow);
+  }
+  const apart: readonly (readonly [string, string])[] = [
+    ["vi*", "v*"],
+    ["v{site=*}", "v"],
+    ["v{site=a*}", "v{site=*a}"],
+  ];
+  for (const [first, second] of apart) {
+    const { store } = await configOf(`store: { classes: [${of("a", first)}, ${of("b", second)}] }`);
+    assert.equal(store.classes.length, 2);
+  }
+  assert.match(
+    (await faults(of("a", "x{")))[0] ?? "",
+    /^store\.classes\[0\]\.match: selector "x\{"/,
+  );
+  assert.match(
+    (await faults("{ name: a, match: x, keep: { 5m: 1d } }"))[0] ?? "",
+    /^store\.classes\[0\]\.keep\.5m: 5m is none of the tiers/,
+  );
 });
 
 test("an unknown key is an error with the nearest known one, beside what is wrong elsewhere", async () => {

@@ -7,7 +7,7 @@
 
 import { type ResolutionMs, readings } from "../../store/tables/rows.ts";
 import { budgetSharesOf } from "./budget-shares.ts";
-import { type Config, type StoreConfig, storeDefaults } from "./config.ts";
+import { type Config, type StoreClassConfig, type StoreConfig, storeDefaults } from "./config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 
 const DAY_MS = 86_400_000;
@@ -33,17 +33,27 @@ export function storeRows(
       `at most ${bytesText(store.budgetBytes)}, log and state among it; ${others} of the disk is left free`,
     ],
     ["kept", keptText(store)],
+    ...store.classes.map((one) => ["class", classText(one, store)] as const),
     ["used up", usedUpText(store)],
     ["estimate", estimateText(config)],
   ];
 }
 
 /** Resolutions that are kept equally long, together. */
-function keptText({ tiers, keepMs }: StoreConfig): string {
+function keptText({ tiers, keepMs }: Pick<StoreConfig, "tiers" | "keepMs">): string {
   const byTime = Map.groupBy([readings, ...tiers], (resolution) => keepMs.get(resolution));
   return [...byTime]
     .map(([time, resolutions]) => `${resolutions.map(resolutionText).join(", ")} ${timeText(time)}`)
     .join("; ");
+}
+
+function classText(
+  { name, match, keepMs, priority }: StoreClassConfig,
+  { tiers }: StoreConfig,
+): string {
+  const kept = keptText({ tiers, keepMs });
+  const room = priority === 0 ? "" : `; priority ${priority}`;
+  return `${name}, ${match}: ${kept}${room}`;
 }
 
 function timeText(time: number | undefined): string {
@@ -54,11 +64,15 @@ function resolutionText(resolution: ResolutionMs): string {
   return resolution === readings ? "readings" : durationText(resolution);
 }
 
-function usedUpText({ tiers }: StoreConfig): string {
+function usedUpText(store: StoreConfig): string {
+  const { tiers } = store;
   const [first, ...coarser] = tiers.map(durationText);
   if (first === undefined) return "the oldest readings go";
   const then = coarser.length === 0 ? "" : `, then ${coarser.join(", ")}`;
-  return `the oldest readings go first and stay as ${first}${then}`;
+  const reach = store.classes.some(({ priority }) => priority !== 0)
+    ? "; classes reach back four times as far with each step of priority"
+    : "";
+  return `the oldest readings go first and stay as ${first}${then}${reach}`;
 }
 
 function estimateText(config: Pick<Config, "store" | "logBytesMax">): string {
@@ -66,7 +80,8 @@ function estimateText(config: Pick<Config, "store" | "logBytesMax">): string {
   const keptMs = store.keepMs.get(readings);
   const tablesBytes = budgetSharesOf(config).tablesBytes;
   const perDay = bytesOfSpan(store, DAY_MS);
-  const series = `a series at 1 Hz takes about ${roughBytesText(perDay)} a day`;
+  const which = store.classes.length === 0 ? "a series" : "a series of no class";
+  const series = `${which} at 1 Hz takes about ${roughBytesText(perDay)} a day`;
   if (keptMs === undefined) {
     const days = roundDown(tablesBytes / (perDay * EXAMPLE_SERIES));
     return `${series}; ${EXAMPLE_SERIES} of them use up the budget in about ${days}d`;

@@ -4,8 +4,18 @@ import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
 import { storeDefaults } from "./config.ts";
 import { bytesText, durationText } from "./quantity.ts";
-import { byteSize, duration, list, section, SECOND_MS, type Value } from "./schema-parts.ts";
-import type { StoreSection } from "./store-section.ts";
+import {
+  anyText,
+  byteSize,
+  duration,
+  integer,
+  list,
+  name,
+  section,
+  SECOND_MS,
+  type Value,
+} from "./schema-parts.ts";
+import type { KeepSection, StoreClassSection, StoreSection } from "./store-section.ts";
 
 const TEBIBYTE = 1_099_511_627_776;
 
@@ -15,6 +25,28 @@ const keptExpected = `forever, or a duration such as 12h, 30d or 365d, from ${du
 const keepTime: Value<"forever" | number> = v.union(
   [v.literal("forever", keptExpected), duration("While the budget allows.", kept)],
   keptExpected,
+);
+
+const keep = (about: string): Value<KeepSection> =>
+  v.pipe(v.record(v.string(), keepTime, "a section of keys"), v.description(about));
+
+const storeClass: Value<StoreClassSection> = section(
+  "Series that are kept by rules of their own.",
+  {
+    name: name("What the class is called where tables are listed."),
+    match: anyText("Selector of its series: metric{tag=value,...}, with globs."),
+    keep: v.optional(keep("As store.keep, which it takes the place of. Default: store.keep.")),
+    priority: v.optional(
+      integer(
+        "With each step its series reach back four times as far when the budget is used up.",
+        {
+          min: -limits.classPriorityMax,
+          max: limits.classPriorityMax,
+        },
+      ),
+      0,
+    ),
+  },
 );
 
 export const storeSchema: v.GenericSchema<unknown, StoreSection> = section(
@@ -40,13 +72,19 @@ export const storeSchema: v.GenericSchema<unknown, StoreSection> = section(
       storeDefaults.tiers.map(durationText),
     ),
     keep: v.optional(
-      v.pipe(
-        v.record(v.string(), keepTime, "a section of keys"),
-        v.description(
-          "readings, or a tier, to how long it is kept. Default: until the budget is used up.",
-        ),
-      ),
+      keep("readings, or a tier, to how long it is kept. Default: until the budget is used up."),
       {},
+    ),
+    classes: v.optional(
+      list(
+        "Series that are kept by rules of their own; the first that takes one counts.",
+        storeClass,
+        {
+          min: 0,
+          max: limits.storeClassesMax,
+        },
+      ),
+      [],
     ),
   },
 );

@@ -4,6 +4,18 @@ export type StoreSection = {
   readonly budget: number;
   readonly freeSpace: number;
   readonly tiers: readonly number[];
-  /** By `readings` or a tier as it is written there: `1m`. */
-  readonly keep: Readonly<Record<string, "forever" | number>>;
+  readonly keep: KeepSection;
+  readonly classes: readonly StoreClassSection[];
+};
+
+/** By `readings` or a tier as it is written there: `1m`. */
+export type KeepSection = Readonly<Record<string, "forever" | number>>;
+
+export type StoreClassSection = {
+  readonly name: string;
+  /** A selector. */
+  readonly match: string;
+  /** Absent: that of the section. */
+  readonly keep?: KeepSection | undefined;
+  readonly priority: number;
 };

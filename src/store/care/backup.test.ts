@@ -24,6 +24,7 @@ function listed(id: number): ListedTable {
     level: 0,
     to: position(0),
     run: "main",
+    class: undefined,
     partition: 0,
     bytes: 3,
     readings: 1,

@@ -22,7 +22,12 @@ const day = limits.partitionMs;
 const seriesCount = 4;
 const seeds = Number(process.env["WEIR_SEEDS"] ?? 1);
 /** One resolution, so that what expires or gives way is soon rolled up. */
-const policy = { mergeTablesMin: 3, tiers: [3_600_000] };
+const policy = {
+  mergeTablesMin: 3,
+  tiers: [3_600_000],
+  classes: new Map([["fast", { keepMs: new Map([[readings, 3 * day]]), priority: -1 }]]),
+};
+const classOf = (series: number): string | undefined => (series === 0 ? "fast" : undefined);
 /** All times of the script are in it: a whole number of days. */
 const allDays = { from: 0, to: 20 * day };
 
@@ -72,7 +77,10 @@ const script: readonly Act[] = [
   put(400, 18, (n) => (n % 9) * day + n),
   put(500, 8, (n) => 10 * day + 7 * n),
   flush,
-  reopen(),
+  // From here on one series is kept by rules of its own.
+  reopen((rig) => {
+    rig.classOf = classOf;
+  }),
   put(600, 16, (n) => 13 * day + n * 500),
   checkpoint,
   flush,
@@ -241,19 +249,21 @@ test("the script flushes, merges, expires and makes room", async () => {
   const rig = new TableRig({ seed: 1, rowsMax: 1_000, policy });
   const run = { rig, accepted: [] };
   await rig.open();
-  const seen = { late: false, scattered: false, merged: false, rolledUp: false };
+  const seen = { classes: false, late: false, scattered: false, merged: false, rolledUp: false };
   for (const act of script) {
     await act(run);
     await rig.settle();
     using snapshot = rig.store.snapshot();
-    for (const { run: of, partition, level, resolutions } of snapshot.tables) {
+    for (const { run: of, class: name, partition, level, resolutions } of snapshot.tables) {
+      seen.classes ||= name === "fast";
       seen.late ||= of === "late";
       seen.scattered ||= partition === undefined;
       seen.merged ||= level > 0;
       seen.rolledUp ||= !resolutions.includes(readings);
     }
   }
-  assert.deepEqual(seen, { late: true, scattered: true, merged: true, rolledUp: true });
+  const all = { classes: true, late: true, scattered: true, merged: true, rolledUp: true };
+  assert.deepEqual(seen, all);
   assert.ok(rig.store.status.counts.expired > 0, "the budget made some go");
   assert.ok(rig.store.status.counts.expired < run.accepted.length / 2, "and most stay");
   await rig.store.close();

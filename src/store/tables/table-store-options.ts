@@ -15,6 +15,8 @@ export type TableStoreOptions = {
   readonly directory: string;
   /** Series of one device share their stamps. */
   readonly deviceOf: (series: SeriesId) => number;
+  /** Name of the class of a series; undefined: of none. Default: all are of none. */
+  readonly classOf?: (series: SeriesId) => string | undefined;
   /** Where tables begin in a store that had none: the operators' checkpoint. */
   readonly from: Position;
   /** What the checkpoint knows of rows from `through` on. */

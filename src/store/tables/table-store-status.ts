@@ -3,7 +3,7 @@
 import type { Position } from "../../core/units.ts";
 import { type Listing, type QuarantinedTable, readingsOf } from "./listing/quarantine.ts";
 import type { TableFiles } from "./listing/table-files.ts";
-import type { TableCounts } from "./listing/table-list.ts";
+import type { ListedTable, TableCounts } from "./listing/table-list.ts";
 
 export type TableStoreStatus = ListedStatus & {
   /** Readings in memory that no table has yet. */
@@ -24,6 +24,13 @@ type ListedStatus = {
   readonly bytes: number;
   /** Readings that listed tables stand for. */
   readonly inTables: number;
+  /** The same by the class of the tables; what has none comes first. */
+  readonly classes: readonly {
+    readonly class: string | undefined;
+    readonly tables: number;
+    readonly bytes: number;
+    readonly readings: number;
+  }[];
   /** Accepted readings below this position are in tables, or gone. */
   readonly through: Position;
   readonly counts: TableCounts;
@@ -58,6 +65,7 @@ export function listedStatus(
     tables: tables.length,
     bytes: tables.reduce((sum, { bytes }) => sum + bytes, 0),
     inTables: readingsOf(tables),
+    classes: byClass(tables),
     through: head.through,
     counts: head.counts,
     damaged: troubled((id) => notes.damage.get(id)?.reason),
@@ -67,4 +75,15 @@ export function listedStatus(
     }),
     quarantine: { files: quarantine.files, bytes: quarantine.bytes },
   };
+}
+
+function byClass(tables: readonly ListedTable[]): ListedStatus["classes"] {
+  return [...Map.groupBy(tables, ({ class: name }) => name)]
+    .toSorted(([a = ""], [b = ""]) => (a < b ? -1 : Number(a > b)))
+    .map(([name, of]) => ({
+      class: name,
+      tables: of.length,
+      bytes: of.reduce((sum, { bytes }) => sum + bytes, 0),
+      readings: readingsOf(of),
+    }));
 }

@@ -8,6 +8,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type Put, TableRig } from "../../../test/support/table-rig.ts";
 import { limits } from "../../core/limits.ts";
+import type { ClassPolicy } from "./compaction/table-classes.ts";
 import { seriesId } from "../../core/units.ts";
 import { createReadReport } from "./read/block-source.ts";
 import { readBuckets, readLatest, readReadings } from "./read/table-query.ts";
@@ -102,6 +103,21 @@ async function checkBuckets(rig: TableRig, puts: readonly Put[], step: number): 
   }
 }
 
+/** A table of a class has series that were of it at some time, and no others. */
+async function checkClasses(
+  rig: TableRig,
+  members: ReadonlyMap<string | undefined, readonly number[]>,
+): Promise<void> {
+  using snapshot = rig.store.snapshot();
+  for (const { id, class: name } of snapshot.tables) {
+    const held = await snapshot.files.hold(id);
+    assert.ok(held.kind === "table");
+    using open = held;
+    const { ids } = await open.table.series(readings);
+    for (const series of ids) assert.ok(members.get(name)?.includes(series), `${name}: ${series}`);
+  }
+}
+
 const put: fc.Arbitrary<Put> = fc.record(
   {
     series: fc.nat({ max: seriesCount - 1 }),
@@ -135,6 +151,18 @@ const command = fc.oneof(
       range: fc.oneof(fc.constant(allTime), erasedRange),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("configure" as const),
+      // Of each series; one that is not configured is gone.
+      classes: fc.array(fc.option(fc.constantFrom("a", "b", "c"), { nil: undefined }), {
+        minLength: seriesCount,
+        maxLength: seriesCount,
+      }),
+      configured: fc.uniqueArray(fc.constantFrom("a", "b", "c")),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: "close" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "crash" as const }) },
   { weight: 2, arbitrary: fc.constant({ kind: "query" as const }) },
@@ -148,6 +176,17 @@ test("put, late put, flush, compact, crash, reopen, query in any order: every re
       await rig.open();
       const puts: Put[] = [];
       let erased = 0;
+      /** What each class ever had. */
+      const members = Map.groupBy<string | undefined, number>([], () => undefined);
+      let classes: readonly (string | undefined)[] = [];
+      rig.classOf = (series) => classes[series];
+      const join = (): void => {
+        for (let series = 0; series < seriesCount; series++) {
+          const name = classes[series];
+          members.set(name, [...(members.get(name) ?? []), series]);
+        }
+      };
+      join();
       for (const step of commands) {
         if (step.kind === "put") {
           rig.put(step.puts);
@@ -158,7 +197,15 @@ test("put, late put, flush, compact, crash, reopen, query in any order: every re
         } else if (step.kind === "flush") await rig.flush();
         else if (step.kind === "checkpoint") rig.checkpoint();
         else if (step.kind === "query") await check(rig, puts, erased);
-        else {
+        else if (step.kind === "configure") {
+          await rig.end("close");
+          classes = step.classes;
+          join();
+          const rules = { keepMs: new Map(), priority: 0 };
+          const configured = new Map(step.configured.map((name) => [name, rules]));
+          rig.policy = { ...rig.policy, classes: configured };
+          await rig.open();
+        } else {
           await rig.end(step.kind);
           await rig.open();
         }
@@ -170,6 +217,7 @@ test("put, late put, flush, compact, crash, reopen, query in any order: every re
       await checkBuckets(rig, puts, 3_600_000);
       const { counts, tombstones } = rig.store.status;
       assert.deepEqual([counts.erased, tombstones], [erased, 0], "what was erased is in no file");
+      await checkClasses(rig, members);
       await rig.end("close");
     }),
     { numRuns: 100 },
@@ -206,5 +254,56 @@ test("a table that keeps a part of an erased series is written once without the 
     [0, 1, 2, 3, 4, 15, 16, 17, 18, 19],
   );
   assert.deepEqual(before, told, "gone from the answer before it is gone from the file");
+  await rig.end("close");
+});
+
+test("a class is kept by its own rules, and as all others once it is gone", async () => {
+  const rig = new TableRig({ seed: 7, rowsMax: 1_000 });
+  const fast = (of: number): ReadonlyMap<string, ClassPolicy> =>
+    new Map([["fast", { keepMs: new Map([[readings, of]]), priority: 0 }]]);
+  rig.classOf = (series) => (series < 2 ? "fast" : undefined);
+  rig.policy = { ...rig.policy, classes: fast(day) };
+  await rig.open();
+  const put = (partition: number): void =>
+    rig.put(
+      Array.from({ length: 40 }, (_, n) => ({
+        series: n % 4,
+        time: partition * day + n * 1_000,
+        value: n,
+      })),
+    );
+  put(10);
+  await rig.flush();
+  put(13);
+  await rig.flush();
+  rig.clockNow = 13.5 * day;
+  const reopened = async (): Promise<readonly number[]> => {
+    await rig.end("close");
+    await rig.open();
+    await rig.settle();
+    const told: number[] = [];
+    for (let series = 0; series < 4; series++) {
+      told.push((await answered(rig.store, series)).length);
+    }
+    return told;
+  };
+  assert.deepEqual(await reopened(), [10, 10, 20, 20], "readings of the class alone are over");
+  const { classes, counts } = rig.store.status;
+  assert.deepEqual(
+    classes.map((of) => [of.class, of.tables, of.readings]),
+    [
+      [undefined, 2, 40],
+      ["fast", 2, 40],
+    ],
+  );
+  assert.equal(counts.expired, 0, "they are there as rows of a tier");
+  rig.policy = { ...rig.policy, classes: new Map(), keepMs: new Map([[readings, 9 * day]]) };
+  assert.deepEqual(await reopened(), [10, 10, 20, 20], "what was rolled up stays so");
+  rig.clockNow = 21 * day;
+  put(21);
+  await rig.flush();
+  assert.deepEqual(await reopened(), [20, 20, 20, 20], "by the rules for all, readings of 13 stay");
+  rig.policy = { ...rig.policy, classes: fast(day) };
+  assert.deepEqual(await reopened(), [10, 10, 20, 20], "a class that comes back has its tables");
   await rig.end("close");
 });

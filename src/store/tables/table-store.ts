@@ -391,7 +391,7 @@ export class TableStore {
   }
 
   async #flush({ memory, to }: Frozen): Promise<void> {
-    const { disk, directory, deviceOf } = this.#options;
+    const { disk, directory, deviceOf, classOf = () => undefined } = this.#options;
     const times = this.#flushedTimes;
     times.begin();
     const added = await flushMemory(memory, {
@@ -399,6 +399,7 @@ export class TableStore {
       directory,
       pace: this.#pace,
       deviceOf,
+      classOf,
       to,
       flushedThrough: (partition, series) => times.through(partition, series, this.#listing.tables),
       noteFlushed: (partition, series, time) => times.note(partition, series, time),

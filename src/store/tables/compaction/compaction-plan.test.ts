@@ -16,6 +16,7 @@ const policy: CompactionPolicy = {
     [minute, 5 * day],
     [hour, 50 * day],
   ]),
+  classes: new Map(),
   bytesMax: 1_000_000,
   freeBytesMin: 0,
   mergeTablesMin: limits.mergeTablesMin,
@@ -27,6 +28,7 @@ function table(partition: number, more: Partial<ListedTable> = {}): ListedTable 
     id: nextId++,
     level: 0,
     run: "main",
+    class: undefined,
     partition,
     bytes: 1_000,
     readings: 100,
@@ -100,4 +102,55 @@ test("over the budget the oldest are rolled up, where coarser ones may grow four
   assert.deepEqual(chosen(newest, oldMinutes, older), ["make-room", [oldMinutes], hour]);
   const hours = table(-70, { resolutions: [hour] });
   assert.deepEqual(chosen(newest, hours, older), ["make-room", [hours], undefined]);
+});
+
+const fast: CompactionPolicy = {
+  ...policy,
+  classes: new Map([
+    ["fast", { keepMs: new Map([[0, 1 * day]]), priority: -1 }],
+    ["dear", { keepMs: new Map(), priority: 2 }],
+  ]),
+};
+
+test("tables are merged with those of their class alone, also where it is gone", () => {
+  const of = (name: string | undefined, count: number): ListedTable[] =>
+    Array.from({ length: count }, () => table(7, { class: name }));
+  const groups = [of("gone", 2), of(undefined, 2), of("fast", 2)];
+  let left = [...groups.flat(), ...of("dear", 1), table(10)];
+  for (const group of groups) {
+    const job = planCompaction(left, fast, undefined);
+    assert.deepEqual(job?.inputs, group);
+    left = left.filter((one) => !group.includes(one));
+  }
+  assert.equal(planCompaction(left, fast, undefined), undefined);
+});
+
+test("a class expires by its own times", () => {
+  const at = (name: string | undefined, now: number): unknown => {
+    const one = table(1, { level: 1, class: name });
+    const job = planCompaction([one, table(100, { class: "dear" })], fast, one.timeLast + now);
+    return job && [job.kind, job.finest];
+  };
+  assert.deepEqual(at("fast", day), ["expire", minute], "its tiers are kept for ever");
+  assert.equal(at(undefined, day), undefined);
+  assert.equal(at("gone", day), undefined);
+  assert.deepEqual(at("gone", 2 * day), ["expire", minute]);
+  assert.equal(at("dear", 90 * day), undefined);
+});
+
+test("over the budget a class gives way four times as early or late with each step of priority", () => {
+  const full = { ...fast, bytesMax: 500 };
+  const chosen = (...tables: readonly ListedTable[]): unknown =>
+    planCompaction(tables, full, undefined)?.inputs;
+  const newest = table(100, { class: "dear" });
+  // Ages in days, with the newest at 1: what has no class at 12, fast from 3, dear from 192 on.
+  const plain = table(89);
+  const quick = (age: number): ListedTable => table(101 - age, { class: "fast" });
+  const dear = (age: number): ListedTable => table(101 - age, { class: "dear" });
+  assert.deepEqual(chosen(newest, plain, quick(2)), [plain]);
+  const oldQuick = quick(4);
+  assert.deepEqual(chosen(newest, plain, oldQuick), [oldQuick]);
+  assert.deepEqual(chosen(newest, plain, dear(190)), [plain]);
+  const oldDear = dear(194);
+  assert.deepEqual(chosen(newest, plain, oldDear), [oldDear]);
 });

@@ -5,8 +5,8 @@
  *             without it ("rolled up instead of lost"); with no coarser one to keep, it goes
  *   make room the same before its time, while the budget is exceeded: for the oldest, where coarser
  *             sections may grow older
- *   merge     tables of the first level of one partition become one of the second, late ones among
- *             them, once there are many, or when the partition is over
+ *   merge     tables of the first level of one partition and class become one of the second, late
+ *             ones among them, once there are many, or when the partition is over
  *
  * Every reading is written once by a flush and once by a merge, so tables write about twice what
  * they hold (size-tiered compaction with two levels; O'Neil et al., "The Log-Structured Merge-Tree",
@@ -16,12 +16,15 @@
 import { limits } from "../../../core/limits.ts";
 import { type ResolutionMs, readings } from "../rows.ts";
 import type { ListedTable } from "../listing/table-list.ts";
+import { type ClassPolicy, ruleOf } from "./table-classes.ts";
 
 export type CompactionPolicy = {
   /** Resolutions in milliseconds, ascending; each a multiple of the one before. */
   readonly tiers: readonly ResolutionMs[];
   /** How long a section is kept, in milliseconds from its newest event time; absent: for ever. */
   readonly keepMs: ReadonlyMap<ResolutionMs, number>;
+  /** By name: series of these are kept by rules of their own, in tables of their own. */
+  readonly classes: ReadonlyMap<string, ClassPolicy>;
   /** All tables together; the oldest are rolled up before their time where they take more. */
   readonly bytesMax: number;
   /** Space of the disk that is left to others: where there is less, tables give way as well. */
@@ -86,15 +89,18 @@ function keptOf(
   now: number,
 ): ResolutionMs | undefined {
   const finest = finestOf(table);
+  const { keepMs } = ruleOf(table, policy);
   const isKept = (resolution: ResolutionMs): boolean =>
-    table.timeLast + (policy.keepMs.get(resolution) ?? Number.POSITIVE_INFINITY) > now;
+    table.timeLast + (keepMs.get(resolution) ?? Number.POSITIVE_INFINITY) > now;
   if (isKept(finest)) return finest;
   return policy.tiers.find((tier) => tier > finest && isKept(tier));
 }
 
 /**
  * Who gives way first: readings at the age of a day, 10 s at 4 days, 1 min at 16, and so on, are
- * equally old. So a full store covers ever longer times ever more coarsely, whatever its budget.
+ * equally old. So a full store covers ever longer times ever more coarsely, whatever its budget. A
+ * class of a higher priority may grow as much older with each step, so nobody is starved: all classes
+ * of a full store reach back by the same rule, some four times as far as others.
  */
 const AGE_FACTOR = 4;
 
@@ -103,7 +109,8 @@ function room(tables: readonly ListedTable[], policy: CompactionPolicy): Compact
   if (bytes <= policy.bytesMax) return undefined;
   const newest = tables.reduce((time, { timeLast }) => Math.max(time, timeLast), -Infinity);
   const ageOf = (table: ListedTable): number =>
-    (newest - table.timeLast + limits.partitionMs) / AGE_FACTOR ** rankOf(table, policy);
+    (newest - table.timeLast + limits.partitionMs) /
+    AGE_FACTOR ** (rankOf(table, policy) + ruleOf(table, policy).priority);
   const [first] = tables.toSorted((a, b) => ageOf(b) - ageOf(a) || a.id - b.id);
   if (first === undefined) return undefined;
   return coarsened("make-room", first, nextTier(first, policy));
@@ -136,14 +143,16 @@ function merge(
   const byPartition = Map.groupBy(tables, ({ partition }) => partition);
   const newest = Math.max(...[...byPartition.keys()].map((partition) => partition ?? -Infinity));
   for (const [partition, all] of [...byPartition].toSorted(inTime)) {
-    const fresh = all.filter(
+    const isOver = partition !== undefined && partition < newest - 1;
+    const first = all.filter(
       ({ level, resolutions }) => level === 0 && resolutions[0] === readings,
     );
-    const isOver = partition !== undefined && partition < newest - 1;
-    const isDue = fresh.length >= mergeTablesMin || (isOver && fresh.length >= 2);
-    if (!isDue) continue;
-    const inputs = fresh.toSorted((a, b) => a.id - b.id).slice(0, limits.mergeTablesMax);
-    return { kind: "merge", inputs, finest: readings, level: 1 };
+    for (const fresh of Map.groupBy(first, ({ class: name }) => name).values()) {
+      const isDue = fresh.length >= mergeTablesMin || (isOver && fresh.length >= 2);
+      if (!isDue) continue;
+      const inputs = fresh.toSorted((a, b) => a.id - b.id).slice(0, limits.mergeTablesMax);
+      return { kind: "merge", inputs, finest: readings, level: 1 };
+    }
   }
   return undefined;
 }

@@ -71,13 +71,18 @@ const BUCKETS_PER_BUCKET = 2;
 
 /**
  * Writes the merged table; its file is synced, its directory is not. `inputs` is in the order of
- * their age. Rejects with what the disk says; what was written is then removed.
+ * their age, and of one class. Rejects with what the disk says; what was written is then removed.
  */
 export async function mergeTables(
   inputs: readonly ListedTable[],
   options: MergeOptions,
 ): Promise<Merged> {
   const { disk, directory, id, level, finest, tiers } = options;
+  const name = inputs[0]?.class;
+  assert(
+    inputs.every((input) => input.class === name),
+    "classes are not merged",
+  );
   const report = createReadReport();
   const devices = await devicesOf(inputs, options, report);
   const writer = await openTableWriter(disk, { path: tablePath(directory, id) });
@@ -98,7 +103,8 @@ export async function mergeTables(
     const [{ run, partition } = { run: "main" as const, partition: undefined }] = inputs;
     const isOne = inputs.every((input) => input.partition === partition);
     const to = position(Math.max(options.tombstones.end, ...inputs.map((input) => input.to)));
-    const placed = { id, level, run: level === 0 ? run : ("main" as const), to };
+    const runOf = level === 0 ? run : ("main" as const);
+    const placed = { id, level, run: runOf, class: name, to };
     const partitionOfAll = isOne ? partition : undefined;
     const listed = listedTable(summary, {
       ...placed,

@@ -33,6 +33,8 @@ export type ListedTable = {
   /** 0 from memory, 1 and more by compaction. */
   readonly level: number;
   readonly run: TableRun;
+  /** Name of the class that its series had when it was written; undefined: of none. */
+  readonly class: string | undefined;
   /** All of its rows are in this partition of time; undefined where they are in several. */
   readonly partition: number | undefined;
   /** Of the file. */
@@ -74,7 +76,7 @@ const tablesPerRead = 256;
 /** The entry of a table that was written; `readings` where it has no section of them. */
 export function listedTable(
   { bytes, sections, timeFirst, timeLast }: TableSummary,
-  placed: Pick<ListedTable, "id" | "level" | "run" | "partition" | "to"> & {
+  placed: Pick<ListedTable, "id" | "level" | "run" | "class" | "partition" | "to"> & {
     readonly readings?: number;
   },
 ): ListedTable {
@@ -151,6 +153,7 @@ export function listedTableOf(id: number, stored: StoredObject): ListedTable {
     id,
     level: wholeOf(stored, "level"),
     run,
+    class: stored.fields["class"] === undefined ? undefined : textOf(stored, "class"),
     partition: partition === undefined ? undefined : numberOf(stored, "partition"),
     bytes: wholeOf(stored, "bytes"),
     readings: wholeOf(stored, "readings"),

@@ -6,13 +6,15 @@
  *                     table-0000000013.tbl  late   not newer: merged by compaction
  *   20105, 19876, ..  table-0000000014.tbl  late   scattered: more partitions than a flush makes tables
  *
+ * So for each class of series: what is kept by other rules is in other tables.
+ *
  * A device that comes back after weeks may bring readings of many days at once; they share one table
  * until compaction, so that a flush makes few files whatever the times in it.
  */
 
 import type { Disk } from "../../../core/doors.ts";
 import { limits } from "../../../core/limits.ts";
-import type { Position, SeriesId } from "../../../core/units.ts";
+import { type Position, type SeriesId, seriesId } from "../../../core/units.ts";
 import { deviceGroups } from "../device-groups.ts";
 import type { MemoryTable } from "./memory-table.ts";
 import type { Pace } from "../pace.ts";
@@ -27,6 +29,8 @@ export type FlushOptions = {
   readonly pace: Pace;
   /** Series of one device share their stamps. */
   readonly deviceOf: (series: SeriesId) => number;
+  /** Name of its class; undefined: of none. */
+  readonly classOf: (series: SeriesId) => string | undefined;
   /** Newest time that main tables of the partition have of the series; -Infinity where none. */
   readonly flushedThrough: (partition: number, series: SeriesId) => number;
   /** Main tables of the partition get the series up to this time. */
@@ -52,21 +56,45 @@ export async function flushMemory(
   memory: MemoryTable,
   options: FlushOptions,
 ): Promise<readonly ListedTable[]> {
-  const devices = deviceGroups(memory.series(), options.deviceOf);
+  const groups = await groupsOf(memory, options);
   const tables: ListedTable[] = [];
   for (const part of await partsOf(memory, options.pace)) {
-    tables.push(...(await flushPart(memory, devices, part, options)));
+    for (const group of groups) tables.push(...(await flushPart(memory, group, part, options)));
   }
   return tables;
 }
 
+/** Series that share tables, by device. */
+type Group = {
+  readonly class: string | undefined;
+  readonly devices: readonly (readonly SeriesId[])[];
+};
+
+/** One for each class that is there. */
+async function groupsOf(
+  memory: MemoryTable,
+  { classOf, deviceOf, pace }: FlushOptions,
+): Promise<readonly Group[]> {
+  const byClass = new Map<string | undefined, number[]>();
+  for (const [index, id] of memory.series().entries()) {
+    const name = classOf(seriesId(id));
+    const known = byClass.get(name);
+    if (known === undefined) byClass.set(name, [id]);
+    else known.push(id);
+    if (index % SERIES_PER_BREATH === SERIES_PER_BREATH - 1) await pace.breathe();
+  }
+  return [...byClass].map(([name, series]) => {
+    return { class: name, devices: deviceGroups(series, deviceOf) };
+  });
+}
+
 async function flushPart(
   memory: MemoryTable,
-  devices: readonly (readonly SeriesId[])[],
+  { devices, class: name }: Group,
   part: Part,
   options: FlushOptions,
 ): Promise<readonly ListedTable[]> {
-  await using outputs = new Outputs(part.partition, options);
+  await using outputs = new Outputs({ partition: part.partition, class: name }, options);
   const block = createRows(readings);
   for (const device of devices) {
     outputs.beginDevice();
@@ -102,14 +130,14 @@ function lateRows(
 
 /** The table of each run that a part needs, opened when its first row comes. */
 class Outputs {
-  readonly #partition: number | undefined;
+  readonly #placed: Pick<ListedTable, "partition" | "class">;
   readonly #options: FlushOptions;
   readonly #open = new Map<TableRun, { readonly id: number; readonly writer: TableWriter }>();
   /** Runs whose table has begun the device that is being written. */
   readonly #begun = new Set<TableRun>();
 
-  constructor(partition: number | undefined, options: FlushOptions) {
-    this.#partition = partition;
+  constructor(placed: Pick<ListedTable, "partition" | "class">, options: FlushOptions) {
+    this.#placed = placed;
     this.#options = options;
   }
 
@@ -139,7 +167,7 @@ class Outputs {
     for (const [run, { id, writer }] of this.#open) {
       const summary = await writer.finish();
       this.#open.delete(run);
-      tables.push(listedTable(summary, { id, level: 0, run, partition: this.#partition, to }));
+      tables.push(listedTable(summary, { ...this.#placed, id, level: 0, run, to }));
     }
     return tables;
   }
@@ -196,6 +224,7 @@ async function partsOf(memory: MemoryTable, pace: Pace): Promise<readonly Part[]
 }
 
 const ROWS_PER_BREATH = 16_384;
+const SERIES_PER_BREATH = 1_024;
 
 export function partitionOf(time: number): number {
   return Math.floor(time / limits.partitionMs);
