@@ -34,6 +34,11 @@ export function assertRelations(limits: Limits): void {
     "a full log and a full state store leave the tables what they have at least",
   );
   assert(
+    limits.outboxBytesMin <= limits.outboxBytesMax &&
+      limits.outboxBytesMax * 2 <= limits.kvBytesMax,
+    "whatever the outbox may hold, the state store has as much again for the rest",
+  );
+  assert(
     limits.memoryTableRowsMax * 25 * 2 <= limits.tablesBytesMin,
     "the tables have room for a full memory table, and to write it once more",
   );

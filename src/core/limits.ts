@@ -368,6 +368,8 @@ const bounds = {
   /** How long closing waits for the uplinks; what they have not taken stays in the outbox. */
   drainWaitMs: 10_000,
   outboxBytesMax: 536_870_912, // 512 MiB
+  /** The least that it may be set to. */
+  outboxBytesMin: 1_048_576, // 1 MiB
   /** Records of one value of the outbox, before compression. */
   outboxBlockBytesMax: 262_144, // 256 KiB
   /** Blocks removed from a lane by one commit; the rest waits for the next. */

@@ -18,3 +18,21 @@ test("the shares are the budget, whatever it is, and the tables have their least
     }),
   );
 });
+
+test("a set outbox is what it says, and the state has twice as much", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: limits.outboxBytesMin, max: limits.outboxBytesMax }),
+      (outboxBytes) => {
+        const store = { ...storeDefaults, outboxBytes };
+        const shares = budgetSharesOf({ store, logBytesMax: limits.logBytesMax });
+        assert.equal(shares.outboxBytes, outboxBytes);
+        assert.ok(shares.stateBytes >= 2 * outboxBytes && shares.stateBytes <= limits.kvBytesMax);
+        assert.equal(
+          shares.logBytes + shares.stateBytes + shares.tablesBytes,
+          storeDefaults.budgetBytes,
+        );
+      },
+    ),
+  );
+});

@@ -16,18 +16,26 @@ export type BudgetShares = {
 };
 
 const STATE_SHARE = 8;
+/** Of the state's share, which also holds a checkpoint beside its predecessor. */
+const OUTBOX_SHARE = 2;
 
 export function budgetSharesOf({
   store,
   logBytesMax,
 }: Pick<Config, "store" | "logBytesMax">): BudgetShares {
-  const { kvBytesMin, kvBytesMax, outboxBytesMax } = limits;
+  const { kvBytesMax, outboxBytesMax } = limits;
   const share = Math.floor(store.budgetBytes / STATE_SHARE);
-  const stateBytes = Math.min(Math.max(share, kvBytesMin), kvBytesMax);
+  const stateBytes = Math.min(Math.max(share, stateBytesMin(store.outboxBytes)), kvBytesMax);
+  const outboxBytes = store.outboxBytes ?? Math.floor(stateBytes / OUTBOX_SHARE);
   return {
     logBytes: logBytesMax,
     stateBytes,
-    outboxBytes: Math.min(outboxBytesMax, Math.floor(stateBytes / 2)),
+    outboxBytes: Math.min(outboxBytesMax, outboxBytes),
     tablesBytes: store.budgetBytes - logBytesMax - stateBytes,
   };
+}
+
+/** `outboxBytes`: as it is configured, if it is. */
+export function stateBytesMin(outboxBytes = 0): number {
+  return Math.max(limits.kvBytesMin, OUTBOX_SHARE * outboxBytes);
 }

@@ -60,6 +60,8 @@ export type StoreConfig = {
   readonly budgetBytes: number;
   /** Space of the disk that is left to others. */
   readonly freeBytes: number;
+  /** Bound of the outbox; absent: half of what the state store has. */
+  readonly outboxBytes?: number;
   /** Resolutions that readings are rolled up to, ms: ascending, each a multiple of the one before. */
   readonly tiers: readonly ResolutionMs[];
   /**

@@ -95,6 +95,23 @@ test("a budget too small for log, state and tables is refused with the sum", asy
   await configOf("limits: { log: 9GiB }\nstore: { budget: 10GiB }");
 });
 
+test("the outbox has the bound that is set, and a budget has to hold twice that", async () => {
+  const { store } = await configOf("store: { outbox: 64MiB }");
+  assert.equal(store.outboxBytes, 64 * 1_048_576);
+  assert.match((await faultsOf("store: { outbox: 1KiB }"))[0] ?? "", /from 1MiB to 512MiB/);
+  assert.deepEqual(await faultsOf("store:\n  budget: 600MiB\n  outbox: 200MiB"), [
+    "4:11: store.budget: store.budget, 600MiB, cannot hold 256MiB of log (limits.log), 400MiB of state (twice store.outbox) and 64MiB of tables: set it to 720MiB at least, or make the log smaller",
+  ]);
+  assert.match(
+    explain(await configOf("store: { budget: 720MiB, outbox: 200MiB }")),
+    /outbox +at most 200MiB of summaries and alerts wait for the uplinks, merged into coarser/,
+  );
+  assert.match(
+    explain(await configOf("store: { tiers: [] }")),
+    /outbox +at most 512MiB .* uplinks\n/,
+  );
+});
+
 test("each tier is a multiple of the one before", async () => {
   const faultOf = async (tiers: string): Promise<string[]> =>
     (await faultsOf(`store:\n  tiers: ${tiers}`)).map((text) => text.replace(/^4:\d+: /, ""));

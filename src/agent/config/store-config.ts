@@ -2,6 +2,7 @@
 
 import { limits } from "../../core/limits.ts";
 import { type StoreConfig, storeDefaults } from "./config.ts";
+import { stateBytesMin } from "./budget-shares.ts";
 import type { LimitsSection } from "./config-file.ts";
 import type { Finding } from "./fault.ts";
 import { bytesText, durationText } from "./quantity.ts";
@@ -24,10 +25,11 @@ export function checkStore(
 
 /** `section` has passed all checks. */
 export function storeConfig(section: StoreSection): StoreConfig {
-  const { budget, freeSpace, tiers } = section;
+  const { budget, freeSpace, outbox, tiers } = section;
   return {
     budgetBytes: budget,
     freeBytes: freeSpace,
+    ...(outbox === undefined ? {} : { outboxBytes: outbox }),
     tiers,
     keepMs: keepMsOf(section),
     classes: storeClasses(section),
@@ -37,12 +39,17 @@ export function storeConfig(section: StoreSection): StoreConfig {
 // ---- checks ----
 
 /** At the log where the budget is the default: there may be no `store` in the file. */
-function budgetFindings({ budget }: StoreSection, { log }: Pick<LimitsSection, "log">): Finding[] {
-  const { kvBytesMin, tablesBytesMin } = limits;
-  const least = log + kvBytesMin + tablesBytesMin;
+function budgetFindings(
+  { budget, outbox }: StoreSection,
+  { log }: Pick<LimitsSection, "log">,
+): Finding[] {
+  const { tablesBytesMin } = limits;
+  const state = stateBytesMin(outbox);
+  const least = log + state + tablesBytesMin;
   if (budget >= least) return [];
   const path = budget === storeDefaults.budgetBytes ? ["limits", "log"] : ["store", "budget"];
-  const parts = `${bytesText(log)} of log (limits.log), ${bytesText(kvBytesMin)} of state and ${bytesText(tablesBytesMin)} of tables`;
+  const of = state === limits.kvBytesMin ? "" : " (twice store.outbox)";
+  const parts = `${bytesText(log)} of log (limits.log), ${bytesText(state)} of state${of} and ${bytesText(tablesBytesMin)} of tables`;
   const message = `store.budget, ${bytesText(budget)}, cannot hold ${parts}: set it to ${bytesText(least)} at least, or make the log smaller`;
   return [{ path, message }];
 }

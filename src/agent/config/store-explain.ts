@@ -32,11 +32,17 @@ export function storeRows(
       "budget",
       `at most ${bytesText(store.budgetBytes)}, log and state among it; ${others} of the disk is left free`,
     ],
+    ["outbox", outboxText(config)],
     ["kept", keptText(store)],
     ...store.classes.map((one) => ["class", classText(one, store)] as const),
     ["used up", usedUpText(store)],
     ["estimate", estimateText(config)],
   ];
+}
+
+function outboxText(config: Pick<Config, "store" | "logBytesMax">): string {
+  const merged = config.store.tiers.length === 0 ? "" : ", merged into coarser ones as it fills up";
+  return `at most ${bytesText(budgetSharesOf(config).outboxBytes)} of summaries and alerts wait for the uplinks${merged}`;
 }
 
 /** Resolutions that are kept equally long, together. */

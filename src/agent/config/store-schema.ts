@@ -63,6 +63,12 @@ export const storeSchema: v.GenericSchema<unknown, StoreSection> = section(
       byteSize("Space of the disk that is left to others.", { min: 0, max: TEBIBYTE }),
       bytesText(storeDefaults.freeBytes),
     ),
+    outbox: v.optional(
+      byteSize(
+        "What waits for the uplinks, in the state's share of the budget, which grows with it. Default: half of that share.",
+        { min: limits.outboxBytesMin, max: limits.outboxBytesMax },
+      ),
+    ),
     tiers: v.optional(
       list(
         "Resolutions that readings are rolled up to, each a multiple of the one before.",

@@ -3,6 +3,8 @@
 export type StoreSection = {
   readonly budget: number;
   readonly freeSpace: number;
+  /** Absent: half of the state's share. */
+  readonly outbox?: number | undefined;
   readonly tiers: readonly number[];
   readonly keep: KeepSection;
   readonly classes: readonly StoreClassSection[];
