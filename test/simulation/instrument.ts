@@ -15,6 +15,7 @@ if (wanted !== "" && canary === undefined) throw new Error(`there is no canary $
 /** Bounds that no world would reach in its two minutes. */
 const smallLimits: readonly SourceEdit[] = [
   ["outboxBytesMax", "536_870_912", "24_576"],
+  ["outboxBytesMin", "1_048_576", "1_024"],
   ["pendingOutputBytesMax", "16_777_216", "8_192"],
   ["heldBytesPerConnectionMax", "65_536", "512"],
   ["inFlightPerConnectionMax", "4_096", "8"],
