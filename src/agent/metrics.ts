@@ -142,6 +142,11 @@ function outputFamilies({ outputs, outbox, outboxRollup, deadLetters }: Status):
       lanes.map(([lane, { bytes }]) => ({ labels: { lane }, value: bytes })),
     ),
     gauge(
+      "weir_outbox_bytes_max",
+      "Bytes that may wait.",
+      lanes.map(([lane, { bytesMax }]) => ({ labels: { lane }, value: bytesMax })),
+    ),
+    gauge(
       "weir_outbox_next_sequence",
       "Sequence number of the next record.",
       lanes.map(([lane, { next }]) => ({ labels: { lane }, value: next })),

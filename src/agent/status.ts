@@ -108,6 +108,8 @@ export type Status = {
       {
         readonly records: number;
         readonly bytes: number;
+        /** Its share of the outbox. */
+        readonly bytesMax: number;
         readonly next: number;
         /** Records that others took the place of, among those that wait. */
         readonly merged: number;

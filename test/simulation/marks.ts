@@ -187,8 +187,8 @@ export const marks: readonly Mark[] = [
   {
     name: "outbox full",
     file: "src/store/state/state-store.ts",
-    from: "      await new Promise<void>((resolve) => {\n        this.#waiting = resolve;",
-    to: "      MARK; await new Promise<void>((resolve) => {\n        this.#waiting = resolve;",
+    from: "      await new Promise<void>((resolve) => {\n        this.#waiting = {",
+    to: "      MARK; await new Promise<void>((resolve) => {\n        this.#waiting = {",
   },
   // tables
   {

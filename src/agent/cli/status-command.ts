@@ -52,7 +52,8 @@ function statusText(status: Status): string {
     `tables    ${tablesText(status.tables)}`,
     `apply     applied ${status.apply.applied}, checkpoint ${status.apply.checkpointed}`,
     ...Object.entries(status.outbox).map(
-      ([lane, { records, bytes }]) => `outbox    ${lane}: ${records} records, ${bytes} bytes`,
+      ([lane, { records, bytes, bytesMax }]) =>
+        `outbox    ${lane}: ${records} records, ${bytes} of ${bytesMax} bytes`,
     ),
     ...status.uplinks.flatMap(({ name, lanes }) =>
       Object.entries(lanes).map(([lane, pump]) => `uplink    ${name} ${lane}: ${pumpText(pump)}`),

@@ -31,7 +31,7 @@ import type { Segment, StateStore } from "../state/state-store.ts";
 import { Pace, Stopped } from "../tables/pace.ts";
 import { decodeJson, encodeJson, itemsOf, objectOf, wholeOf } from "../state/stored-json.ts";
 
-/** Shares of the outbox' bound at which merging begins, and at which it is enough. */
+/** Shares of the lane's bound at which merging begins, and at which it is enough. */
 const highShare = 3 / 4;
 const lowShare = 5 / 8;
 
@@ -69,7 +69,6 @@ export class OutboxRollup {
   /** Records below were there `limits.outboxSettleMs` ago, and those of the sample then. */
   #settled = 0;
   #sample: { readonly at: number; readonly next: number };
-  #waitingBytes = 0;
   #working: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   #isClosed = false;
@@ -83,8 +82,8 @@ export class OutboxRollup {
     this.#counts = stored.counts;
     this.#windows = stored.windows;
     this.#sample = { at: clock.monotonic(), next: store.span(lane).next };
-    store.onGrown((bytesWaiting) => this.#grown(bytesWaiting));
-    this.#grown(0);
+    store.onGrown(() => this.#grown());
+    this.#grown();
   }
 
   /** Ever, as stored. */
@@ -102,8 +101,7 @@ export class OutboxRollup {
 
   // ---- when ----
 
-  #grown(bytesWaiting: number): void {
-    this.#waitingBytes = bytesWaiting;
+  #grown(): void {
     this.#look();
     if (this.#options.tiers.length === 0 || this.#isClosed) return;
     if (this.#working !== undefined || this.#cancelTimer !== undefined) return;
@@ -131,8 +129,8 @@ export class OutboxRollup {
   }
 
   #isOver(share: number): boolean {
-    const { bytes, bytesMax } = this.#options.store.room;
-    return bytes + this.#waitingBytes > share * bytesMax;
+    const { bytes, bytesMax, bytesWaiting } = this.#options.store.room(lane);
+    return bytes + bytesWaiting > share * bytesMax;
   }
 
   /** Which records are no longer young. */

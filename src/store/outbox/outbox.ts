@@ -35,6 +35,18 @@ export function byLane<Value>(valueOf: (lane: Lane) => Value): Record<Lane, Valu
   return { alerts: valueOf("alerts"), summaries: valueOf("summaries") };
 }
 
+/** Of the outbox' bound, what alerts have to themselves; the rest is the summaries'. */
+const alertsShare = 1 / 8;
+
+/**
+ * What a lane may hold of an outbox of `bytesMax` bytes. Neither lane takes of the other's: summaries
+ * that nobody fetches keep no alert out, and a storm of alerts no summary.
+ */
+export function laneBytesMax(lane: Lane, bytesMax: number): number {
+  const alerts = Math.floor(bytesMax * alertsShare);
+  return lane === "alerts" ? alerts : bytesMax - alerts;
+}
+
 /** Where a lane stands. Bytes are those of blocks as stored, since the beginning. */
 export type LaneSpan = {
   /** Number of the next record. */

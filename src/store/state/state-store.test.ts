@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { RefusedRows } from "../tables/memory/refused-rows.ts";
+import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Kv, KvWrite } from "../../core/doors.ts";
@@ -259,7 +260,7 @@ function bytesOfBlocks(kv: KvMemory): number {
 }
 
 test("a full outbox makes the commit wait, and room lets it go on", async () => {
-  const { store } = await openStateStore(new KvMemory(), { outboxBytesMax: 100 });
+  const { store } = await openStateStore(new KvMemory(), { outboxBytesMax: 800 });
   await store.commit(commitOf({ outbox: outboxOf({ alerts: ["x".repeat(60)] }) }));
   let isOver = false;
   const second = store.commit(commitOf({ outbox: outboxOf({ alerts: ["y".repeat(60)] }) }));
@@ -272,6 +273,31 @@ test("a full outbox makes the commit wait, and room lets it go on", async () => 
   await second;
   assert.equal(store.status.outboxFull, false);
   assert.deepEqual(textsOf(store, "alerts", 1), ["y".repeat(60)]);
+});
+
+test("a lane that is full keeps nothing out of the other one", async () => {
+  const { store } = await openStateStore(new KvMemory(), { outboxBytesMax: 800 });
+  const { alerts, summaries } = store.status.outbox;
+  assert.deepEqual([alerts.bytesMax, summaries.bytesMax], [100, 700]);
+  // Hardly compressed.
+  const unlike = (bytes: number): string =>
+    String.fromCharCode(...randomBytes(bytes).map((byte) => byte & 127));
+  for (const size of [600, 60]) {
+    await store.commit(commitOf({ outbox: outboxOf({ summaries: [unlike(size)] }) }));
+  }
+  const waiting = store.commit(commitOf({ outbox: outboxOf({ summaries: [unlike(100)] }) }));
+  await store.advance([]);
+  assert.equal(store.status.outboxFull, true);
+  assert.deepEqual(store.room("alerts"), { bytes: 0, bytesMax: 100, bytesWaiting: 0 });
+  await store.advance([], { uplink: "a", lane: "summaries", next: 2 });
+  await waiting;
+  await store.commit(commitOf({ outbox: outboxOf({ summaries: [unlike(500)] }) }));
+  await store.commit(commitOf({ outbox: outboxOf({ alerts: ["y".repeat(60)] }) }));
+  const storm = store.commit(commitOf({ outbox: outboxOf({ alerts: ["y".repeat(60)] }) }));
+  await store.advance([]);
+  assert.equal(store.status.outboxFull, true);
+  await store.advance([], { uplink: "a", lane: "alerts", next: 1 });
+  await storm;
 });
 
 test("a full outbox does not hold back a commit without records", async () => {

@@ -9,9 +9,9 @@
  * keep to their own keys (a lane's end is the loop's, its start the drain's), so neither waits for
  * what the other found out.
  *
- * The outbox is bounded in bytes. When it fills up, older summaries are merged into coarser ones. A
- * commit that would still exceed the bound waits until there is room; meanwhile the loop takes no more
- * readings and nobody is acknowledged. Nothing is dropped.
+ * The outbox is bounded in bytes, each lane by its share. When it fills up, older summaries are merged
+ * into coarser ones. A commit that would still exceed the bound waits until there is room; meanwhile
+ * the loop takes no more readings and nobody is acknowledged. Nothing is dropped.
  *
  * An uplink takes records to send them. From then on they are held for it: the outbox does not change
  * what is out there or may be.
@@ -39,6 +39,7 @@ import {
   type BlockRun,
   byLane,
   type Lane,
+  laneBytesMax,
   lanes,
   type LaneSpan,
   type OutboxRead,
@@ -95,6 +96,8 @@ export type LaneStatus = {
   /** Records kept and their bytes as stored; whole blocks, so a delivered record may be among them. */
   readonly records: number;
   readonly bytes: number;
+  /** Its share of the outbox' bound. */
+  readonly bytesMax: number;
   /** Records that coarser ones took the place of, in what is kept. */
   readonly merged: number;
   /** Number of the oldest record kept. */
@@ -143,7 +146,7 @@ export class StateStore {
   /** By lane and uplink: everything below `next` is out there, and that is stored. */
   readonly #reached: Record<Lane, Map<string, Standing>> = byLane(() => new Map());
   /** Told after a commit, and when one waits. */
-  #onGrown: (bytesWaiting: number) => void = () => undefined;
+  #onGrown: () => void = () => undefined;
   #deadLetters: DeadLetterSpan;
   #checkpoint: CheckpointIndex;
   #definitionCount: number;
@@ -151,7 +154,7 @@ export class StateStore {
   #stopped = false;
   /** The Kv broke: it stays so until it is opened again. */
   #broken: Fault | undefined;
-  #waiting: (() => void) | undefined;
+  #waiting: Waiting | undefined;
   #tail: Promise<void> = Promise.resolve();
 
   /** Use openStateStore. */
@@ -194,9 +197,9 @@ export class StateStore {
     this.#committing = true;
     try {
       const appended = this.#appended(commit.outbox);
-      await this.#waitForRoom(addedBytes(appended.flatMap(({ writes }) => writes)));
+      await this.#waitForRoom(appended);
       await this.#inTurn(() => this.#commitNow(commit, appended));
-      this.#onGrown(0);
+      this.#onGrown();
     } finally {
       this.#committing = false;
     }
@@ -205,7 +208,7 @@ export class StateStore {
   /** From now on a commit that finds the outbox full rejects instead of waiting: the agent ends. */
   stopWaiting(): void {
     this.#stopped = true;
-    this.#waiting?.();
+    this.#waiting?.goOn();
   }
 
   /**
@@ -223,8 +226,8 @@ export class StateStore {
     }
   }
 
-  /** `listener` is called when a commit has added to the outbox, or waits for so many bytes. */
-  onGrown(listener: (bytesWaiting: number) => void): void {
+  /** `listener` is called when a commit has added to the outbox, or waits for room. */
+  onGrown(listener: () => void): void {
     this.#onGrown = listener;
   }
 
@@ -240,7 +243,7 @@ export class StateStore {
         more = await this.#advanceNow(rest, reached);
       });
       rest = [];
-      this.#waiting?.();
+      this.#waiting?.goOn();
     }
   }
 
@@ -303,7 +306,7 @@ export class StateStore {
       this.#spans[lane] = { ...this.#spans[lane], bytesRemoved, skipped };
       isDone = true;
     });
-    this.#waiting?.();
+    this.#waiting?.goOn();
     return isDone;
   }
 
@@ -337,7 +340,7 @@ export class StateStore {
     } catch (error) {
       if (error instanceof Fault && error.code === "STORE_FAILED") {
         this.#broken = error;
-        this.#waiting?.();
+        this.#waiting?.goOn();
       }
       throw error;
     }
@@ -353,38 +356,42 @@ export class StateStore {
     }));
   }
 
-  async #waitForRoom(bytes: number): Promise<void> {
-    while (bytes > 0 && !this.#hasRoom(bytes)) {
+  async #waitForRoom(appended: readonly LaneAppended[]): Promise<void> {
+    const bytes = new Map(appended.map(({ lane, writes }) => [lane, addedBytes(writes)]));
+    const bytesOf = (lane: Lane): number => bytes.get(lane) ?? 0;
+    for (;;) {
+      const full = lanes.find((lane) => !this.#hasRoom(lane, bytesOf(lane)));
+      if (full === undefined) return;
       // No uplink can make room any more: whoever waits for it would wait for ever.
       if (this.#broken !== undefined) throw this.#broken;
-      if (this.#stopped) {
-        throw new Fault(
-          "OUTBOX_FULL",
-          `the outbox holds ${this.#outboxBytes} of ${this.#outboxBytesMax} bytes and no uplink takes them; what is not in it yet stays in the log and follows when there is room`,
-          { facts: { bytes: this.#outboxBytes, bytesMax: this.#outboxBytesMax } },
-        );
-      }
+      if (this.#stopped) throw this.#fullFault(full);
       await new Promise<void>((resolve) => {
-        this.#waiting = resolve;
-        this.#onGrown(bytes);
+        this.#waiting = { bytes: bytesOf, goOn: resolve };
+        this.#onGrown();
       });
       this.#waiting = undefined;
     }
   }
 
-  /** An empty outbox takes any commit, or a small bound would stop everything for good. */
-  #hasRoom(bytes: number): boolean {
-    const held = this.#outboxBytes;
-    return held === 0 || held + bytes <= this.#outboxBytesMax;
+  #fullFault(lane: Lane): Fault {
+    const { bytes, bytesMax } = this.#laneStatus(lane);
+    return new Fault(
+      "OUTBOX_FULL",
+      `the outbox holds ${bytes} of ${bytesMax} bytes of ${lane} and no uplink takes them; what is not in it yet stays in the log and follows when there is room`,
+      { facts: { lane, bytes, bytesMax } },
+    );
   }
 
-  /** What the outbox holds and may hold, in bytes as stored. */
-  get room(): { readonly bytes: number; readonly bytesMax: number } {
-    return { bytes: this.#outboxBytes, bytesMax: this.#outboxBytesMax };
+  /** An empty lane takes any commit, or a small bound would stop everything for good. */
+  #hasRoom(lane: Lane, bytes: number): boolean {
+    const { bytes: held, bytesMax } = this.#laneStatus(lane);
+    return bytes === 0 || held === 0 || held + bytes <= bytesMax;
   }
 
-  get #outboxBytes(): number {
-    return lanes.reduce((sum, lane) => sum + heldBytes(this.#spans[lane]), 0);
+  /** What a lane holds, may hold, and would have to hold for the commit that waits, as stored. */
+  room(lane: Lane): Room {
+    const { bytes, bytesMax } = this.#laneStatus(lane);
+    return { bytes, bytesMax, bytesWaiting: this.#waiting?.bytes(lane) ?? 0 };
   }
 
   async #commitNow(commit: Commit, appended: readonly LaneAppended[]): Promise<void> {
@@ -434,12 +441,22 @@ export class StateStore {
     return {
       records: next - first - skipped,
       bytes: heldBytes(span),
+      bytesMax: laneBytesMax(lane, this.#outboxBytesMax),
       merged: skipped,
       first,
       next,
     };
   }
 }
+
+export type Room = {
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly bytesWaiting: number;
+};
+
+/** A commit that the outbox has no room for. */
+type Waiting = { readonly bytes: (lane: Lane) => number; readonly goOn: () => void };
 
 /** Of an uplink in a lane, as `Reached` has it. */
 type Standing = { readonly next: number; readonly held: number };
