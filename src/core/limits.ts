@@ -378,8 +378,8 @@ const bounds = {
   outboxRollupBytesMax: 16_777_216, // 16 MiB
   /** Keys of a lane whose summaries are merged; those of further ones stay as they are. */
   outboxRollupKeysMax: 131_072,
-  /** Records so young may still be corrected by what the dataflow gathers: they are not merged yet. */
-  outboxSettleMs: 10_000,
+  /** An outbox of which all is merged that can be is looked at again after so long. */
+  outboxRetryMs: 10_000,
   /** Versions of pipelines whose windows are remembered, so that their summaries can be merged. */
   outboxWindowsMax: 256,
   uplinkFileBytesMax: 67_108_864, // 64 MiB

@@ -80,6 +80,12 @@ function tell(spec: WindowPipelineSpec & { window: { kind: "tumbling" | "sliding
     const lastEnd = Math.floor(key.newest / perSlide) * perSlide + perWindow;
     const to = Number.isFinite(through) ? through : Math.max(key.closed, lastEnd);
     if (to <= key.closed) return;
+    for (const mark of [...key.marks.keys()].sort((a, b) => a - b)) {
+      const isInRing = mark > key.newest - ring;
+      if (isInRing && (mark + perWindow - to) * paneMs + spec.allowedLatenessMs <= 0) {
+        emit(at, name, key, mark);
+      }
+    }
     const firsts = new Set<number>();
     for (const { pane } of key.rows) {
       for (let first = pane - perWindow + 1; first <= pane; first++) {
@@ -257,6 +263,29 @@ function run(plan: Plan): { readonly lines: Line[]; readonly late: number } {
   }
   return { lines, late: dataflow.ledger.view().pipelines[0]!.late };
 }
+
+test("behind a window that ends the allowed lateness later nothing more comes of a window", () => {
+  let corrections = 0;
+  fc.assert(
+    fc.property(arbPlan, fc.boolean(), (drawn, isSession) => {
+      const session = { kind: "session", gapMs: 1_500, maxMs: 6_000 } as const;
+      const plan = isSession ? { ...drawn, window: session } : drawn;
+      const newest = new Map<string, number>();
+      for (const { summary } of run(plan).lines) {
+        const key = JSON.stringify(summary.key);
+        const end = newest.get(key) ?? Number.NEGATIVE_INFINITY;
+        assert.ok(
+          summary.end + plan.allowedLatenessMs > end,
+          `${summary.start} once more behind ${end}`,
+        );
+        newest.set(key, Math.max(end, summary.end));
+        corrections += Math.sign(summary.revision);
+      }
+    }),
+    { numRuns: 600 },
+  );
+  assert.ok(corrections > 20, `${corrections} corrections`);
+});
 
 test("windows are what a brute-force computation over all readings says", () => {
   fc.assert(

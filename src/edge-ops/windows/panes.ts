@@ -16,7 +16,8 @@
  *
  * A reading is late when the last window that holds its pane is final. Else it is added, and each
  * closed window that holds it and is not final is emitted again as revision n + 1, gathered for
- * limits.correctionWaitMs. A reading ahead of the ring closes the oldest windows before their time
+ * limits.correctionWaitMs, or until it is final: whoever has seen a window of a key that ends the
+ * allowed lateness after another has seen the last revision of that other one. A reading ahead of the ring closes the oldest windows before their time
  * (`forced`): devices of a key too far apart cost earliness, never memory.
  *
  * In the ledger a reading is open until the last window that holds it was emitted with it.
@@ -269,6 +270,7 @@ class PaneWindows implements Operator {
     const { closedThrough } = this.#windowKeys;
     const before = closedThrough[key]!;
     if (through <= before) return 0;
+    this.#correctFinal(key, through, emitter);
     const newest = this.#newest[key]!;
     const end = Math.min(through, floorTo(newest, perSlide) + perWindow);
     let emitted = 0;
@@ -281,6 +283,19 @@ class PaneWindows implements Operator {
     closedThrough[key] = through === Number.POSITIVE_INFINITY ? Math.max(before, end) : through;
     this.#ends.touch(key);
     return emitted;
+  }
+
+  /** Corrections of what is final by pane `through`, before what closes with it. O(panes passed). */
+  #correctFinal(key: number, through: number, emitter: Emitter): void {
+    const { ring, perWindow, perSlide, paneMs } = this.#geometry;
+    const before = this.#windowKeys.closedThrough[key]!;
+    const newest = this.#newest[key]!;
+    const lateness = this.#latenessMs / paneMs + perWindow;
+    const from = Math.max(Math.floor(before - lateness), newest - ring) + 1;
+    const end = Math.min(through - lateness, before - perWindow, newest);
+    for (let first = ceilTo(from, perSlide); first <= end; first += perSlide) {
+      if (this.#marked[this.#slotOf(key, first)] === 1) this.#emit(key, first, emitter);
+    }
   }
 
   #correct(key: number, first: number, emitter: Emitter): void {

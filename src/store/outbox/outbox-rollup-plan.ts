@@ -11,8 +11,8 @@
  *   - no member of it can have been sent: it begins at or after the key's horizon, which is where the
  *     key's first record of the segment begins, and the allowed lateness more, since a late window
  *     may follow others that were sent
- *   - no further member or correction can come: the key has a record that ends the allowed lateness
- *     after the interval, so the dataflow has closed all windows in it for good
+ *   - no further member or correction can come: the key has a record in the run that ends the allowed
+ *     lateness after the interval, and the dataflow emits the last revision of a window before that
  *   - each window in it has its revision 0 here: none is the correction of one that was sent
  *   - all of it lies in the run. Members that a pass leaves behind move the horizon behind them
  *

@@ -66,9 +66,6 @@ export class OutboxRollup {
   #counts: RollupCounts;
   /** By tier and low end of the segment. */
   #passes = new Map<string, TierPass & { readonly low: number; seen: number }>();
-  /** Records below were there `limits.outboxSettleMs` ago, and those of the sample then. */
-  #settled = 0;
-  #sample: { readonly at: number; readonly next: number };
   #working: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   #isClosed = false;
@@ -81,7 +78,6 @@ export class OutboxRollup {
     const stored = readStored(store.get(rollupKey));
     this.#counts = stored.counts;
     this.#windows = stored.windows;
-    this.#sample = { at: clock.monotonic(), next: store.span(lane).next };
     store.onGrown(() => this.#grown());
     this.#grown();
   }
@@ -102,7 +98,6 @@ export class OutboxRollup {
   // ---- when ----
 
   #grown(): void {
-    this.#look();
     if (this.#options.tiers.length === 0 || this.#isClosed) return;
     if (this.#working !== undefined || this.#cancelTimer !== undefined) return;
     if (this.#isNews() || this.#isOver(highShare)) this.#start();
@@ -122,7 +117,7 @@ export class OutboxRollup {
 
   /** All that can be merged is: later there is more. */
   #startLater(): void {
-    this.#cancelTimer = this.#options.clock.after(limits.outboxSettleMs, () => {
+    this.#cancelTimer = this.#options.clock.after(limits.outboxRetryMs, () => {
       this.#cancelTimer = undefined;
       if (!this.#isClosed) this.#start();
     });
@@ -131,15 +126,6 @@ export class OutboxRollup {
   #isOver(share: number): boolean {
     const { bytes, bytesMax, bytesWaiting } = this.#options.store.room(lane);
     return bytes + bytesWaiting > share * bytesMax;
-  }
-
-  /** Which records are no longer young. */
-  #look(): void {
-    const { store, clock } = this.#options;
-    const now = clock.monotonic();
-    if (now - this.#sample.at < limits.outboxSettleMs) return;
-    this.#settled = this.#sample.next;
-    this.#sample = { at: now, next: store.span(lane).next };
   }
 
   // ---- windows ----
@@ -177,7 +163,6 @@ export class OutboxRollup {
   async #work(): Promise<void> {
     await this.#remember();
     if (!this.#isOver(highShare)) return;
-    this.#look();
     for (const tierMs of this.#options.tiers) {
       for (let more = true; more; ) {
         if (!this.#isOver(lowShare)) return;
@@ -198,12 +183,9 @@ export class OutboxRollup {
     return false;
   }
 
-  /** What is settled and free, and passes over what still begins there. */
+  /** What is free, and passes over what still begins there. */
   #segments(): readonly Segment[] {
-    const segments = this.#options.store.segments(lane).flatMap(({ low, high }) => {
-      const end = Math.min(high, this.#settled);
-      return end > low ? [{ low, high: end }] : [];
-    });
+    const segments = this.#options.store.segments(lane);
     for (const [name, { low }] of this.#passes) {
       if (!segments.some((segment) => segment.low === low)) this.#passes.delete(name);
     }
