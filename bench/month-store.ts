@@ -6,6 +6,7 @@ import { systemDisk } from "../src/agent/doors/disk.ts";
 import { storeDefaults } from "../src/agent/config/config.ts";
 import { limits } from "../src/core/limits.ts";
 import { position } from "../src/core/units.ts";
+import { openCheckedKv } from "../src/store/state/checked-kv.ts";
 import { openKvLmdb } from "../src/store/state/kv-lmdb.ts";
 import { openStateStore } from "../src/store/state/state-store.ts";
 import { RefusedRows } from "../src/store/tables/memory/refused-rows.ts";
@@ -22,7 +23,8 @@ export async function openMonthStore(
     mergeTablesMin = limits.mergeTablesMin,
   }: { readonly bytesMax: number; readonly mergeTablesMin?: number },
 ): Promise<OpenedStore> {
-  const kv = openKvLmdb({ path: join(directory, "state.mdb"), bytesMax: limits.kvBytesMax });
+  const path = join(directory, "state.mdb");
+  const kv = await openCheckedKv(openKvLmdb({ path, bytesMax: limits.kvBytesMax }));
   const { store } = await openStateStore(kv);
   const tables = await openTableStore({
     disk: systemDisk,

@@ -16,6 +16,7 @@ import { limits } from "../core/limits.ts";
 import type { Alert } from "../core/record.ts";
 import { sourceId } from "../core/units.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
+import { openCheckedKv } from "../store/state/checked-kv.ts";
 import { readDeadLetters } from "../store/state/dead-letters.ts";
 import { openOutboxRollup, type OutboxRollup } from "../store/outbox/outbox-rollup.ts";
 import { patientDisk } from "../store/patient-disk.ts";
@@ -86,6 +87,7 @@ export type AgentOptions = {
 
 type Parts = {
   readonly options: AgentOptions;
+  readonly kv: Kv;
   readonly recovery: Recovery;
   readonly intake: Intake;
   readonly outputs: Outputs;
@@ -101,7 +103,8 @@ type Parts = {
 /** Rejects with a Fault of any of its parts; what it opened is closed again. */
 export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { config, doors, logDirectory, tablesDirectory } = options;
-  const { clock, random, disk, kv } = doors;
+  const { clock, random, disk } = doors;
+  const kv = await openCheckedKv(doors.kv);
   const outputs = new Outputs(config.agent);
   const clockNow = (): number | undefined => {
     const now = clock.now();
@@ -183,6 +186,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   if (doors.readDeviceWrites !== undefined) wear.start();
   const parts: Parts = {
     options,
+    kv,
     recovery,
     intake,
     outputs,
@@ -303,13 +307,11 @@ export class Agent implements AgentView {
 
   deadLetters(options: { readonly limit: number }): readonly DeadLetterView[] {
     const { catalog } = this.#parts.recovery;
-    return readDeadLetters(this.#parts.options.doors.kv, options).map(
-      ({ payload, source, ...letter }) => ({
-        ...letter,
-        source: catalog.source(sourceId(source)),
-        payloadBase64: Buffer.from(payload).toString("base64"),
-      }),
-    );
+    return readDeadLetters(this.#parts.kv, options).map(({ payload, source, ...letter }) => ({
+      ...letter,
+      source: catalog.source(sourceId(source)),
+      payloadBase64: Buffer.from(payload).toString("base64"),
+    }));
   }
 
   /** Everything received is appended, applied, committed and drained; then all is let go. */

@@ -32,7 +32,7 @@ export class WearWatch {
 
   constructor(options: WearWatchOptions) {
     this.#options = options;
-    this.#wear = readWear(options.store);
+    this.#wear = knownWear(options.store);
   }
 
   get status(): WearStatus | undefined {
@@ -66,5 +66,15 @@ export class WearWatch {
       if (!isEnvironmental(error)) throw error;
       // The next look counts what this one did not store.
     }
+  }
+}
+
+/** Where the count is damaged, another begins: nothing else depends on it. */
+function knownWear(store: WearWatchOptions["store"]): Wear | undefined {
+  try {
+    return readWear(store);
+  } catch (error) {
+    if (!isEnvironmental(error)) throw error;
+    return undefined;
   }
 }

@@ -5,7 +5,7 @@
 
 import { crc32 } from "node:zlib";
 
-/** CRC-32 of `bytes`, an unsigned 32-bit integer. */
-export function checksumOf(bytes: Uint8Array): number {
-  return crc32(bytes);
+/** CRC-32 of `bytes`, an unsigned 32-bit integer; of what stands before them, too, given its checksum. */
+export function checksumOf(bytes: Uint8Array, before = 0): number {
+  return crc32(bytes, before);
 }

@@ -49,6 +49,15 @@ export interface Disk {
   freeBytes(path: string): Promise<number>;
 }
 
+/** Keys from `from`, below `to`, the first `limit` of them. */
+export type KvRange = {
+  readonly from: string;
+  readonly to: string;
+  readonly limit?: number;
+  /** Is told of values that are damaged, which are left out then; without it they are a fault. */
+  readonly onDamaged?: (key: string) => void;
+};
+
 /** One change of a commit; `value: undefined` removes the key. */
 export type KvWrite = { readonly key: string; readonly value: Uint8Array | undefined };
 
@@ -60,11 +69,7 @@ export interface Kv {
   /** A copy the caller owns, or undefined. */
   get(key: string): Uint8Array | undefined;
   /** Entries with `from <= key < to` in key order, copies the caller owns, at most `limit`. */
-  range(options: {
-    readonly from: string;
-    readonly to: string;
-    readonly limit?: number;
-  }): readonly { readonly key: string; readonly value: Uint8Array }[];
+  range(range: KvRange): readonly { readonly key: string; readonly value: Uint8Array }[];
   /**
    * Applies all writes in one durable transaction, or none. The store may read the buffers at any
    * time until the promise settles: the caller gives frozen copies and never touches them again.

@@ -331,6 +331,8 @@ const bounds = {
   /** A checkpoint is taken early when the log behind it has grown by this. */
   checkpointLogBytes: 100_663_296, // 96 MiB
   kvBytesMax: 1_073_741_824, // 1024 MiB
+  /** Values of the state store up to this are stored twice: both copies and their checksums fit a page. */
+  copiedValueBytesMax: 512,
   /** Definitions, a checkpoint beside its predecessor, and outputs: what it has at least. */
   kvBytesMin: 134_217_728, // 128 MiB
   /** Encoded outputs waiting for their commit; beyond it frames wait, and with them the senders. */

@@ -10,6 +10,7 @@ import { Fault } from "../../src/core/faults.ts";
 import { limits } from "../../src/core/limits.ts";
 import { type Position, position, type SeriesId, seriesId } from "../../src/core/units.ts";
 import type { Step } from "../../src/edge-ops/operator.ts";
+import { openCheckedKv } from "../../src/store/state/checked-kv.ts";
 import { KvMemory } from "../../src/store/state/kv-memory.ts";
 import { openStateStore } from "../../src/store/state/state-store.ts";
 import type { CompactionPolicy } from "../../src/store/tables/compaction/compaction-plan.ts";
@@ -83,7 +84,7 @@ export class TableRig {
   /** Opens the store as it was left, and replays the log to it. */
   async open(): Promise<TableStore> {
     this.#isBroken = false;
-    const kv = this.#fatedKv(this.kv);
+    const kv = await openCheckedKv(this.#fatedKv(this.kv));
     const { store } = await openStateStore(kv);
     const from = this.#checkpoint?.at ?? position(0);
     const tables = await openTableStore({

@@ -14,6 +14,7 @@ import {
   type Whereabouts,
   whereaboutsOf,
 } from "../../store/care/backup-list.ts";
+import { readCheckedKv } from "../../store/state/checked-kv.ts";
 import { copyKvLmdb, openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { bytesText } from "../config/quantity.ts";
 import { systemClock } from "../doors/clock.ts";
@@ -75,7 +76,7 @@ async function makeAndNote({
     from,
     placesIn: dataPaths,
     copyState: copyKvLmdb,
-    openState: (path) => openKvLmdb({ path, bytesMax: limits.kvBytesMax }),
+    openState: (path) => readCheckedKv(openKvLmdb({ path, bytesMax: limits.kvBytesMax })),
     weir: version,
     created: clock.now(),
     onProgress: progress(),

@@ -12,6 +12,7 @@ import {
   readDeadLetters,
 } from "../../store/state/dead-letters.ts";
 import { readDefinitions } from "../../store/state/catalog-store.ts";
+import { readCheckedKv } from "../../store/state/checked-kv.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
@@ -36,7 +37,7 @@ export async function run(args: readonly string[]): Promise<number> {
     );
   }
   await checkStateFile(state);
-  const kv = openKvLmdb({ path: state, bytesMax: limits.kvBytesMax });
+  const kv = readCheckedKv(openKvLmdb({ path: state, bytesMax: limits.kvBytesMax }));
   const sources = readDefinitions(kv).filter((definition) => definition.kind === "source");
   const sourceOf = (letter: KeptDeadLetter): string =>
     sources.find(({ id }) => id === letter.source)?.name ?? `source ${letter.source}`;

@@ -12,6 +12,7 @@ import { type TestContext, test } from "node:test";
 import { createBatch } from "../../core/batch.ts";
 import { limits } from "../../core/limits.ts";
 import { position } from "../../core/units.ts";
+import { openCheckedKv } from "../../store/state/checked-kv.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { lockDirectory } from "../doors/directory-lock.ts";
 import { dataPaths } from "../start.ts";
@@ -26,7 +27,7 @@ async function dataDirectory(t: TestContext): Promise<string> {
   t.after(() => folder[Symbol.dispose]());
   const { log, state, tables: directory } = dataPaths(folder.path);
   mkdirSync(log);
-  const kv = openKvLmdb({ path: state, bytesMax: limits.kvBytesMax });
+  const kv = await openCheckedKv(openKvLmdb({ path: state, bytesMax: limits.kvBytesMax }));
   const policy = keepingPolicy([60_000], undefined);
   const tables = await openOfflineStore(kv, { directory, policy });
   tables.start();

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import type { Kv } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
+import { openCheckedKv, readCheckedKv } from "../../store/state/checked-kv.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { type Listing, readListing } from "../../store/tables/listing/quarantine.ts";
 import { readWear } from "../../store/care/wear.ts";
@@ -51,13 +52,13 @@ export async function run(args: readonly string[]): Promise<number> {
     case "verify":
       return await beside(place, verify);
     case "inspect":
-      return await beside(place, (kv) => inspect(kv, place, which));
+      return await beside(place, (kv) => inspect(readCheckedKv(kv), place, which));
     case "repair":
       return await alone(place, repair);
     case "compact":
       return await alone(place, compact);
     case "wear":
-      return await beside(place, (kv) => showWear(kv, place, endurance));
+      return await beside(place, (kv) => showWear(readCheckedKv(kv), place, endurance));
   }
 }
 
@@ -159,9 +160,10 @@ async function inspect(kv: Kv, { directory, json }: Place, which?: string): Prom
 }
 
 /** Sets aside and writes again what verification finds; everything else stays as it is. */
-async function repair(kv: Kv, place: Place): Promise<number> {
-  const { findings } = await verified(kv, place, false);
+async function repair(raw: Kv, place: Place): Promise<number> {
+  const { findings } = await verified(raw, place, false);
   const { tables: directory } = dataPaths(place.directory);
+  const kv = await openCheckedKv(raw);
   const lostBefore = readListing(kv)?.head.counts.lost ?? 0;
   const policy = keepingPolicy(place.tiers, undefined);
   const tables = await openOfflineStore(kv, { directory, policy });
@@ -184,7 +186,7 @@ async function repair(kv: Kv, place: Place): Promise<number> {
   } finally {
     await tables.close();
   }
-  const left = (await verified(kv, place, false)).findings;
+  const left = (await verified(raw, place, false)).findings;
   for (const { problem, remedy } of left) console.error(`weir: still: ${problem}: ${remedy}`);
   return left.length === 0 ? exitCodes.ok : exitCodes.failed;
 }
@@ -200,8 +202,9 @@ function repairText(done: {
 }
 
 /** Merges the tables of each day, however few they are. */
-async function compact(kv: Kv, place: Place): Promise<number> {
+async function compact(raw: Kv, place: Place): Promise<number> {
   const { tables: directory } = dataPaths(place.directory);
+  const kv = await openCheckedKv(raw);
   const tables = await openOfflineStore(kv, { directory, policy: keepingPolicy(place.tiers, 2) });
   try {
     const before = tables.status;

@@ -6,13 +6,15 @@
 
 import type { Disk, Kv } from "../../core/doors.ts";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
+import { readCheckedKv, surveyValues } from "../state/checked-kv.ts";
+import { wearKey } from "../state/kv-key.ts";
 import { readDefinitions } from "../state/catalog-store.ts";
 import { readCheckpoint } from "../state/checkpoint-store.ts";
 import { readDeadLetters } from "../state/dead-letters.ts";
 import { limits } from "../../core/limits.ts";
 import { surveyLog } from "../log/log-recovery.ts";
 import { lanes, readOutbox, readSpan } from "../outbox/outbox.ts";
-import { type Listing, readingsOf, readListing } from "../tables/listing/quarantine.ts";
+import { type ReadListing, readingsOf, readListing } from "../tables/listing/quarantine.ts";
 import { tableIdOf, tablePath } from "../tables/listing/table-files.ts";
 import type { ListedTable } from "../tables/listing/table-list.ts";
 import { type TableVerdict, verifyTable } from "../tables/listing/verify-table.ts";
@@ -41,6 +43,7 @@ export type Verification = {
 
 export type VerifyOptions = {
   readonly disk: Pick<Disk, "open" | "list">;
+  /** As it is on disk, below checksums. */
   readonly kv: Kv;
   readonly logDirectory: string;
   readonly tablesDirectory: string;
@@ -63,6 +66,10 @@ export async function verifyStore(options: VerifyOptions): Promise<Verification>
 
 const starting = "it is contained and counted when the agent starts; nothing is to be done";
 const repairing = "weir store repair";
+const restoring = "restore the data directory from a backup, or start with a fresh one";
+const mending = "it is written again when the agent starts; nothing is to be done";
+/** Entries that an agent does without. */
+const containedKeys = ["table/", "quarantine/", "dlq/", wearKey];
 
 // ---- log ----
 
@@ -89,21 +96,33 @@ async function verifyLog(
 // ---- state store ----
 
 async function verifyState(
-  { kv, pause }: VerifyOptions,
+  { kv: raw, pause }: VerifyOptions,
   findings: Finding[],
 ): Promise<Verification["state"]> {
   const counts = { definitions: 0, values: 0, bytes: 0 };
+  const named = new Set<string>();
   const tryTo = async (read: () => void | Promise<void>): Promise<void> => {
     try {
       await read();
     } catch (error) {
-      const remedy = "restore the data directory from a backup, or start with a fresh one";
-      findings.push({ part: "state store", problem: problemOf(error), remedy });
+      const problem = problemOf(error);
+      // What has a value that is damaged cannot be read, which is the same problem.
+      if (named.has(placeOf(error))) return;
+      findings.push({ part: "state store", problem, remedy: restoring });
     }
   };
   await tryTo(async () => {
+    for (const { key, extent } of surveyValues(raw)) {
+      const place = `the state store's ${key}`;
+      named.add(place);
+      findings.push({ part: "state store", ...valueFinding(place, key, extent) });
+      await pause();
+    }
+  });
+  const kv = readCheckedKv(raw);
+  await tryTo(async () => {
     for (let from = "!"; ; await pause()) {
-      const entries = kv.range({ from, to: "~", limit: 64 });
+      const entries = raw.range({ from, to: "~", limit: 64 });
       if (entries.length === 0) return;
       for (const { value } of entries) counts.bytes += value.length;
       counts.values += entries.length;
@@ -137,22 +156,39 @@ async function verifyState(
   return counts;
 }
 
+function valueFinding(
+  place: string,
+  key: string,
+  extent: "value" | "copy",
+): Pick<Finding, "problem" | "remedy"> {
+  if (extent === "copy") {
+    return { problem: `${place}: one of its two copies is damaged`, remedy: mending };
+  }
+  const problem = `${place} is damaged: its checksum does not match`;
+  const kind = containedKeys.find((prefix) => key.startsWith(prefix));
+  return { problem, remedy: kind === undefined ? restoring : starting };
+}
+
+function placeOf(error: unknown): string {
+  return error instanceof Fault ? String(error.facts["place"] ?? "") : "";
+}
+
 // ---- tables ----
 
 async function verifyTables(
   options: VerifyOptions,
   findings: Finding[],
 ): Promise<Verification["tables"]> {
-  const { kv, disk, tablesDirectory, pause, onProgress, isInUse } = options;
+  const { disk, tablesDirectory, pause, onProgress, isInUse } = options;
   const counts = { tables: 0, bytes: 0, blocks: 0, rows: 0 };
-  let listing: Listing | undefined;
+  const kv = readCheckedKv(options.kv);
+  let listing: ReadListing | undefined;
   try {
     listing = readListing(kv);
     if (listing === undefined) return counts;
     verifyCounts(listing, findings);
   } catch (error) {
-    const remedy = "restore the data directory from a backup, or start with a fresh one";
-    findings.push({ part: "tables", problem: problemOf(error), remedy });
+    findings.push({ part: "tables", problem: problemOf(error), remedy: restoring });
     return counts;
   }
   const isListed = ({ id }: ListedTable): boolean =>
@@ -186,10 +222,10 @@ function findingOf({ id }: ListedTable, { extent }: TableVerdict, problem: strin
 }
 
 /** Every reading that was flushed is in a table or counted as gone. */
-function verifyCounts({ head, tables }: Listing, findings: Finding[]): void {
+function verifyCounts({ head, tables, damagedTables }: ReadListing, findings: Finding[]): void {
   const { flushed, expired, erased, lost } = head.counts;
   const inTables = readingsOf(tables);
-  if (flushed !== inTables + expired + erased + lost) {
+  if (damagedTables.length === 0 && flushed !== inTables + expired + erased + lost) {
     findings.push({
       part: "tables",
       problem: `the list has ${inTables} readings, ${expired} expired, ${erased} erased and ${lost} lost, of ${flushed} that were written`,
@@ -206,10 +242,10 @@ function verifyCounts({ head, tables }: Listing, findings: Finding[]): void {
 async function verifyFiles(
   disk: Pick<Disk, "list">,
   directory: string,
-  { tables }: Listing,
+  { tables, damagedTables }: ReadListing,
   findings: Finding[],
 ): Promise<void> {
-  const listed = new Set(tables.map(({ id }) => id));
+  const listed = new Set([...tables.map(({ id }) => id), ...damagedTables]);
   let names: readonly string[] = [];
   try {
     names = await disk.list(directory);

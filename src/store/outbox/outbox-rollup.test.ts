@@ -252,16 +252,12 @@ test("a run that an uplink was given some of is not replaced", async () => {
   assert.deepEqual([read.from, read.first, read.next], [1, run.next - 1, run.next]);
 });
 
-test("a store that skips numbers is refused by a weir that does not know them", async () => {
+test("a store that skips numbers is opened with the same numbers", async () => {
   const { life } = await filled(3);
-  const versionOf = (): unknown =>
-    JSON.parse(new TextDecoder().decode(life.kv.get("format") ?? new Uint8Array()));
-  assert.deepEqual(versionOf(), { version: 2 });
   const [segment] = life.store.segments(lane);
   const breathe = (): Promise<void> => Promise.resolve();
   const run = await life.store.readRun(lane, { from: 0, bytesMax: 1e9, breathe, ...segment! });
   await life.store.replace(lane, run, { records: [run.records[0]![0]!], writes: [] });
-  assert.deepEqual(versionOf(), { version: 3 });
   const again = new KvMemory({ image: life.kv.image() });
   const { store } = await openStateStore(again, { outboxBytesMax: 1_000_000 });
   assert.deepEqual(store.status.outbox[lane], life.store.status.outbox[lane]);

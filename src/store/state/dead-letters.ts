@@ -51,7 +51,7 @@ export function deadLetterWrites(
   return { writes, span: { first, next } };
 }
 
-/** The newest letters below number `before` (all when absent), newest first, at most `limit`. */
+/** The newest letters below number `before` (all when absent), newest first, at most `limit`; not damaged ones. */
 export function readDeadLetters(
   kv: Kv,
   { limit, before }: { readonly limit: number; readonly before?: number },
@@ -61,7 +61,7 @@ export function readDeadLetters(
   const from = Math.max(first, to - limit);
   if (from >= to) return [];
   return kv
-    .range({ from: deadLetterKey(from), to: deadLetterKey(to) })
+    .range({ from: deadLetterKey(from), to: deadLetterKey(to), onDamaged: () => undefined })
     .map(({ key, value }) => decodeLetter(numberOfKey(key), value))
     .toReversed();
 }

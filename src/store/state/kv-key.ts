@@ -22,6 +22,16 @@ export const tablesKey = "tables";
 /** What was written to the block device. */
 export const wearKey = "wear";
 
+/** Values under these are record blocks. Ascending. */
+export const blockPrefixes: readonly string[] = ["catalog/", "outbox/"];
+/** Values under this are as long as a chunk. */
+export const chunkPrefix = "state/";
+
+/** The first key that sorts behind all that begin with `prefix`, which ends in a slash. */
+export function behindKeys(prefix: string): string {
+  return `${prefix.slice(0, -1)}0`;
+}
+
 /** Definitions of the catalog, by the number of the last one in the block. */
 export function catalogKey(last: number): string {
   return `catalog/${hex16(last)}`;

@@ -14,7 +14,7 @@
 
 import { open, type RootDatabase } from "lmdb";
 import { assert } from "../../core/assert.ts";
-import type { Kv, KvWrite } from "../../core/doors.ts";
+import type { Kv, KvRange, KvWrite } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { assertKvKey } from "./kv-key.ts";
 
@@ -101,14 +101,10 @@ class KvLmdb implements Kv {
     return value === undefined ? undefined : plain(value);
   }
 
-  range(options: {
-    readonly from: string;
-    readonly to: string;
-    readonly limit?: number;
-  }): readonly { readonly key: string; readonly value: Uint8Array }[] {
+  range(range: KvRange): readonly { readonly key: string; readonly value: Uint8Array }[] {
     assert(!this.#closed, "a closed store is not read");
     const found: { key: string; value: Uint8Array }[] = [];
-    const { from: start, to: end, limit } = options;
+    const { from: start, to: end, limit } = range;
     const entries = this.#db.getRange({ start, end, ...(limit === undefined ? {} : { limit }) });
     for (const { key, value } of entries) found.push({ key, value: plain(value) });
     return found;

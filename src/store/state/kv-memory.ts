@@ -6,7 +6,7 @@
  */
 
 import { assert } from "../../core/assert.ts";
-import type { Kv, KvWrite } from "../../core/doors.ts";
+import type { Kv, KvRange, KvWrite } from "../../core/doors.ts";
 import { assertKvKey } from "./kv-key.ts";
 
 /** What a given-away buffer holds after its commit. */
@@ -42,11 +42,7 @@ export class KvMemory implements Kv {
     from,
     to,
     limit = Number.POSITIVE_INFINITY,
-  }: {
-    readonly from: string;
-    readonly to: string;
-    readonly limit?: number;
-  }): readonly { readonly key: string; readonly value: Uint8Array }[] {
+  }: KvRange): readonly { readonly key: string; readonly value: Uint8Array }[] {
     assert(!this.#closed, "a closed store is not read");
     this.#keys ??= [...this.#entries.keys()].sort();
     const found: { key: string; value: Uint8Array }[] = [];

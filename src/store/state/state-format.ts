@@ -3,49 +3,50 @@
  *
  *   1   no tables
  *   2   accepted readings are in tables, and the log is released below them too
- *   3   blocks of the outbox may skip numbers; a store is of this version once one does
+ *   3   blocks of the outbox may skip numbers
+ *   4   values have checksums (checked-value.ts)
+ *
+ * The versions stand as these few texts and are compared whole: no flipped bit makes a store with
+ * checksums one without.
  */
 
 import type { Kv, KvWrite } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { formatKey } from "./kv-key.ts";
-import { decodeJson, encodeJson, wholeOf } from "./stored-json.ts";
+import { damaged, decodeJson, wholeOf } from "./stored-json.ts";
 
-const usualVersion = 2;
-const skippingVersion = 3;
+const version = 4;
 
-/** Goes with the first block that skips numbers, and with all further ones. A new buffer. */
-export function skippingFormatWrite(): KvWrite {
-  return formatWrite(skippingVersion);
-}
+/** What is in a store: nothing, values as they are, or with checksums. */
+export type StateFormat = "empty" | "unchecked" | "checked";
 
-/** Begins an empty store. Faults: FORMAT_TOO_NEW; STORE_FAILED where it is somebody else's. */
-export async function checkFormat(kv: Kv): Promise<void> {
+/** Faults: FORMAT_TOO_NEW; STORE_FAILED where it is somebody else's, or the version is damaged. */
+export function formatOf(kv: Kv): StateFormat {
   const value = kv.get(formatKey);
   if (value === undefined) {
-    if (kv.range({ from: "!", to: "~", limit: 1 }).length > 0) {
-      throw new Fault(
-        "STORE_FAILED",
-        "the state store holds something, but not what weir writes: its format version is missing; restore it, or start with a fresh data directory",
-      );
-    }
-    await kv.commit([formatWrite(usualVersion)]);
-    return;
+    if (kv.range({ from: "!", to: "~", limit: 1 }).length === 0) return "empty";
+    throw new Fault(
+      "STORE_FAILED",
+      "the state store holds something, but not what weir writes: its format version is missing; restore it, or start with a fresh data directory",
+    );
   }
-  const version = wholeOf(decodeJson(value, "the state store's format"), "version");
-  if (version === usualVersion || version === skippingVersion) return;
-  if (version < usualVersion) {
-    // An older weir must not take it for its own any more: it would know nothing of the tables.
-    await kv.commit([formatWrite(usualVersion)]);
-    return;
-  }
+  const text = new TextDecoder().decode(value);
+  if (text === textOf(version)) return "checked";
+  for (let older = 1; older < version; older++) if (text === textOf(older)) return "unchecked";
+  const place = "the state store's format";
+  const found = wholeOf(decodeJson(value, place), "version");
+  if (found <= version) throw damaged(place, `it is ${text}`);
   throw new Fault(
     "FORMAT_TOO_NEW",
-    `the state store has format ${version}, this weir knows up to ${skippingVersion}; start the newer weir again`,
-    { facts: { version, known: skippingVersion } },
+    `the state store has format ${found}, this weir knows up to ${version}; start the newer weir again`,
+    { facts: { version: found, known: version } },
   );
 }
 
-function formatWrite(version: number): KvWrite {
-  return { key: formatKey, value: encodeJson({ version }) };
+export function formatWrite(): KvWrite {
+  return { key: formatKey, value: new TextEncoder().encode(textOf(version)) };
+}
+
+function textOf(number: number): string {
+  return `{"version":${number}}`;
 }

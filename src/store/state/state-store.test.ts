@@ -374,22 +374,6 @@ test("after a failed transaction the next ones still come in turn", async () => 
   assert.equal((await reopened(memory)).recovered.definitions.length, 1);
 });
 
-test("a store of a newer version, or of somebody else, is refused with a sentence", async () => {
-  const newer = new KvMemory();
-  await newer.commit([{ key: "format", value: text.encode('{"version":4}') }]);
-  await assert.rejects(openStateStore(newer), { code: "FORMAT_TOO_NEW" });
-  const other = new KvMemory();
-  await other.commit([{ key: "something", value: text.encode("else") }]);
-  await assert.rejects(openStateStore(other), { code: "STORE_FAILED", message: /format version/ });
-});
-
-test("a store of a weir without tables is opened, and is none for that weir any more", async () => {
-  const older = new KvMemory();
-  await older.commit([{ key: "format", value: text.encode('{"version":1}') }]);
-  await openStateStore(older);
-  assert.equal(new TextDecoder().decode(older.get("format")), '{"version":2}');
-});
-
 function letter(n: number): DeadLetter {
   return {
     source: sourceId(0),

@@ -52,7 +52,6 @@ import {
   readSpan,
   replaceWrites,
 } from "../outbox/outbox.ts";
-import { checkFormat, skippingFormatWrite } from "./state-format.ts";
 import { decodeJson, encodeJson, wholeOf } from "./stored-json.ts";
 
 /** What one commit makes durable. All buffers are given away: never touched again. */
@@ -113,14 +112,13 @@ export type StoreStatus = {
 };
 
 /**
- * Opens the store that `kv` holds, or begins one. Faults: FORMAT_TOO_NEW where a newer weir wrote it,
- * STORE_FAILED where it is damaged.
+ * Opens the store that `kv` holds (openCheckedKv gives it), or begins one. Faults: STORE_FAILED where
+ * it is damaged.
  */
 export async function openStateStore(
   kv: Kv,
   options: { readonly outboxBytesMax?: number } = {},
 ): Promise<{ readonly store: StateStore; readonly recovered: Recovered }> {
-  await checkFormat(kv);
   const definitions = readDefinitions(kv);
   const found = readCheckpoint(kv);
   const emitted = readEmitted(kv);
@@ -301,7 +299,7 @@ export class StateStore {
       );
       if (!isFree) return;
       const replaced = replaceWrites(lane, this.#spans[lane], { run, records });
-      await this.#write([...replaced.writes, ...writes, skippingFormatWrite()]);
+      await this.#write([...replaced.writes, ...writes]);
       const { bytesRemoved, skipped } = replaced.span;
       this.#spans[lane] = { ...this.#spans[lane], bytesRemoved, skipped };
       isDone = true;

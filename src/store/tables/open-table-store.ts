@@ -5,9 +5,12 @@
  *                          took it off the list
  *   listed, no file        off the list, its readings are lost; nothing waits for it
  *   missing, there again   back on the list, and its readings with it
+ *   entry damaged          off the list, its readings are lost, its file into quarantine
  */
 
 import { limits } from "../../core/limits.ts";
+import type { Position } from "../../core/units.ts";
+import { withoutDamaged } from "./listing/damaged-entries.ts";
 import { changedListing, type Listing, readingsOf, readListing } from "./listing/quarantine.ts";
 import { TableFiles, tableIdOf, tablePath } from "./listing/table-files.ts";
 import { swapWrites } from "./listing/table-list.ts";
@@ -19,18 +22,16 @@ import type { TableStoreOptions } from "./table-store-options.ts";
 export async function openTableStore(options: TableStoreOptions): Promise<TableStore> {
   const { disk, kv, store, directory, from } = options;
   await disk.makeDirectory(directory);
-  let listing = readListing(kv);
-  if (listing === undefined) {
-    const counts = { flushed: 0, expired: 0, erased: 0, lost: 0 };
-    listing = { head: { next: 0, through: from, counts }, tables: [], quarantined: [] };
-    await store.advance(swapWrites({ head: listing.head, added: [], removed: [] }));
-  }
   const found = new Set<number>();
   for (const name of await disk.list(directory)) {
     const id = tableIdOf(name);
     if (id !== undefined) found.add(id);
   }
-  listing = await withFound(listing, found, options);
+  const read = readListing(kv);
+  const whole = await (read === undefined
+    ? beginListing(from, store)
+    : withoutDamaged(read, { disk, store, directory, found }));
+  const listing = await withFound(whole, found, options);
   const quarantineBytesMax = Math.min(limits.quarantineBytesMax, options.policy.bytesMax / 8);
   const files = new TableFiles(disk, directory, { quarantineBytesMax });
   files.openQuarantine();
@@ -41,6 +42,16 @@ export async function openTableStore(options: TableStoreOptions): Promise<TableS
   files.setAside(unlisted.filter((id) => setAside.has(id)));
   await files.settle();
   return new TableStore(options, { listing, tombstones: readTombstones(kv), files });
+}
+
+async function beginListing(
+  through: Position,
+  store: TableStoreOptions["store"],
+): Promise<Listing> {
+  const counts = { flushed: 0, expired: 0, erased: 0, lost: 0 };
+  const head = { next: 0, through, counts };
+  await store.advance(swapWrites({ head, added: [], removed: [] }));
+  return { head, tables: [], quarantined: [] };
 }
 
 /** Tables whose file is not there go; those that were missing and are there again come back. */

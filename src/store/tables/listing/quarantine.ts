@@ -20,6 +20,7 @@ import { damaged, decodeJson, encodeJson, objectOf, textOf } from "../../state/s
 import {
   type ListedTable,
   listedTableOf,
+  type ReadTableList,
   readTableList,
   swapWrites,
   type TableHead,
@@ -35,12 +36,13 @@ export type QuarantinedTable = {
 };
 
 /** In the order of their ids. Faults: STORE_FAILED. */
-function readQuarantined(kv: Kv): readonly QuarantinedTable[] {
+function readQuarantined(kv: Kv, onDamaged: (key: string) => void): readonly QuarantinedTable[] {
   return kv
     .range({
       from: quarantineKey(0),
       to: quarantineKey(Number.MAX_SAFE_INTEGER),
       limit: limits.quarantinedTablesMax,
+      onDamaged,
     })
     .map(({ key, value }) => {
       const place = `the state store's ${key}`;
@@ -64,10 +66,16 @@ export type Listing = TableList & {
   readonly quarantined: readonly QuarantinedTable[];
 };
 
+/** As it was found: with the ids of entries, here and in the list, that cannot be read. */
+export type ReadListing = Listing & ReadTableList & { readonly damagedNotes: readonly number[] };
+
 /** Undefined before there was a list. Faults: STORE_FAILED. */
-export function readListing(kv: Kv): Listing | undefined {
+export function readListing(kv: Kv): ReadListing | undefined {
   const list = readTableList(kv);
-  return list && { ...list, quarantined: readQuarantined(kv) };
+  if (list === undefined) return undefined;
+  const damagedNotes: number[] = [];
+  const quarantined = readQuarantined(kv, (key) => damagedNotes.push(numberOfKey(key)));
+  return { ...list, quarantined, damagedNotes };
 }
 
 /** What becomes live, what goes, and what of that is remembered as damaged. */

@@ -71,6 +71,9 @@ export type TableHead = {
 
 export type TableList = { readonly head: TableHead; readonly tables: readonly ListedTable[] };
 
+/** The list as it was found; `damagedTables`: ids of entries that cannot be read. */
+export type ReadTableList = TableList & { readonly damagedTables: readonly number[] };
+
 const tablesPerRead = 256;
 
 /** The entry of a table that was written; `readings` where it has no section of them. */
@@ -97,17 +100,21 @@ export function readTableHead(kv: Kv): TableHead | undefined {
 }
 
 /** The list as it is stored; undefined before there was one. Faults: STORE_FAILED. */
-export function readTableList(kv: Kv): TableList | undefined {
+export function readTableList(kv: Kv): ReadTableList | undefined {
   const head = readTableHead(kv);
   if (head === undefined) return undefined;
   const tables: ListedTable[] = [];
+  const damagedTables: number[] = [];
   for (;;) {
+    const last = Math.max(tables.at(-1)?.id ?? -1, damagedTables.at(-1) ?? -1);
+    const before = damagedTables.length;
     const entries = kv.range({
-      from: tableKey((tables.at(-1)?.id ?? -1) + 1),
+      from: tableKey(last + 1),
       to: tableKey(Number.MAX_SAFE_INTEGER),
       limit: tablesPerRead,
+      onDamaged: (key) => damagedTables.push(numberOfKey(key)),
     });
-    if (entries.length === 0) return { head, tables };
+    if (entries.length + damagedTables.length === before) return { head, tables, damagedTables };
     for (const { key, value: entry } of entries) {
       tables.push(listedTableOf(numberOfKey(key), decodeJson(entry, `the state store's ${key}`)));
     }

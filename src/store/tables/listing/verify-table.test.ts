@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { TableRig } from "../../../../test/support/table-rig.ts";
 import { limits } from "../../../core/limits.ts";
 import { seriesId } from "../../../core/units.ts";
+import { readCheckedKv } from "../../state/checked-kv.ts";
 import { readListing } from "./quarantine.ts";
 import { readings } from "../rows.ts";
 import type { BlockEntry } from "../file/table-directory.ts";
@@ -30,7 +31,7 @@ async function rigWithTable(): Promise<{ readonly rig: TableRig; readonly listed
     await rig.flush();
   }
   await rig.end("close");
-  const tables = readListing(rig.kv)?.tables ?? [];
+  const tables = readListing(readCheckedKv(rig.kv))?.tables ?? [];
   assert.equal(tables.length, 1);
   return { rig, listed: tables[0]! };
 }
