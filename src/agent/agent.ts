@@ -19,6 +19,7 @@ import type { LedgerView } from "../edge-ops/ledger.ts";
 import { openCheckedKv } from "../store/state/checked-kv.ts";
 import { readDeadLetters } from "../store/state/dead-letters.ts";
 import { openOutboxRollup, type OutboxRollup } from "../store/outbox/outbox-rollup.ts";
+import type { Reserve } from "../store/care/reserve.ts";
 import { patientDisk } from "../store/patient-disk.ts";
 import type { TableStore } from "../store/tables/table-store.ts";
 import { type Drain, openDrain } from "../sync/drain.ts";
@@ -28,6 +29,7 @@ import { compactionPolicyOf } from "./config/compaction-policy.ts";
 import { type Config, dataflowSpecOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
+import { type DegradedReason, degradedReasons } from "./degraded.ts";
 import type { KafkaDoor } from "./doors/kafka.ts";
 import type { GuardOptions } from "./http/guard.ts";
 import { type HttpServer, openHttp } from "./http/server.ts";
@@ -45,8 +47,8 @@ import { Outputs } from "./outputs.ts";
 import { OwnTopics } from "./own-topics.ts";
 import { Queries } from "./query/queries.ts";
 import { type Recovery, recover } from "./recovery.ts";
+import { ReserveWatch } from "./reserve-watch.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
-import { tableReasons } from "./table-notices.ts";
 import { WearWatch } from "./wear-watch.ts";
 import { openUplinks } from "./uplinks.ts";
 import { version } from "./version.ts";
@@ -77,6 +79,8 @@ export type AgentOptions = {
   readonly outboxTiers?: readonly number[];
   /** Default limits.segmentBytes; simulated disks want small ones. */
   readonly segmentBytes?: number;
+  /** Gives its space up when the disk is full; absent: none is kept. */
+  readonly reserve?: Reserve;
   /** Whether MQTT and HTTP listen. */
   readonly listen: boolean;
   /** The agent cannot go on: close it. Called once. */
@@ -98,6 +102,7 @@ type Parts = {
   readonly feeder: Feeder;
   readonly clockTrust: ClockTrust;
   readonly wear: WearWatch;
+  readonly reserveWatch: ReserveWatch | undefined;
 };
 
 /** Rejects with a Fault of any of its parts; what it opened is closed again. */
@@ -122,6 +127,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     clockNow,
     ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),
     logBytesMax: config.logBytesMax,
+    bytesLeftFree: () => options.reserve?.bytesMissing ?? 0,
     outboxBytesMax: budgetSharesOf(config).outboxBytes,
     configInForce: JSON.stringify(dataflowSpecOf(config)),
     segmentBytes: options.segmentBytes ?? limits.segmentBytes,
@@ -175,6 +181,9 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
       onFailed: options.onFailed,
     },
   );
+  const isDiskFull = (): boolean =>
+    loop.counters.troubles.some(({ name }) => name === "disk_full") ||
+    recovery.tables.status.trouble?.code === "DISK_FULL";
   const feeder = new Feeder(intake);
   loop.register(feeder);
   const wear = new WearWatch({
@@ -184,6 +193,9 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     readDeviceWrites: doors.readDeviceWrites ?? (() => Promise.resolve(undefined)),
   });
   if (doors.readDeviceWrites !== undefined) wear.start();
+  const { reserve } = options;
+  const reserveWatch = reserve && new ReserveWatch({ clock, reserve, isDiskFull });
+  reserveWatch?.start();
   const parts: Parts = {
     options,
     kv,
@@ -197,6 +209,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     feeder,
     clockTrust,
     wear,
+    reserveWatch,
   };
   const agent: Agent = new Agent(parts);
   opened.move();
@@ -321,7 +334,7 @@ export class Agent implements AgentView {
   }
 
   async #close(): Promise<void> {
-    const { options, recovery, loop, drain, rollup, ownTopics, wear } = this.#parts;
+    const { options, recovery, loop, drain, rollup, ownTopics, wear, reserveWatch } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
@@ -330,6 +343,7 @@ export class Agent implements AgentView {
     rest.defer(() => recovery.log.close());
     rest.defer(() => recovery.store.settle());
     rest.defer(() => wear.close());
+    rest.defer(() => reserveWatch?.close());
     rest.defer(() => rollup.close());
     rest.defer(() => recovery.tables.close());
     rest.defer(() => this.#queries.close());
@@ -373,20 +387,14 @@ export class Agent implements AgentView {
     const { outbox, outboxFull, deadLetters } = store.status;
     const uplinks = drain.status;
     const tables = recovery.tables.status;
-    const reasons = [
-      ...(loopCounters.trouble === undefined ? [] : [loopCounters.trouble.message]),
-      ...tableReasons(tables),
-      ...uplinks.flatMap(({ name, state, trouble }) =>
-        state === "halted" ? [`uplink ${name} is halted: ${trouble ?? ""}`] : [],
-      ),
-      ...(outboxFull ? ["the outbox is full: readings wait until an uplink takes records"] : []),
-    ];
+    const degraded = degradedReasons({ loop: loopCounters, tables, uplinks, outboxFull });
     const now = doors.clock.now();
     return {
       agent: config.agent,
       version,
-      state: this.#state(reasons),
-      reasons,
+      state: this.#state(degraded),
+      reasons: degraded.map(({ message }) => message),
+      degraded,
       startedAt: this.#startedAt,
       clock: { now, trusted: this.#parts.clockTrust.isTrusted(now) },
       dataDirectory: config.dataDirectory,
@@ -424,6 +432,7 @@ export class Agent implements AgentView {
       },
       tables,
       wear: this.#parts.wear.status,
+      reserve: options.reserve?.status,
       apply: {
         applied: loopCounters.applied,
         checkpointed: loopCounters.checkpointed,
@@ -443,7 +452,7 @@ export class Agent implements AgentView {
     };
   }
 
-  #state(reasons: readonly string[]): AgentState {
+  #state(reasons: readonly DegradedReason[]): AgentState {
     if (this.#parts.loop.failed) return "failed";
     if (this.#closing !== undefined) return "stopping";
     return reasons.length > 0 ? "degraded" : "running";

@@ -28,6 +28,7 @@ import type { Commit, StateStore } from "../store/state/state-store.ts";
 import type { TableStore } from "../store/tables/table-store.ts";
 import type { ClockTrust } from "./clock-trust.ts";
 import type { CommitConfig } from "./config/config.ts";
+import { degradedBy, type DegradedReason } from "./degraded.ts";
 import type { Intake } from "./ingest/intake.ts";
 import type { Gate } from "./ingest/receiver.ts";
 import type { Outputs } from "./outputs.ts";
@@ -61,9 +62,6 @@ export type LoopOptions = {
   readonly onFailed: (fault: Fault) => void;
 };
 
-/** Why the loop holds readings back; empty when it runs. Shown in status and /readyz. */
-export type LoopTrouble = { readonly code: string; readonly message: string };
-
 export class Loop {
   readonly #parts: LoopParts;
   readonly #options: LoopOptions;
@@ -92,9 +90,9 @@ export class Loop {
   #checkpointed: Position;
   #checkpointAt: number;
   #checkpointWanted = false;
-  #trouble: LoopTrouble | undefined;
-  #commitTrouble: LoopTrouble | undefined;
-  #releaseTrouble: LoopTrouble | undefined;
+  #trouble: DegradedReason | undefined;
+  #commitTrouble: DegradedReason | undefined;
+  #releaseTrouble: DegradedReason | undefined;
   /** One after another, beside commits: a slow rename keeps no alert waiting. */
   #releasing: Promise<void> = Promise.resolve();
   #framesAppended = 0;
@@ -141,7 +139,8 @@ export class Loop {
     readonly checkpoints: number;
     readonly applied: Position;
     readonly checkpointed: Position;
-    readonly trouble: LoopTrouble | undefined;
+    /** Why readings are held back, or the log is not freed. */
+    readonly troubles: readonly DegradedReason[];
   } {
     return {
       framesAppended: this.#framesAppended,
@@ -150,7 +149,9 @@ export class Loop {
       checkpoints: this.#checkpoints,
       applied: this.#applied,
       checkpointed: this.#checkpointed,
-      trouble: this.#trouble ?? this.#commitTrouble ?? this.#releaseTrouble,
+      troubles: [this.#trouble, this.#commitTrouble, this.#releaseTrouble].filter(
+        (trouble) => trouble !== undefined,
+      ),
     };
   }
 
@@ -266,7 +267,7 @@ export class Loop {
         return at;
       } catch (error) {
         const fault = asFault(error);
-        this.#trouble = { code: fault.code, message: fault.message };
+        this.#trouble = degradedBy(fault);
         if (fault.code !== "DISK_FULL" || this.#stopping) {
           this.#appendLost = true;
           for (const gate of this.#gates) gate.abandon();
@@ -350,7 +351,7 @@ export class Loop {
    */
   #commitFailed(fault: Fault): void {
     this.#commitLost = true;
-    this.#commitTrouble = { code: fault.code, message: fault.message };
+    this.#commitTrouble = degradedBy(fault);
     if (fault.code !== "OUTBOX_FULL" || !this.#stopping) this.#fail(fault);
   }
 
@@ -404,8 +405,7 @@ export class Loop {
       await log.release(position(Math.min(this.#checkpointed, tables.through)));
       this.#releaseTrouble = undefined;
     } catch (error) {
-      const { code, message } = asFault(error);
-      this.#releaseTrouble = { code, message };
+      this.#releaseTrouble = degradedBy(asFault(error));
     }
   }
 
@@ -419,7 +419,7 @@ export class Loop {
       } catch (error) {
         const fault = asFault(error);
         if (fault.code !== "DISK_FULL" || this.#stopping) throw fault;
-        this.#commitTrouble = { code: fault.code, message: fault.message };
+        this.#commitTrouble = degradedBy(fault);
         await this.#afterMs(limits.diskRetryMs);
       }
     }

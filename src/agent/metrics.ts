@@ -8,6 +8,7 @@ import { type PumpStatus, pumpStates } from "../sync/pump.ts";
 import type { LedgerView, PipelineLedger, SourceLedger } from "../edge-ops/ledger.ts";
 import { brokerFamilies } from "./broker-metrics.ts";
 import { expositionOf, type Family, histogramSamples, type Sample } from "./exposition.ts";
+import { degradedNames } from "./degraded.ts";
 import { doorFamilies } from "./door-metrics.ts";
 import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "./ingest/intake.ts";
@@ -52,6 +53,14 @@ function processFamilies(status: Status): Family[] {
       "weir_state",
       "1 for the state the agent is in.",
       states.map((state) => ({ labels: { state }, value: Number(state === status.state) })),
+    ),
+    gauge(
+      "weir_degraded",
+      "1 for each reason why the agent is degraded.",
+      degradedNames.map((reason) => ({
+        labels: { reason },
+        value: Number(status.degraded.some(({ name }) => name === reason)),
+      })),
     ),
     gauge("weir_clock_trusted", "Whether the gateway's clock is believed.", [
       { value: Number(clock.trusted) },

@@ -54,8 +54,9 @@ test("a disk that tables cannot be read from or written to is a reason to be deg
   const trouble = { code: "DISK_FULL", message: "there is no space" };
   const tables = { ...sampleStatus.tables, unreadable, trouble };
   const [full, unread] = tableReasons(tables);
-  assert.equal(full, "there is no space");
-  assert.match(unread ?? "", /9 readings .*table-3 \(EIO\)/);
+  assert.deepEqual(full, { name: "disk_full", message: "there is no space" });
+  assert.equal(unread?.name, "tables_unreadable");
+  assert.match(unread.message, /9 readings .*table-3 \(EIO\)/);
   assert.deepEqual(tableReasons(sampleStatus.tables), []);
 });
 

@@ -10,7 +10,7 @@ import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
 import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
 import type { Status } from "./status.ts";
-import { tableNotices } from "./table-notices.ts";
+import { reserveNotices, tableNotices } from "./table-notices.ts";
 
 export type Notice = { readonly code: string; readonly message: string };
 
@@ -19,6 +19,7 @@ export function noticesOf(
     Status,
     | "log"
     | "tables"
+    | "reserve"
     | "intake"
     | "cardinality"
     | "mqtt"
@@ -46,7 +47,7 @@ export function noticesOf(
     () =>
       `the log was damaged: at most ${damage.lostRows} readings are lost (${damage.places[0] ?? ""})`,
   );
-  notices.push(...tableNotices(status.tables));
+  notices.push(...tableNotices(status.tables), ...reserveNotices(status.reserve));
   const { rejected, unwanted, own } = status.intake;
   add(
     "readings_rejected",

@@ -54,6 +54,7 @@ export type RecoveryOptions = {
   /** The gateway's clock while it is trusted; not asked before the tables are started. */
   readonly clockNow: () => number | undefined;
   readonly logBytesMax: number;
+  readonly bytesLeftFree?: (() => number) | undefined;
   readonly outboxBytesMax: number;
   /** JSON of the DataflowSpec of today's configuration, for a log that lost its own. */
   readonly configInForce: string;
@@ -72,6 +73,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     directory: options.logDirectory,
     segmentBytes: options.segmentBytes,
     bytesMax: options.logBytesMax,
+    bytesLeftFree: options.bytesLeftFree,
     random: options.random,
     // What was emitted or is in tables was in the log: where its end is gone, its positions are not
     // given again.

@@ -2,7 +2,9 @@
 
 import { join } from "node:path";
 import type { Clock, Disk } from "../core/doors.ts";
-import type { Fault } from "../core/faults.ts";
+import { Fault } from "../core/faults.ts";
+import { limits } from "../core/limits.ts";
+import { Reserve } from "../store/care/reserve.ts";
 import { openKvLmdb } from "../store/state/kv-lmdb.ts";
 import { type Agent, type Doors, openAgent } from "./agent.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
@@ -25,6 +27,7 @@ export function dataPaths(dataDirectory: string): {
   readonly log: string;
   readonly tables: string;
   readonly state: string;
+  readonly reserve: string;
   /** What is known of backups of it. */
   readonly backups: string;
 } {
@@ -32,12 +35,13 @@ export function dataPaths(dataDirectory: string): {
     log: join(dataDirectory, "log"),
     tables: join(dataDirectory, "tables"),
     state: join(dataDirectory, "state.mdb"),
+    reserve: join(dataDirectory, "reserve"),
     backups: join(dataDirectory, "backups.ndjson"),
   };
 }
 
 /**
- * Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE, PORT_IN_USE, ADDRESS_UNAVAILABLE,
+ * Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE, DISK_FULL, PORT_IN_USE, ADDRESS_UNAVAILABLE,
  * LISTENER_NOT_SECURED, STORE_FAILED, and those of `recover`; what was opened is closed again.
  */
 export async function startAgent(config: Config, options: StartOptions): Promise<Agent> {
@@ -66,6 +70,9 @@ export async function openAgentOnDoors(
   try {
     opened.defer(await lockDirectories(directoriesToLock(config)));
     await checkStateFile(paths.state);
+    const reserve = new Reserve(disk, { path: paths.reserve, bytes: limits.reserveBytes });
+    await reserve.open();
+    await makeRoom(disk, { reserve, directory: config.dataDirectory });
     const kv = openKvLmdb({
       path: paths.state,
       bytesMax: budgetSharesOf(config).stateBytes,
@@ -89,6 +96,7 @@ export async function openAgentOnDoors(
       },
       logDirectory: paths.log,
       tablesDirectory: paths.tables,
+      reserve,
       listen: options.listen ?? true,
       ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),
       onFailed: options.onFailed,
@@ -98,6 +106,22 @@ export async function openAgentOnDoors(
     await opened.disposeAsync();
     throw error;
   }
+}
+
+/** Gives the reserve up where a full disk leaves less than the start itself needs. Faults: DISK_FULL. */
+async function makeRoom(
+  disk: Disk,
+  { reserve, directory }: { readonly reserve: Reserve; readonly directory: string },
+): Promise<void> {
+  if ((await disk.freeBytes(directory)) >= limits.startFreeBytesMin) return;
+  await reserve.giveUp();
+  const freeBytes = await disk.freeBytes(directory);
+  if (freeBytes >= limits.startFreeBytesMin) return;
+  throw new Fault(
+    "DISK_FULL",
+    `the disk of ${directory} is full; free some space and weir begins by itself`,
+    { facts: { directory, freeBytes } },
+  );
 }
 
 /** Two agents that wrote to one directory would overwrite each other's files. */

@@ -6,9 +6,11 @@
 import type { CertificateStatus } from "../core/doors.ts";
 import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
+import type { ReserveStatus } from "../store/care/reserve.ts";
 import type { TableStoreStatus } from "../store/tables/table-store-status.ts";
 import type { RollupCounts } from "../store/outbox/outbox-rollup.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
+import type { DegradedReason } from "./degraded.ts";
 import type { GuardCounters } from "./http/guard.ts";
 import type { TokenStatus } from "./http/server.ts";
 import type { IntakeCounters } from "./ingest/intake.ts";
@@ -28,6 +30,8 @@ export type Status = {
   readonly state: AgentState;
   /** Why it is not plainly running: one sentence each. */
   readonly reasons: readonly string[];
+  /** The same by name, each with its sentence. */
+  readonly degraded: readonly DegradedReason[];
   /** What a person should know although nothing is broken: one sentence each. */
   readonly notices: readonly string[];
   readonly startedAt: number;
@@ -88,6 +92,8 @@ export type Status = {
   readonly tables: TableStoreStatus;
   /** What is written to the device of the data directory; undefined where it is not counted. */
   readonly wear: WearStatus | undefined;
+  /** The file that gives its space up when the disk is full; undefined where none is kept. */
+  readonly reserve: ReserveStatus | undefined;
   readonly apply: {
     readonly applied: number;
     readonly checkpointed: number;

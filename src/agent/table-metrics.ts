@@ -3,7 +3,11 @@
 import type { Family, Sample } from "./exposition.ts";
 import type { Status } from "./status.ts";
 
-export function tableFamilies({ tables, wear }: Pick<Status, "tables" | "wear">): Family[] {
+export function tableFamilies({
+  tables,
+  wear,
+  reserve,
+}: Pick<Status, "tables" | "wear" | "reserve">): Family[] {
   const { counts, quarantine } = tables;
   const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
     name: `weir_tables${name}`,
@@ -31,6 +35,12 @@ export function tableFamilies({ tables, wear }: Pick<Status, "tables" | "wear">)
       type: "gauge",
       help: "The same in a day, by the last few weeks.",
       samples: ofDevice(wear?.bytesPerDay),
+    },
+    {
+      name: "weir_reserve_bytes",
+      type: "gauge",
+      help: "Space that is given up when the disk is full; 0 after that, until there is room.",
+      samples: reserve === undefined ? [] : [{ value: reserve.bytes }],
     },
     gauge("", "Tables of readings.", [{ value: tables.tables }]),
     gauge("_bytes", "Bytes of tables on disk.", [{ value: tables.bytes }]),

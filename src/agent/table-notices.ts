@@ -1,19 +1,38 @@
 /** What a person should know of the table store: see notices.ts. */
 
+import { bytesText } from "./config/quantity.ts";
+import type { DegradedName, DegradedReason } from "./degraded.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "./status.ts";
 
+const names: Readonly<Record<string, DegradedName>> = {
+  DISK_FULL: "disk_full",
+  DISK_READ_ONLY: "disk_read_only",
+};
+
 /** Why the agent is degraded, as far as the tables are the reason: one sentence each. */
-export function tableReasons({ trouble, unreadable }: Status["tables"]): readonly string[] {
+export function tableReasons({ trouble, unreadable }: Status["tables"]): readonly DegradedReason[] {
   const [first] = unreadable;
   return [
-    ...(trouble === undefined ? [] : [trouble.message]),
+    ...(trouble === undefined
+      ? []
+      : [{ name: names[trouble.code] ?? "disk_failed", message: trouble.message }]),
     ...(first === undefined
       ? []
       : [
-          `${tablesText(unreadable)} cannot be read from the disk, among them ${first.reason}: check the disk; they are tried again by themselves`,
+          {
+            name: "tables_unreadable" as const,
+            message: `${tablesText(unreadable)} cannot be read from the disk, among them ${first.reason}: check the disk; they are tried again by themselves`,
+          },
         ]),
   ];
+}
+
+/** A disk that has no room for the reserve: the next time it is full may need a person. */
+export function reserveNotices(reserve: Status["reserve"]): readonly Notice[] {
+  if (reserve?.isRefused !== true) return [];
+  const message = `of the reserve for a full disk only ${bytesText(reserve.bytes)} of ${bytesText(reserve.bytesMax)} are there: free ${bytesText(2 * reserve.bytesMax)} on the disk of the data directory, and it is made by itself`;
+  return [{ code: "reserve_missing", message }];
 }
 
 export function tableNotices({ damaged, quarantined }: Status["tables"]): readonly Notice[] {

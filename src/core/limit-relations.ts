@@ -30,8 +30,9 @@ export function assertRelations(limits: Limits): void {
   );
   assert(
     limits.kvBytesMin <= limits.kvBytesMax &&
-      limits.logBytesMax + limits.kvBytesMax + limits.tablesBytesMin <= limits.storeBytesMax,
-    "a full log and a full state store leave the tables what they have at least",
+      limits.logBytesMax + limits.kvBytesMax + limits.reserveBytes + limits.tablesBytesMin <=
+        limits.storeBytesMax,
+    "a full log, a full state store and the reserve leave the tables what they have at least",
   );
   assert(
     limits.outboxBytesMin <= limits.outboxBytesMax &&
@@ -42,6 +43,12 @@ export function assertRelations(limits: Limits): void {
     limits.memoryTableRowsMax * 25 * 2 <= limits.tablesBytesMin,
     "the tables have room for a full memory table, and to write it once more",
   );
+  assert(
+    limits.segmentBytes + limits.memoryTableRowsMax * 25 + limits.pendingOutputBytesMax <=
+      limits.reserveBytes,
+    "the reserve has room for a segment, for what is in memory and for a commit",
+  );
+  assert(limits.restartMsMin <= limits.restartMsMax, "a restart waits longer each time");
   assert(
     limits.tierMsMin < limits.tierMsMax && limits.tierMsMax < limits.keepMsMax,
     "whatever the resolutions, each can be kept for longer than one row",

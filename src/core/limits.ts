@@ -339,6 +339,15 @@ const bounds = {
   pendingOutputBytesMax: 16_777_216, // 16 MiB
   /** A full disk is tried again this often. */
   diskRetryMs: 1_000,
+  /** A file that gives its space up when the disk is full: for a segment, a flush of memory, a commit. */
+  reserveBytes: 50_331_648, // 48 MiB
+  /** It is made again so long after the disk was full, and tried again so often. */
+  reserveRestMs: 10_000,
+  /** Free space below which no state store is opened: LMDB's lock file is memory that the disk must back. */
+  startFreeBytesMin: 1_048_576, // 1 MiB
+  /** After a failure of the disk an agent is started again so soon, and twice as late each time, up to the latter. */
+  restartMsMin: 1_000,
+  restartMsMax: 30_000,
   /** A log that cannot be read is tried again this often, and in one life for so long in all. */
   diskReadRetryMs: 250,
   diskPatienceMs: 10_000,

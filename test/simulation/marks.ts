@@ -175,8 +175,8 @@ export const marks: readonly Mark[] = [
   {
     name: "commit without space",
     file: "src/agent/loop.ts",
-    from: "        this.#commitTrouble = { code: fault.code, message: fault.message };\n        await",
-    to: "        MARK; this.#commitTrouble = { code: fault.code, message: fault.message };\n        await",
+    from: "        this.#commitTrouble = degradedBy(fault);\n        await",
+    to: "        MARK; this.#commitTrouble = degradedBy(fault);\n        await",
   },
   {
     name: "commit lost",

@@ -16,8 +16,11 @@ export type AgentProcess = {
   kill(signal: "SIGKILL" | "SIGTERM" | "SIGINT"): Promise<number | undefined>;
 };
 
-/** Resolves when the agent says that it started. */
-export async function startAgentProcess(args: readonly string[]): Promise<AgentProcess> {
+/** Resolves when the agent says that it started, or what else is to be waited for. */
+export async function startAgentProcess(
+  args: readonly string[],
+  until: RegExp = /weir: started|"event":"started"/,
+): Promise<AgentProcess> {
   const child = spawn(process.execPath, [...nodeFlags, main, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -25,7 +28,7 @@ export async function startAgentProcess(args: readonly string[]): Promise<AgentP
   const { promise: started, resolve, reject } = Promise.withResolvers<void>();
   const take = (text: string): void => {
     output += text;
-    if (/weir: started|"event":"started"/.test(output)) resolve();
+    if (until.test(output)) resolve();
   };
   child.stdout.setEncoding("utf8").on("data", take);
   child.stderr.setEncoding("utf8").on("data", take);

@@ -31,6 +31,8 @@ export const sampleStatus: Status = {
   version: "0.1.0",
   state: "running",
   reasons: [],
+  degraded: [],
+  reserve: { bytes: 33_554_432, bytesMax: 33_554_432, givenUp: 0, isRefused: false },
   notices: [],
   startedAt: 1_717_999_000_000,
   clock: { now: 1_718_000_000_000, trusted: true },

@@ -57,6 +57,12 @@ export class DeviceLoad {
     for (const publisher of this.#publishers) publisher.close();
   }
 
+  /** Lets everything go, acknowledged or not. */
+  abandon(): void {
+    this.#stopping.abort();
+    for (const publisher of this.#publishers) publisher.close();
+  }
+
   async #send(
     publisher: Publisher,
     { device, startMs }: { readonly device: string; readonly startMs: number },

@@ -99,6 +99,15 @@ export class FaultDisk {
     return this.#handles.size;
   }
 
+  /** What all files take together. A removed file takes its space until it is closed. */
+  get bytesTaken(): number {
+    const images = new Set(this.#files.values());
+    for (const { image } of this.#handles) images.add(image);
+    let bytes = 0;
+    for (const image of images) bytes += takenBytes(image);
+    return bytes;
+  }
+
   /** Whether the power is out: every call fails until `crash` has brought it back. */
   get isDown(): boolean {
     return this.#isDown;
@@ -356,12 +365,7 @@ export class FaultDisk {
   }
 
   #freeBytes(): number {
-    // A removed file takes its space until it is closed.
-    const images = new Set(this.#files.values());
-    for (const { image } of this.#handles) images.add(image);
-    let bytes = 0;
-    for (const image of images) bytes += takenBytes(image);
-    return Math.max(0, this.bytesMax - bytes);
+    return Math.max(0, this.bytesMax - this.bytesTaken);
   }
 
   /** `during` is what the call does to the live image if the power is cut within it. */

@@ -1,10 +1,15 @@
 /** `weir run`: the agent that a configuration file describes, until a signal ends it. */
 
-import type { Fault } from "../../core/faults.ts";
-import { startAgent } from "../start.ts";
+import { limits } from "../../core/limits.ts";
+import type { Config } from "../config/config.ts";
+import type { DegradedReason } from "../degraded.ts";
+import { systemClock } from "../doors/clock.ts";
+import { openWaitingHttp } from "../http/waiting.ts";
+import { type Agent, startAgent } from "../start.ts";
+import { superviseAgent } from "../supervised.ts";
 import { exitCodes, parseOptions, refusePositionals, wholeOption } from "./command.ts";
 import { readConfig } from "./configured.ts";
-import { startJournal } from "./journal.ts";
+import { type Say, startJournal } from "./journal.ts";
 import { ledgerText } from "./ledger-text.ts";
 import { secondsMax, stopSignal } from "./stop-signal.ts";
 
@@ -21,7 +26,7 @@ export async function run(args: readonly string[]): Promise<number> {
     min: 1,
     max: secondsMax,
   });
-  const say = (event: string, facts: Readonly<Record<string, unknown>>): void =>
+  const say: Say = (event, facts) =>
     console.log(
       values.json
         ? JSON.stringify({ time: new Date().toISOString(), event, ...facts })
@@ -31,13 +36,32 @@ export async function run(args: readonly string[]): Promise<number> {
     );
   const config = await readConfig(values.config);
   const signal = stopSignal({ seconds });
-  let fault: Fault | undefined;
-  const agent = await startAgent(config, {
-    onFailed: (failure) => {
-      fault = failure;
-      signal.stop({ why: failure.message, failed: true });
+  const { agent, fault } = await superviseAgent({
+    clock: systemClock(),
+    start: (onFailed) => startAgent(config, { onFailed, listen: false }),
+    openWaiting: (reason) => openWaiting(config, reason, say),
+    onWaiting: ({ name, message }) => say("waiting", { reason: name, why: message }),
+    onStarted: (started) => {
+      sayStarted(started, config, say);
+      return startJournal(started, say);
     },
+    ended: signal.stopped,
   });
+  const failure = fault();
+  if (failure !== undefined) signal.stop({ why: failure.message, failed: true });
+  const { why, failed } = await signal.stopped;
+  say("ending", { why });
+  if (agent === undefined) return exitCodes.ok; // it waited: there is nothing to close
+  await agent.close();
+  const late = fault();
+  if (late !== undefined && !failed) say("failed", { why: late.message }); // while it ended
+  const ledger = agent.ledger();
+  if (values.json) say("ended", { ledger });
+  else console.log(`\n${ledgerText(ledger)}`);
+  return late !== undefined || !ledger.balanced ? exitCodes.failed : exitCodes.ok;
+}
+
+function sayStarted(agent: Agent, config: Config, say: Say): void {
   const { replayed, log, mqtt } = agent.status();
   const listeners = mqtt.listeners.map((one) => `${one.host}:${one.port} ${one.transport}`);
   say("started", {
@@ -49,14 +73,21 @@ export async function run(args: readonly string[]): Promise<number> {
     replayedRows: replayed.rows,
   });
   for (const place of log.damage.places) say("damage", { place });
-  const stopJournal = startJournal(agent, say);
-  const { why, failed } = await signal.stopped;
-  stopJournal();
-  say("ending", { why });
-  await agent.close();
-  if (fault !== undefined && !failed) say("failed", { why: fault.message }); // while it ended
-  const ledger = agent.ledger();
-  if (values.json) say("ended", { ledger });
-  else console.log(`\n${ledgerText(ledger)}`);
-  return fault !== undefined || !ledger.balanced ? exitCodes.failed : exitCodes.ok;
+}
+
+/** Where HTTP is on, it says why there is no agent. */
+async function openWaiting(
+  { agent, dataDirectory, http }: Config,
+  reason: () => DegradedReason,
+  say: Say,
+): Promise<() => Promise<void>> {
+  if (http === undefined) return () => Promise.resolve();
+  const server = await openWaitingHttp(http, {
+    agent,
+    dataDirectory,
+    reason,
+    clock: systemClock(),
+  });
+  say("waiting", { http: server.port, longestMs: limits.restartMsMax });
+  return server.close;
 }

@@ -6,12 +6,14 @@ import { budgetSharesOf } from "./budget-shares.ts";
 import { storeDefaults } from "./config.ts";
 
 test("the shares are the budget, whatever it is, and the tables have their least", () => {
-  const least = limits.logBytesMax + limits.kvBytesMin + limits.tablesBytesMin;
+  const least =
+    limits.logBytesMax + limits.kvBytesMin + limits.reserveBytes + limits.tablesBytesMin;
   fc.assert(
     fc.property(fc.integer({ min: least, max: 2 ** 44 }), (budgetBytes) => {
       const config = { store: { ...storeDefaults, budgetBytes }, logBytesMax: limits.logBytesMax };
       const shares = budgetSharesOf(config);
-      assert.equal(shares.logBytes + shares.stateBytes + shares.tablesBytes, budgetBytes);
+      const shared = shares.logBytes + shares.stateBytes + shares.tablesBytes;
+      assert.equal(shared + limits.reserveBytes, budgetBytes);
       assert.ok(shares.tablesBytes >= limits.tablesBytesMin);
       assert.ok(shares.stateBytes >= limits.kvBytesMin && shares.stateBytes <= limits.kvBytesMax);
       assert.ok(shares.outboxBytes <= shares.stateBytes / 2);
@@ -29,7 +31,7 @@ test("a set outbox is what it says, and the state has twice as much", () => {
         assert.equal(shares.outboxBytes, outboxBytes);
         assert.ok(shares.stateBytes >= 2 * outboxBytes && shares.stateBytes <= limits.kvBytesMax);
         assert.equal(
-          shares.logBytes + shares.stateBytes + shares.tablesBytes,
+          shares.logBytes + shares.stateBytes + shares.tablesBytes + limits.reserveBytes,
           storeDefaults.budgetBytes,
         );
       },

@@ -1,6 +1,6 @@
 /**
  * How the budget of the disk is shared: the log has what `limits.log` says, the state store an eighth
- * within its bounds, the tables all the rest. Shares are fixed, so that a full outbox takes nothing
+ * within its bounds, the reserve what it always has, the tables all the rest. Shares are fixed, so that a full outbox takes nothing
  * from the readings, and many readings nothing from the outbox.
  */
 
@@ -23,7 +23,7 @@ export function budgetSharesOf({
   store,
   logBytesMax,
 }: Pick<Config, "store" | "logBytesMax">): BudgetShares {
-  const { kvBytesMax, outboxBytesMax } = limits;
+  const { kvBytesMax, outboxBytesMax, reserveBytes } = limits;
   const share = Math.floor(store.budgetBytes / STATE_SHARE);
   const stateBytes = Math.min(Math.max(share, stateBytesMin(store.outboxBytes)), kvBytesMax);
   const outboxBytes = store.outboxBytes ?? Math.floor(stateBytes / OUTBOX_SHARE);
@@ -31,7 +31,7 @@ export function budgetSharesOf({
     logBytes: logBytesMax,
     stateBytes,
     outboxBytes: Math.min(outboxBytesMax, outboxBytes),
-    tablesBytes: store.budgetBytes - logBytesMax - stateBytes,
+    tablesBytes: store.budgetBytes - logBytesMax - stateBytes - reserveBytes,
   };
 }
 

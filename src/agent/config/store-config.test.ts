@@ -86,10 +86,10 @@ test("what keep does not name is kept as the next coarser tier that it names, el
 
 test("a budget too small for log, state and tables is refused with the sum", async () => {
   assert.deepEqual(await faultsOf("store:\n  budget: 400MiB"), [
-    "4:11: store.budget: store.budget, 400MiB, cannot hold 256MiB of log (limits.log), 128MiB of state and 64MiB of tables: set it to 448MiB at least, or make the log smaller",
+    "4:11: store.budget: store.budget, 400MiB, cannot hold 256MiB of log (limits.log), 128MiB of state, 48MiB of reserve and 64MiB of tables: set it to 496MiB at least, or make the log smaller",
   ]);
-  assert.equal((await configOf("store: { budget: 448MiB }")).store.budgetBytes, 448 * 1_048_576);
-  await configOf("store: { budget: 400MiB }\nlimits: { log: 208MiB }");
+  assert.equal((await configOf("store: { budget: 496MiB }")).store.budgetBytes, 496 * 1_048_576);
+  await configOf("store: { budget: 448MiB }\nlimits: { log: 208MiB }");
   const [fault] = await faultsOf("limits:\n  log: 9GiB");
   assert.match(fault ?? "", /^4:8: limits\.log: store\.budget, 8GiB, cannot hold 9GiB of log /);
   await configOf("limits: { log: 9GiB }\nstore: { budget: 10GiB }");
@@ -100,10 +100,10 @@ test("the outbox has the bound that is set, and a budget has to hold twice that"
   assert.equal(store.outboxBytes, 64 * 1_048_576);
   assert.match((await faultsOf("store: { outbox: 1KiB }"))[0] ?? "", /from 1MiB to 512MiB/);
   assert.deepEqual(await faultsOf("store:\n  budget: 600MiB\n  outbox: 200MiB"), [
-    "4:11: store.budget: store.budget, 600MiB, cannot hold 256MiB of log (limits.log), 400MiB of state (twice store.outbox) and 64MiB of tables: set it to 720MiB at least, or make the log smaller",
+    "4:11: store.budget: store.budget, 600MiB, cannot hold 256MiB of log (limits.log), 400MiB of state (twice store.outbox), 48MiB of reserve and 64MiB of tables: set it to 768MiB at least, or make the log smaller",
   ]);
   assert.match(
-    explain(await configOf("store: { budget: 720MiB, outbox: 200MiB }")),
+    explain(await configOf("store: { budget: 768MiB, outbox: 200MiB }")),
     /outbox +at most 200MiB of summaries and alerts wait for the uplinks, merged into coarser/,
   );
   assert.match(
@@ -316,7 +316,7 @@ test("weir check says what is kept how long, what goes first, and how far the bu
     some,
     /used up +the oldest readings go first and stay as 10s, then 1m, 10m, 1h, 1d\n/,
   );
-  const none = await explained("{ tiers: [], keep: { readings: 3660d }, budget: 448MiB }");
+  const none = await explained("{ tiers: [], keep: { readings: 3660d }, budget: 496MiB }");
   assert.match(none, /used up +the oldest readings go\n/);
   assert.match(none, /not even one can keep their readings/);
 });
@@ -330,7 +330,7 @@ test("the estimate is the budget beside log and state, by what a series at 1 Hz 
     await text(plain("8GiB")),
     /a series at 1 Hz takes about 152 KiB a day; about 1500 of them keep their readings for the whole 30d\n/,
   );
-  assert.equal(Math.floor(((8_192 - 256 - 1_024) * 1_048_576) / (1.8 * 86_400 * 30)), 1_553);
+  assert.equal(Math.floor(((8_192 - 256 - 1_024 - 48) * 1_048_576) / (1.8 * 86_400 * 30)), 1_542);
   assert.match(await text(plain("16GiB")), /about 3300 of them/);
   // 15 % more for the default tiers, and more again where they are kept for longer.
   const tiers = (keep: string) => `store: { keep: { readings: 30d${keep} } }`;
@@ -339,6 +339,6 @@ test("the estimate is the budget beside log and state, by what a series at 1 Hz 
     await text(tiers(", 1d: 30d")),
     /about 1300 of them keep their readings for the whole 30d\n/,
   );
-  assert.match(await text(tiers(", 10s: 300d, 1d: 300d")), /about 620 of them [^,]*30d\n/);
+  assert.match(await text(tiers(", 10s: 300d, 1d: 300d")), /about 610 of them [^,]*30d\n/);
   assert.match(await text(""), /100 of them use up the budget in about 400d\n/);
 });

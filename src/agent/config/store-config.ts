@@ -43,13 +43,13 @@ function budgetFindings(
   { budget, outbox }: StoreSection,
   { log }: Pick<LimitsSection, "log">,
 ): Finding[] {
-  const { tablesBytesMin } = limits;
+  const { reserveBytes, tablesBytesMin } = limits;
   const state = stateBytesMin(outbox);
-  const least = log + state + tablesBytesMin;
+  const least = log + state + reserveBytes + tablesBytesMin;
   if (budget >= least) return [];
   const path = budget === storeDefaults.budgetBytes ? ["limits", "log"] : ["store", "budget"];
   const of = state === limits.kvBytesMin ? "" : " (twice store.outbox)";
-  const parts = `${bytesText(log)} of log (limits.log), ${bytesText(state)} of state${of} and ${bytesText(tablesBytesMin)} of tables`;
+  const parts = `${bytesText(log)} of log (limits.log), ${bytesText(state)} of state${of}, ${bytesText(reserveBytes)} of reserve and ${bytesText(tablesBytesMin)} of tables`;
   const message = `store.budget, ${bytesText(budget)}, cannot hold ${parts}: set it to ${bytesText(least)} at least, or make the log smaller`;
   return [{ path, message }];
 }

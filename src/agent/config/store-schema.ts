@@ -49,12 +49,14 @@ const storeClass: Value<StoreClassSection> = section(
   },
 );
 
+const leastBesideLog = limits.kvBytesMin + limits.reserveBytes + limits.tablesBytesMin;
+
 export const storeSchema: v.GenericSchema<unknown, StoreSection> = section(
   "How much is kept on disk, and how long.",
   {
     budget: v.optional(
       byteSize(
-        `Log, state and tables together: limits.log and ${bytesText(limits.kvBytesMin + limits.tablesBytesMin)} at least.`,
+        `Log, state, reserve and tables together: limits.log and ${bytesText(leastBesideLog)} at least.`,
         { min: limits.tablesBytesMin, max: 16 * TEBIBYTE },
       ),
       bytesText(storeDefaults.budgetBytes),

@@ -3,6 +3,7 @@
 import { limits } from "../../core/limits.ts";
 import { EXPOSITION_TYPE } from "../exposition.ts";
 import { brokerLosses } from "../broker-losses.ts";
+import type { DegradedReason } from "../degraded.ts";
 import { metricsText } from "../metrics.ts";
 import type { AgentView } from "../status.ts";
 import { json, problem, type Reply, text } from "./reply.ts";
@@ -39,14 +40,18 @@ function ledger(view: AgentView): Reply {
 
 /** Alive: a process that answers turns its loop, unless the loop gave up. */
 function health(view: AgentView): Reply {
-  const { state, reasons } = view.status();
-  return json(state === "failed" ? 503 : 200, { state, reasons });
+  const { state, reasons, degraded } = view.status();
+  return json(state === "failed" ? 503 : 200, { state, reasons, degraded: namesOf(degraded) });
 }
 
 /** Ready: readings are taken, kept and computed, and nothing is in the way. */
 function readiness(view: AgentView): Reply {
-  const { state, reasons } = view.status();
-  return json(state === "running" ? 200 : 503, { state, reasons });
+  const { state, reasons, degraded } = view.status();
+  return json(state === "running" ? 200 : 503, { state, reasons, degraded: namesOf(degraded) });
+}
+
+function namesOf(degraded: readonly DegradedReason[]): readonly string[] {
+  return degraded.map(({ name }) => name);
 }
 
 /** Newest first; `?limit=` bounds their number. */

@@ -97,10 +97,21 @@ test("ready is only who runs, healthy is who has not failed", async (t) => {
     failed: [503, 503],
   };
   for (const state of Object.keys(expected) as AgentState[]) {
-    const port = await serve(t, sampleView({ state, reasons: ["the disk is full"] }));
+    const port = await serve(
+      t,
+      sampleView({
+        state,
+        reasons: ["the disk is full"],
+        degraded: [{ name: "disk_full", message: "the disk is full" }],
+      }),
+    );
     const [health, readiness] = [await get(port, "/healthz"), await get(port, "/readyz")];
     assert.deepEqual([health.code, readiness.code], expected[state]);
-    assert.deepEqual(JSON.parse(readiness.body), { state, reasons: ["the disk is full"] });
+    assert.deepEqual(JSON.parse(readiness.body), {
+      state,
+      reasons: ["the disk is full"],
+      degraded: ["disk_full"],
+    });
   }
 });
 

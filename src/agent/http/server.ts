@@ -43,10 +43,13 @@ export type HttpServer = {
   readonly close: () => Promise<void>;
 };
 
-export type HttpOptions = Omit<GuardOptions, "clock"> & {
+export type HttpOptions = ServerOptions & {
   readonly view: AgentView;
   /** Closed by the caller, after the server. */
   readonly queries: Queries;
+};
+
+export type ServerOptions = Omit<GuardOptions, "clock"> & {
   /** 0 takes a free one. */
   readonly port: number;
   readonly tls?: TlsListen | undefined;
@@ -55,7 +58,23 @@ export type HttpOptions = Omit<GuardOptions, "clock"> & {
 
 /** Faults: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE, TLS_FILE_UNUSABLE. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
-  const { view, queries, host, port, tls, clock } = options;
+  const { view, queries } = options;
+  return await openServer(options, { answer: answerOf(view, queries) });
+}
+
+/** What is served to a GET or HEAD that the guard admitted. */
+export type Site = {
+  readonly answer: (asked: {
+    readonly path: string;
+    readonly search: URLSearchParams;
+    /** Nobody knows who asks. */
+    readonly open: boolean;
+  }) => Promise<Reply | StreamedReply>;
+};
+
+/** The server with other answers. Faults as `openHttp`. */
+export async function openServer(options: ServerOptions, site: Site): Promise<HttpServer> {
+  const { host, port, tls, clock } = options;
   if (!isLoopback(host) && options.tokens.length === 0) {
     const message = `HTTP on ${host} can be reached from other machines and has no tokens: add http.tokens, or listen on 127.0.0.1`;
     throw new Fault("LISTENER_NOT_SECURED", message, { facts: { host } });
@@ -66,7 +85,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   server.on(
     "request",
     (request: IncomingMessage, response: ServerResponse) =>
-      void answerTo(request, response, { view, queries, guard }),
+      void answerTo(request, response, { site, guard }),
   );
   boundPerHost(server);
   server.maxHeadersCount = limits.httpHeadersMax;
@@ -137,14 +156,14 @@ function boundPerHost(server: Server): void {
 async function answerTo(
   request: IncomingMessage,
   response: ServerResponse,
-  { view, queries, guard }: Answering,
+  answering: Answering,
 ): Promise<void> {
-  const reply = await answerOrProblem(request, { view, queries, guard });
+  const reply = await answerOrProblem(request, answering);
   if ("body" in reply) send(request, response, reply);
   else await sendPieces(request, response, reply);
 }
 
-type Answering = Pick<HttpOptions, "view" | "queries"> & { readonly guard: Guard };
+type Answering = { readonly site: Site; readonly guard: Guard };
 
 /** A view whose environment fails is an answer; a bug is not. */
 async function answerOrProblem(
@@ -161,7 +180,7 @@ async function answerOrProblem(
 
 async function answer(
   request: IncomingMessage,
-  { view, queries, guard }: Answering,
+  { site, guard }: Answering,
 ): Promise<Reply | StreamedReply> {
   const { method = "", url = "" } = request;
   const [path = "", query = ""] = url.split("?", 2);
@@ -171,15 +190,28 @@ async function answer(
     const reply = problem(405, "method_not_allowed", "only GET and HEAD are answered here");
     return { ...reply, headers: { Allow: "GET, HEAD" } };
   }
-  const search = new URLSearchParams(query);
   const isLong = url.length > limits.httpTargetCharactersMax;
-  const asked = verdict.open || isLong ? undefined : queryRoutes.get(path);
-  if (asked !== undefined) return await asked(queries, search);
-  const known = verdict.open ? openRoutes : routes;
-  const route = isLong ? undefined : known.get(path);
-  if (route !== undefined) return route(view, search);
-  const paths = [...known.keys(), ...(verdict.open ? [] : queryRoutes.keys())];
-  return problem(404, "not_found", `nothing is here; known are ${paths.join(" ")}`);
+  return await site.answer({
+    path: isLong ? "" : path,
+    search: new URLSearchParams(query),
+    open: verdict.open,
+  });
+}
+
+/** What an agent that runs answers. */
+function answerOf(view: AgentView, queries: Queries): Site["answer"] {
+  return async ({ path, search, open }) => {
+    const asked = open ? undefined : queryRoutes.get(path);
+    if (asked !== undefined) return await asked(queries, search);
+    const known = open ? openRoutes : routes;
+    const route = known.get(path);
+    if (route !== undefined) return route(view, search);
+    return notFound([...known.keys(), ...(open ? [] : queryRoutes.keys())]);
+  };
+}
+
+export function notFound(paths: Iterable<string>): Reply {
+  return problem(404, "not_found", `nothing is here; known are ${[...paths].join(" ")}`);
 }
 
 // ---- listening ----

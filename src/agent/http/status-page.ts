@@ -116,7 +116,7 @@ function showStatus(status) {
   const state = byId("state");
   state.textContent = status.state;
   state.className = status.state === "running" ? "good" : "bad";
-  sentences("reasons", status.reasons, "bad");
+  sentences("reasons", status.degraded.map(({ name, message }) => name + ": " + message), "bad");
   sentences("notices", status.notices, "warn");
   const waiting = Object.values(status.outbox).reduce((sum, lane) => sum + lane.records, 0);
   facts([

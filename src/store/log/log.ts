@@ -48,6 +48,8 @@ export type LogOptions = {
   /** All segment files together, spare ones included. */
   readonly bytesMax: number;
   readonly random: Random;
+  /** Free bytes of the disk that are not for the log, but for its second file. */
+  readonly bytesLeftFree?: (() => number) | undefined;
   /**
    * Positions below are known to be used up (outputs of them are durable). A log that ends earlier
    * has lost its end: it goes on here, and what is missing is counted as damage.
@@ -64,7 +66,7 @@ export async function openLog(
   disk: Disk,
   options: LogOptions,
 ): Promise<{ readonly log: Log; readonly damage: LogDamage }> {
-  const { directory, segmentBytes, bytesMax } = options;
+  const { directory, segmentBytes, bytesMax, bytesLeftFree } = options;
   const filesMax = Math.floor(bytesMax / segmentBytes);
   assert(segmentBytes % 4096 === 0, "a segment is a whole number of pages");
   assert(filesMax >= 2, "the log has room for two segments");
@@ -73,7 +75,15 @@ export async function openLog(
     const found = await recoverLog(disk, directory);
     const { segments, spares, wrecks, nextNumber } = found;
     const files = segments.length + spares.length + wrecks.length;
-    const pool = new SegmentPool({ disk, directory, segmentBytes, filesMax, files, nextNumber });
+    const pool = new SegmentPool({
+      disk,
+      directory,
+      segmentBytes,
+      filesMax,
+      files,
+      nextNumber,
+      bytesLeftFree,
+    });
     const end = position(Math.max(found.chain.position, options.endMin ?? 0));
     const log = new Log({ pool, found, end, options });
     try {

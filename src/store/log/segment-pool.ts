@@ -33,6 +33,8 @@ export type PoolOptions = {
   /** Files there are, in use and spare together. */
   readonly files: number;
   readonly nextNumber: number;
+  /** Free bytes of the disk that are not for the log. */
+  readonly bytesLeftFree?: (() => number) | undefined;
 };
 
 /** Zeros are written and synced in steps: the sync of an append never waits for more than one. */
@@ -143,7 +145,7 @@ export class SegmentPool {
   }
 
   async #prepare(): Promise<Spare> {
-    const { disk, directory, segmentBytes, filesMax } = this.#options;
+    const { disk, directory, segmentBytes, filesMax, bytesLeftFree } = this.#options;
     if (this.#files >= filesMax) {
       throw new Fault(
         "DISK_FULL",
@@ -154,9 +156,11 @@ export class SegmentPool {
     const number = this.#nextNumber++;
     const path = segmentPath(directory, number);
     let file: DiskFile | undefined;
+    // With a single file no checkpoint frees anything: the one that is written to stays.
+    const left = this.#files < 2 ? 0 : (bytesLeftFree?.() ?? 0);
     this.#files += 1;
     try {
-      if ((await disk.freeBytes(directory)) < segmentBytes) throw new NoSpace();
+      if ((await disk.freeBytes(directory)) - left < segmentBytes) throw new NoSpace();
       file = await disk.open(path, { create: true });
       await fillWithZeros(file, segmentBytes);
       await disk.syncDirectory(directory);

@@ -17,7 +17,7 @@ export function troubleOf(error: unknown): TableTrouble {
           "there is no space left for tables of readings; free some space and they are written by themselves",
       }
     : {
-        code: "DISK_FAILED",
+        code: code === "EROFS" ? "DISK_READ_ONLY" : "DISK_FAILED",
         message: `tables of readings cannot be written (${code}); check the disk: it is tried again by itself`,
       };
 }

@@ -1,0 +1,109 @@
+/**
+ * A file system of its own, small enough to be filled, that can be made read-only and well again.
+ * Needs the right to mount: without it the test is skipped, or failed where everything is required.
+ */
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import type { TestContext } from "node:test";
+import { findTool, lacking } from "./require-tool.ts";
+
+const MIB = 1_048_576;
+
+export class SmallDisk {
+  /** Where it is mounted. */
+  readonly path: string;
+  readonly #image: string | undefined;
+
+  constructor(path: string, image?: string) {
+    this.path = path;
+    this.#image = image;
+  }
+
+  /** Takes all space but so many bytes, with a file of somebody else's. */
+  fill(leftBytes: number): void {
+    const { bavail, bsize } = statfsSync(this.path);
+    const bytes = bavail * bsize - leftBytes;
+    const name = join(this.path, `foreign-${bytes}`);
+    const piece = Buffer.alloc(MIB, "foreign");
+    writeFileSync(name, "");
+    for (let written = 0; written < bytes; written += MIB) {
+      try {
+        writeFileSync(name, piece.subarray(0, Math.min(MIB, bytes - written)), { flag: "a" });
+      } catch {
+        break; // as full as it gets
+      }
+    }
+  }
+
+  /** Removes what `fill` made. */
+  clear(): void {
+    run("find", [this.path, "-maxdepth", "1", "-name", "foreign-*", "-delete"]);
+  }
+
+  /** As a person does who mounts it so: nothing has it open for writing. */
+  remount(mode: "ro" | "rw"): void {
+    run("mount", ["-o", `remount,${mode}`, this.path]);
+  }
+
+  /** As the kernel does after an error, whoever writes to it. Only of an image. */
+  breakDown(): void {
+    const device = run("findmnt", ["-no", "SOURCE", this.path]).trim();
+    writeFileSync(`/sys/fs/ext4/${basename(device)}/trigger_fs_error`, "test");
+  }
+
+  /** Unmounts it, checks it, mounts it again. Rejects while a process has it open. */
+  repair(): void {
+    run("umount", [this.path]);
+    try {
+      run("e2fsck", ["-fy", this.#image ?? ""]);
+    } catch {
+      // Its code says that something was repaired.
+    }
+    mountImage(this.#image ?? "", this.path);
+  }
+}
+
+/** A tmpfs, or an ext4 in a file; undefined where this machine does not let us. */
+export function mountSmallDisk(
+  t: TestContext,
+  { kind, mib }: { readonly kind: "tmpfs" | "ext4"; readonly mib: number },
+): SmallDisk | undefined {
+  const home = mkdtempSync(join(tmpdir(), "weir-disk-"));
+  const path = join(home, "disk");
+  const image = join(home, "image");
+  let isMounted = false;
+  t.after(() => {
+    if (isMounted) run("umount", ["-l", path]); // what a failed test left open goes with its process
+    rmSync(home, { recursive: true, force: true });
+  });
+  mkdirSync(path);
+  try {
+    if (kind === "tmpfs") {
+      run("mount", ["-t", "tmpfs", "-o", `size=${mib}m`, "weir-test", path]);
+    } else {
+      writeFileSync(image, "");
+      truncateSync(image, mib * MIB);
+      run("mkfs.ext4", ["-q", "-F", "-m", "0", image]);
+      mountImage(image, path);
+    }
+    isMounted = true;
+  } catch (error) {
+    lacking(t, `needs the right to mount a ${kind} (${String(error)})`);
+    return undefined;
+  }
+  return new SmallDisk(path, kind === "ext4" ? image : undefined);
+}
+
+function mountImage(image: string, path: string): void {
+  run("mount", ["-o", "loop,errors=remount-ro", image, path]);
+}
+
+function run(program: string, args: readonly string[]): string {
+  return execFileSync(findTool(program) ?? program, args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
