@@ -40,11 +40,13 @@ import { type Access, noAccessStatus, openAccess } from "./ingest/mqtt/access/ac
 import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
 import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
+import { FlashCap } from "./flash-cap.ts";
 import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices.ts";
 import { outboxWindowsOf } from "./outbox-windows.ts";
 import { Outputs } from "./outputs.ts";
 import { OwnTopics } from "./own-topics.ts";
+import { deviceWritesOf, OwnWrites } from "./own-writes.ts";
 import { Queries } from "./query/queries.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./reserve-watch.ts";
@@ -101,6 +103,7 @@ type Parts = {
   readonly rollup: OutboxRollup;
   readonly feeder: Feeder;
   readonly clockTrust: ClockTrust;
+  readonly flash: FlashCap;
   readonly wear: WearWatch;
   readonly reserveWatch: ReserveWatch | undefined;
 };
@@ -115,9 +118,13 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     const now = clock.now();
     return clockTrust.isTrusted(now) ? now : undefined;
   };
+  const flash = new FlashCap({ capBytes: config.store.writesPerDay, commit: config.commit });
+  const own = new OwnWrites(clock.now());
+  const patient = patientDisk(disk, clock);
   const recovery = await recover({
-    disk: patientDisk(disk, clock),
-    kv,
+    disk: flash.isSet ? own.counted(patient) : patient,
+    kv: flash.isSet ? own.countedKv(kv) : kv,
+    isSparing: () => flash.isSparing,
     random,
     clock,
     logDirectory,
@@ -173,7 +180,9 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const loop = new Loop(
     { ...recovery, clock, intake, outputs, clockTrust },
     {
-      commit: config.commit,
+      get commit() {
+        return flash.commit;
+      },
       onCommitted: (outbox) => {
         drain.wake();
         ownTopics.committed(outbox);
@@ -190,9 +199,10 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     clock,
     store,
     clockNow,
-    readDeviceWrites: doors.readDeviceWrites ?? (() => Promise.resolve(undefined)),
+    readDeviceWrites: deviceWritesOf(doors, flash.isSet ? own : undefined),
+    ...(flash.isSet ? { onLook: (now: number, bytes: number) => flash.look(now, bytes) } : {}),
   });
-  if (doors.readDeviceWrites !== undefined) wear.start();
+  if (flash.isSet || doors.readDeviceWrites !== undefined) wear.start();
   const { reserve } = options;
   const reserveWatch = reserve && new ReserveWatch({ clock, reserve, isDiskFull });
   reserveWatch?.start();
@@ -208,6 +218,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     rollup,
     feeder,
     clockTrust,
+    flash,
     wear,
     reserveWatch,
   };
@@ -433,6 +444,7 @@ export class Agent implements AgentView {
       tables,
       wear: this.#parts.wear.status,
       reserve: options.reserve?.status,
+      flash: this.#parts.flash.status,
       apply: {
         applied: loopCounters.applied,
         checkpointed: loopCounters.checkpointed,

@@ -10,7 +10,7 @@ import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
 import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
 import type { Status } from "./status.ts";
-import { reserveNotices, tableNotices } from "./table-notices.ts";
+import { flashNotices, reserveNotices, tableNotices } from "./table-notices.ts";
 
 export type Notice = { readonly code: string; readonly message: string };
 
@@ -20,6 +20,7 @@ export function noticesOf(
     | "log"
     | "tables"
     | "reserve"
+    | "flash"
     | "intake"
     | "cardinality"
     | "mqtt"
@@ -48,6 +49,7 @@ export function noticesOf(
       `the log was damaged: at most ${damage.lostRows} readings are lost (${damage.places[0] ?? ""})`,
   );
   notices.push(...tableNotices(status.tables), ...reserveNotices(status.reserve));
+  notices.push(...flashNotices(status.flash));
   const { rejected, unwanted, own } = status.intake;
   add(
     "readings_rejected",

@@ -49,6 +49,7 @@ export type RecoveryOptions = {
   readonly tablesDirectory: string;
   readonly memoryRowsMax?: number;
   readonly policy: CompactionPolicy;
+  readonly isSparing?: () => boolean;
   /** Series that are kept by rules of their own. */
   readonly classes: readonly SeriesClass[];
   /** The gateway's clock while it is trusted; not asked before the tables are started. */
@@ -95,6 +96,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     from,
     refused: refusedOf(recovered),
     policy: options.policy,
+    ...(options.isSparing === undefined ? {} : { isSparing: options.isSparing }),
     clockNow: options.clockNow,
     ...(options.memoryRowsMax === undefined ? {} : { rowsMax: options.memoryRowsMax }),
   });

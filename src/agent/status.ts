@@ -19,6 +19,7 @@ import type { FrontStatus } from "./ingest/mqtt/front/front-counters.ts";
 import type { ListenerStatus } from "./ingest/mqtt/front/listeners.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
+import type { FlashCapStatus } from "./flash-cap.ts";
 import type { WearStatus } from "./wear-watch.ts";
 import type { QueryCounters } from "./query/queries.ts";
 
@@ -94,6 +95,8 @@ export type Status = {
   readonly wear: WearStatus | undefined;
   /** The file that gives its space up when the disk is full; undefined where none is kept. */
   readonly reserve: ReserveStatus | undefined;
+  /** How the cap on writes is kept; undefined where there is none. */
+  readonly flash: FlashCapStatus | undefined;
   readonly apply: {
     readonly applied: number;
     readonly checkpointed: number;

@@ -7,7 +7,8 @@ export function tableFamilies({
   tables,
   wear,
   reserve,
-}: Pick<Status, "tables" | "wear" | "reserve">): Family[] {
+  flash,
+}: Pick<Status, "tables" | "wear" | "reserve" | "flash">): Family[] {
   const { counts, quarantine } = tables;
   const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
     name: `weir_tables${name}`,
@@ -42,6 +43,7 @@ export function tableFamilies({
       help: "Space that is given up when the disk is full; 0 after that, until there is room.",
       samples: reserve === undefined ? [] : [{ value: reserve.bytes }],
     },
+    ...flashFamilies(flash),
     gauge("", "Tables of readings.", [{ value: tables.tables }]),
     gauge("_bytes", "Bytes of tables on disk.", [{ value: tables.bytes }]),
     gauge("_readings", "Accepted readings that are not in the log alone, by where they are.", [
@@ -87,5 +89,26 @@ export function tableFamilies({
       { labels: { by: "flush" }, value: tables.bytesFlushed },
       { labels: { by: "compaction" }, value: tables.bytesCompacted },
     ]),
+  ];
+}
+
+/** Of the cap on writes, where there is one. */
+function flashFamilies(flash: Status["flash"]): Family[] {
+  if (flash === undefined) return [];
+  const gauge = (name: string, help: string, value: number): Family => ({
+    name: `weir_writes_${name}`,
+    type: "gauge",
+    help,
+    samples: [{ value }],
+  });
+  return [
+    gauge("cap_bytes", "What a day may write to the device.", flash.capBytes),
+    gauge("today_bytes", "What the running day has written to it.", flash.writtenBytes),
+    gauge("sparing_level", "How sparing the agent is, from 0 to 5.", flash.level),
+    gauge(
+      "missed",
+      "Whether the cap is missed although it spares all it may.",
+      Number(flash.isMissed),
+    ),
   ];
 }

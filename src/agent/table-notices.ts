@@ -1,6 +1,6 @@
 /** What a person should know of the table store: see notices.ts. */
 
-import { bytesText } from "./config/quantity.ts";
+import { bytesText, durationText, roughBytesText } from "./config/quantity.ts";
 import type { DegradedName, DegradedReason } from "./degraded.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "./status.ts";
@@ -52,6 +52,14 @@ export function tableNotices({ damaged, quarantined }: Status["tables"]): readon
     });
   }
   return notices;
+}
+
+/** What cannot be met is said. */
+export function flashNotices(flash: Status["flash"]): readonly Notice[] {
+  if (flash === undefined || !flash.isMissed) return [];
+  const { capBytes, neededBytesPerDay = 0, waitMs } = flash;
+  const message = `${roughBytesText(neededBytesPerDay)} a day are written to the device at this rate, store.writesPerDay is ${roughBytesText(capBytes)}: readings wait ${durationText(waitMs)} already; take fewer readings, or raise it or commit.waitMax`;
+  return [{ code: "writes_per_day_missed", message }];
 }
 
 function tablesText(tables: readonly { readonly readings: number }[]): string {

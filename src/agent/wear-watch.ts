@@ -1,11 +1,21 @@
-/** Looks at the device's write counter now and then, and keeps what it sees (store/wear.ts). */
+/**
+ * Looks at the device's write counter now and then, and keeps what it sees (store/care/wear.ts). Whoever
+ * caps the writes of a day is told at each look.
+ */
 
 import type { Clock, DeviceWrites } from "../core/doors.ts";
 import { isEnvironmental } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { wearKey } from "../store/state/kv-key.ts";
 import type { StateStore } from "../store/state/state-store.ts";
-import { bytesPerDay, encodeWear, readWear, type Wear, wearAfter } from "../store/care/wear.ts";
+import {
+  bytesOfDay,
+  bytesPerDay,
+  encodeWear,
+  readWear,
+  type Wear,
+  wearAfter,
+} from "../store/care/wear.ts";
 
 export type WearStatus = {
   readonly device: string;
@@ -22,17 +32,21 @@ export type WearWatchOptions = {
   readonly readDeviceWrites: () => Promise<DeviceWrites | undefined>;
   /** The gateway's clock while it is trusted: days need it. */
   readonly clockNow: () => number | undefined;
+  /** Told what the running day has written; looks are then as frequent as that needs. */
+  readonly onLook?: (now: number, bytesToday: number) => void;
 };
 
 export class WearWatch {
   readonly #options: WearWatchOptions;
   #wear: Wear | undefined;
+  /** By the monotonic clock. */
+  #storedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> = Promise.resolve();
   #cancel: (() => void) | undefined;
 
   constructor(options: WearWatchOptions) {
     this.#options = options;
-    this.#wear = knownWear(options.store);
+    this.#wear = readWear(options.store);
   }
 
   get status(): WearStatus | undefined {
@@ -42,39 +56,34 @@ export class WearWatch {
   }
 
   start(): void {
-    this.#looking = this.#look();
-    this.#cancel = this.#options.clock.after(limits.wearLookMs, () => this.start());
+    const { clock, onLook } = this.#options;
+    const isDue = clock.monotonic() - this.#storedAt >= limits.wearLookMs;
+    this.#looking = this.#look(isDue);
+    const delayMs = onLook === undefined ? limits.wearLookMs : limits.sparingLookMs;
+    this.#cancel = clock.after(delayMs, () => this.start());
   }
 
   /** After a last look. */
   async close(): Promise<void> {
     this.#cancel?.();
     await this.#looking;
-    await this.#look();
+    await this.#look(true);
   }
 
-  async #look(): Promise<void> {
-    const { store, readDeviceWrites, clockNow } = this.#options;
+  async #look(isStored: boolean): Promise<void> {
+    const { clock, store, readDeviceWrites, clockNow, onLook } = this.#options;
     const writes = await readDeviceWrites();
     const now = clockNow();
     if (writes === undefined || now === undefined) return;
-    const wear = wearAfter(this.#wear, writes, now);
+    this.#wear = wearAfter(this.#wear, writes, now);
+    onLook?.(now, bytesOfDay(this.#wear, now));
+    if (!isStored) return;
     try {
-      await store.advance([{ key: wearKey, value: encodeWear(wear) }]);
-      this.#wear = wear;
+      await store.advance([{ key: wearKey, value: encodeWear(this.#wear) }]);
+      this.#storedAt = clock.monotonic();
     } catch (error) {
       if (!isEnvironmental(error)) throw error;
-      // The next look counts what this one did not store.
+      // The next look stores what this one did not.
     }
-  }
-}
-
-/** Where the count is damaged, another begins: nothing else depends on it. */
-function knownWear(store: WearWatchOptions["store"]): Wear | undefined {
-  try {
-    return readWear(store);
-  } catch (error) {
-    if (!isEnvironmental(error)) throw error;
-    return undefined;
   }
 }

@@ -4,6 +4,7 @@
  * come from here.
  */
 
+import { flashLimits } from "./flash-limits.ts";
 import { assertRelations } from "./limit-relations.ts";
 
 const bounds = {
@@ -265,11 +266,6 @@ const bounds = {
   progressMs: 5_000,
   /** A command that works on a store looks so often how far it is. */
   workLookMs: 200,
-  /** The device's write counter is looked at this often; days of it that are kept. */
-  wearLookMs: 3_600_000, // an hour
-  wearDaysMax: 32,
-  /** Shorter spans say nothing of a day. */
-  wearSpanMsMin: 86_400_000, // a day
   /** Problems of one table that a verification tells. */
   verifyProblemsMax: 10,
   /** A table that the disk failed to read is left alone for so long. */
@@ -489,8 +485,10 @@ const bounds = {
 };
 
 /** The names of all bounds; every value is a whole number in the unit its name says. */
-export type Limits = { readonly [name in keyof typeof bounds]: number };
+export type Limits = {
+  readonly [name in keyof typeof bounds | keyof typeof flashLimits]: number;
+};
 
-export const limits: Limits = bounds;
+export const limits: Limits = { ...bounds, ...flashLimits };
 
 assertRelations(limits);

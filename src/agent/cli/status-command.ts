@@ -3,6 +3,7 @@
 import type { LedgerView } from "../../edge-ops/ledger.ts";
 import type { PumpStatus } from "../../sync/pump.ts";
 import type { BrokerStatus } from "../ingest/mqtt/subscriber/broker-counters.ts";
+import { durationText, roughBytesText } from "../config/quantity.ts";
 import type { Status } from "../status.ts";
 import { Fault } from "../../core/faults.ts";
 import { addressOf, agentAt } from "./agent-client.ts";
@@ -50,6 +51,7 @@ function statusText(status: Status): string {
     ...status.brokers.map((broker) => `broker    ${brokerText(broker)}`),
     `log       positions ${status.log.start} to ${status.log.end}, ${status.log.bytes} bytes, durable after ${status.log.appendMs.p50} ms (p99 ${status.log.appendMs.p99} ms)`,
     `tables    ${tablesText(status.tables)}`,
+    ...(status.flash === undefined ? [] : [`writes    ${writesText(status.flash)}`]),
     `apply     applied ${status.apply.applied}, checkpoint ${status.apply.checkpointed}`,
     ...Object.entries(status.outbox).map(
       ([lane, { records, bytes, bytesMax }]) =>
@@ -82,6 +84,12 @@ function brokerText({
     `${name} ${state} at ${url}: ${[counts, ...lost].join(", ")}`,
     ...(trouble === undefined || state === "running" ? [] : [trouble.message]),
   ].join("\n          ");
+}
+
+function writesText(flash: NonNullable<Status["flash"]>): string {
+  const { writtenBytes, capBytes, level, waitMs } = flash;
+  const sparing = level === 0 ? "" : `; to keep to it readings wait up to ${durationText(waitMs)}`;
+  return `${roughBytesText(writtenBytes)} of ${roughBytesText(capBytes)} today${sparing}`;
 }
 
 /** Where readings are, and what became of those that are not there any more. */

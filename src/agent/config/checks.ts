@@ -8,7 +8,7 @@ import { limits } from "../../core/limits.ts";
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
 import { brokerClientId, checkBrokers } from "./broker-config.ts";
 import { checkAccess } from "./access-config.ts";
-import { defaultAgentName } from "./config.ts";
+import { commitDefaults, defaultAgentName } from "./config.ts";
 import type {
   CommitSection,
   ConfigFile,
@@ -22,6 +22,7 @@ import { checkKafka } from "./kafka-config.ts";
 import { checkHttp } from "./http-config.ts";
 import { portsOf } from "./listener-config.ts";
 import { suggestion } from "./nearest.ts";
+import { durationText } from "./quantity.ts";
 import { ownTopicWarnings } from "./own-filters.ts";
 import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
 import { sharedClientIds } from "./remote-broker.ts";
@@ -184,9 +185,18 @@ function takenSources(
 // ---- listeners and the rest ----
 
 function commitFindings(commit: CommitSection): Finding[] {
-  if (commit.latency === "normal" || commit.wait === undefined) return [];
-  const message = "latency: low does not wait; remove one of the two";
-  return [{ path: ["commit", "wait"], message }];
+  const { latency, wait, waitMax } = commit;
+  if (latency === "low") {
+    const message = "latency: low does not wait; remove one of the two";
+    const set = [
+      ...(wait === undefined ? [] : ["wait"]),
+      ...(waitMax === undefined ? [] : ["waitMax"]),
+    ];
+    return set.map((key) => ({ path: ["commit", key], message }));
+  }
+  if (waitMax === undefined || waitMax >= (wait ?? commitDefaults.waitMs)) return [];
+  const message = `readings wait ${durationText(wait ?? commitDefaults.waitMs)} already: commit.wait`;
+  return [{ path: ["commit", "waitMax"], message }];
 }
 
 // ---- uplinks ----

@@ -118,6 +118,7 @@ export type UplinkSection = {
 
 export type CommitSection = {
   readonly wait?: number;
+  readonly waitMax?: number;
   readonly latency: "normal" | "low";
   readonly interval: number;
   readonly checkpoint: number;

@@ -52,6 +52,8 @@ export type CommitConfig = {
   /** Summaries are made durable this often, ms. */
   readonly intervalMs: number;
   readonly checkpointMs: number;
+  /** Under a cap on writes `waitMs` grows up to this. Default limits.sparingWaitMsMax. */
+  readonly waitMsMax?: number;
 };
 
 /** How much the agent keeps on disk, and how long. */
@@ -60,6 +62,8 @@ export type StoreConfig = {
   readonly budgetBytes: number;
   /** Space of the disk that is left to others. */
   readonly freeBytes: number;
+  /** Cap on what a day writes to the device, bytes; absent: none. */
+  readonly writesPerDay?: number;
   /** Bound of the outbox; absent: half of what the state store has. */
   readonly outboxBytes?: number;
   /** Resolutions that readings are rolled up to, ms: ascending, each a multiple of the one before. */

@@ -86,13 +86,14 @@ function ownTopicsOf({ publish: { summaries, alerts, status } }: MqttSection): O
   return { summaries, alerts, statusMs: status === "off" ? undefined : status };
 }
 
-function commitOf({ wait, latency, interval, checkpoint }: CommitSection): CommitConfig {
+function commitOf({ wait, waitMax, latency, interval, checkpoint }: CommitSection): CommitConfig {
   const waitMs = wait ?? (latency === "low" ? 0 : commitDefaults.waitMs);
   return {
     waitMs,
     rowsEager: rowsEagerFor(waitMs),
     intervalMs: interval,
     checkpointMs: checkpoint,
+    ...(waitMax === undefined ? {} : { waitMsMax: waitMax }),
   };
 }
 

@@ -273,6 +273,12 @@ export const commitSchema: v.GenericSchema<unknown, CommitSection> = section(
         max: 10 * SECOND_MS,
       }),
     ),
+    waitMax: v.exactOptional(
+      duration("Near store.writesPerDay a reading waits at most so long. Default: 5s.", {
+        min: 0,
+        max: 60 * SECOND_MS,
+      }),
+    ),
     latency: v.optional(
       choice("low syncs at once, for SSDs: a card would wear out.", ["normal", "low"]),
       "normal",

@@ -84,6 +84,21 @@ test("what keep does not name is kept as the next coarser tier that it names, el
   assert.equal(endless.keepMs.size, 0);
 });
 
+test("a cap on writes, and how long readings may wait for it", async () => {
+  const { store, commit } = await configOf("store: { writesPerDay: 2GB }\ncommit: { waitMax: 3s }");
+  assert.deepEqual([store.writesPerDay, commit.waitMsMax], [2e9, 3_000]);
+  assert.match(
+    explain(await configOf("store: { writesPerDay: 2GB }")),
+    /writes +at most 1.9 GiB a day/,
+  );
+  assert.deepEqual(await faultsOf("commit: { latency: low, waitMax: 3s }"), [
+    "3:34: commit.waitMax: latency: low does not wait; remove one of the two",
+  ]);
+  assert.deepEqual(await faultsOf("commit: { waitMax: 100ms }"), [
+    "3:20: commit.waitMax: readings wait 200ms already: commit.wait",
+  ]);
+});
+
 test("a budget too small for log, state and tables is refused with the sum", async () => {
   assert.deepEqual(await faultsOf("store:\n  budget: 400MiB"), [
     "4:11: store.budget: store.budget, 400MiB, cannot hold 256MiB of log (limits.log), 128MiB of state, 48MiB of reserve and 64MiB of tables: set it to 496MiB at least, or make the log smaller",

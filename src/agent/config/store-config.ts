@@ -25,10 +25,11 @@ export function checkStore(
 
 /** `section` has passed all checks. */
 export function storeConfig(section: StoreSection): StoreConfig {
-  const { budget, freeSpace, outbox, tiers } = section;
+  const { budget, freeSpace, outbox, writesPerDay, tiers } = section;
   return {
     budgetBytes: budget,
     freeBytes: freeSpace,
+    ...(writesPerDay === undefined ? {} : { writesPerDay }),
     ...(outbox === undefined ? {} : { outboxBytes: outbox }),
     tiers,
     keepMs: keepMsOf(section),

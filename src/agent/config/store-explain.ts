@@ -37,6 +37,14 @@ export function storeRows(
     ...store.classes.map((one) => ["class", classText(one, store)] as const),
     ["used up", usedUpText(store)],
     ["estimate", estimateText(config)],
+    ...(store.writesPerDay === undefined
+      ? []
+      : [
+          [
+            "writes",
+            `at most ${roughBytesText(store.writesPerDay)} a day; near that readings wait longer`,
+          ] as const,
+        ]),
   ];
 }
 

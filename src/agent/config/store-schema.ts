@@ -17,6 +17,7 @@ import {
 } from "./schema-parts.ts";
 import type { KeepSection, StoreClassSection, StoreSection } from "./store-section.ts";
 
+const MEBIBYTE = 1_048_576;
 const TEBIBYTE = 1_099_511_627_776;
 
 const kept = { min: SECOND_MS, max: limits.keepMsMax };
@@ -70,6 +71,12 @@ export const storeSchema: v.GenericSchema<unknown, StoreSection> = section(
         "What waits for the uplinks, in the state's share of the budget, which grows with it. Default: half of that share.",
         { min: limits.outboxBytesMin, max: limits.outboxBytesMax },
       ),
+    ),
+    writesPerDay: v.exactOptional(
+      byteSize("Cap on what a day writes to the device: near it readings wait longer.", {
+        min: MEBIBYTE,
+        max: 16 * TEBIBYTE,
+      }),
     ),
     tiers: v.optional(
       list(

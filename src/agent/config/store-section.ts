@@ -5,6 +5,7 @@ export type StoreSection = {
   readonly freeSpace: number;
   /** Absent: half of the state's share. */
   readonly outbox?: number | undefined;
+  readonly writesPerDay?: number;
   readonly tiers: readonly number[];
   readonly keep: KeepSection;
   readonly classes: readonly StoreClassSection[];

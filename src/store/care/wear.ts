@@ -76,6 +76,12 @@ export function bytesPerDay({ from, to, days }: Wear): number | undefined {
   return (days.reduce((sum, [, bytes]) => sum + bytes, 0) * DAY_MS) / spanMs;
 }
 
+/** Since the day of `now` began, as far as somebody looked. */
+export function bytesOfDay({ days }: Wear, now: number): number {
+  const day = Math.floor(now / DAY_MS);
+  return days.find(([known]) => known === day)?.[1] ?? 0;
+}
+
 /** Faults: STORE_FAILED. */
 export function readWear(kv: Pick<Kv, "get">): Wear | undefined {
   const value = kv.get(wearKey);

@@ -22,6 +22,8 @@ export type TableStoreOptions = {
   /** What the checkpoint knows of rows from `through` on. */
   readonly refused: RefusedRows;
   readonly policy: CompactionPolicy;
+  /** Whether what can wait is to wait, since the device is written to too much. Default: never. */
+  readonly isSparing?: () => boolean;
   /** Event time that is surely reached by the clock; undefined while nobody can tell. */
   readonly clockNow: () => number | undefined;
   /** Default limits.memoryTableRowsMax. */

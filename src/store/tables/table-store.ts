@@ -23,6 +23,7 @@ import {
   eraseJob,
   mendJob,
   planCompaction,
+  sparing,
 } from "./compaction/compaction-plan.ts";
 import { flushMemory } from "./memory/flush.ts";
 import { FlushedTimes } from "./memory/flushed-times.ts";
@@ -323,7 +324,8 @@ export class TableStore {
    * goes, and then tables may take so much less.
    */
   async #policyNow(): Promise<CompactionPolicy> {
-    const { disk, directory, policy } = this.#options;
+    const { disk, directory, isSparing = () => false } = this.#options;
+    const policy = isSparing() ? sparing(this.#options.policy) : this.#options.policy;
     await this.#files.settle(); // what was replaced is gone, if no query reads it
     const { counters, quarantine } = this.#files;
     const bytesMax = policy.bytesMax - quarantine.bytes;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { limits } from "../../../core/limits.ts";
 import { position } from "../../../core/units.ts";
-import { type CompactionPolicy, planCompaction } from "./compaction-plan.ts";
+import { type CompactionPolicy, planCompaction, sparing } from "./compaction-plan.ts";
 import type { ListedTable } from "../listing/table-list.ts";
 
 const day = limits.partitionMs;
@@ -153,4 +153,14 @@ test("over the budget a class gives way four times as early or late with each st
   assert.deepEqual(chosen(newest, plain, dear(190)), [plain]);
   const oldDear = dear(194);
   assert.deepEqual(chosen(newest, plain, oldDear), [oldDear]);
+});
+
+test("while writes are spared merges wait, up to a bound, and nothing else does", () => {
+  const spared = sparing(policy);
+  const many = Array.from({ length: limits.sparingMergeTablesMin - 1 }, () => table(10));
+  assert.equal(planCompaction([...many, table(100)], spared, undefined), undefined);
+  assert.equal(planCompaction([...many, table(100)], policy, undefined)?.kind, "merge");
+  const bound = planCompaction([...many, table(10), table(100)], spared, undefined);
+  assert.deepEqual([bound?.kind, bound?.inputs.length], ["merge", limits.mergeTablesMax]);
+  assert.equal(planCompaction([...many, table(100)], spared, 101 * day)?.kind, "expire");
 });

@@ -31,7 +31,15 @@ export type CompactionPolicy = {
   readonly freeBytesMin: number;
   /** Tables of the first level of one partition that are merged. */
   readonly mergeTablesMin: number;
+  /** The same where the partition is over; default 2. */
+  readonly overTablesMin?: number;
 };
+
+/** Merges wait for a better hour; so many tables at most wait with them. */
+export function sparing(policy: CompactionPolicy): CompactionPolicy {
+  const tables = Math.max(policy.mergeTablesMin, limits.sparingMergeTablesMin);
+  return { ...policy, mergeTablesMin: tables, overTablesMin: tables };
+}
 
 export type CompactionJob = {
   readonly kind: "expire" | "make-room" | "merge" | "mend" | "erase";
@@ -138,7 +146,7 @@ function coarsened(
 /** Of the oldest partition that has something to merge. */
 function merge(
   tables: readonly ListedTable[],
-  { mergeTablesMin }: CompactionPolicy,
+  { mergeTablesMin, overTablesMin = 2 }: CompactionPolicy,
 ): CompactionJob | undefined {
   const byPartition = Map.groupBy(tables, ({ partition }) => partition);
   const newest = Math.max(...[...byPartition.keys()].map((partition) => partition ?? -Infinity));
@@ -148,7 +156,7 @@ function merge(
       ({ level, resolutions }) => level === 0 && resolutions[0] === readings,
     );
     for (const fresh of Map.groupBy(first, ({ class: name }) => name).values()) {
-      const isDue = fresh.length >= mergeTablesMin || (isOver && fresh.length >= 2);
+      const isDue = fresh.length >= mergeTablesMin || (isOver && fresh.length >= overTablesMin);
       if (!isDue) continue;
       const inputs = fresh.toSorted((a, b) => a.id - b.id).slice(0, limits.mergeTablesMax);
       return { kind: "merge", inputs, finest: readings, level: 1 };
