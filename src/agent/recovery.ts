@@ -174,8 +174,19 @@ async function replayLog({
   };
   let clock = recovered.emitted?.clock;
   const replayed = { frames: 0, rows: 0 };
+  /** What of the tables' part was read. */
+  let next = tables.through;
+  const takenThrough = (to: Position): void => {
+    if (to > next && next < from) tables.replayLost(next, to < from ? to : from);
+  };
   await log.read(position(Math.min(from, tables.through)), (found, at) => {
-    if (at < from) return tables.replay(position(at + 1), found.batch);
+    takenThrough(at);
+    if (at < from) {
+      tables.replay(position(at + 1), found.batch);
+      next = position(at + found.batch.rows + 1);
+      return tables.isFull ? tables.room() : undefined;
+    }
+    next = from;
     if (found.clockTrusted) clock = millis(Math.max(clock ?? found.clock, found.clock));
     const frame = damage.lostPositions > 0 ? mended(found, { catalog, dataflow, config }) : found;
     outputs.muted = at < emittedThrough;
@@ -187,7 +198,9 @@ async function replayLog({
     }
     replayed.frames += 1;
     replayed.rows += frame.batch.rows;
+    return tables.isFull ? tables.room() : undefined;
   });
+  takenThrough(from);
   outputs.muted = false;
   return { applied: log.end, clock, replayed };
 }

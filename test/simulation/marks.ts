@@ -266,8 +266,14 @@ export const marks: readonly Mark[] = [
   {
     name: "the log gives back what the checkpoint has and tables do not",
     file: "src/agent/recovery.ts",
-    from: "    if (at < from) return tables.replay(",
-    to: "    if (at < from) return MARK, tables.replay(",
+    from: "      tables.replay(",
+    to: "      MARK; tables.replay(",
+  },
+  {
+    name: "a flush between two steps of a merge",
+    file: "src/store/tables/table-store.ts",
+    from: "    if (this.#frozen !== undefined) await this.#flush(this.#frozen);",
+    to: "    if (this.#frozen !== undefined) { MARK; await this.#flush(this.#frozen); }",
   },
   {
     name: "rows refused before the checkpoint stay refused",

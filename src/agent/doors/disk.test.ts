@@ -71,11 +71,11 @@ test("the log keeps its frames on a real disk", async () => {
       if (tag % 10 === 9) await log.release(log.end);
     }
     const kept: number[] = [];
-    await log.read(log.start, ({ clock }) => kept.push(clock));
+    await log.read(log.start, ({ clock }) => void kept.push(clock));
     await log.close();
     const { log: again, damage } = await openLog(systemDisk, options);
     const read: number[] = [];
-    await again.read(again.start, ({ clock }) => read.push(clock));
+    await again.read(again.start, ({ clock }) => void read.push(clock));
     assert.deepEqual(read, kept);
     assert.deepEqual(damage.places, []);
     assert.equal(again.end, 40 * 501);

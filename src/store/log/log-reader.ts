@@ -23,7 +23,8 @@ export type ReadRange = {
   readonly isHeld: (segment: Segment) => boolean;
 };
 
-type Visit = (frame: Frame, at: Position) => void;
+/** The log waits where it gives a promise. */
+export type Visit = (frame: Frame, at: Position) => void | Promise<void>;
 
 const ROWS_AT_FIRST = 1024;
 
@@ -41,7 +42,7 @@ export async function readFrames(
   for (const held of segments) {
     if (held.to <= range.from) continue;
     await readSegment(held, range, (found, stored) => {
-      visit(decode(held.segment, found, stored, roomFor), found.header.first);
+      return visit(decode(held.segment, found, stored, roomFor), found.header.first);
     });
   }
 }
@@ -49,7 +50,7 @@ export async function readFrames(
 async function readSegment(
   { segment, used, to }: Held,
   { from, isHeld }: ReadRange,
-  visit: (found: Found, stored: Uint8Array) => void,
+  visit: (found: Found, stored: Uint8Array) => void | Promise<void>,
 ): Promise<void> {
   const { path, incarnation, holes } = segment;
   const mark = markBefore(segment, from) ?? { first: segment.first, offset: SEGMENT_HEADER_BYTES };
@@ -65,7 +66,8 @@ async function readSegment(
     const end = endOfFrame(header);
     if (header.first > expected) missing({ from: expected, to: header.first }, expectedAt);
     if (stored === undefined) missing({ from: header.first, to: end }, offset);
-    else if (end > from) visit(found, stored);
+    else if (end > from) return visit(found, stored);
+    return undefined;
   });
   const { position: reached } = tail.chain;
   if (reached < to) missing({ from: reached, to }, tail.offset);

@@ -58,7 +58,7 @@ export type Tail = { readonly offset: number; readonly chain: Chain };
 export async function walkFrames(
   window: Window,
   { path, incarnation, offset: from, chain: before }: Walk,
-  visit: (found: Found) => void,
+  visit: (found: Found) => void | Promise<void>,
 ): Promise<Tail> {
   let chain = before;
   let expectedAt = from;
@@ -77,7 +77,8 @@ export async function walkFrames(
     const bodyAt = offset + FRAME_HEADER_BYTES;
     const body = window.bytes(bodyAt, header.storedBytes);
     const stored = checksumOf(body) === header.bodyChecksum ? body : undefined;
-    visit({ header, offset, stored, expected: chain.position, expectedAt });
+    const visiting = visit({ header, offset, stored, expected: chain.position, expectedAt });
+    if (visiting !== undefined) await visiting;
     chain = { position: endOfFrame(header), checksum: header.checksum };
     offset = expectedAt = offset + bytes;
   }

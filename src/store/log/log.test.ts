@@ -35,7 +35,7 @@ test("frames of every shape are read back after reopening, at gapless positions"
       assert.deepEqual(damage, UNHARMED);
       assert.equal(again.end, end);
       const read: unknown[] = [];
-      await again.read(again.start, (frame) => read.push(plainFrame(frame)));
+      await again.read(again.start, (frame) => void read.push(plainFrame(frame)));
       assert.deepEqual(read, frames.map(plainFrame));
     }),
     { numRuns: 60 },

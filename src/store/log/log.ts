@@ -28,7 +28,7 @@ import {
   type FrameHeader,
   frameBytes,
 } from "./frame-header.ts";
-import { readFrames } from "./log-reader.ts";
+import { readFrames, type Visit } from "./log-reader.ts";
 import { type LogDamage, type Recovered, recoverLog } from "./log-recovery.ts";
 import {
   encodeSegmentHeader,
@@ -198,7 +198,7 @@ export class Log {
    * Damage found at opening is left out: `at` then jumps. What was released meanwhile is left out.
    * Rejects with LOG_CORRUPT where something cannot be read that could when the log was opened.
    */
-  async read(from: Position, visit: (frame: Frame, at: Position) => void): Promise<void> {
+  async read(from: Position, visit: Visit): Promise<void> {
     assert(!this.#closed, "a closed log is not read");
     const held = this.#segments.map((segment) => ({
       segment,

@@ -62,6 +62,13 @@ const reopen =
     await rig.open();
   };
 
+/** Without waiting until nothing is left to do. */
+const atOnce =
+  (...acts: readonly Act[]): Act =>
+  async (run) => {
+    for (const act of acts) await act(run);
+  };
+
 const script: readonly Act[] = [
   put(0, 30, (n) => 10 * day + n * 1_000),
   flush,
@@ -86,12 +93,15 @@ const script: readonly Act[] = [
   flush,
   put(700, 10, (n) => 13 * day + n * 700),
   // Readings expire; what was rolled up of them stays.
-  reopen((rig) => {
-    rig.clockNow = 14 * day;
-    rig.policy = { ...rig.policy, keepMs: new Map([[readings, 2.5 * day]]) };
-  }),
-  put(800, 10, (n) => 14 * day + n * 1_000),
-  flush,
+  // What comes meanwhile is flushed between two steps of that.
+  atOnce(
+    reopen((rig) => {
+      rig.clockNow = 14 * day;
+      rig.policy = { ...rig.policy, keepMs: new Map([[readings, 2.5 * day]]) };
+    }),
+    put(800, 10, (n) => 14 * day + n * 1_000),
+    flush,
+  ),
   // The oldest give way.
   reopen((rig) => {
     rig.policy = { ...rig.policy, bytesMax: 9_000 };

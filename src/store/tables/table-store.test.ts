@@ -236,6 +236,41 @@ test("memory that is full just as the work before it ends is flushed", async () 
   await rig.end("close");
 });
 
+test("a memory table that is full is flushed between two steps of a merge, and neither loses anything", async () => {
+  const rig = new TableRig({ seed: 5, rowsMax: 60, policy: { mergeTablesMin: 100 } });
+  await rig.open();
+  const puts: Put[] = [];
+  const put = (from: number, count: number): void => {
+    const all = Array.from({ length: count }, (_, n) => ({
+      series: (from + n) % seriesCount,
+      time: 10 * day + (from + n) * 1_000,
+      value: from + n,
+    }));
+    puts.push(...all);
+    rig.put(all);
+  };
+  for (let table = 0; table < 3; table++) {
+    put(table * 20, 20);
+    await rig.flush();
+  }
+  await rig.end("close");
+  rig.policy = { ...rig.policy, mergeTablesMin: 3 };
+  await rig.open();
+  const merged: number[] = [];
+  rig.store.onChanged(() => merged.push(rig.store.status.compactions));
+  put(60, 60);
+  put(120, 60);
+  assert.ok(rig.store.isFull, "the loop waits");
+  await rig.store.settle();
+  assert.deepEqual(merged, [0, 0], "the merge has not ended when there is room again");
+  assert.equal(rig.store.status.compactions, 1);
+  await check(rig, puts, 0);
+  await rig.end("close");
+  await rig.open();
+  await check(rig, puts, 0);
+  await rig.end("close");
+});
+
 test("a table that keeps a part of an erased series is written once without the rest", {
   timeout: 20_000,
 }, async () => {

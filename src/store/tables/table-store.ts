@@ -8,8 +8,9 @@
  * memory table is filled while at most one other is written; when both are full the loop waits, and
  * with it the senders.
  *
- * What runs beside the loop (flush, compaction) runs here, one thing at a time, in small steps. A
- * disk that is full or broken is tried again; meanwhile the status says so.
+ * What runs beside the loop (flush, compaction) runs here, one thing at a time, in small steps; only
+ * a flush, for which senders may wait, runs between two steps of a merge. A disk
+ * that is full or broken is tried again; meanwhile the status says so.
  */
 
 import type { Batch } from "../../core/batch.ts";
@@ -17,18 +18,13 @@ import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { type Position, position } from "../../core/units.ts";
 import type { Step } from "../../edge-ops/operator.ts";
-import {
-  type CompactionJob,
-  type CompactionPolicy,
-  eraseJob,
-  mendJob,
-  planCompaction,
-  sparing,
-} from "./compaction/compaction-plan.ts";
+import { type CompactionJob, eraseJob, planCompaction } from "./compaction/compaction-plan.ts";
 import { flushMemory } from "./memory/flush.ts";
 import { FlushedTimes } from "./memory/flushed-times.ts";
 import { MemoryTable, SpareSlabs } from "./memory/memory-table.ts";
 import { mergeAroundDamage } from "./compaction/merge-around-damage.ts";
+import { nextDamaged, nextMending, readableTables } from "./compaction/damaged-tables.ts";
+import { policyNow } from "./compaction/policy-now.ts";
 import { Pace, Stopped } from "./pace.ts";
 import {
   changedListing,
@@ -41,9 +37,9 @@ import type { TableFiles } from "./listing/table-files.ts";
 import type { ListedTable, TableCounts } from "./listing/table-list.ts";
 import {
   erasedTable,
-  isInReach,
   type Tombstone,
   type Tombstones,
+  tombstonesOver,
   tombstoneWrites,
 } from "./listing/tombstones.ts";
 import { troubleOf } from "./table-trouble.ts";
@@ -82,6 +78,7 @@ export class TableStore {
   #compactions = 0;
   #bytesFlushed = 0;
   #bytesCompacted = 0;
+  #roomWanted: PromiseWithResolvers<void> | undefined;
   #onChanged: () => void = () => undefined;
   #onFailed: (fault: Fault) => void = () => undefined;
 
@@ -127,10 +124,16 @@ export class TableStore {
   get status(): TableStoreStatus {
     const memories = this.#memories();
     const erased = memories.reduce((sum, memory) => sum + memory.erased, 0);
+    const lost = memories.reduce((sum, memory) => sum + memory.lost, 0);
     const listed = listedStatus(this.#listing, this.#files);
     return {
       ...listed,
-      counts: { ...listed.counts, erased: listed.counts.erased + erased },
+      counts: {
+        ...listed.counts,
+        flushed: listed.counts.flushed + lost,
+        erased: listed.counts.erased + erased,
+        lost: listed.counts.lost + lost,
+      },
       inMemory: memories.reduce((sum, { rows }) => sum + rows, 0) - erased,
       tombstones: this.#tombstones.all.length,
       flushes: this.#flushes,
@@ -164,6 +167,23 @@ export class TableStore {
     const accepted = new Uint32Array(batch.rows);
     const count = this.#refused.acceptedOf(at, batch.rows, accepted);
     this.#add(at, batch, accepted, count);
+  }
+
+  /** The log has lost [from, to) before the checkpoint: what was accepted of it is in no table. */
+  replayLost(from: Position, to: Position): void {
+    const begin = Math.max(from, this.#taken);
+    if (to <= begin) return;
+    // The first position is a frame's own; where further ones are, nobody can tell any more.
+    this.#active.noteLost(to - begin - 1 - this.#refused.countIn(begin, to));
+    this.#taken = to;
+  }
+
+  /** Resolves when there is room for more; at once where the disk does not take what is there. */
+  async room(): Promise<void> {
+    while (this.isFull && this.#trouble === undefined && !this.#closing && !this.#failed) {
+      this.#roomWanted ??= Promise.withResolvers();
+      await this.#roomWanted.promise;
+    }
   }
 
   /**
@@ -272,6 +292,7 @@ export class TableStore {
       } catch (error) {
         const isStopped = error instanceof Stopped;
         if (!isStopped) this.#trouble = troubleOf(error);
+        this.#tellRoom();
         if (error instanceof Fault && error.code === "STORE_FAILED") return this.#fail(error);
         this.#dropFrom(firstId);
         if (isStopped) return;
@@ -280,9 +301,15 @@ export class TableStore {
     }
   }
 
-  /** What a failed flush or compaction wrote is of no use: no list names it. */
+  /** What a failed flush or compaction wrote is of no use, unless a list names it by now. */
   #dropFrom(firstId: number): void {
-    this.#files.drop(Array.from({ length: this.#nextId - firstId }, (_, n) => firstId + n));
+    const ids = Array.from({ length: this.#nextId - firstId }, (_, n) => firstId + n);
+    this.#files.drop(ids.filter((id) => !this.#listing.tables.some((table) => table.id === id)));
+  }
+
+  #tellRoom(): void {
+    this.#roomWanted?.resolve();
+    this.#roomWanted = undefined;
   }
 
   /**
@@ -305,56 +332,19 @@ export class TableStore {
       return true;
     }
     if (!this.#started) return false;
-    const policy = await this.#policyNow();
-    const tables = this.#readable();
-    const damaged = this.#nextDamaged(tables);
+    const policy = await policyNow(this.#options, this.#files, () => this.status.bytes);
+    const { notes } = this.#files;
+    const tables = readableTables(this.#listing.tables, notes, this.#options.clock.monotonic());
+    const damaged = nextDamaged(tables, notes);
     if (damaged !== undefined) {
       await this.#setAside(damaged);
       return true;
     }
     const erasing = await this.#nextErased(tables);
     const job = erasing ?? planCompaction(tables, policy, this.#options.clockNow());
-    const last = job ?? this.#mending(tables);
+    const last = job ?? nextMending(tables, notes);
     if (last !== undefined) await this.#compact(last);
     return last !== undefined || this.#tombstones !== this.#storedTombstones;
-  }
-
-  /**
-   * What is in quarantine counts, too. Where the disk has less free space than is left to others, that
-   * goes, and then tables may take so much less.
-   */
-  async #policyNow(): Promise<CompactionPolicy> {
-    const { disk, directory, isSparing = () => false } = this.#options;
-    const policy = isSparing() ? sparing(this.#options.policy) : this.#options.policy;
-    await this.#files.settle(); // what was replaced is gone, if no query reads it
-    const { counters, quarantine } = this.#files;
-    const bytesMax = policy.bytesMax - quarantine.bytes;
-    if (counters.unwanted > 0) return { ...policy, bytesMax };
-    const lacking = policy.freeBytesMin - (await disk.freeBytes(directory));
-    if (lacking <= 0) return { ...policy, bytesMax };
-    const left = lacking - (await this.#files.giveWay(lacking));
-    const { bytes } = this.status;
-    return left <= 0 ? policy : { ...policy, bytesMax: Math.min(bytesMax, bytes - left) };
-  }
-
-  /** A table of which nothing can be read, or whose file is missing, as far as somebody noticed. */
-  #nextDamaged(tables: readonly ListedTable[]): ListedTable | undefined {
-    const { damage } = this.#files.notes;
-    return tables.find(({ id }) => {
-      const extent = damage.get(id)?.extent;
-      return extent === "whole" || extent === "missing";
-    });
-  }
-
-  #mending(tables: readonly ListedTable[]): CompactionJob | undefined {
-    const damaged = tables.find(({ id }) => this.#files.notes.damage.has(id));
-    return damaged && mendJob(damaged);
-  }
-
-  /** Tables but those that the disk failed to read a short while ago: the rest goes on. */
-  #readable(): readonly ListedTable[] {
-    const now = this.#options.clock.monotonic();
-    return this.#listing.tables.filter(({ id }) => !this.#files.notes.isLeftAlone(id, now));
   }
 
   /** Where no table is left to be written without erased readings, their tombstones go. */
@@ -363,11 +353,7 @@ export class TableStore {
     if (table !== undefined) return eraseJob(table);
     const waiting = this.#listing.tables.filter((listed) => !tables.includes(listed));
     const below = this.#frozen?.to;
-    const over = this.#tombstones.all.filter(
-      (tombstone) =>
-        (below === undefined || below > tombstone.at) &&
-        !waiting.some((listed) => isInReach(tombstone, listed)),
-    );
+    const over = tombstonesOver(this.#tombstones, waiting, below);
     if (over.length > 0) this.#tombstones = this.#tombstones.without(over);
     return undefined;
   }
@@ -382,7 +368,7 @@ export class TableStore {
       return;
     }
     const why = notes.damage.get(table.id)?.extent === "missing" ? "missing" : "damaged";
-    const { through, counts } = this.#listing.head;
+    const { through, counts } = this.#listing.head; // as of now: it was waited before
     await this.#swap({
       added: [],
       removed: [table],
@@ -415,8 +401,9 @@ export class TableStore {
       through: to,
       counts: {
         ...counts,
-        flushed: counts.flushed + memory.rows - memory.erased,
+        flushed: counts.flushed + memory.rows - memory.erased + memory.lost,
         erased: counts.erased + memory.erased,
+        lost: counts.lost + memory.lost,
       },
     });
     times.settle(this.#listing.tables);
@@ -426,14 +413,15 @@ export class TableStore {
     this.#flushes += 1;
     this.#bytesFlushed += added.reduce((sum, { bytes }) => sum + bytes, 0);
     if (this.#isDue()) this.#freeze();
+    this.#tellRoom();
     this.#onChanged();
   }
 
   async #compact({ kind, inputs, finest, level }: CompactionJob): Promise<void> {
     const { disk, directory, deviceOf, policy } = this.#options;
     const before = readingsOf(inputs);
-    const { counts, through } = this.#listing.head;
     if (finest === undefined) {
+      const { counts, through } = this.#listing.head;
       const expired = counts.expired + before;
       await this.#swap({ added: [], removed: inputs, through, counts: { ...counts, expired } });
       return;
@@ -445,7 +433,7 @@ export class TableStore {
       directory,
       files,
       tombstones: this.#tombstones,
-      pace: this.#pace,
+      pace: { breathe: () => this.#giveWay() },
       deviceOf,
       nextId: () => this.#nextId++,
       level,
@@ -462,6 +450,7 @@ export class TableStore {
       return;
     }
     if (added.length > 0) await disk.syncDirectory(directory);
+    const { counts, through } = this.#listing.head; // a flush may have changed it meanwhile
     const erased = counts.erased + report.erased;
     const lost = counts.lost + before - (table?.readings ?? 0) - report.erased;
     const quarantined = damaged.map((input): QuarantinedTable => {
@@ -471,6 +460,12 @@ export class TableStore {
     await this.#swap({ added, removed: inputs, quarantined, through, counts: moved });
     this.#compactions += 1;
     this.#bytesCompacted += table?.bytes ?? 0;
+  }
+
+  /** Between two steps of a merge: a full memory does not wait for its end. */
+  async #giveWay(): Promise<void> {
+    if (this.#frozen !== undefined) await this.#flush(this.#frozen);
+    await this.#pace.breathe();
   }
 
   /** One transaction. */

@@ -44,7 +44,8 @@ export type MergeOptions = {
   readonly directory: string;
   readonly files: TableFiles;
   readonly tombstones: Tombstones;
-  readonly pace: Pace;
+  /** What has to wait for a merge goes first when it breathes. */
+  readonly pace: Pick<Pace, "breathe">;
   /** Series of one device share their stamps. */
   readonly deviceOf: (series: SeriesId) => number;
   /** Of the result. */

@@ -74,9 +74,8 @@ export class TableFiles {
    * says, or FORMAT_TOO_NEW.
    */
   async hold(id: number): Promise<Held | Damaged> {
-    const open = await this.#opened(id);
+    const open = await this.#held(id);
     if ("kind" in open) return open;
-    open.holders += 1;
     let isHeld = true;
     return {
       kind: "table",
@@ -155,17 +154,21 @@ export class TableFiles {
     this.#open.clear();
   }
 
-  async #opened(id: number): Promise<OpenTable | Damaged> {
+  /** Counts the holder at once: between two steps, what nobody holds is closed. */
+  async #held(id: number): Promise<OpenTable | Damaged> {
     const open = this.#open.get(id);
     if (open !== undefined) {
       this.#open.delete(id);
       this.#open.set(id, open);
+      open.holders += 1;
       return open;
     }
     const opening = this.#opening.get(id) ?? this.#openNow(id);
     this.#opening.set(id, opening);
     try {
-      return await opening;
+      const opened = await opening;
+      if (!("kind" in opened)) opened.holders += 1;
+      return opened;
     } finally {
       this.#opening.delete(id);
     }
@@ -227,7 +230,7 @@ export class TableFiles {
   async #closeUnused(): Promise<void> {
     for (const [id, { table, holders }] of this.#open) {
       if (this.#open.size <= limits.tablesOpenMax) return;
-      if (holders > 0) continue;
+      if (holders > 0 || this.#opening.has(id)) continue;
       this.#open.delete(id);
       await table.close();
     }
@@ -236,7 +239,7 @@ export class TableFiles {
   async #removeUnwanted(): Promise<void> {
     for (const [id, fate] of this.#unwanted) {
       const open = this.#open.get(id);
-      if (this.#pins.has(id) || (open !== undefined && open.holders > 0)) continue;
+      if (this.#pins.has(id) || this.#opening.has(id) || (open?.holders ?? 0) > 0) continue;
       this.#open.delete(id);
       await open?.table.close();
       await this.#remove(id, fate);

@@ -101,6 +101,22 @@ export async function erasedTable(
   return undefined;
 }
 
+/**
+ * Those that none of the tables, whose filters were not asked, is in reach of; `below`: so far memory
+ * reaches that is being written.
+ */
+export function tombstonesOver(
+  { all }: Tombstones,
+  waiting: readonly ListedTable[],
+  below: Position | undefined,
+): readonly Tombstone[] {
+  return all.filter(
+    (tombstone) =>
+      (below === undefined || below > tombstone.at) &&
+      !waiting.some((listed) => isInReach(tombstone, listed)),
+  );
+}
+
 // ---- the state store ----
 
 const tombstonesPerRead = 256;

@@ -59,11 +59,21 @@ export class MemoryTable {
   #newest: Int32Array = new Int32Array(1_024).fill(NONE);
   #rows = 0;
   #erased = 0;
+  #lost = 0;
   #to: Position | undefined;
 
   constructor(from: Position, spares: SpareSlabs = new SpareSlabs()) {
     this.from = from;
     this.#spares = spares;
+  }
+
+  /** Accepted readings that should be in it, and that the log cannot tell any more. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  noteLost(readings: number): void {
+    this.#lost += readings;
   }
 
   /** Its rows stay, also when it is retired, until the result is called: once. */

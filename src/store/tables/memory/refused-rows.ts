@@ -51,6 +51,14 @@ export class RefusedRows {
     return count;
   }
 
+  /** How many rows of [from, to) were refused. */
+  countIn(from: number, to: number): number {
+    return this.#runs.reduce(
+      (sum, run) => sum + Math.max(0, Math.min(run.to, to) - Math.max(run.from, from)),
+      0,
+    );
+  }
+
   /** Forgets what lies below: tables have what was accepted there. */
   forgetBelow(below: Position): void {
     this.#runs = this.#runs.filter(({ to }) => to > below);
