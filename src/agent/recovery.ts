@@ -16,6 +16,7 @@ import { createDataflow, type Dataflow, emptySpec } from "../edge-ops/dataflow.t
 import { decodeLedger, differingRow, type Ledger } from "../edge-ops/ledger.ts";
 import { decodeSpec } from "../edge-ops/spec.ts";
 import { type Log, type LogDamage, openLog } from "../store/log/log.ts";
+import { logBeginOf } from "../store/care/savepoint.ts";
 import { damaged } from "../store/state/stored-json.ts";
 import { openStateStore, type Recovered, type StateStore } from "../store/state/state-store.ts";
 import type { CompactionPolicy } from "../store/tables/compaction/compaction-plan.ts";
@@ -78,6 +79,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     random: options.random,
     // What was emitted or is in tables was in the log: where its end is gone, its positions are not
     // given again.
+    begin: position(logBeginOf(options.kv)),
     endMin: position(Math.max(recovered.emitted?.through ?? 0, tabledThrough(options.kv))),
   });
   opened.use(log);

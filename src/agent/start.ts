@@ -28,6 +28,7 @@ export function dataPaths(dataDirectory: string): {
   readonly tables: string;
   readonly state: string;
   readonly reserve: string;
+  readonly savepoints: string;
   /** What is known of backups of it. */
   readonly backups: string;
 } {
@@ -35,6 +36,7 @@ export function dataPaths(dataDirectory: string): {
     log: join(dataDirectory, "log"),
     tables: join(dataDirectory, "tables"),
     state: join(dataDirectory, "state.mdb"),
+    savepoints: join(dataDirectory, "savepoints"),
     reserve: join(dataDirectory, "reserve"),
     backups: join(dataDirectory, "backups.ndjson"),
   };

@@ -154,6 +154,27 @@ state came back, and says what it does about it.
     load: () => import("./restore.ts"),
   },
   {
+    name: "savepoint",
+    summary: "the state of an agent without its readings, in one file that later versions open",
+    help: `usage: weir savepoint create NAME [--dir DIR] [-c weir.yaml | --data DATA] [--json]
+       weir savepoint restore NAME|FILE [--dir DIR] [-c weir.yaml | --data DATA] [--json]
+       weir savepoint list [--dir DIR] [-c weir.yaml | --data DATA] [--json]
+
+create   writes operator state, names, ledger, outbox and the progress of the uplinks to one file. The
+         agent must be stopped, in good order: outputs of one that runs are ahead of its last checkpoint,
+         and would be sent again
+restore  makes a data directory from it, which must be empty or not there: windows go on where they were,
+         uplinks know what they have. Readings, dead letters and wear stay with the old directory; run no
+         more than one of both
+list     reads all of DIR to their ends; exit 1 where one is not whole
+
+  --dir DIR          where savepoints are (default: savepoints in the data directory)
+  -c, --config FILE  the agent's configuration, which says where its data is (default ./weir.yaml)
+  --data DATA        the data directory itself
+  --json             print JSON`,
+    load: () => import("./savepoint.ts"),
+  },
+  {
     name: "store",
     summary: "look after the readings on disk: verify, inspect, repair, compact, wear",
     help: `usage: weir store verify|inspect|repair|compact [-c weir.yaml | --data DIR] [--json]

@@ -55,6 +55,8 @@ export type LogOptions = {
    * has lost its end: it goes on here, and what is missing is counted as damage.
    */
   readonly endMin?: Position;
+  /** Positions below were never in this log: it begins here. */
+  readonly begin?: Position;
 };
 
 /**
@@ -93,7 +95,7 @@ export async function openLog(
       throw error;
     }
     pool.prepareAhead();
-    return { log, damage: damageUpTo(end, found, directory) };
+    return { log, damage: damageUpTo(end, found, options) };
   } catch (cause) {
     if (cause instanceof Fault || !isEnvironmental(cause)) throw cause;
     throw new Fault(
@@ -104,8 +106,12 @@ export async function openLog(
   }
 }
 
-function damageUpTo(end: Position, { chain, damage }: Recovered, directory: string): LogDamage {
-  const missing = end - chain.position;
+function damageUpTo(
+  end: Position,
+  { chain, damage }: Recovered,
+  { directory, begin }: LogOptions,
+): LogDamage {
+  const missing = end - Math.max(chain.position, begin ?? 0);
   if (missing === 0) return damage;
   return {
     tornBytes: damage.tornBytes,

@@ -19,6 +19,8 @@ export const deadLetterSpanKey = "dlq-span";
 /** Head of the table list; it sorts behind the entries. */
 export const tablesKey = "tables";
 
+/** Which savepoint the directory was made from. */
+export const savepointKey = "savepoint";
 /** What was written to the block device. */
 export const wearKey = "wear";
 
