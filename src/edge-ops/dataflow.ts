@@ -16,10 +16,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { createBatch } from "../core/batch.ts";
 import type { Catalog } from "../core/catalog.ts";
-import type { Frame } from "../core/frame.ts";
+import type { Frame, Tags } from "../core/frame.ts";
 import { limits } from "../core/limits.ts";
 import type { Sink } from "../core/record.ts";
-import { deviceId, millis, type Position, position } from "../core/units.ts";
+import { deviceId, millis, type Position, position, type SeriesId } from "../core/units.ts";
 import { type AcceptedRows, acceptRows, createAcceptedRows } from "./accept.ts";
 import { DuplicateRing } from "./duplicates.ts";
 import { Emissions } from "./emissions.ts";
@@ -50,6 +50,12 @@ export const emptySpec: DataflowSpec = {
   devicesMax: 0,
   keysMax: 0,
 };
+
+/** A key of a pipeline, by the name that the pipeline has in what it emits. */
+export type PipelineKey = { readonly pipeline: string; readonly key: Tags };
+
+/** Keys of erased series: those of no others, and those whose state holds something of them still. */
+export type ErasedKeys = { readonly own: PipelineKey[]; readonly shared: PipelineKey[] };
 
 /** Capacities are multiples of this, so that every chunk of a table is whole and tables can grow. */
 const CAPACITY_STEP = 256;
@@ -127,6 +133,30 @@ export class Dataflow {
     this.#applyRows(frame, position(at + 1));
     this.#emissions.flush(sink);
     return this.#rows;
+  }
+
+  /**
+   * Leaves no trace of these series in state that is theirs alone; see Operator.erase. It is no step of
+   * the log: call it where everything that was applied is committed, and commit what it emits with a
+   * checkpoint before more is applied. `at` is the position of the next frame. O(series known).
+   */
+  erase(series: readonly SeriesId[], at: Position, sink: Sink): ErasedKeys {
+    const chosen = new Set(series);
+    const erased: ErasedKeys = { own: [], shared: [] };
+    this.#emissions.at = at;
+    for (const [rank, { name, spec, keys, operator }] of this.#pipelines.entries()) {
+      const { own, shared } = keys.keysOf(chosen);
+      this.#emissions.from(rank);
+      operator.erase({ series, keys: own }, this.#emissions);
+      if (spec.kind === "ewma") continue; // its state is by series
+      const named = (key: number): PipelineKey => ({ pipeline: name, key: keys.tagsOf(key) });
+      erased.own.push(...own.map(named));
+      // A sketch is of all keys together.
+      erased.shared.push(...(spec.kind === "frequency" ? [...own, ...shared] : shared).map(named));
+    }
+    for (const one of series) this.#stage.ring.forget(one);
+    this.#emissions.flush(sink);
+    return erased;
   }
 
   /** The wall clock at which a frame without rows would change something; Infinity if never. */

@@ -101,6 +101,11 @@ export class DuplicateRing {
     return verdict;
   }
 
+  /** The series has sent nothing yet. */
+  forget(series: number): void {
+    for (const table of this.tables) table.clear(series);
+  }
+
   #search(batch: Batch, row: number, filled: number): number {
     const time = batch.time[row]!;
     const value = batch.value[row]!;

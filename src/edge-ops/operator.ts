@@ -7,7 +7,7 @@
 
 import type { Batch } from "../core/batch.ts";
 import type { Alert, Summary } from "../core/record.ts";
-import type { DeviceId, Millis, Position } from "../core/units.ts";
+import type { DeviceId, Millis, Position, SeriesId } from "../core/units.ts";
 import type { StateTable } from "./state-table.ts";
 
 /** The accepted rows of one batch, as the accept stage leaves them. Valid during `apply` only. */
@@ -46,6 +46,14 @@ export interface Operator {
   wakeAt(): number;
   /** Emits everything that is open: the pipeline ends here. */
   drain(emitter: Emitter): void;
+  /**
+   * Leaves no trace of these series, and of these keys, which have no others. What is open of a key is
+   * emitted first, so that its readings stay accounted for; what comes of it and is older is late.
+   */
+  erase(
+    erased: { readonly series: readonly SeriesId[]; readonly keys: readonly number[] },
+    emitter: Emitter,
+  ): void;
   /** Called once after the tables were loaded from a checkpoint: rebuilds what is derived from them. */
   restore(): void;
 }

@@ -92,6 +92,24 @@ export class SeriesKeys implements KeyIndex {
     return tags;
   }
 
+  /** Keys that one of these series has; `shared` are those that others have, too. O(series known). */
+  keysOf(chosen: ReadonlySet<SeriesId>): {
+    readonly own: readonly number[];
+    readonly shared: readonly number[];
+  } {
+    const touched = new Set<number>();
+    const others = new Set<number>();
+    for (let series = 0; series < this.#catalog.seriesCount; series++) {
+      const cell = this.#cells[series]!;
+      if (cell > 0) (chosen.has(seriesId(series)) ? touched : others).add(cell - 1);
+    }
+    const keys = [...touched].toSorted((a, b) => a - b);
+    return {
+      own: keys.filter((key) => !others.has(key)),
+      shared: keys.filter((key) => others.has(key)),
+    };
+  }
+
   /** Rebuilds the names of the keys after the table was loaded. */
   restore(): void {
     this.#tags.length = 0;

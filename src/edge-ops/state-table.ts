@@ -76,6 +76,14 @@ export class StateTable {
     this.#dirty[row >>> this.#shift] = 1;
   }
 
+  /** Makes every cell of the row 0. */
+  clear(row: number): void {
+    for (const { cells, stride } of this.#options.columns) {
+      cells.fill(0, row * stride, (row + 1) * stride);
+    }
+    this.touch(row);
+  }
+
   /** Marks every chunk that holds one of the rows [0, rows). */
   touchAll(rows: number): void {
     this.#dirty.fill(1, 0, Math.ceil(rows / this.#options.rowsPerChunk));

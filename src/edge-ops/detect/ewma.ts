@@ -99,6 +99,9 @@ export function createEwma(options: OperatorOptions<EwmaPipelineSpec>): Operator
     deviceIdle: () => {},
     wakeAt: () => Number.POSITIVE_INFINITY,
     drain: () => {},
+    erase: ({ series }) => {
+      for (const chart of series) charts.table.clear(chart);
+    },
     restore: () => {},
   };
 }

@@ -77,6 +77,8 @@ export function createFrequency(options: OperatorOptions<FrequencyPipelineSpec>)
     // An empty tick would only clear counters: the next rows bring one in time.
     wakeAt: () => Number.POSITIVE_INFINITY,
     drain: () => {},
+    // The sketch has counts of hashes, nothing of a single reading, and forgets them with the period.
+    erase: () => {},
     restore: () => {},
   };
 }

@@ -146,6 +146,12 @@ export class LiveSessions {
     this.#masks.touch(key);
   }
 
+  /** Makes all cells of a key without sessions 0. */
+  clear(key: number): void {
+    assert(this.#mask[key] === 0, "a key with sessions is not cleared");
+    for (const table of this.#sessions) table.clear(key);
+  }
+
   touch(slot: number): void {
     const index = this.indexOf(slot);
     this.#sessions[index]!.touch(slot - index * this.#keysMax);

@@ -203,6 +203,15 @@ class PaneWindows implements Operator {
     this.#windowKeys.drain(emitter);
   }
 
+  /** The ring moves on by itself as a whole: every window is closed, and what is older is late. */
+  erase({ keys }: { readonly keys: readonly number[] }, emitter: Emitter): void {
+    for (const key of keys) {
+      if (this.#windowKeys.started[key] === 0) continue;
+      this.#advance(key, this.#newest[key]! + this.#geometry.ring, emitter);
+      this.#ring.clear(key);
+    }
+  }
+
   restore(): void {
     this.#windowKeys.restore();
   }

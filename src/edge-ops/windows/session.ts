@@ -170,6 +170,18 @@ class SessionWindows implements Operator {
     this.#windowKeys.drain(emitter);
   }
 
+  /** Every session leaves, so what is older than their ends is late. */
+  erase({ keys }: { readonly keys: readonly number[] }, emitter: Emitter): void {
+    const sessions = this.#sessions;
+    for (const key of keys) {
+      const listedCount = sessions.list(key);
+      // Forcing one out lists the others anew.
+      const slots = [...sessions.listed.subarray(0, listedCount)];
+      for (const slot of slots) this.#force(key, slot, emitter);
+      sessions.clear(key);
+    }
+  }
+
   restore(): void {
     this.#windowKeys.restore();
     const { keyCount } = this.#options.keys;
