@@ -430,7 +430,8 @@ export class Loop {
   }
 }
 
-function checkpointOf(dataflow: Dataflow, tables: TableStore): Checkpoint {
+/** What a checkpoint holds of both, where everything applied is in them. */
+export function checkpointOf(dataflow: Dataflow, tables: TableStore): Checkpoint {
   const chunks: StateChunk[] = [];
   dataflow.encodeDirty((table, chunk, bytes) => chunks.push({ table, chunk, bytes }));
   return {

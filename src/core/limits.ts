@@ -257,6 +257,8 @@ const bounds = {
   /** Entries of the state store that a savepoint reads at a time, and the longest line it may have. */
   savepointEntriesPerRead: 64,
   savepointLineBytesMax: 67_108_864, // 64 MiB
+  /** Entries of the state store that are copied in one transaction. */
+  kvCopyEntriesMax: 64,
   /** Backups that a data directory remembers; older ones become a count. */
   backupsListedMax: 256,
   /** Whether something expired, or the disk has too little space, is looked at this often. */

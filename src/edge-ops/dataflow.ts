@@ -144,10 +144,12 @@ export class Dataflow {
     const chosen = new Set(series);
     const erased: ErasedKeys = { own: [], shared: [] };
     this.#emissions.at = at;
-    for (const [rank, { name, spec, keys, operator }] of this.#pipelines.entries()) {
+    for (const [rank, pipeline] of this.#pipelines.entries()) {
+      const { name, spec, keys, operator, countsTable } = pipeline;
       const { own, shared } = keys.keysOf(chosen);
       this.#emissions.from(rank);
       operator.erase({ series, keys: own }, this.#emissions);
+      countsTable.touch(0);
       if (spec.kind === "ewma") continue; // its state is by series
       const named = (key: number): PipelineKey => ({ pipeline: name, key: keys.tagsOf(key) });
       erased.own.push(...own.map(named));

@@ -184,6 +184,7 @@ test("a start from the checkpoint after an erasure goes on in the same way", () 
       for (const [index, readings] of all.slice(0, erasedAt).entries()) {
         step(run, clockOf(index), readings, new RecordingSink());
       }
+      chunks.take(run.dataflow);
       run.dataflow.erase(erasedSeries, run.at, new RecordingSink());
       const resumed = createDataflow(run.dataflow.spec, run.catalog);
       chunks.take(run.dataflow).loadInto(resumed);

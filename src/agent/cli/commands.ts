@@ -176,10 +176,11 @@ list     reads all of DIR to their ends; exit 1 where one is not whole
   },
   {
     name: "store",
-    summary: "look after the readings on disk: verify, inspect, repair, compact, wear",
+    summary: "look after the readings on disk: verify, inspect, repair, compact, wear, erase",
     help: `usage: weir store verify|inspect|repair|compact [-c weir.yaml | --data DIR] [--json]
        weir store inspect TABLE [-c weir.yaml | --data DIR] [--json]
        weir store wear [--endurance 117TB] [-c weir.yaml | --data DIR] [--json]
+       weir store erase --device NAME | --series 'metric{tag=value}' [--yes] [-c weir.yaml] [--json]
 
 verify   reads everything: log, state store, and every block of every table, and compares it with what is
          said of it. Prints what is wrong, where, and what to do; exit 1 where something is. Changes
@@ -190,9 +191,15 @@ repair   sets tables aside that cannot be read, writes others again without what
          itself when it comes across damage)
 compact  merges the tables of each day; the agent must be stopped (it does the same by itself later)
 wear     what is written to the card a day, by all programs, and how long it lasts
+erase    leaves no byte of what a device has sent in any file; tells which backups still have it, and which
+         aggregates it shares with others. Without --yes it only says what it would erase. The agent
+         must be stopped
 
   -c, --config FILE   configuration (default ./weir.yaml)
   --data DIR          the data directory, instead of a configuration
+  --device NAME       erase: all series with the tag device=NAME
+  --series SELECTOR   erase: the series of a selector, as for weir query
+  --yes               erase: do it
   --endurance BYTES   wear: what the maker of the card says can be written to it, as 117TB
   --json              print JSON`,
     load: () => import("./store.ts"),

@@ -59,11 +59,17 @@ export async function openOfflineStore(
   });
 }
 
-/** Does all there is to do. Faults: DISK_FULL, DISK_FAILED, instead of trying for ever. */
-export async function settled(tables: TableStore, onTurn: () => void): Promise<void> {
+/**
+ * Does all there is to do; where it does not start compaction, flushes alone. Faults: DISK_FULL,
+ * DISK_FAILED, instead of trying for ever.
+ */
+export async function settled(
+  tables: TableStore,
+  { onTurn, starts = true }: { readonly onTurn: () => void; readonly starts?: boolean },
+): Promise<void> {
   const clock = systemClock();
   let isDone = false;
-  tables.start();
+  if (starts) tables.start();
   const done = tables.settle().then(() => {
     isDone = true;
   });

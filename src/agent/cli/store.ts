@@ -4,6 +4,7 @@
  */
 
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Kv } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
@@ -18,14 +19,16 @@ import { lockDirectory } from "../doors/directory-lock.ts";
 import { readingDisk } from "../doors/disk.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
+import { parseSelector } from "../query/selector.ts";
 import { exitCodes, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
+import { erase, type EraseRequest } from "./erase.ts";
 import { inspectTable } from "./inspect-table.ts";
 import { keepingPolicy, openOfflineStore, settled } from "./offline-store.ts";
 import { listingText, verificationText } from "./store-text.ts";
 import { enduranceOf, forecastOf, forecastText } from "./wear-text.ts";
 
-const actions = ["verify", "inspect", "repair", "compact", "wear"] as const;
+const actions = ["verify", "inspect", "repair", "compact", "wear", "erase"] as const;
 
 type Place = {
   readonly directory: string;
@@ -38,6 +41,9 @@ export async function run(args: readonly string[]): Promise<number> {
     config: { type: "string", short: "c", default: "weir.yaml" },
     data: { type: "string" },
     endurance: { type: "string" },
+    device: { type: "string" },
+    series: { type: "string" },
+    yes: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   });
   const [first = "", which, ...rest] = positionals;
@@ -46,6 +52,7 @@ export async function run(args: readonly string[]): Promise<number> {
   if (rest.length > 0 || (which !== undefined && action !== "inspect")) {
     throw new UsageError(`${JSON.stringify(rest[0] ?? which)} is not understood here`);
   }
+  if (action === "erase") return await erase(await eraseRequestOf(values));
   const endurance = values.endurance === undefined ? undefined : enduranceOf(values.endurance);
   const place = await placeOf(values);
   switch (action) {
@@ -60,6 +67,31 @@ export async function run(args: readonly string[]): Promise<number> {
     case "wear":
       return await beside(place, (kv) => showWear(readCheckedKv(kv), place, endurance));
   }
+}
+
+/** Reads the configuration: what is in the log is applied as an agent would. */
+async function eraseRequestOf(values: {
+  readonly config: string;
+  readonly data?: string;
+  readonly device?: string;
+  readonly series?: string;
+  readonly yes: boolean;
+  readonly json: boolean;
+}): Promise<EraseRequest> {
+  const { device, series, data, yes, json } = values;
+  if ((device === undefined) === (series === undefined)) {
+    throw new UsageError("say --device NAME, or --series 'metric{tag=value}'");
+  }
+  const text = series ?? `{device=${JSON.stringify(device)}}`;
+  const selector = parseSelector(text);
+  if (selector.kind === "malformed") throw new UsageError(selector.message);
+  const config = await readConfig(values.config);
+  return {
+    config: data === undefined ? config : { ...config, dataDirectory: resolve(data) },
+    chosen: { where: selector.where, text },
+    isConfirmed: yes,
+    json,
+  };
 }
 
 /** Where only --data says it, tables are written with the resolutions that are the default. */
@@ -174,7 +206,7 @@ async function repair(raw: Kv, place: Place): Promise<number> {
       snapshot.files.notes.noteDamage(table, { extent, reason: problem });
     }
     snapshot[Symbol.dispose]();
-    await settled(tables, () => undefined);
+    await settled(tables, { onTurn: () => undefined });
     const { counts, quarantined, compactions } = tables.status;
     const done = {
       problems: findings.length,
@@ -208,7 +240,7 @@ async function compact(raw: Kv, place: Place): Promise<number> {
   const tables = await openOfflineStore(kv, { directory, policy: keepingPolicy(place.tiers, 2) });
   try {
     const before = tables.status;
-    await settled(tables, () => undefined);
+    await settled(tables, { onTurn: () => undefined });
     const { tables: count, bytes, compactions } = tables.status;
     const done = {
       merges: compactions,

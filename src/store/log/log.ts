@@ -250,6 +250,20 @@ export class Log {
     }
   }
 
+  /** The next frame begins a new segment: all that is before it can be released then. */
+  seal(): void {
+    this.#sealed = true;
+  }
+
+  /**
+   * Removes the spare files, which may hold frames of an earlier use. Not beside an append (asserted).
+   * Rejects with DISK_FAILED; may be tried again.
+   */
+  async removeSpares(): Promise<void> {
+    assert(!this.#appending && !this.#releasing, "spares are removed when nothing is under way");
+    await this.#pool.removeSpares();
+  }
+
   /** Waits for what is prepared in the background, then closes all files. */
   async close(): Promise<void> {
     if (this.#closed) return;

@@ -138,6 +138,16 @@ export class SegmentPool {
     });
   }
 
+  /** Removes the files that are ready; the next is made anew. Rejects with DISK_FAILED. */
+  async removeSpares(): Promise<void> {
+    await this.#work;
+    for (let spare = this.#spares.at(-1); spare !== undefined; spare = this.#spares.at(-1)) {
+      await this.remove(spare);
+      this.#spares.pop();
+    }
+    await this.#inTurn(() => this.#options.disk.syncDirectory(this.#options.directory));
+  }
+
   /** Waits for what is being made, then closes the spares. */
   async close(): Promise<void> {
     await this.#work;

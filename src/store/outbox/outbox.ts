@@ -171,6 +171,27 @@ export function replaceWrites(
   return { writes: [...blocks, startWrite(lane, replaced)], span: replaced };
 }
 
+/**
+ * Puts a block of as many records in the place of the one at `key`, under the same numbers; undefined
+ * removes it.
+ */
+export function rewriteWrites(
+  lane: Lane,
+  span: LaneSpan,
+  {
+    key,
+    before,
+    after,
+  }: { readonly key: string; readonly before: Uint8Array; readonly after: Uint8Array | undefined },
+): Appended {
+  const rewritten = {
+    ...span,
+    bytesRemoved: span.bytesRemoved + before.length - (after?.length ?? 0),
+    skipped: span.skipped - (after === undefined ? skippedIn(before) : 0),
+  };
+  return { writes: [{ key, value: after }, startWrite(lane, rewritten)], span: rewritten };
+}
+
 function startWrite(lane: Lane, { first, bytesRemoved, skipped }: LaneSpan): KvWrite {
   const value = encodeJson({
     first,

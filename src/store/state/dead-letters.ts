@@ -71,7 +71,32 @@ export function readDeadLetter(kv: Kv, number: number): KeptDeadLetter | undefin
   return value === undefined ? undefined : decodeLetter(number, value);
 }
 
-function encodeLetter(letter: DeadLetter): Uint8Array {
+/**
+ * Leaves of every letter that `tells` is true of its number, source, time and why it came here.
+ * `count`: how many.
+ */
+export async function eraseDeadLetters(
+  kv: Kv,
+  tells: (letter: KeptDeadLetter) => boolean,
+): Promise<number> {
+  const { first, next } = readDeadLetterSpan(kv);
+  const erased = kv
+    .range({ from: deadLetterKey(first), to: deadLetterKey(next) })
+    .map(({ key, value }) => decodeLetter(numberOfKey(key), value))
+    .filter(tells);
+  await kv.commit(
+    erased.map((letter) => ({
+      key: deadLetterKey(letter.number),
+      value: encodeLetter({ ...letter, topic: erasedTopic, payload: new Uint8Array() }),
+    })),
+  );
+  return erased.length;
+}
+
+/** In the place of the topic of a letter that was erased. */
+const erasedTopic = "(erased)";
+
+function encodeLetter(letter: Omit<KeptDeadLetter, "number">): Uint8Array {
   const { source, topic, arrived, reason, offset, payloadBytes } = letter;
   const payload = Buffer.from(letter.payload).toString("base64");
   return encodeJson({ source, topic, arrived, reason, offset, payloadBytes, payload });

@@ -1,0 +1,65 @@
+/**
+ * Records of the outbox that become others under the same numbers, where no agent runs: whoever sends
+ * by these numbers goes on as if nothing had happened.
+ */
+
+import type { Kv } from "../../core/doors.ts";
+import { numberOfKey, outboxKey } from "../state/kv-key.ts";
+import { type Lane, readSpan, rewriteWrites } from "./outbox.ts";
+import { decodeBlock, encodeBlock } from "./record-block.ts";
+
+export type Rewritten = {
+  readonly records: number;
+  /** Blocks of which nobody knows what they hold: removed. */
+  readonly damagedBlocks: number;
+};
+
+/**
+ * Puts `change(record)` in the place of every record it gives something for, a block in each
+ * transaction. No state store is open on `kv` that goes on afterwards. Faults: those of `kv.commit`.
+ */
+export async function rewriteLane(
+  kv: Kv,
+  lane: Lane,
+  change: (record: Uint8Array) => Uint8Array | undefined,
+): Promise<Rewritten> {
+  let span = readSpan(kv, lane);
+  let records = 0;
+  let damagedBlocks = 0;
+  const to = outboxKey(lane, Number.MAX_SAFE_INTEGER);
+  for (let from = span.first; ; ) {
+    const [entry] = kv.range({ from: outboxKey(lane, from), to, limit: 1 });
+    if (entry === undefined) return { records, damagedBlocks };
+    const { key, value: before } = entry;
+    from = numberOfKey(key) + 1;
+    const changed = changedBlock(before, change);
+    if (changed.kind === "same") continue;
+    if (changed.kind === "damaged") damagedBlocks += 1;
+    else records += changed.records;
+    const after = changed.kind === "changed" ? changed.block : undefined;
+    const rewritten = rewriteWrites(lane, span, { key, before, after });
+    await kv.commit(rewritten.writes);
+    span = rewritten.span;
+  }
+}
+
+type ChangedBlock =
+  | { readonly kind: "same" }
+  | { readonly kind: "changed"; readonly block: Uint8Array; readonly records: number }
+  | { readonly kind: "damaged" };
+
+function changedBlock(
+  block: Uint8Array,
+  change: (record: Uint8Array) => Uint8Array | undefined,
+): ChangedBlock {
+  const decoded = decodeBlock(block);
+  if (decoded.kind === "damaged") return decoded;
+  let records = 0;
+  const after = decoded.records.map((record) => {
+    const other = change(record);
+    if (other !== undefined) records += 1;
+    return other ?? record;
+  });
+  if (records === 0) return { kind: "same" };
+  return { kind: "changed", block: encodeBlock(after, decoded.skipped), records };
+}
