@@ -279,3 +279,41 @@ test("what is not there, and what an agent uses, is not erased", async (t) => {
     2,
   );
 });
+
+test("an erasure that is killed is simply done again", async (t) => {
+  const { file, data } = await configured(t);
+  const count = 1_000;
+  const first = await started(file);
+  await feed(first, 0, count);
+  await first.close();
+  const args = ["store", "erase", "--device", `d${ERASED}`, "-c", file, "--yes"];
+  let kills = 0;
+  // From before it does anything to after it is done, in equal steps.
+  for (let afterMs = 150; ; afterMs += 60) {
+    const child = spawn(process.execPath, [...nodeFlags, main, ...args], { stdio: "ignore" });
+    const timer = setTimeout(() => child.kill("SIGKILL"), afterMs);
+    const [code] = await once(child, "close");
+    clearTimeout(timer);
+    if (code === 0) break;
+    kills += 1;
+  }
+  assert.ok(kills >= 3, `${kills} kills`);
+  const values = Array.from({ length: count }, (_, n) => valueOf(ERASED, n));
+  assert.deepEqual([...placesOf(data, values)], []);
+  const second = await started(file);
+  assert.ok(second.ledger().balanced);
+  assert.deepEqual(await storedOf(second, `d${ERASED}`), []);
+  for (const device of [0, 2]) {
+    const expected = Array.from({ length: count }, (_, n) => valueOf(device, n));
+    assert.deepEqual(await storedOf(second, `d${device}`), expected);
+  }
+  await second.close();
+  const closed = Object.fromEntries(
+    second.ledger().pipelines.map((pipeline) => [pipeline.pipeline, pipeline.closed]),
+  );
+  const counts = countsOf(waiting(data).records);
+  for (const pipeline of ["devices", "lines", "visits"]) {
+    assert.equal(counts[pipeline] ?? 0, closed[pipeline], pipeline);
+  }
+  assert.equal((await weir("store", "verify", "-c", file)).code, 0);
+});
