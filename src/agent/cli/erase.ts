@@ -17,6 +17,7 @@ import {
   type Whereabouts,
   whereaboutsOf,
 } from "../../store/care/backup-list.ts";
+import { openCheckedKv } from "../../store/state/checked-kv.ts";
 import { copyEntries } from "../../store/state/kv-copy.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { type Config, dataflowSpecOf } from "../config/config.ts";
@@ -82,8 +83,9 @@ async function eraseFromState({ config, chosen, isConfirmed }: EraseRequest): Pr
 }> {
   const { state } = dataPaths(config.dataDirectory);
   await checkStateFile(state);
-  const kv = openKvLmdb({ path: state, bytesMax: Number.MAX_SAFE_INTEGER });
+  const raw = openKvLmdb({ path: state, bytesMax: Number.MAX_SAFE_INTEGER });
   try {
+    const kv = await openCheckedKv(raw);
     const outputs = new Outputs(config.agent);
     await using recovery = await recoverAll(config, { kv, outputs });
     const { catalog } = recovery;
@@ -99,10 +101,10 @@ async function eraseFromState({ config, chosen, isConfirmed }: EraseRequest): Pr
       concerns: concernsDevicesOf(catalog, ids, Object.keys(chosen.where.tags)),
       settle: (tables) => settled(tables, { onTurn: () => undefined, starts: false }),
     });
-    await writeAnew(kv, config.dataDirectory);
+    await writeAnew(raw, config.dataDirectory);
     return { series, done };
   } finally {
-    await kv.close();
+    await raw.close();
   }
 }
 
@@ -169,9 +171,10 @@ async function clearTables({
   store,
 }: Config): Promise<Pick<Done, "readings" | "quarantinedFiles">> {
   const { state, tables: directory } = dataPaths(dataDirectory);
-  const kv = openKvLmdb({ path: state, bytesMax: limits.kvBytesMax });
+  const raw = openKvLmdb({ path: state, bytesMax: limits.kvBytesMax });
   try {
     const policy = keepingPolicy(store.tiers, undefined);
+    const kv = await openCheckedKv(raw);
     const tables = await openOfflineStore(kv, { directory, policy });
     try {
       const before = tables.status;
@@ -194,7 +197,7 @@ async function clearTables({
       await tables.close();
     }
   } finally {
-    await kv.close();
+    await raw.close();
   }
 }
 
