@@ -196,6 +196,9 @@ test("no byte of an erased device is in any file; the others go on as if nothing
   const backup = join(data, "..", "copy");
   assert.equal((await weir("backup", backup, "-c", file)).code, 0);
 
+  const savepoint = await weir("savepoint", "create", "before", "-c", file);
+  assert.equal(savepoint.code, 0, savepoint.error);
+
   const values = Array.from({ length: count }, (_, n) => valueOf(ERASED, n));
   const before = placesOf(data, values);
   for (const place of ["log/log-N.seg", "state.mdb", "tables/table-N.tbl"]) {
@@ -233,6 +236,9 @@ test("no byte of an erased device is in any file; the others go on as if nothing
     report.backups.map(({ target, now }: { target: string; now: string }) => [target, now]),
     [[backup, "there"]],
   );
+
+  assert.deepEqual(report.savepoints, [join(data, "savepoints", "before.savepoint")]);
+  rmSync(report.savepoints[0]);
 
   assert.deepEqual([...placesOf(data, values)], []);
   const left = waiting(data);

@@ -3,7 +3,8 @@
  * stopped: state store and log are written anew.
  */
 
-import { rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { type Catalog, nameOfTags } from "../../core/catalog.ts";
 import type { Kv } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
@@ -68,6 +69,7 @@ export async function erase(request: EraseRequest): Promise<number> {
       series,
       done: done && { ...done, ...(await clearTables(config)) },
       ...(await knownBackups(directory)),
+      savepoints: savepointsIn(dataPaths(directory).savepoints),
     };
     console.log(json ? reportJson(report) : reportText(report, directory));
     return exitCodes.ok;
@@ -213,6 +215,10 @@ async function knownBackups(directory: string): Promise<{
   return { backups: known, forgotten };
 }
 
+function savepointsIn(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
+}
+
 // ---- what is told ----
 
 type Report = {
@@ -220,11 +226,13 @@ type Report = {
   readonly done: Done | undefined;
   readonly backups: readonly KnownBackup[];
   readonly forgotten: number;
+  /** Files of the folder that is meant for them. */
+  readonly savepoints: readonly string[];
 };
 
 const namesShownMax = 20;
 
-function reportJson({ series, done, backups, forgotten }: Report): string {
+function reportJson({ series, done, backups, forgotten, savepoints }: Report): string {
   const { kept = [], ...erased } = done ?? {};
   return JSON.stringify({
     series,
@@ -232,10 +240,14 @@ function reportJson({ series, done, backups, forgotten }: Report): string {
     kept: kept.map(({ pipeline, key }) => ({ pipeline, key: nameOfTags(key) })),
     backups,
     forgottenBackups: forgotten,
+    savepoints,
   });
 }
 
-function reportText({ series, done, backups, forgotten }: Report, directory: string): string {
+function reportText(
+  { series, done, backups, forgotten, savepoints }: Report,
+  directory: string,
+): string {
   const lines =
     done === undefined
       ? [`would be erased from ${directory}: ${shown(series)}`]
@@ -245,11 +257,14 @@ function reportText({ series, done, backups, forgotten }: Report, directory: str
           ...unknownText(done),
           ...keptText(done),
         ];
-  if (backups.length + forgotten > 0) lines.push("copies that still have them:");
+  if (backups.length + forgotten + savepoints.length > 0) {
+    lines.push("copies that may still have them:");
+  }
   for (const { target, created, now } of backups) {
     lines.push(`  backup of ${new Date(created).toISOString()} in ${target} (${now})`);
   }
   if (forgotten > 0) lines.push(`  ${forgotten} older backups that are not listed any more`);
+  for (const path of savepoints) lines.push(`  savepoint ${path}`);
   lines.push("not erased: names of series and texts they sent, and what uplinks have already");
   if (done === undefined) lines.push("nothing was erased yet: say it again with --yes");
   return lines.join("\n");
