@@ -14,6 +14,7 @@ import { lockDirectory } from "../../src/agent/doors/directory-lock.ts";
 import { nodeFlags } from "../../src/agent/node-flags.ts";
 import { startAgent } from "../../src/agent/start.ts";
 import { secondsPipeline } from "../support/pipelines.ts";
+import { mountSmallDisk } from "../support/small-disk.ts";
 
 const main = fileURLToPath(new URL("../../src/agent/cli/main.ts", import.meta.url));
 const startMs = 1_764_000_000_000;
@@ -177,6 +178,27 @@ test("a data directory that cannot take the note has a backup all the same, and 
   assert.equal(made.code, 0, made.output);
   assert.match(made.output, /could not note that there is a backup in/);
   assert.equal((await weir("restore", join(home, "copy"), "--data", join(home, "back"))).code, 0);
+});
+
+test("a medium that is full, or read-only, is said so in a sentence, and is empty for the next try", async (t) => {
+  const home = folder(t);
+  const data = join(home, "data");
+  const agent = await started(configIn(data));
+  const feed = feeding(agent);
+  while (feed.durable() < 200) await new Promise((resolve) => setImmediate(resolve));
+  await feed.stop();
+  await agent.close();
+  const disk = mountSmallDisk(t, { kind: "tmpfs", mib: 8 }); // a segment has 16
+  if (disk === undefined) return;
+  const copy = join(disk.path, "copy");
+  const full = await weir("backup", copy, "--data", data);
+  assert.equal(full.code, 1);
+  assert.match(full.output, /^weir: could not write to \S+ \(ENOSPC\): there is no space left/);
+  assert.deepEqual(readdirSync(copy), []);
+  disk.remount("ro");
+  const readOnly = await weir("savepoint", "create", "x", "--data", data, "--dir", disk.path);
+  assert.equal(readOnly.code, 1);
+  assert.match(readOnly.output, /^weir: could not write to \S+ \(EROFS\): it is read-only/);
 });
 
 test("two backups of one data directory at the same time: the second is refused in a sentence", async (t) => {

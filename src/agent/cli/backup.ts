@@ -3,8 +3,8 @@
  * data directory remembers what was made of it, and what it came from.
  */
 
-import { existsSync, readdirSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { type Backup, makeBackup, restoreBackup } from "../../store/care/backup.ts";
@@ -26,6 +26,7 @@ import { version } from "../version.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
+import { writingTo } from "./writing.ts";
 
 const options = {
   config: { type: "string", short: "c", default: "weir.yaml" },
@@ -70,7 +71,7 @@ async function makeAndNote({
 }): Promise<number> {
   const from = dataPaths(directory);
   const clock = systemClock();
-  const backup = await makeBackup({
+  const copying = makeBackup({
     disk: systemDisk,
     target,
     from,
@@ -80,6 +81,10 @@ async function makeAndNote({
     weir: version,
     created: clock.now(),
     onProgress: progress(),
+  });
+  const backup = await writingTo(target, () => copying).catch((error: unknown) => {
+    removeAllIn(target); // it was empty, and shall be for the next try
+    throw error;
   });
   const noted = await noteMade(directory, { backup, target });
   tell(`backed up ${directory} to ${target}`, { ...backup, noted }, json);
@@ -139,13 +144,14 @@ export async function restore(args: readonly string[]): Promise<number> {
   const backup = onlyFolder(positionals, "weir restore DIR");
   const target = resolve(values.data ?? (await readConfig(values.config)).dataDirectory);
   refuseFull(target, "restoring overwrites nothing: move the old data directory away first");
-  const found = await restoreBackup({
+  const copying = restoreBackup({
     disk: systemDisk,
     backup,
     target,
     placesIn: dataPaths,
     onProgress: progress(),
   });
+  const found = await writingTo(target, () => copying);
   await noteMade(target, { backup: found, target: backup });
   tell(`restored ${backup} to ${target}`, found, values.json);
   return exitCodes.ok;
@@ -162,6 +168,17 @@ function refuseFull(directory: string, why: string): void {
   throw new Fault("INPUT_INVALID", `${directory} is there and not empty; ${why}`, {
     facts: { directory },
   });
+}
+
+/** As far as the disk lets us. */
+function removeAllIn(directory: string): void {
+  try {
+    for (const name of readdirSync(directory)) {
+      rmSync(join(directory, name), { recursive: true, force: true });
+    }
+  } catch {
+    // What made it fail before is what is reported.
+  }
 }
 
 /** A line now and then on a terminal's stderr. */

@@ -24,6 +24,7 @@ import { version } from "../version.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
+import { writingTo } from "./writing.ts";
 
 const ENDING = ".savepoint";
 
@@ -44,8 +45,14 @@ export async function run(args: readonly string[]): Promise<number> {
   const data = resolve(values.data ?? (await readConfig(values.config)).dataDirectory);
   const folder = resolve(values.dir ?? dataPaths(data).savepoints);
   const place = { data, folder, json: values.json };
-  if (action === "create") return await create(nameIn(named, "create NAME"), place);
-  if (action === "restore") return await restore(nameIn(named, "restore FILE"), place);
+  if (action === "create") {
+    const name = nameIn(named, "create NAME");
+    return await writingTo(folder, () => create(name, place));
+  }
+  if (action === "restore") {
+    const name = nameIn(named, "restore FILE");
+    return await writingTo(data, () => restore(name, place));
+  }
   if (named !== undefined) throw new UsageError("list takes no name");
   return await list(place);
 }

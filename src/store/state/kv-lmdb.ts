@@ -160,7 +160,7 @@ class KvLmdb implements Kv {
   async #faultOf(cause: unknown, neededBytes: number): Promise<Fault> {
     const { path, freeBytes } = this.#options;
     const free = (await freeBytes?.()) ?? Infinity;
-    if (errorNumberOf(cause) === noSpace || free < neededBytes) {
+    if (noSpace.includes(errorNumberOf(cause)) || free < neededBytes) {
       return new Fault(
         "DISK_FULL",
         `there is no space left on the disk of ${path}; free some space there and the commit is tried again by itself`,
@@ -228,7 +228,7 @@ function pagesFor(writes: readonly KvWrite[], pageSize: number): number {
 
 // ---- errors ----
 
-const noSpace = 28; // ENOSPC, in the words of LMDB and of Linux
+const noSpace: readonly unknown[] = [28, 122]; // ENOSPC and EDQUOT, in the words of LMDB and of Linux
 
 /** lmdb-js rejects with a general error and gives the reason by a second promise. */
 async function causeOf(error: unknown): Promise<unknown> {
