@@ -168,6 +168,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     store,
     clock,
     tiers: options.outboxTiers ?? config.store.tiers,
+    mayDrop: config.store.whenOutboxFull === "drop",
     windows: () => outboxWindowsOf(dataflow.spec),
   });
   opened.defer(() => rollup.close());
@@ -456,6 +457,7 @@ export class Agent implements AgentView {
       queries: this.#queries.counters,
       outbox,
       outboxRollup: rollup.counts,
+      outboxDropped: Object.fromEntries(rollup.dropped),
       uplinks,
       deadLetters,
       replayed: recovery.replayed,

@@ -130,8 +130,10 @@ function logFamilies({ log, apply, replayed }: Status): Family[] {
   ];
 }
 
-function outputFamilies({ outputs, outbox, outboxRollup, deadLetters }: Status): Family[] {
+function outputFamilies(status: Status): Family[] {
+  const { outputs, outbox, outboxRollup, outboxDropped, deadLetters } = status;
   const lanes = Object.entries(outbox);
+  const dropped = Object.entries(outboxDropped);
   return [
     counter("weir_outputs_total", "Records emitted by this process.", [
       { labels: { kind: "summary" }, value: outputs.summaries },
@@ -168,6 +170,16 @@ function outputFamilies({ outputs, outbox, outboxRollup, deadLetters }: Status):
     counter("weir_outbox_coarser_total", "Coarser summaries that took their place, ever.", [
       { value: outboxRollup.coarser },
     ]),
+    counter(
+      "weir_outbox_dropped_total",
+      "Records dropped in the outbox because it was full, ever.",
+      dropped.map(([pipeline, { records }]) => ({ labels: { pipeline }, value: records })),
+    ),
+    counter(
+      "weir_outbox_dropped_readings_total",
+      "Readings in them: what uplinks miss, and gap records say.",
+      dropped.map(([pipeline, { readings }]) => ({ labels: { pipeline }, value: readings })),
+    ),
     gauge("weir_dead_letters", "Dead letters kept.", [{ value: deadLetters.kept }]),
     counter("weir_dead_letters_total", "Dead letters ever.", [{ value: deadLetters.total }]),
   ];

@@ -28,6 +28,13 @@ test("a bound that refuses readings is named with its value", () => {
   assert.match(messageOf(notices, "readings_rejected"), /^7 readings .* limits\.series is 20$/);
 });
 
+test("what the outbox dropped is said with its readings, and where they are told of", () => {
+  const outboxDropped = { temp: { records: 5, readings: 50 }, spikes: { records: 2, readings: 0 } };
+  const message = messageOf(found({ outboxDropped }), "outbox_dropped");
+  assert.match(message, /^the outbox was full: 7 records with 50 readings .* gap records/);
+  assert.ok(!found({ outboxDropped: {} }).some(({ code }) => code === "outbox_dropped"));
+});
+
 test("a topic that no source takes is shown", () => {
   const notices = found({ intake: { ...intake, unwanted: 3 } }, "shop/pres/x");
   assert.match(messageOf(notices, "topics_unwanted"), /3 messages .* "shop\/pres\/x"/);

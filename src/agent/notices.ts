@@ -29,6 +29,7 @@ export function noticesOf(
     | "brokers"
     | "ownTopics"
     | "outbox"
+    | "outboxDropped"
     | "uplinks"
     | "clock"
   >,
@@ -108,12 +109,21 @@ export function noticesOf(
     () =>
       `the outbox was filling up: coarser summaries wait in it for the uplinks, ${merged} fewer; no reading is missing in them, and what comes now is sent as it is`,
   );
-  const { dropped } = status.ownTopics;
+  const dropped = Object.values(status.outboxDropped);
+  const records = dropped.reduce((sum, each) => sum + each.records, 0);
+  const readings = dropped.reduce((sum, each) => sum + each.readings, 0);
+  add(
+    "outbox_dropped",
+    records,
+    () =>
+      `the outbox was full: ${records} records with ${readings} readings were dropped unsent since the beginning, and gap records tell the uplinks; the readings themselves are kept here as store.keep says`,
+  );
+  const unpublished = status.ownTopics.dropped;
   add(
     "own_topics_dropped",
-    dropped,
+    unpublished,
     () =>
-      `${dropped} summaries and alerts were not published to local MQTT clients since the start: they came faster than the clients read; whoever needs each one needs an uplink`,
+      `${unpublished} summaries and alerts were not published to local MQTT clients since the start: they came faster than the clients read; whoever needs each one needs an uplink`,
   );
   notices.push(...accessNotices(status.mqtt));
   const { counters } = status.mqtt;

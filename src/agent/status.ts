@@ -127,6 +127,10 @@ export type Status = {
   >;
   /** Summaries that were merged in the outbox because it filled up, ever. */
   readonly outboxRollup: RollupCounts;
+  /** What was dropped in the outbox because it was full, ever, by the pipeline's name. */
+  readonly outboxDropped: Readonly<
+    Record<string, { readonly records: number; readonly readings: number }>
+  >;
   readonly uplinks: readonly UplinkStatus[];
   readonly deadLetters: { readonly kept: number; readonly total: number };
   readonly replayed: { readonly frames: number; readonly rows: number };

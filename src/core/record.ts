@@ -63,6 +63,25 @@ export type Alert = {
   readonly limit: number;
 };
 
+/**
+ * Stands in a lane for records that were dropped unsent, because the outbox had no room for them. One
+ * for all keys of a pipeline.
+ */
+export type Gap = {
+  readonly kind: "gap";
+  readonly pipeline: string;
+  readonly lane: "alerts" | "summaries";
+  /** Number in the lane of the last record it stands for: what makes it one of its own. */
+  readonly last: number;
+  /** From the earliest start of a window to the latest end, or from the first alert to the last. */
+  readonly start: Millis;
+  readonly end: Millis;
+  /** Summaries, each as its newest revision, or alerts. */
+  readonly records: number;
+  /** The counts of these summaries together; 0 for alerts. */
+  readonly readings: number;
+};
+
 /** Where operators put what they found. Owned by the caller of `apply`; `at` is the position that caused it. */
 export interface Sink {
   summary(at: Position, summary: Summary): void;

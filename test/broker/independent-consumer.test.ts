@@ -171,7 +171,10 @@ const times = ["start", "end", "time", "firstTime", "lastTime"];
 
 /** What docs/format/kafka.md says of a JSON record's fields in Avro. */
 function asAvro({ v: _, kind, ...fields }: Fields): Fields {
-  const absent = kind === "summary" ? aggregates : ["value", "symbol"];
+  const absent =
+    kind === "summary"
+      ? [...aggregates, "merged", "gapRecords", "gapReadings"]
+      : ["value", "symbol", "gapStart", "gapRecords"];
   const { value, ...rest } = fields;
   const own = kind === "alert" ? { ...rest, [isText(fields) ? "symbol" : "value"]: value } : fields;
   return {

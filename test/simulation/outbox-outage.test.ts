@@ -65,7 +65,10 @@ class Month {
 
   async start(remains: Pick<HalfOptions, "image"> = {}): Promise<void> {
     const windows = () => new Map([["temp", { sizeMs, latenessMs: 0 }]]);
-    this.half = await startHalf(this.world, { ...remains, rollup: { bytesMax, tiers, windows } });
+    this.half = await startHalf(this.world, {
+      ...remains,
+      rollup: { bytesMax, tiers, windows, mayDrop: false },
+    });
   }
 
   /** Windows close, and are committed every ten minutes. */

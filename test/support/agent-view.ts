@@ -168,6 +168,7 @@ export const sampleStatus: Status = {
     alerts: { records: 0, bytes: 0, bytesMax: 1_000, next: 2, merged: 0 },
   },
   outboxRollup: { merged: 60, coarser: 10, readings: 600 },
+  outboxDropped: { temp: { records: 5, readings: 50 } },
   uplinks: [
     {
       name: "file",

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { Random } from "../../src/core/doors.ts";
-import type { Summary } from "../../src/core/record.ts";
+import type { Gap, Summary } from "../../src/core/record.ts";
 import { millis } from "../../src/core/units.ts";
 import { below } from "./seeded-random.ts";
 
@@ -104,11 +104,29 @@ export class WindowStream {
     };
   }
 
+  /** They have as many readings as are missing, no more records than windows, and span them. */
+  #checkGaps(
+    gaps: readonly Gap[],
+    missing: readonly { readonly start: number; readonly count: number }[],
+    where: string,
+  ): void {
+    const readings = sumOf(gaps.map((gap) => gap.readings));
+    assert.equal(readings, sumOf(missing.map(({ count }) => count)), `${where}: gaps say how many`);
+    const records = sumOf(gaps.map((gap) => gap.records));
+    assert.ok(records > 0 && records <= missing.length, `${where}: ${records} records in gaps`);
+    const { sizeMs } = this.#options;
+    for (const { start } of missing) {
+      const isTold = gaps.some((gap) => gap.start <= start && start + sizeMs <= gap.end);
+      assert.ok(isTold, `${where}: the window at ${start} is in no gap`);
+    }
+  }
+
   /**
    * The summaries, in any order, have every reading once: each window is in exactly one of them (their
-   * newest revisions), and what that says is true of its windows.
+   * newest revisions), and what that says is true of its windows. Windows that are in none are those
+   * that the gaps stand for.
    */
-  check(summaries: readonly Summary[], where: string): void {
+  check(summaries: readonly Summary[], where: string, gaps: readonly Gap[] = []): void {
     const { keys, sizeMs, startMs, pipeline } = this.#options;
     const newest = new Map<string, Summary>();
     for (const summary of summaries) {
@@ -118,6 +136,7 @@ export class WindowStream {
       const known = newest.get(name);
       if (known === undefined || known.revision < revision) newest.set(name, summary);
     }
+    const missing: { readonly start: number; readonly count: number }[] = [];
     const byDevice = Map.groupBy(newest.values(), ({ key }) => key[0]![1]);
     for (let key = 0; key < keys; key++) {
       const found = (byDevice.get(`d${key}`) ?? []).toSorted((a, b) => a.start - b.start);
@@ -142,9 +161,18 @@ export class WindowStream {
         assert.equal(summary.count, values.length, `${at} has its readings`);
         assert.equal(summary.arrivalTimed, windows, `${at}`);
       }
-      assert.deepEqual([...left.keys()], [], `${where}: d${key} lacks windows`);
+      if (gaps.length === 0)
+        assert.deepEqual([...left.keys()], [], `${where}: d${key} lacks windows`);
+      for (const [window, { values }] of left) {
+        missing.push({ start: startMs + window * sizeMs, count: values.length });
+      }
     }
+    if (gaps.length > 0) this.#checkGaps(gaps, missing, where);
   }
+}
+
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 function fieldsOf(values: readonly { readonly time: number; readonly value: number }[]) {

@@ -57,6 +57,10 @@ function statusText(status: Status): string {
       ([lane, { records, bytes, bytesMax }]) =>
         `outbox    ${lane}: ${records} records, ${bytes} of ${bytesMax} bytes`,
     ),
+    ...Object.entries(status.outboxDropped).map(
+      ([pipeline, { records, readings }]) =>
+        `outbox    ${pipeline}: ${records} records dropped, with ${readings} readings`,
+    ),
     ...status.uplinks.flatMap(({ name, lanes }) =>
       Object.entries(lanes).map(([lane, pump]) => `uplink    ${name} ${lane}: ${pumpText(pump)}`),
     ),

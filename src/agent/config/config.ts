@@ -66,6 +66,7 @@ export type StoreConfig = {
   readonly writesPerDay?: number;
   /** Bound of the outbox; absent: half of what the state store has. */
   readonly outboxBytes?: number;
+  readonly whenOutboxFull: "drop" | "wait";
   /** Resolutions that readings are rolled up to, ms: ascending, each a multiple of the one before. */
   readonly tiers: readonly ResolutionMs[];
   /**
@@ -180,6 +181,7 @@ export function rowsEagerFor(waitMs: number): number {
 export const storeDefaults: StoreConfig = {
   budgetBytes: limits.storeBytesMax,
   freeBytes: limits.freeBytesMin,
+  whenOutboxFull: "drop",
   tiers: [10_000, 60_000, 600_000, 3_600_000, 86_400_000],
   keepMs: new Map(),
   classes: [],

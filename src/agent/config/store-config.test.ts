@@ -40,6 +40,7 @@ test("without a section everything is kept until the budget is used up", async (
   assert.deepEqual(store, {
     budgetBytes: 8 * 1_073_741_824,
     freeBytes: 512 * 1_048_576,
+    whenOutboxFull: "drop",
     tiers: [10 * second, minute, 10 * minute, hour, day],
     keepMs: new Map(),
     classes: [],
@@ -56,6 +57,7 @@ test("what is set arrives in bytes and milliseconds", async () => {
   assert.deepEqual(store, {
     budgetBytes: 1.5 * 1_073_741_824,
     freeBytes: 0,
+    whenOutboxFull: "drop",
     tiers: [second, 30 * second, hour, 7 * day],
     keepMs: new Map([
       [0, 7 * day],
@@ -119,11 +121,14 @@ test("the outbox has the bound that is set, and a budget has to hold twice that"
   ]);
   assert.match(
     explain(await configOf("store: { budget: 768MiB, outbox: 200MiB }")),
-    /outbox +at most 200MiB of summaries and alerts wait for the uplinks, merged into coarser/,
+    /outbox +at most 200MiB of summaries and alerts wait for the uplinks, merged into coarser ones as it fills up; when it is full the oldest are dropped\n/,
   );
+  const waits = await configOf("store: { whenOutboxFull: wait }");
+  assert.equal(waits.store.whenOutboxFull, "wait");
+  assert.match(explain(waits), /when it is full no reading is acknowledged\n/);
   assert.match(
     explain(await configOf("store: { tiers: [] }")),
-    /outbox +at most 512MiB .* uplinks\n/,
+    /outbox +at most 512MiB .* uplinks; when/,
   );
 });
 

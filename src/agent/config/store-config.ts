@@ -25,12 +25,13 @@ export function checkStore(
 
 /** `section` has passed all checks. */
 export function storeConfig(section: StoreSection): StoreConfig {
-  const { budget, freeSpace, outbox, writesPerDay, tiers } = section;
+  const { budget, freeSpace, outbox, writesPerDay, whenOutboxFull, tiers } = section;
   return {
     budgetBytes: budget,
     freeBytes: freeSpace,
     ...(writesPerDay === undefined ? {} : { writesPerDay }),
     ...(outbox === undefined ? {} : { outboxBytes: outbox }),
+    whenOutboxFull,
     tiers,
     keepMs: keepMsOf(section),
     classes: storeClasses(section),

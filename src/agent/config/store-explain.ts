@@ -49,8 +49,10 @@ export function storeRows(
 }
 
 function outboxText(config: Pick<Config, "store" | "logBytesMax">): string {
-  const merged = config.store.tiers.length === 0 ? "" : ", merged into coarser ones as it fills up";
-  return `at most ${bytesText(budgetSharesOf(config).outboxBytes)} of summaries and alerts wait for the uplinks${merged}`;
+  const { tiers, whenOutboxFull } = config.store;
+  const merged = tiers.length === 0 ? "" : ", merged into coarser ones as it fills up";
+  const then = whenOutboxFull === "wait" ? "no reading is acknowledged" : "the oldest are dropped";
+  return `at most ${bytesText(budgetSharesOf(config).outboxBytes)} of summaries and alerts wait for the uplinks${merged}; when it is full ${then}`;
 }
 
 /** Resolutions that are kept equally long, together. */

@@ -7,6 +7,7 @@ import { bytesText, durationText } from "./quantity.ts";
 import {
   anyText,
   byteSize,
+  choice,
   duration,
   integer,
   list,
@@ -77,6 +78,13 @@ export const storeSchema: v.GenericSchema<unknown, StoreSection> = section(
         min: MEBIBYTE,
         max: 16 * TEBIBYTE,
       }),
+    ),
+    whenOutboxFull: v.optional(
+      choice(
+        "Where merging is not enough: drop the oldest and say so upstream, or take no readings any more.",
+        ["drop", "wait"],
+      ),
+      storeDefaults.whenOutboxFull,
     ),
     tiers: v.optional(
       list(

@@ -6,6 +6,7 @@ export type StoreSection = {
   /** Absent: half of the state's share. */
   readonly outbox?: number | undefined;
   readonly writesPerDay?: number;
+  readonly whenOutboxFull: "drop" | "wait";
   readonly tiers: readonly number[];
   readonly keep: KeepSection;
   readonly classes: readonly StoreClassSection[];

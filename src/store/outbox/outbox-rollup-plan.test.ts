@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Summary } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
+import { GapEnds } from "./gap-ends.ts";
 import { planRun, type PlanOptions, type TierPass } from "./outbox-rollup-plan.ts";
 import { decodeRecord, encodeAlert, encodeSummary } from "./record-codec.ts";
 
@@ -10,6 +11,7 @@ const options: PlanOptions = {
   breathe: () => Promise.resolve(),
   isCut: false,
   keysMax: 100,
+  gapEnds: new GapEnds(),
   windowOf: (pipeline) =>
     pipeline === "temp" ? { sizeMs: 10_000, latenessMs: 20_000 } : undefined,
 };
@@ -43,7 +45,7 @@ function windows(from: number, to: number): readonly Uint8Array[] {
 function shown(records: readonly Uint8Array[]): readonly string[] {
   return records.map((bytes) => {
     const { record } = decodeRecord(bytes, "a record");
-    if (record.kind === "alert") return "alert";
+    if (record.kind !== "summary") return record.kind;
     const { start, end, revision } = record;
     return `${start / 10_000}/${end - start}/${revision}`;
   });

@@ -14,6 +14,7 @@
  *   - no further member or correction can come: the key has a record in the run that ends the allowed
  *     lateness after the interval, and the dataflow emits the last revision of a window before that
  *   - each window in it has its revision 0 here: none is the correction of one that was sent
+ *   - nothing of it was dropped: it begins behind all gaps of its key
  *   - all of it lies in the run. Members that a pass leaves behind move the horizon behind them
  *
  * Of several revisions of a window the newest counts. Where windows are not merged (sessions, sliding
@@ -23,13 +24,17 @@
 import type { Summary } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
 import { decodeRecord, encodeSummary } from "./record-codec.ts";
+import { idOf, pipelineIn, type RecordId } from "./record-id.ts";
+import type { GapEnds } from "./gap-ends.ts";
 import { mergeSummaries } from "./summary-merge.ts";
 
-/** Tumbling windows of a pipeline, of one of its versions. */
+/** Windows of a pipeline, of one of its versions; `sizeMs` is 0 where they are no tumbling ones. */
 export type PipelineWindow = { readonly sizeMs: number; readonly latenessMs: number };
 
 /** What a pass knows of a key. */
 type KeyState = {
+  /** agent/pipeline/key, as in ids. */
+  readonly name: string;
   readonly window: PipelineWindow | undefined;
   /** No interval that begins before is merged. */
   horizon: number;
@@ -53,6 +58,7 @@ export type PlanOptions = {
   readonly keysMax: number;
   /** By name of the pipeline as in its records. */
   readonly windowOf: (pipeline: string) => PipelineWindow | undefined;
+  readonly gapEnds: GapEnds;
 };
 
 export type RunPlan = {
@@ -102,7 +108,7 @@ export async function planRun(
   records: readonly (readonly Uint8Array[])[],
   options: PlanOptions,
 ): Promise<RunPlan> {
-  const { breathe, isCut } = options;
+  const { breathe, isCut, gapEnds } = options;
   const grouping = new Grouping(pass.tierMs);
   for (const [block, ofBlock] of records.entries()) {
     for (const [index, bytes] of ofBlock.entries()) {
@@ -111,7 +117,11 @@ export async function planRun(
     await breathe();
   }
   const { entries, groups } = grouping;
-  const ready = new Set(groups.filter((group) => isReady(group, pass.tierMs)));
+  const ready = new Set(
+    groups.filter(
+      (group) => isReady(group, pass.tierMs) && group.start >= gapEnds.of(group.key.name),
+    ),
+  );
   const soonest = isCut ? Math.ceil(records.length / 2) : 0;
   const resume = resumeAt(grouping, { soonest, ready, tierMs: pass.tierMs });
   await breathe();
@@ -150,7 +160,9 @@ function entryOf(
   bytes: Uint8Array,
   { at, options }: { readonly at: EntryPlace; readonly options: PlanOptions },
 ): Entry {
-  const id = idOf(bytes);
+  const any = idOf(bytes);
+  if (any?.kind === "gap") options.gapEnds.found(any);
+  const id = any?.kind === "summary" ? any : undefined;
   const key = id && keyStateOf(pass, id, options);
   const { start, resolution, revision } = id ?? { start: 0, resolution: 0, revision: 0 };
   if (key !== undefined) key.newest = Math.max(key.newest, start + resolution);
@@ -158,32 +170,7 @@ function entryOf(
   return { bytes, ...at, key, start, resolution, revision, ...fresh };
 }
 
-type SummaryId = {
-  /** agent/pipeline/key, as in the id. */
-  readonly name: string;
-  readonly start: number;
-  readonly resolution: number;
-  readonly revision: number;
-};
-
-const beginning = Buffer.from('{"v":1,"kind":"summary","id":"');
-const quote = 0x22;
-
-/** From the id alone: a tenth of the time that the whole record takes. */
-function idOf(bytes: Uint8Array): SummaryId | undefined {
-  if (Buffer.compare(bytes.subarray(0, beginning.length), beginning) !== 0) return undefined;
-  const end = bytes.indexOf(quote, beginning.length);
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.max(end, 0)).toString("latin1");
-  const id = text.slice(beginning.length);
-  const revisionAt = id.lastIndexOf("/");
-  const resolutionAt = id.lastIndexOf("/", revisionAt - 1);
-  const startAt = id.lastIndexOf("/", resolutionAt - 1);
-  const start = Number(id.slice(startAt + 1, resolutionAt));
-  const resolution = Number(id.slice(resolutionAt + 1, revisionAt));
-  const revision = Number(id.slice(revisionAt + 1));
-  if (startAt < 1 || !Number.isFinite(start + resolution + revision)) return undefined;
-  return { name: id.slice(0, startAt), start, resolution, revision };
-}
+type SummaryId = Extract<RecordId, { readonly kind: "summary" }>;
 
 function keyStateOf(
   pass: TierPass,
@@ -192,9 +179,10 @@ function keyStateOf(
 ): KeyState | undefined {
   const known = pass.keys.get(name);
   if (known !== undefined || pass.keys.size >= keysMax) return known;
-  const window = windowOf(decodeURIComponent(name.split("/")[1] ?? ""));
+  const window = windowOf(pipelineIn(name));
   const horizon = start + (window?.latenessMs ?? 0);
-  const state: KeyState = { window, horizon, newest: Number.NEGATIVE_INFINITY };
+  const tumbling = window?.sizeMs === 0 ? undefined : window;
+  const state: KeyState = { name, window: tumbling, horizon, newest: Number.NEGATIVE_INFINITY };
   pass.keys.set(name, state);
   return state;
 }

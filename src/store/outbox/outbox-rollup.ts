@@ -12,7 +12,8 @@
  *
  * Each step is one transaction that replaces a run of blocks by fewer records; a crash before it
  * changes nothing, and it is taken again. An uplink that takes records of the run meanwhile goes
- * first: the step is given up. Alerts are never merged.
+ * first: the step is given up. Alerts are never merged. Where a commit waits although all is merged, the
+ * oldest records may be dropped (outbox-drop.ts).
  *
  *   outbox-rollup   {"merged":n,"coarser":n,"readings":n,"windows":{"<pipeline>":[size,lateness]}}
  *
@@ -26,7 +27,10 @@ import { limits } from "../../core/limits.ts";
 import { rollupKey } from "../state/kv-key.ts";
 import { numberOfKey } from "../state/kv-key.ts";
 import { type PipelineWindow, planRun, type RunPlan, type TierPass } from "./outbox-rollup-plan.ts";
-import type { BlockRun, Lane, ReadRun } from "./outbox.ts";
+import { GapEnds } from "./gap-ends.ts";
+import { OutboxDrop } from "./outbox-drop.ts";
+import type { Dropped } from "./outbox-drop-plan.ts";
+import { type BlockRun, type Lane, lanes, type ReadRun } from "./outbox.ts";
 import type { Segment, StateStore } from "../state/state-store.ts";
 import { Pace, Stopped } from "../tables/pace.ts";
 import { decodeJson, encodeJson, itemsOf, objectOf, wholeOf } from "../state/stored-json.ts";
@@ -50,7 +54,9 @@ export type OutboxRollupOptions = {
   readonly clock: Clock;
   /** Resolutions, ms, ascending, each a multiple of the one before; none: nothing is merged. */
   readonly tiers: readonly number[];
-  /** Tumbling windows of the pipelines as they are now, by the name their records have. */
+  /** Whether the oldest records are dropped where all that is not enough; else commits wait. */
+  readonly mayDrop: boolean;
+  /** Windows of the pipelines as they are now, by the name their records have. */
   readonly windows: () => ReadonlyMap<string, PipelineWindow>;
 };
 
@@ -62,11 +68,15 @@ export function openOutboxRollup(options: OutboxRollupOptions): OutboxRollup {
 export class OutboxRollup {
   readonly #options: OutboxRollupOptions;
   readonly #pace: Pace;
+  readonly #drop: OutboxDrop;
+  readonly #gapEnds = new GapEnds();
   readonly #windows: Map<string, PipelineWindow>;
   #counts: RollupCounts;
   /** By tier and low end of the segment. */
   #passes = new Map<string, TierPass & { readonly low: number; seen: number }>();
   #working: Promise<void> | undefined;
+  /** A commit waits, and nothing can be dropped for it. */
+  #isStuck = false;
   #cancelTimer: (() => void) | undefined;
   #isClosed = false;
 
@@ -78,6 +88,8 @@ export class OutboxRollup {
     const stored = readStored(store.get(rollupKey));
     this.#counts = stored.counts;
     this.#windows = stored.windows;
+    const windowOf = (pipeline: string): PipelineWindow | undefined => this.#windows.get(pipeline);
+    this.#drop = new OutboxDrop({ store, pace: this.#pace, windowOf, gapEnds: this.#gapEnds });
     store.onGrown(() => this.#grown());
     this.#grown();
   }
@@ -85,6 +97,11 @@ export class OutboxRollup {
   /** Ever, as stored. */
   get counts(): RollupCounts {
     return this.#counts;
+  }
+
+  /** What was dropped, ever, as stored, by pipeline. */
+  get dropped(): Dropped {
+    return this.#drop.counts;
   }
 
   /** Resolves when what is under way is over; nothing begins any more. */
@@ -98,12 +115,17 @@ export class OutboxRollup {
   // ---- when ----
 
   #grown(): void {
-    if (this.#options.tiers.length === 0 || this.#isClosed) return;
-    if (this.#working !== undefined || this.#cancelTimer !== undefined) return;
-    if (this.#isNews() || this.#isOver(highShare)) this.#start();
+    if (this.#isClosed || this.#working !== undefined) return;
+    if (this.#cancelTimer !== undefined) {
+      if (this.#isStuck || !this.#mustDrop()) return;
+      this.#cancelTimer();
+      this.#cancelTimer = undefined;
+    }
+    if (this.#isNews() || this.#mustMerge() || this.#mustDrop()) this.#start();
   }
 
   #start(): void {
+    this.#isStuck = false;
     this.#working = this.#work()
       .catch((error: unknown) => {
         // A store that broke says so to the loop as well; a full disk is tried again.
@@ -111,16 +133,24 @@ export class OutboxRollup {
       })
       .finally(() => {
         this.#working = undefined;
-        if (!this.#isClosed && this.#isOver(highShare)) this.#startLater();
+        if (!this.#isClosed && (this.#mustMerge() || this.#mustDrop())) this.#startLater();
       });
   }
 
-  /** All that can be merged is: later there is more. */
+  /** All that can be merged or dropped is: later there is more. */
   #startLater(): void {
     this.#cancelTimer = this.#options.clock.after(limits.outboxRetryMs, () => {
       this.#cancelTimer = undefined;
       if (!this.#isClosed) this.#start();
     });
+  }
+
+  #mustMerge(): boolean {
+    return this.#options.tiers.length > 0 && this.#isOver(highShare);
+  }
+
+  #mustDrop(): boolean {
+    return this.#options.mayDrop && lanes.some((each) => this.#drop.isNeeded(each));
   }
 
   #isOver(share: number): boolean {
@@ -162,7 +192,14 @@ export class OutboxRollup {
 
   async #work(): Promise<void> {
     await this.#remember();
-    if (!this.#isOver(highShare)) return;
+    if (this.#mustMerge()) await this.#merge();
+    if (!this.#options.mayDrop) return;
+    for (const each of lanes) {
+      if (this.#drop.isNeeded(each) && !(await this.#drop.makeRoom(each))) this.#isStuck = true;
+    }
+  }
+
+  async #merge(): Promise<void> {
     for (const tierMs of this.#options.tiers) {
       for (let more = true; more; ) {
         if (!this.#isOver(lowShare)) return;
@@ -212,6 +249,7 @@ export class OutboxRollup {
       isCut,
       keysMax: limits.outboxRollupKeysMax,
       windowOf: (pipeline) => this.#windows.get(pipeline),
+      gapEnds: this.#gapEnds,
     });
     if (plan.records.length > 0 && !(await this.#replace(run, plan))) {
       this.#passes.clear();

@@ -4,9 +4,15 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Tags } from "../../core/frame.ts";
-import type { Alert, Summary, SummaryFields } from "../../core/record.ts";
+import type { Alert, Gap, Summary, SummaryFields } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
-import { decodeRecord, encodeAlert, encodeSummary } from "./record-codec.ts";
+import {
+  decodeRecord,
+  encodeAlert,
+  encodeGap,
+  encodeSummary,
+  timeOfRecord,
+} from "./record-codec.ts";
 
 const goldenFolder = join(import.meta.dirname, "../../../test/golden");
 const golden = readFileSync(join(goldenFolder, "records-v1.ndjson"), "utf8");
@@ -86,6 +92,27 @@ test("a merged summary says how many windows it stands for", () => {
   assert.equal(`${new TextDecoder().decode(bytes)}\n`, file);
   const sorted = key.toSorted(([a], [b]) => (a < b ? -1 : 1));
   assert.deepEqual(decodeRecord(bytes, "golden").record, { ...merged, key: sorted });
+});
+
+test("a gap says what it stands for", () => {
+  const gap: Gap = {
+    kind: "gap",
+    pipeline: "temperature",
+    lane: "summaries",
+    last: 41,
+    start: millis(1_764_000_000_000),
+    end: millis(1_764_000_060_000),
+    records: 12,
+    readings: 120,
+  };
+  const alerts: Gap = { ...gap, pipeline: "a/b", lane: "alerts", start: millis(-0.5), readings: 0 };
+  const file = readFileSync(join(goldenFolder, "records-gap-v1.ndjson"), "utf8");
+  const records = [encodeGap("gw1", gap), encodeGap("gw/2", alerts)];
+  assert.equal(records.map((record) => `${new TextDecoder().decode(record)}\n`).join(""), file);
+  const [first, second] = records.map((bytes) => decodeRecord(bytes, "golden"));
+  assert.deepEqual([first?.record, second?.record], [gap, alerts]);
+  assert.equal(second?.agent, "gw/2");
+  assert.deepEqual(records.map(timeOfRecord), [gap.end, gap.end]);
 });
 
 test("what the golden file says is what was meant", () => {

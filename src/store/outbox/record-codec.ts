@@ -1,5 +1,5 @@
 /**
- * Summaries and alerts as they leave the gateway: one flat JSON object each, fields always in the
+ * Summaries, alerts and gaps as they leave the gateway: one flat JSON object each, fields always in the
  * same order, so that the same record is the same bytes. Documented in docs/format/records.md.
  *
  *   {"v":1,"kind":"summary","id":"gw1/temp/device=p1/1764000000000/10000/0","agent":"gw1",
@@ -13,7 +13,7 @@
 
 import { Fault } from "../../core/faults.ts";
 import type { Tags } from "../../core/frame.ts";
-import type { Alert, AlertReason, Summary, SummaryFields } from "../../core/record.ts";
+import type { Alert, AlertReason, Gap, Summary, SummaryFields } from "../../core/record.ts";
 import { type Millis, millis } from "../../core/units.ts";
 import { nameOfTags } from "../../core/catalog.ts";
 import {
@@ -50,7 +50,7 @@ const alertReasons: readonly AlertReason[] = [
 export type DecodedRecord = {
   readonly id: string;
   readonly agent: string;
-  readonly record: Summary | Alert;
+  readonly record: Summary | Alert | Gap;
 };
 
 /** The bytes of a summary, a new buffer; about 2 us. `agent` is the name of this gateway. */
@@ -85,24 +85,31 @@ export function encodeAlert(agent: string, alert: Alert): Uint8Array {
   );
 }
 
+/** The bytes of a gap, a new buffer. Its id has `gap:<last>` where that of a summary has the key. */
+export function encodeGap(agent: string, gap: Gap): Uint8Array {
+  const { pipeline, lane, last, start, end, records, readings } = gap;
+  const id = `${percentEncoded(agent)}/${percentEncoded(pipeline)}/gap:${last}`;
+  return bytesOf(
+    `{"v":1,"kind":"gap","id":"${id}/${start}/${end - start}/${records}"` +
+      `,"agent":${JSON.stringify(agent)},"pipeline":${JSON.stringify(pipeline)}` +
+      `,"lane":"${lane}","last":${last},"start":${start},"end":${end}` +
+      `,"records":${records},"readings":${readings}}`,
+  );
+}
+
 /** Reads a record back, for tools and tests. Faults: STORE_FAILED, naming `place` and the field. */
 export function decodeRecord(bytes: Uint8Array, place: string): DecodedRecord {
   const stored = decodeJson(bytes, place);
   if (wholeOf(stored, "v") !== 1) throw damaged(place, "it is of a later version");
-  const kind = textOf(stored, "kind");
-  if (kind !== "summary" && kind !== "alert") throw damaged(place, `its kind is ${kind}`);
-  return {
-    id: textOf(stored, "id"),
-    agent: textOf(stored, "agent"),
-    record: kind === "summary" ? summaryOf(stored) : alertOf(stored),
-  };
+  const record = recordOf(stored, textOf(stored, "kind"));
+  return { id: textOf(stored, "id"), agent: textOf(stored, "agent"), record };
 }
 
-/** End of a summary's window, or time of an alert; undefined where the bytes are no record. */
+/** End of a summary's window or of a gap, or time of an alert; undefined where the bytes are no record. */
 export function timeOfRecord(bytes: Uint8Array): Millis | undefined {
   try {
     const { record } = decodeRecord(bytes, "a record");
-    return record.kind === "summary" ? record.end : record.time;
+    return record.kind === "alert" ? record.time : record.end;
   } catch (error) {
     if (error instanceof Fault) return undefined;
     throw error;
@@ -165,6 +172,28 @@ function bytesOf(json: string): Uint8Array {
 }
 
 // ---- decoding ----
+
+function recordOf(stored: StoredObject, kind: string): DecodedRecord["record"] {
+  if (kind === "summary") return summaryOf(stored);
+  if (kind === "alert") return alertOf(stored);
+  if (kind === "gap") return gapOf(stored);
+  throw damaged(stored.place, `its kind is ${kind}`);
+}
+
+function gapOf(stored: StoredObject): Gap {
+  const lane = textOf(stored, "lane");
+  if (lane !== "alerts" && lane !== "summaries") throw damaged(stored.place, `its lane is ${lane}`);
+  return {
+    kind: "gap",
+    pipeline: textOf(stored, "pipeline"),
+    lane,
+    last: wholeOf(stored, "last"),
+    start: millis(numberOf(stored, "start")),
+    end: millis(numberOf(stored, "end")),
+    records: wholeOf(stored, "records"),
+    readings: wholeOf(stored, "readings"),
+  };
+}
 
 function summaryOf(stored: StoredObject): Summary {
   const fields: { -readonly [name in keyof SummaryFields]: number } = {};

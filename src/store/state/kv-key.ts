@@ -15,6 +15,8 @@ export const checkpointKey = "checkpoint";
 export const refusedRowsKey = "refused-rows";
 /** What was merged in the outbox, and which windows the pipelines have had. */
 export const rollupKey = "outbox-rollup";
+/** What was dropped in the outbox, by pipeline. */
+export const droppedKey = "outbox-dropped";
 export const deadLetterSpanKey = "dlq-span";
 /** Head of the table list; it sorts behind the entries. */
 export const tablesKey = "tables";

@@ -129,7 +129,9 @@ export type HalfOptions = {
   readonly crashAt?: number;
   readonly uplink?: Partial<KafkaUplinkOptions>;
   /** A bound of its own for the outbox, in which summaries are merged where it fills up. */
-  readonly rollup?: Pick<OutboxRollupOptions, "tiers" | "windows"> & { readonly bytesMax: number };
+  readonly rollup?: Pick<OutboxRollupOptions, "tiers" | "windows" | "mayDrop"> & {
+    readonly bytesMax: number;
+  };
 };
 
 export class UpstreamHalf {

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import type { Tags } from "../../../core/frame.ts";
 import type { Alert, Summary } from "../../../core/record.ts";
 import { millis } from "../../../core/units.ts";
-import { encodeAlert, encodeSummary } from "../../../store/outbox/record-codec.ts";
+import { encodeAlert, encodeGap, encodeSummary } from "../../../store/outbox/record-codec.ts";
 import { alertSchema, openAvro, summarySchema } from "./avro.ts";
 
 const schemaFolder = join(import.meta.dirname, "../../../../schema");
@@ -78,7 +78,58 @@ test("a summary has its fields; those it lacks are null; times are whole millise
     last: null,
     lastTime: null,
     arrivalTimed: 1,
+    merged: null,
+    gapRecords: null,
+    gapReadings: null,
   });
+});
+
+test("a merged summary says so", () => {
+  const { merged, resolution } = decode(
+    "summary",
+    encodeSummary("gw1", {
+      ...summary,
+      revision: 0,
+      end: millis(summary.start + 60_000),
+      merged: 6,
+    }),
+  );
+  assert.deepEqual([merged, resolution], [6, 60_000]);
+});
+
+test("a gap is a summary without readings, or an alert of the reason gap", () => {
+  const [start, end] = [millis(1_764_000_000_000), millis(1_764_000_060_000.5)];
+  const gap = { kind: "gap", pipeline: "temp", last: 7, start, end, records: 6 } as const;
+  const ofSummaries = decode(
+    "summary",
+    encodeGap("gw1", { ...gap, lane: "summaries", readings: 60 }),
+  );
+  const expected = {
+    count: 0,
+    revision: 0,
+    gapRecords: 6,
+    gapReadings: 60,
+    merged: null,
+    sum: null,
+  };
+  for (const [name, value] of Object.entries(expected))
+    assert.equal(ofSummaries[name], value, name);
+  assert.deepEqual([ofSummaries["start"], ofSummaries["end"]], [start, 1_764_000_060_000]);
+  assert.equal(ofSummaries["id"], "gw1/temp/gap:7/1764000000000/60000.5/6");
+  assert.deepEqual({ ...Object(ofSummaries["key"]) }, {});
+  const ofAlerts = decode("alert", encodeGap("gw1", { ...gap, lane: "alerts", readings: 0 }));
+  const { time, reason, value, symbol, gapStart, gapRecords } = ofAlerts;
+  assert.deepEqual(
+    { time, reason, value, symbol, gapStart, gapRecords },
+    {
+      time: 1_764_000_060_000,
+      reason: "gap",
+      value: null,
+      symbol: null,
+      gapStart: start,
+      gapRecords: 6,
+    },
+  );
 });
 
 test("an alert has a number as value, what JSON has no number for among them", () => {
@@ -94,6 +145,8 @@ test("an alert has a number as value, what JSON has no number for among them", (
     score: Number.POSITIVE_INFINITY,
     expected: 0.5,
     limit: -0,
+    gapStart: null,
+    gapRecords: null,
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * Summaries and alerts in Avro, framed as the clients of a Confluent-compatible schema registry
+ * Summaries and alerts in Avro, and gaps among them, framed as the clients of a Confluent-compatible schema registry
  * expect it:
  *
  *   0  u8   magic, 0
@@ -47,6 +47,7 @@ export type RecordSchema = {
 const time = { type: "long", logicalType: "timestamp-millis" };
 const tags = { type: "map", values: "string" };
 const optionalNumber = { type: ["null", "double"], default: null };
+const optionalWhole = { type: ["null", "long"], default: null };
 const optionalText = { type: ["null", "string"], default: null };
 const optionalTime = { type: ["null", time], default: null };
 
@@ -76,6 +77,9 @@ export const summarySchema: RecordSchema = {
     { name: "last", ...optionalNumber },
     { name: "lastTime", ...optionalTime },
     { name: "arrivalTimed", type: "long" },
+    { name: "merged", ...optionalWhole },
+    { name: "gapRecords", ...optionalWhole },
+    { name: "gapReadings", ...optionalWhole },
   ],
 };
 
@@ -96,6 +100,8 @@ export const alertSchema: RecordSchema = {
     { name: "score", type: "double" },
     { name: "expected", type: "double" },
     { name: "limit", type: "double" },
+    { name: "gapStart", ...optionalTime },
+    { name: "gapRecords", ...optionalWhole },
   ],
 };
 
@@ -109,8 +115,10 @@ export async function openAvro({ schemaIds }: AvroOptions): Promise<AvroEncoder>
   const encodeAlert = frameEncoder(typeOf(alertSchema), schemaIds.alert);
   return (bytes, place) => {
     const record = parse(bytes, place);
-    const isSummary = textOf(record, "kind") === "summary";
-    const value = isSummary ? summaryOf(record) : alertOf(record);
+    const kind = textOf(record, "kind");
+    const isGap = kind === "gap";
+    const isSummary = kind === "summary" || (isGap && textOf(record, "lane") === "summaries");
+    const value = (isSummary ? summaryOf : alertOf)(isGap ? gapAs(record) : record);
     try {
       return isSummary ? encodeSummary(value) : encodeAlert(value);
     } catch (cause) {
@@ -163,7 +171,22 @@ function summaryOf(record: StoredObject): object {
     last: optional(numberOf, record, "last"),
     lastTime: optional(wholeMs, record, "lastTime"),
     arrivalTimed: wholeOf(record, "arrivalTimed"),
+    merged: optional(wholeOf, record, "merged"),
+    gapRecords: optional(wholeOf, record, "gapRecords"),
+    gapReadings: optional(wholeOf, record, "gapReadings"),
   };
+}
+
+/**
+ * A gap with the fields of the kind whose topic it is in: a summary without readings, or an alert of
+ * the reason `gap`. A topic has one schema.
+ */
+function gapAs(record: StoredObject): StoredObject {
+  const { id, agent, pipeline, start, end, records, readings } = record.fields;
+  const ofSummary = { revision: 0, count: 0, arrivalTimed: 0, gapReadings: readings };
+  const ofAlert = { time: end, reason: "gap", score: 0, expected: 0, limit: 0 };
+  const fields = { id, agent, pipeline, key: {}, start, end, ...ofSummary, ...ofAlert };
+  return { place: record.place, fields: { ...fields, gapRecords: records, gapStart: start } };
 }
 
 function alertOf(record: StoredObject): object {
@@ -176,11 +199,13 @@ function alertOf(record: StoredObject): object {
     key: record.fields["key"],
     time: wholeMs(record, "time"),
     reason,
-    value: isSymbol ? undefined : numberOf(record, "value"),
+    value: isSymbol || reason === "gap" ? undefined : numberOf(record, "value"),
     symbol: isSymbol ? textOf(record, "value") : undefined,
     score: numberOf(record, "score"),
     expected: numberOf(record, "expected"),
     limit: numberOf(record, "limit"),
+    gapStart: optional(wholeMs, record, "gapStart"),
+    gapRecords: optional(wholeOf, record, "gapRecords"),
   };
 }
 

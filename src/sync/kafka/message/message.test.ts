@@ -165,7 +165,7 @@ test("bytes that are no record yield a fault that names place and field", () => 
     });
   fault("", /^record 42 of summaries in outbox 0011.* is damaged: v is not 1/);
   fault('{"v":2,"kind":"summary","id":"a/b/c/1/2/3"', /: v is not 1/);
-  fault('{"v":1,"kind":"rumour","id":"a/b/c/1/2/3"', /: kind is neither/);
+  fault('{"v":1,"kind":"rumour","id":"a/b/c/1/2/3"', /: kind is none of/);
   fault('{"v":1,"kind":"alert","agent":"a","id":"a/b/c/1/2/3"', /: id does not follow/);
   fault('{"v":1,"kind":"summary","id":"a/b/c/1/2"', /: id does not have the form of kind summary/);
   fault('{"v":1,"kind":"summary","id":"a/b/c/1/2/3', /: id does not/);

@@ -88,6 +88,7 @@ function cloudEventHeaders({ agent, format }: MessageOptions): HeadersOf {
   const fixedOf = {
     summary: [...fixed, header("ce_type", "weir.summary.v1")],
     alert: [...fixed, header("ce_type", "weir.alert.v1")],
+    gap: [...fixed, header("ce_type", "weir.gap.v1")],
   };
   // Windows end together, so most records have the time of the one before.
   let time: Header | undefined;
@@ -131,18 +132,19 @@ function percentEncoded(text: string): string {
 
 /** Offsets in the record: of the id, and of the ends of its first parts. */
 type Id = {
-  readonly kind: "summary" | "alert";
+  readonly kind: "summary" | "alert" | "gap";
   readonly start: number;
   readonly agentEnd: number;
   readonly nameEnd: number;
   readonly timeEnd: number;
-  /** Event time: the end of the window, or the time of the alert's reading; ms since 1970. */
+  /** Event time: the end of the window or the gap, or the time of the alert's reading; ms since 1970. */
   readonly timeMs: number;
 };
 
 const beginnings = {
   summary: ascii('{"v":1,"kind":"summary","id":"'),
   alert: ascii('{"v":1,"kind":"alert","id":"'),
+  gap: ascii('{"v":1,"kind":"gap","id":"'),
 };
 
 const slash = 0x2f;
@@ -169,7 +171,8 @@ function readId(record: Uint8Array, at: OutboxPlace): Id {
 
 function kindOf(record: Uint8Array): Id["kind"] | undefined {
   if (startsWith(record, beginnings.summary)) return "summary";
-  return startsWith(record, beginnings.alert) ? "alert" : undefined;
+  if (startsWith(record, beginnings.alert)) return "alert";
+  return startsWith(record, beginnings.gap) ? "gap" : undefined;
 }
 
 /** Where the next `/` before `end` is; `end` or beyond where there is none. */
@@ -204,9 +207,9 @@ function startsWith(record: Uint8Array, beginning: Uint8Array): boolean {
 
 function damagedBeginning(record: Uint8Array, at: OutboxPlace): Fault {
   const text = Buffer.from(record.subarray(0, 64)).toString("latin1");
-  const known = /^\{"v":1,("kind":"(summary|alert)",)?/.exec(text);
+  const known = /^\{"v":1,("kind":"(summary|alert|gap)",)?/.exec(text);
   if (known === null) return damaged(placeOf(at), "v is not 1");
-  if (known[1] === undefined) return damaged(placeOf(at), "kind is neither summary nor alert");
+  if (known[1] === undefined) return damaged(placeOf(at), "kind is none of summary, alert and gap");
   return damaged(placeOf(at), "id does not follow its kind");
 }
 
