@@ -86,7 +86,7 @@ export function gatewayConfig(plan: Plan): Config {
       checkpointMs: commit.checkpointMs,
     },
     logBytesMax,
-    store: { ...storeDefaults, keepMs: keepMsOf(gateway) },
+    store: { ...storeDefaults, whenOutboxFull: "wait", keepMs: keepMsOf(gateway) },
     seriesMax: 40,
     devicesMax: 20,
     keysMax: 20,
