@@ -8,7 +8,7 @@ import type { Alert } from "../core/record.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import type { ReserveStatus } from "../store/care/reserve.ts";
 import type { TableStoreStatus } from "../store/tables/table-store-status.ts";
-import type { RollupCounts } from "../store/outbox/outbox-rollup.ts";
+import type { RollupStatus } from "../store/outbox/outbox-rollup.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { DegradedReason } from "./degraded.ts";
 import type { GuardCounters } from "./http/guard.ts";
@@ -25,7 +25,7 @@ import type { QueryCounters } from "./query/queries.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";
 
-export type Status = {
+export type Status = RollupStatus & {
   readonly agent: string;
   readonly version: string;
   readonly state: AgentState;
@@ -124,12 +124,6 @@ export type Status = {
         readonly merged: number;
       }
     >
-  >;
-  /** Summaries that were merged in the outbox because it filled up, ever. */
-  readonly outboxRollup: RollupCounts;
-  /** What was dropped in the outbox because it was full, ever, by the pipeline's name. */
-  readonly outboxDropped: Readonly<
-    Record<string, { readonly records: number; readonly readings: number }>
   >;
   readonly uplinks: readonly UplinkStatus[];
   readonly deadLetters: { readonly kept: number; readonly total: number };

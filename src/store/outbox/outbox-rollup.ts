@@ -49,6 +49,15 @@ export type RollupCounts = {
   readonly readings: number;
 };
 
+export type RollupStatus = {
+  /** Summaries that were merged in the outbox because it filled up, ever. */
+  readonly outboxRollup: RollupCounts;
+  /** What was dropped there because it was full, ever, by the pipeline's name. */
+  readonly outboxDropped: Readonly<
+    Record<string, { readonly records: number; readonly readings: number }>
+  >;
+};
+
 export type OutboxRollupOptions = {
   readonly store: StateStore;
   readonly clock: Clock;
@@ -97,6 +106,11 @@ export class OutboxRollup {
   /** Ever, as stored. */
   get counts(): RollupCounts {
     return this.#counts;
+  }
+
+  /** Of both, as the status of an agent has it. */
+  get status(): RollupStatus {
+    return { outboxRollup: this.#counts, outboxDropped: Object.fromEntries(this.dropped) };
   }
 
   /** What was dropped, ever, as stored, by pipeline. */
