@@ -18,7 +18,8 @@ export function erasedRecord(
   tells: (record: Summary | Alert) => boolean,
 ): Uint8Array | undefined {
   const { agent, record } = decodeRecord(bytes, "a record of the outbox");
-  if (!tells(record)) return undefined;
+  // A gap names no key.
+  if (record.kind === "gap" || !tells(record)) return undefined;
   const erased =
     record.kind === "summary"
       ? encodeSummary(agent, { ...record, fields: {}, arrivalTimed: 0 })

@@ -95,7 +95,7 @@ export class OutboxDrop {
     const plan = await planDrop(part, this.#behind(lane, { low: run.resume, high }), {
       lane,
       bytesWanted: this.#bytesWanted(lane),
-      recordsMax: limits.outboxDropRecordsMax,
+      recordsMax: 2 * limits.outboxRollupKeysMax,
       windowOf,
       breathe,
     });
