@@ -47,6 +47,7 @@ import { outboxWindowsOf } from "./outbox-windows.ts";
 import { Outputs } from "./outputs.ts";
 import { OwnTopics } from "./own-topics.ts";
 import { deviceWritesOf, OwnWrites } from "./own-writes.ts";
+import { processCpuSeconds, processMemory } from "./process-figures.ts";
 import { Queries } from "./query/queries.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./reserve-watch.ts";
@@ -446,6 +447,7 @@ export class Agent implements AgentView {
       wear: this.#parts.wear.status,
       reserve: options.reserve?.status,
       flash: this.#parts.flash.status,
+      resends: loopCounters.resends,
       apply: {
         applied: loopCounters.applied,
         checkpointed: loopCounters.checkpointed,
@@ -487,14 +489,4 @@ async function drained(drain: Drain, clock: Clock): Promise<void> {
 /** A topic is a device's or a series' own: more of them are made up, and not worth remembering. */
 function topicsMaxOf({ seriesMax, devicesMax }: Config): number {
   return Math.min(limits.topicsMax, seriesMax + devicesMax);
-}
-
-function processMemory(): Status["memory"] {
-  const { rss, heapUsed } = process.memoryUsage();
-  return { rssBytes: rss, heapUsedBytes: heapUsed };
-}
-
-function processCpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
 }

@@ -33,6 +33,7 @@ import type { Intake } from "./ingest/intake.ts";
 import type { Gate } from "./ingest/receiver.ts";
 import type { Outputs } from "./outputs.ts";
 import { Histogram } from "./histogram.ts";
+import { type ResendCounts, Resends } from "./resends.ts";
 
 /** A due frame still gathers for this share of what its sync will take, if that is worth a timer. */
 const GATHER_SHARE = 8;
@@ -65,6 +66,7 @@ export type LoopOptions = {
 export class Loop {
   readonly #parts: LoopParts;
   readonly #options: LoopOptions;
+  readonly #resends: Resends;
   readonly #gates: Gate[] = [];
   #cancelWait: (() => void) | undefined;
   #cancelWake: (() => void) | undefined;
@@ -105,6 +107,7 @@ export class Loop {
   constructor(parts: LoopParts, options: LoopOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#resends = new Resends(parts);
     this.#applied = parts.applied;
     this.#checkpointed = parts.checkpointed;
     this.#checkpointAt = parts.clock.monotonic() + options.commit.checkpointMs;
@@ -133,6 +136,7 @@ export class Loop {
   }
 
   get counters(): {
+    readonly resends: ResendCounts;
     readonly framesAppended: number;
     readonly rowsAppended: number;
     readonly commits: number;
@@ -143,6 +147,7 @@ export class Loop {
     readonly troubles: readonly DegradedReason[];
   } {
     return {
+      resends: this.#resends.counts,
       framesAppended: this.#framesAppended,
       rowsAppended: this.#rowsAppended,
       commits: this.#commits,
@@ -242,6 +247,8 @@ export class Loop {
     const frame = intake.seal(now, clockTrust.observe(now));
     for (const gate of this.#gates) gate.seal();
     this.#sealedAt = clock.monotonic();
+    const looking = this.#resends.mark(frame.batch);
+    if (looking !== undefined) await looking;
     const at = await this.#append(frame);
     if (at === undefined) return;
     assert(at === this.#applied, "the log continues where the dataflow stands");

@@ -20,6 +20,7 @@ import type { ListenerStatus } from "./ingest/mqtt/front/listeners.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
 import type { FlashCapStatus } from "./flash-cap.ts";
+import type { ResendCounts } from "./resends.ts";
 import type { WearStatus } from "./wear-watch.ts";
 import type { QueryCounters } from "./query/queries.ts";
 
@@ -97,6 +98,8 @@ export type Status = RollupStatus & {
   readonly reserve: ReserveStatus | undefined;
   /** How the cap on writes is kept; undefined where there is none. */
   readonly flash: FlashCapStatus | undefined;
+  /** Readings older than the ring of duplicates, looked up among those that are stored. */
+  readonly resends: ResendCounts;
   readonly apply: {
     readonly applied: number;
     readonly checkpointed: number;

@@ -8,7 +8,8 @@ export function tableFamilies({
   wear,
   reserve,
   flash,
-}: Pick<Status, "tables" | "wear" | "reserve" | "flash">): Family[] {
+  resends,
+}: Pick<Status, "tables" | "wear" | "reserve" | "flash" | "resends">): Family[] {
   const { counts, quarantine } = tables;
   const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
     name: `weir_tables${name}`,
@@ -44,6 +45,16 @@ export function tableFamilies({
       samples: reserve === undefined ? [] : [{ value: reserve.bytes }],
     },
     ...flashFamilies(flash),
+    {
+      name: "weir_resends_total",
+      type: "counter",
+      help: "Readings older than the ring of duplicates: looked up among those stored, found, left.",
+      samples: [
+        { labels: { what: "looked_up" }, value: resends.lookedUp },
+        { labels: { what: "found" }, value: resends.found },
+        { labels: { what: "skipped" }, value: resends.skipped },
+      ],
+    },
     gauge("", "Tables of readings.", [{ value: tables.tables }]),
     gauge("_bytes", "Bytes of tables on disk.", [{ value: tables.bytes }]),
     gauge("_readings", "Accepted readings that are not in the log alone, by where they are.", [

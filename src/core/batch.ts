@@ -16,6 +16,8 @@ export const KIND_ARRIVAL_TIME = 2;
 /** `sequence` holds the device's own sequence number. */
 export const KIND_SEQUENCE = 4;
 const KIND_BITS = KIND_SYMBOL | KIND_ARRIVAL_TIME | KIND_SEQUENCE;
+/** Before the frame was written the very reading was found among those that are stored: a resend. */
+export const KIND_STORED = 8;
 
 /** Columns of equal capacity; rows [0, rows) are in use. */
 export type Batch = {
@@ -61,7 +63,7 @@ export function sliceOfBatch(batch: Batch, range: { from: number; to: number }):
   };
 }
 
-/** Whether a byte read from disk is a `kind` that this version knows. */
+/** Whether a byte read from disk is the `kind` of a reading; one in a frame may have KIND_STORED, too. */
 export function isKind(bits: number): boolean {
   return (bits & ~KIND_BITS) === 0;
 }

@@ -4,8 +4,8 @@
  * come from here.
  */
 
-import { flashLimits } from "./flash-limits.ts";
 import { assertRelations } from "./limit-relations.ts";
+import { storeLimits } from "./store-limits.ts";
 
 const bounds = {
   // receive
@@ -491,9 +491,9 @@ const bounds = {
 
 /** The names of all bounds; every value is a whole number in the unit its name says. */
 export type Limits = {
-  readonly [name in keyof typeof bounds | keyof typeof flashLimits]: number;
+  readonly [name in keyof typeof bounds | keyof typeof storeLimits]: number;
 };
 
-export const limits: Limits = { ...bounds, ...flashLimits };
+export const limits: Limits = { ...bounds, ...storeLimits };
 
 assertRelations(limits);

@@ -2,7 +2,7 @@
  * The accept stage: what every reading passes before any pipeline sees it, row by row, in order.
  *
  *   from the future?  -> quarantined   moves no watermark
- *   resent?           -> duplicate
+ *   resent?           -> duplicate     in the ring, or found in the tables before it was logged
  *   else              -> accepted      device watermark = max(event time) - disorder
  *
  * A reading is from the future when its device stamped it more than futureMs past the clock of its
@@ -10,7 +10,7 @@
  */
 
 import { assert } from "../core/assert.ts";
-import { KIND_ARRIVAL_TIME } from "../core/batch.ts";
+import { KIND_ARRIVAL_TIME, KIND_STORED } from "../core/batch.ts";
 import type { Frame } from "../core/frame.ts";
 import { type Position, position } from "../core/units.ts";
 import { CONFLICT, DUPLICATE, type DuplicateRing } from "./duplicates.ts";
@@ -74,7 +74,8 @@ export function acceptRows(
       counts[cells + SOURCE_QUARANTINED]! += 1;
       continue;
     }
-    const verdict = ring.take(batch, row);
+    const isStored = (batch.kind[row]! & KIND_STORED) !== 0;
+    const verdict = isStored ? DUPLICATE : ring.take(batch, row);
     if (verdict === DUPLICATE) {
       counts[cells + SOURCE_DUPLICATE]! += 1;
       continue;

@@ -161,6 +161,11 @@ export class Dataflow {
     return erased;
   }
 
+  /** Rows that may be resends and are older than what duplicates are told by; see DuplicateRing. */
+  olderRows(batch: Frame["batch"], older: Uint32Array): number {
+    return this.#stage.ring.olderRows(batch, older);
+  }
+
   /** The wall clock at which a frame without rows would change something; Infinity if never. */
   wakeAt(): number {
     let deadline = this.ledger.isOpen ? this.#stage.watermarks.idleAt() : Number.POSITIVE_INFINITY;

@@ -28,6 +28,9 @@ export const CONFLICT = 2;
 /** A row is about 17 bytes per reading of the ring: small chunks keep a quiet series' neighbours clean. */
 const ROWS_PER_CHUNK = 16;
 
+/** Up to one in so many readings of a full ring may be older than one that it is too short for: late ones. */
+const STRAGGLERS = 4;
+
 /** Heads of a series. */
 const WRITTEN = 0; // readings written, in [0, 2 * size): the slot is the remainder, full from `size` on
 const TIME_MAX = 1;
@@ -104,6 +107,40 @@ export class DuplicateRing {
   /** The series has sent nothing yet. */
   forget(series: number): void {
     for (const table of this.tables) table.clear(series);
+  }
+
+  /**
+   * Numbers of the rows that this ring is too short to tell of: with a device time before most of what it
+   * remembers of their series, as it is before the batch. Their count. O(rows), O(size) for rows out of order.
+   */
+  olderRows(batch: Batch, older: Uint32Array): number {
+    const heads = this.#heads;
+    const { series, time, kind, rows } = batch;
+    // Series that are defined by the frame of the batch may be beyond the table: they have no head yet.
+    const seriesMax = this.#seriesMax;
+    let count = 0;
+    for (let row = 0; row < rows; row++) {
+      const one = series[row]!;
+      if (one >= seriesMax) continue;
+      const head = one * HEADS;
+      if (time[row]! >= heads[head + TIME_MAX]!) continue;
+      if (heads[head + WRITTEN]! < this.size || (kind[row]! & KIND_ARRIVAL_TIME) !== 0) continue;
+      if (this.#isOlder(batch, row)) older[count++] = row;
+    }
+    return count;
+  }
+
+  /** The ring does not hold it, nor much that is as old: it may have been there and be gone. */
+  #isOlder(batch: Batch, row: number): boolean {
+    const time = batch.time[row]!;
+    const from = batch.series[row]! * this.size;
+    let before = 0;
+    for (let slot = from; slot < from + this.size; slot++) {
+      if (this.#pairs[2 * slot]! > time) continue;
+      before += 1;
+      if (before * STRAGGLERS > this.size) return false;
+    }
+    return this.#search(batch, row, this.size) !== DUPLICATE;
   }
 
   #search(batch: Batch, row: number, filled: number): number {

@@ -159,6 +159,7 @@ export const sampleStatus: Status = {
     neededBytesPerDay: 2_400_000_000,
     isMissed: false,
   },
+  resends: { lookedUp: 9, found: 7, skipped: 2 },
   apply: { applied: 120, checkpointed: 60, commits: 4, checkpoints: 1 },
   outputs: { summaries: 6, alerts: 1, pendingBytes: 0 },
   ownTopics: { summaries: 4, alerts: 1, statuses: 3, dropped: 0, waitingBytes: 0 },

@@ -13,12 +13,12 @@
 
 import { zstdCompressSync, zstdDecompressSync, constants as zlib } from "node:zlib";
 import { assert, unreachable } from "../../core/assert.ts";
-import { type Batch, isKind, KIND_SEQUENCE, rowsMaxOf } from "../../core/batch.ts";
+import { type Batch, isKind, KIND_SEQUENCE, KIND_STORED, rowsMaxOf } from "../../core/batch.ts";
 import { ByteReader, type ByteWriter, MalformedBytes } from "../../core/bytes.ts";
 import { checksumOf } from "../../core/checksum.ts";
 import type { DeadLetter, DeadLetterReason, Definition, Frame, Tags } from "../../core/frame.ts";
 import { deviceId, millis, seriesId, sourceId, symbolId } from "../../core/units.ts";
-import type { FrameHeader } from "./frame-header.ts";
+import { type FrameHeader, FRAME_VERSION_STORED } from "./frame-header.ts";
 
 /** Bodies in this range are tried with zstd, and kept so where it saves an eighth. */
 const COMPRESS_BYTES_MIN = 512;
@@ -31,7 +31,10 @@ const HAS_KIND_COLUMN = 1;
 const HAS_SEQUENCE_COLUMN = 2;
 
 /** The part of a header that the body decides. */
-export type Body = Pick<FrameHeader, "encoding" | "bodyBytes" | "storedBytes" | "bodyChecksum">;
+export type Body = Pick<
+  FrameHeader,
+  "version" | "encoding" | "bodyBytes" | "storedBytes" | "bodyChecksum"
+>;
 
 /**
  * Appends the frame's body to `writer`, at a multiple of 8, and pads it to one. Everything is
@@ -43,7 +46,7 @@ export function encodeBody(writer: ByteWriter, frame: Frame): Body {
   encodeDefinitions(writer, frame.definitions);
   encodeCounts(writer, frame);
   encodeDeadLetters(writer, frame.deadLetters);
-  encodeColumns(writer, frame.batch);
+  const any = encodeColumns(writer, frame.batch);
   const bodyBytes = writer.length - start;
   const compressed = compress(writer.slice(start, writer.length));
   if (compressed !== undefined) {
@@ -55,7 +58,9 @@ export function encodeBody(writer: ByteWriter, frame: Frame): Body {
   const bodyChecksum = checksumOf(stored);
   writer.align(8);
   const encoding = compressed === undefined ? "plain" : "zstd";
-  return { encoding, bodyBytes, storedBytes, bodyChecksum };
+  // An older weir would take the bit for damage; so it is told that it is too old.
+  const version = (any & KIND_STORED) === 0 ? 1 : FRAME_VERSION_STORED;
+  return { version, encoding, bodyBytes, storedBytes, bodyChecksum };
 }
 
 /**
@@ -259,9 +264,10 @@ function decodeDeadLetters(reader: ByteReader): readonly DeadLetter[] {
 
 // ---- columns ----
 
-function encodeColumns(writer: ByteWriter, batch: Batch): void {
+/** The kind bits that any row has. */
+function encodeColumns(writer: ByteWriter, batch: Batch): number {
   const { rows } = batch;
-  if (rows === 0) return;
+  if (rows === 0) return 0;
   const { all, any } = kindsOf(batch.kind, rows);
   const hasKinds = all !== any;
   const hasSequence = (any & KIND_SEQUENCE) !== 0;
@@ -273,6 +279,7 @@ function encodeColumns(writer: ByteWriter, batch: Batch): void {
   if (hasSequence) writer.copy(batch.sequence, rows * 8);
   writer.copy(batch.series, rows * 4);
   if (hasKinds) writer.copy(batch.kind, rows);
+  return any;
 }
 
 function decodeColumns(reader: ByteReader, batch: Batch, rows: number): void {
@@ -292,7 +299,8 @@ function decodeColumns(reader: ByteReader, batch: Batch, rows: number): void {
   reader.copyTo(batch.series, rows * 4);
   if ((flags & HAS_KIND_COLUMN) !== 0) reader.copyTo(batch.kind, rows);
   else batch.kind.fill(kind, 0, rows);
-  if (!isKind(kindsOf(batch.kind, rows).any)) throw new MalformedBytes("an unknown kind", start);
+  if (!isKind(kindsOf(batch.kind, rows).any & ~KIND_STORED))
+    throw new MalformedBytes("an unknown kind", start);
 }
 
 /** The bits that all rows have and the bits that any row has. */

@@ -9,7 +9,10 @@ import { checksumOf } from "../../core/checksum.ts";
 import { type Millis, millis, type Position, position } from "../../core/units.ts";
 
 export const FRAME_HEADER_BYTES = 64;
-export const FRAME_VERSION = 1;
+/** The highest that is known. A frame is of the lowest that can tell what is in it. */
+export const FRAME_VERSION = 2;
+/** Has rows with KIND_STORED. */
+export const FRAME_VERSION_STORED = 2;
 
 /** "WFRM": the first bytes of a frame. */
 export const FRAME_MAGIC: Uint8Array = Buffer.from("WFRM", "latin1");
@@ -44,11 +47,11 @@ const CHECKSUM_AT = 60;
 /** Fills `target` (64 bytes) and returns the header's checksum. */
 export function encodeFrameHeader(
   target: Uint8Array,
-  header: Omit<FrameHeader, "version" | "checksum">,
+  header: Omit<FrameHeader, "checksum">,
 ): number {
   const view = new DataView(target.buffer, target.byteOffset, FRAME_HEADER_BYTES);
   target.set(FRAME_MAGIC);
-  view.setUint8(4, FRAME_VERSION);
+  view.setUint8(4, header.version);
   view.setUint8(5, header.encoding === "zstd" ? 1 : 0);
   view.setUint16(6, header.clockTrusted ? CLOCK_TRUSTED : 0, true);
   view.setBigUint64(8, header.incarnation, true);

@@ -327,7 +327,7 @@ export class Log {
   /** One write, one sync; only then the frame, and a new segment, are part of the log. */
   async #write(
     segment: Segment,
-    header: Omit<FrameHeader, "version" | "checksum">,
+    header: Omit<FrameHeader, "checksum">,
     isNew: boolean,
   ): Promise<void> {
     const writer = this.#writer;
