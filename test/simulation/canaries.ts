@@ -146,6 +146,50 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "merge-what-may-be-corrected",
+    breaks: ["P3", "P5"],
+    edits: [
+      {
+        file: "src/store/outbox/outbox-rollup-plan.ts",
+        from: "  return key.newest >= start + tierMs + (key.window?.latenessMs ?? 0);",
+        to: "  return key.newest >= start;",
+      },
+    ],
+  },
+  {
+    name: "drop-what-may-be-corrected",
+    breaks: ["P3", "P5"],
+    edits: [
+      {
+        file: "src/store/outbox/outbox-drop-plan.ts",
+        from: "  if (!isWhole || lastBlock === Number.POSITIVE_INFINITY) return false;",
+        to: "  if (finalAt >= 0) return true;",
+      },
+    ],
+  },
+  {
+    name: "forget-a-gap-that-grows",
+    breaks: ["P3", "P5"],
+    edits: [
+      {
+        file: "src/store/outbox/outbox-drop-plan.ts",
+        from: '      if (unit === "gap" || unit.newest.number === number) gaps.add(record, number);',
+        to: '      if (unit !== "gap" && unit.newest.number === number) gaps.add(record, number);',
+      },
+    ],
+  },
+  {
+    name: "merge-beside-a-gap",
+    breaks: ["P5"],
+    edits: [
+      {
+        file: "src/store/outbox/outbox-rollup-plan.ts",
+        from: "isReady(group, pass.tierMs) && group.start >= gapEnds.of(group.key.name)",
+        to: "isReady(group, pass.tierMs)",
+      },
+    ],
+  },
+  {
     name: "late-reading-changes-nothing",
     breaks: ["P1", "P10"],
     edits: [

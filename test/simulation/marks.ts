@@ -190,6 +190,24 @@ export const marks: readonly Mark[] = [
     from: "      await new Promise<void>((resolve) => {\n        this.#waiting = {",
     to: "      MARK; await new Promise<void>((resolve) => {\n        this.#waiting = {",
   },
+  {
+    name: "summaries are merged in the outbox",
+    file: "src/store/outbox/outbox-rollup.ts",
+    from: "    if (isDone) this.#counts = counts;",
+    to: "    if (isDone) { MARK; this.#counts = counts; }",
+  },
+  {
+    name: "the outbox drops",
+    file: "src/store/outbox/outbox-drop.ts",
+    from: "    if (!isDone) return from;",
+    to: "    if (!isDone) return from; MARK;",
+  },
+  {
+    name: "a gap grows",
+    file: "src/store/outbox/outbox-drop-plan.ts",
+    from: '    if (record.kind === "gap") return;',
+    to: '    if (record.kind === "gap") { MARK; return; }',
+  },
   // tables
   {
     name: "frames wait for tables",

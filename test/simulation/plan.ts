@@ -4,6 +4,7 @@
  * (how long a sync takes, which sectors survive) is drawn from the plan's seed on the way.
  */
 
+import type { Random } from "../../src/core/doors.ts";
 import { below, seededRandom } from "../support/seeded-random.ts";
 import {
   between,
@@ -87,6 +88,14 @@ export type Plan = {
   readonly site: SitePlan;
   /** Allowed lateness of all windows. */
   readonly latenessMs: number;
+  /** What waits for the uplinks, and what becomes of it where it is too much. */
+  readonly outbox: {
+    readonly bytesMax: number;
+    /** Summaries are merged into coarser ones; else nothing is. */
+    readonly merges: boolean;
+    /** The oldest are dropped; else commits wait. */
+    readonly drops: boolean;
+  };
   readonly uplinks: {
     readonly files: boolean;
     readonly kafka: boolean;
@@ -98,8 +107,38 @@ export type Plan = {
   readonly faults: readonly PlannedFault[];
 };
 
+/** As large as small limits allow (instrument.ts), and nothing becomes of what is in it. */
+export const patientOutbox: Plan["outbox"] = { bytesMax: 24_576, merges: false, drops: false };
+
 /** The same seed gives the same plan. */
 export function drawPlan(seed: number): Plan {
+  const plan = drawUsual(seed);
+  const random = seededRandom(seed ^ 0x0b0b_0b0b);
+  return plan.uplinks.kafka && below(random, 100) < 20 ? withOutage(plan, random) : plan;
+}
+
+/** Kafka is away for most of the time, and the outbox has room for little of it. */
+function withOutage(plan: Plan, random: Random): Plan {
+  const durationMs = Math.max(plan.durationMs, 90_000);
+  const atMs = between(random, [1_000, 15_000]);
+  return {
+    ...plan,
+    durationMs,
+    // The whole log is what the truth is told from.
+    gateway: { ...plan.gateway, logBytesMax: 4_194_304 },
+    latenessMs: magnitude(random, [500, 5_000]),
+    outbox: {
+      bytesMax: between(random, [8_192, 16_384]),
+      merges: below(random, 100) < 75,
+      drops: below(random, 100) < 60,
+    },
+    faults: [...plan.faults, { kind: "link-down" as const, atMs, forMs: durationMs }].toSorted(
+      (a, b) => a.atMs - b.atMs,
+    ),
+  };
+}
+
+function drawUsual(seed: number): Plan {
   const random = seededRandom(seed);
   const segmentBytesOf = (devices: readonly DevicePlan[]): number =>
     // A frame fits a segment: what waits without acknowledgement is bounded with QoS 1 only.
@@ -140,6 +179,7 @@ export function drawPlan(seed: number): Plan {
       receiveMax: magnitude(random, [1, 40]),
       hasCanary: percent(30),
     },
+    outbox: patientOutbox,
     latenessMs: percent(60) ? 600_000 : magnitude(random, [500, 60_000]),
     uplinks: {
       files: uplink >= 7,

@@ -41,6 +41,7 @@ function planFault(plan: Plan): string | undefined {
   return (
     keysFault("the plan", plan, like) ??
     keysFault("gateway", plan.gateway, like.gateway) ??
+    keysFault("outbox", plan.outbox, like.outbox) ??
     keysFault("source", plan.source, like.source) ??
     keysFault("uplinks", plan.uplinks, like.uplinks) ??
     first(plan.devices, (device: DevicePlan) => keysFault(device.name, device, like.devices[0]!)) ??

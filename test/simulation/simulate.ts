@@ -13,7 +13,7 @@ import type { FaultKind } from "./faults.ts";
 import { hearMarks } from "./marks.ts";
 import type { Evidence, Stored, Upstream, Violation } from "./oracle/evidence.ts";
 import { judge } from "./oracle/judge.ts";
-import type { Plan } from "./plan.ts";
+import { patientOutbox, type Plan } from "./plan.ts";
 import { Trace } from "./trace.ts";
 import { saidAtTheEnd } from "./world/agent-words.ts";
 import { readFiles, readKafka } from "./world/consumer.ts";
@@ -21,6 +21,7 @@ import {
   arrivalsName,
   filesDirectory,
   gatewayConfig,
+  outboxTiers,
   sessionsName,
   windowPipelines,
 } from "./world/gateway-config.ts";
@@ -133,6 +134,8 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     windows: windowPipelines,
     sessions: sessionsName,
     arrivals: arrivalsName,
+    outbox: plan.outbox,
+    outboxTiers,
     latenessMs: plan.latenessMs,
     // Operators look at the clock so often: what they heard since the last look they heard then.
     idleMs: plan.source.idleMs - limits.tickMs,
@@ -214,7 +217,10 @@ async function replay(
   // An orderly end would let go of the log's beginning.
   const uplink = { ...fileUplinkDefaults, directory };
   await nextLife(world, timeline, () =>
-    gateway.forgetState({ ...gatewayConfig(plan), uplinks: [uplink] }),
+    gateway.forgetState({
+      ...gatewayConfig({ ...plan, outbox: patientOutbox }),
+      uplinks: [uplink],
+    }),
   );
   const stored = await storedAt("once more", gateway.agent, { world, timeline });
   await end(world, timeline);

@@ -4,7 +4,7 @@
  */
 
 import type { Counts, Evidence, Violation } from "./evidence.ts";
-import { newestWindows } from "./once.ts";
+import { isGap, newestWindows } from "./once.ts";
 
 /** `isWhole`: the medium gave back everything, so every acknowledged message is counted. */
 export function checkConservation(
@@ -73,8 +73,14 @@ function isTumbling({ sizeMs, slideMs }: Evidence["windows"][number]): boolean {
   return sizeMs === slideMs;
 }
 
-/** By the newest revision of each window. */
+/** By the newest revision of each window, and by gaps. */
 function readingsIn({ upstream }: Evidence, pipeline: string, place: string): number {
   const windows = newestWindows(upstream, { place, pipeline });
-  return windows.reduce((sum, { count }) => sum + Number(count), 0);
+  const gaps = upstream.filter(
+    (read) => isGap(read) && read.place === place && read.record["pipeline"] === pipeline,
+  );
+  return (
+    windows.reduce((sum, { count }) => sum + Number(count), 0) +
+    gaps.reduce((sum, { record }) => sum + Number(record["readings"]), 0)
+  );
 }

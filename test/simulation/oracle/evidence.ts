@@ -100,6 +100,9 @@ export type Evidence = {
   readonly sessions: string;
   /** The pipeline of readings without a time of their own. */
   readonly arrivals: string;
+  /** What became of summaries that waited for an uplink: merged to these tiers, dropped. */
+  readonly outbox: { readonly merges: boolean; readonly drops: boolean };
+  readonly outboxTiers: readonly number[];
   readonly latenessMs: number;
   /** A device silent for so long holds no window open. */
   readonly idleMs: number;

@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Counts, Evidence, Reading, Stored, StoredCounts, Upstream } from "./evidence.ts";
+import { checkDegraded } from "./degraded.ts";
+import type {
+  Counts,
+  Evidence,
+  Reading,
+  Stored,
+  StoredCounts,
+  Upstream,
+  Violation,
+} from "./evidence.ts";
 import { judge } from "./judge.ts";
 
 const second = 1_000;
@@ -100,6 +109,8 @@ const sound: Evidence = {
   windows: [{ name: "seconds", sizeMs: second, slideMs: second }],
   sessions: "bursts",
   arrivals: "arrivals",
+  outbox: { merges: false, drops: false },
+  outboxTiers: [],
   latenessMs: 60 * second,
   idleMs: 10 * second,
   futureDevices: [],
@@ -304,4 +315,59 @@ test("a reading beyond the allowed lateness may be missing", () => {
     stored: [storedToo],
   };
   assert.deepEqual(promisesBroken(changes), []);
+});
+
+/** Nine readings in nine windows of a key; upstream three of them, and the others as `rest` says. */
+function degraded(
+  rest: Readonly<Record<string, unknown>>,
+  { drops = true } = {},
+): readonly Violation[] {
+  const made = Array.from({ length: 9 }, (_, n) => reading(n, { time: 60_000 + n * second }));
+  const truth = made.map((each, n) => window(n, [each], { end: 61_000 + n * second }));
+  const replayed = truth.map((each): Upstream => ({ ...each, place: "replayed" }));
+  const oldest = truth[0]!;
+  const record = { ...oldest.record, ...rest };
+  const coarser: Upstream = { ...oldest, eventId: "o:summaries:0", record };
+  const fine = truth.slice(6).map((each, n) => ({ ...each, eventId: `o:summaries:${n + 1}` }));
+  return checkDegraded({
+    ...sound,
+    places: ["kafka"],
+    upstream: [coarser, ...fine],
+    replayed,
+    outbox: { merges: true, drops },
+    outboxTiers: [6_000],
+  });
+}
+
+const six = { start: 60_000, end: 66_000, merged: 6, count: 6, sum: 63, min: 1, max: 32 };
+const gapOfSix = {
+  kind: "gap",
+  id: "gw1/seconds/gap:5/60000/6000/6",
+  start: 60_000,
+  end: 66_000,
+  records: 6,
+  readings: 6,
+};
+
+test("coarser summaries that say what their windows said, and gaps that count them, break nothing", () => {
+  assert.deepEqual(degraded(six), []);
+  assert.deepEqual(degraded(gapOfSix), []);
+});
+
+test("P5: coarser summaries and gaps that say something else are found", () => {
+  const found = (rest: Readonly<Record<string, unknown>>, what: RegExp, drops = true): void => {
+    const violations = degraded(rest, { drops });
+    assert.ok(
+      violations.some((each) => each.promise === "P5" && what.test(each.what)),
+      JSON.stringify(violations),
+    );
+  };
+  found({ ...six, count: 5 }, /count is 5, that of its windows 6/);
+  found({ ...six, max: 31 }, /max is 31/);
+  found({ ...six, merged: 5 }, /windows is 5/);
+  found({ ...six, end: 65_000 }, /is of no tier/);
+  found({ ...six, start: 66_000, end: 72_000 }, /windows is/);
+  found({ ...gapOfSix, readings: 5 }, /5 readings where 6 are missing/);
+  found({ ...gapOfSix, end: 65_000 }, /is in no record and no gap/);
+  found(gapOfSix, /though nothing is dropped/, false);
 });

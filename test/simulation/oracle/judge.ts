@@ -5,7 +5,8 @@
  *   P2 determinism                 same.ts
  *   P3 conservation                conservation.ts; stored.ts, at every second
  *   P4 exactly once upstream       once.ts
- *   P5 exact aggregates            windows.ts (these worlds merge nothing in the outbox)
+ *   P5 exact aggregates            windows.ts
+ *      resolution before data      degraded.ts, in worlds whose outbox merges or drops
  *   P6 bounded everything          below
  *   P7 it always starts            below: it starts, stays, and comes to rest when all is well
  *   P8 time is honest              windows.ts: a device from the future is not believed; arrivals.ts
@@ -19,7 +20,8 @@
 import { checkArrivals } from "./arrivals.ts";
 import { checkConservation } from "./conservation.ts";
 import type { Evidence, Violation } from "./evidence.ts";
-import { checkOnce } from "./once.ts";
+import { checkDegraded } from "./degraded.ts";
+import { checkOnce, isDegraded } from "./once.ts";
 import { checkSame } from "./same.ts";
 import { checkStored, checkStoredCounts } from "./stored.ts";
 import { checkWindows } from "./windows.ts";
@@ -42,15 +44,25 @@ export function judge(evidence: Evidence): readonly Violation[] {
     ...(evidence.ledger === undefined
       ? []
       : [
-          checkWindows(evidence, { isWhole }),
-          isWhole ? checkArrivals(evidence) : [],
+          checkWindows(toldInFull(evidence), { isWhole }),
+          isWhole ? checkArrivals(toldInFull(evidence)) : [],
           checkStored(evidence, { isWhole }),
           checkOnce(evidence, { isWhole }),
           checkConservation(evidence, { isWhole }),
-          isWhole ? checkSame(evidence) : [],
+          isWhole && !isDegraded(evidence) ? checkSame(evidence) : [],
+          isWhole && isDegraded(evidence) ? checkDegraded(evidence) : [],
         ]),
   ];
   return checks.flatMap((violations) => violations.slice(0, shownMax));
+}
+
+/** Where what is upstream may be coarser: what the same log says with all the room it needs. */
+function toldInFull(evidence: Evidence): Evidence {
+  if (!isDegraded(evidence)) return evidence;
+  const { replayed } = evidence;
+  return replayed === undefined
+    ? { ...evidence, places: [] }
+    : { ...evidence, places: ["replayed"], upstream: replayed };
 }
 
 /** P6: each in its bound, whenever one looked. */

@@ -18,7 +18,9 @@ export function checkOnce(
   const { upstream, incidents, leftOver } = evidence;
   const lanes = Map.groupBy(upstream, ({ place, lane }) => `${lane} in ${place}`);
   const found = [...lanes].flatMap(([where, records]) => [
-    ...(isWhole ? checkIdentities(records) : []).map((what) => `${where}: ${what}`),
+    ...(isWhole ? checkIdentities(records, isDegraded(evidence)) : []).map(
+      (what) => `${where}: ${what}`,
+    ),
     ...checkNumbers(records).map((what) => `${where}: ${what}`),
   ]);
   if (leftOver > 0) found.push(`${leftOver} records are still in the outbox`);
@@ -26,7 +28,17 @@ export function checkOnce(
   return found.map((what) => ({ promise: "P4", what }));
 }
 
-function checkIdentities(records: readonly Upstream[]): readonly string[] {
+/** Summaries may be merged, or dropped: then revisions are missing that newer ones take the place of. */
+export function isDegraded({ outbox }: Pick<Evidence, "outbox">): boolean {
+  return outbox.merges || outbox.drops;
+}
+
+/** It stands for records that were dropped. */
+export function isGap({ record }: Upstream): boolean {
+  return record["kind"] === "gap";
+}
+
+function checkIdentities(records: readonly Upstream[], isDegraded: boolean): readonly string[] {
   const found: string[] = [];
   const seen = new Set<string>();
   const revisions = new Map<string, number>();
@@ -36,7 +48,7 @@ function checkIdentities(records: readonly Upstream[]): readonly string[] {
     if (id.startsWith("no JSON")) found.push(id);
     if (seen.has(id)) found.push(`${id} is there twice`);
     seen.add(id);
-    if (lane !== "summaries") continue;
+    if (lane !== "summaries" || isDegraded) continue;
     const window = windowOf(id);
     const revision = Number(record["revision"]);
     const next = revisions.get(window) ?? 0;
@@ -84,8 +96,9 @@ export function newestWindows(
   of: { readonly place: string; readonly pipeline: string },
 ): readonly Upstream["record"][] {
   const newest = new Map<string, Upstream["record"]>();
-  for (const { place, record } of upstream) {
-    if (place !== of.place || record["pipeline"] !== of.pipeline) continue;
+  for (const read of upstream) {
+    const { place, record } = read;
+    if (place !== of.place || isGap(read) || record["pipeline"] !== of.pipeline) continue;
     const window = windowOf(String(record["id"]));
     const known = newest.get(window);
     if (known === undefined || Number(known["revision"]) < Number(record["revision"])) {

@@ -53,7 +53,10 @@ export function unrestOf(agent: Agent): string {
 /** What is bounded, and by what. */
 export function boundedIn(
   agent: Agent,
-  { logBytesMax }: { readonly logBytesMax: number },
+  {
+    logBytesMax,
+    outboxBytesMax,
+  }: { readonly logBytesMax: number; readonly outboxBytesMax: number },
 ): Sample["bounded"] {
   const { log, outputs, outbox, mqtt, brokers } = agent.status();
   const outboxBytes = Object.values(outbox).reduce((sum, { bytes }) => sum + bytes, 0);
@@ -64,7 +67,7 @@ export function boundedIn(
     "log bytes": [log.bytes, logBytesMax],
     // A frame is applied whole, and a start applies all that it replays; only then the next one waits.
     "pending output bytes": [outputs.pendingBytes, limits.pendingOutputBytesMax + 262_144],
-    "outbox bytes": [outboxBytes, limits.outboxBytesMax],
+    "outbox bytes": [outboxBytes, outboxBytesMax],
     "held bytes": [heldBytes, limits.heldBytesMax],
     "split bytes": [splitBytes, limits.heldBytesMax],
     "outbound bytes": [outboundBytes, limits.outboundBytesMax],

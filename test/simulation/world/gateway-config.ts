@@ -28,6 +28,9 @@ export const windowPipelines = [
   { name: "sliding", sizeMs: 4_000, slideMs: 2_000 },
 ] as const;
 
+/** To which the outbox merges, of windows of 1 s and 5 s. */
+export const outboxTiers: readonly number[] = [5_000, 10_000, 60_000];
+
 export function gatewayConfig(plan: Plan): Config {
   const { gateway, source, uplinks, site, devices } = plan;
   const hasSite = devices.some(({ via }) => via === "site");
@@ -86,7 +89,12 @@ export function gatewayConfig(plan: Plan): Config {
       checkpointMs: commit.checkpointMs,
     },
     logBytesMax,
-    store: { ...storeDefaults, whenOutboxFull: "wait", keepMs: keepMsOf(gateway) },
+    store: {
+      ...storeDefaults,
+      outboxBytes: plan.outbox.bytesMax,
+      whenOutboxFull: plan.outbox.drops ? "drop" : "wait",
+      keepMs: keepMsOf(gateway),
+    },
     seriesMax: 40,
     devicesMax: 20,
     keysMax: 20,

@@ -54,6 +54,7 @@ export type GatewayOptions = {
   readonly config: Config;
   readonly segmentBytes: number;
   readonly memoryRowsMax: number;
+  readonly outboxTiers: readonly number[];
   readonly timeline: Timeline;
   readonly random: Random;
   readonly network: Network;
@@ -76,6 +77,7 @@ export class Gateway {
   readonly disk: FaultDisk;
   readonly #options: GatewayOptions;
   #config: Config;
+  #outboxTiers: readonly number[];
   #image: KvImage = new Map();
   #life: Life | undefined;
   #store: StoreOfLife | undefined;
@@ -93,6 +95,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options;
     this.#config = options.config;
+    this.#outboxTiers = options.outboxTiers;
     this.disk = new FaultDisk(options.random);
     this.disk.fate = (call) => this.#diskFate(call);
   }
@@ -178,9 +181,10 @@ export class Gateway {
     return true;
   }
 
-  /** The next life has the log and nothing else. Only between two lives. */
+  /** The next life has the log and nothing else, and merges nothing. Only between two lives. */
   forgetState(config: Config): void {
     this.#config = config;
+    this.#outboxTiers = [];
     this.#image = new Map();
     this.#next = supervised;
   }
@@ -227,8 +231,7 @@ export class Gateway {
       tablesDirectory,
       segmentBytes: this.#options.segmentBytes,
       memoryRowsMax: this.#options.memoryRowsMax,
-      // The oracle knows windows as they were emitted; outbox-rollup.test.ts knows merged ones.
-      outboxTiers: [],
+      outboxTiers: this.#outboxTiers,
       listen: true,
       onFailed: (fault) => this.#gaveUp(life, fault),
       onClosed: () => Promise.resolve(),

@@ -14,7 +14,7 @@ import type { Trace } from "../trace.ts";
 import { boundedIn, unrestOf } from "./agent-words.ts";
 import { Device, stateTopic } from "./device.ts";
 import { Gateway } from "./gateway.ts";
-import { gatewayConfig, siteHost, topics } from "./gateway-config.ts";
+import { gatewayConfig, outboxTiers, siteHost, topics } from "./gateway-config.ts";
 import { Link } from "./link.ts";
 import { SiteBroker, type SiteMessage } from "./site-broker.ts";
 import { Network } from "./network.ts";
@@ -84,6 +84,7 @@ export class World {
       config: gatewayConfig(plan),
       segmentBytes: plan.gateway.segmentBytes,
       memoryRowsMax: plan.gateway.memoryRowsMax,
+      outboxTiers: plan.outbox.merges ? outboxTiers : [],
       timeline,
       random: fork(),
       network: this.#network,
@@ -197,7 +198,7 @@ export class World {
       atMs: this.#timeline.now,
       stored: storedCounts(agent),
       bounded: {
-        ...boundedIn(agent, { logBytesMax }),
+        ...boundedIn(agent, { logBytesMax, outboxBytesMax: this.#plan.outbox.bytesMax }),
         ...(this.isAsked
           ? {}
           : { "open files": [this.gateway.disk.openFiles, filesMax + 2 + tableFilesMax] }),
