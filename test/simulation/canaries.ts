@@ -157,6 +157,17 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "correct-what-counts-as-final",
+    breaks: ["P3", "P5"],
+    edits: [
+      {
+        file: "src/edge-ops/windows/panes.ts",
+        from: "    this.#correctFinal(key, through, emitter);\n",
+        to: "",
+      },
+    ],
+  },
+  {
     name: "drop-what-may-be-corrected",
     breaks: ["P3", "P5"],
     edits: [
