@@ -15,8 +15,11 @@ import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { commitDefaults, configOf, sourceDefaults } from "../src/agent/config/config.ts";
-import { startAgent } from "../src/agent/start.ts";
+import { openAgentOnDoors } from "../src/agent/start.ts";
+import { systemDisk } from "../src/agent/doors/disk.ts";
+import type { Disk } from "../src/core/doors.ts";
 import { position } from "../src/core/units.ts";
+import type { TableStore } from "../src/store/tables/table-store.ts";
 import { openMonthStore } from "./month-store.ts";
 import { acceptedStep, Sensors } from "./sensors.ts";
 
@@ -36,7 +39,8 @@ const work = join(directory, "work");
 const bytesMax = Number.POSITIVE_INFINITY;
 
 await fillTables();
-const agent = await startAgent(
+let merging: TableStore | undefined;
+const agent = await openAgentOnDoors(
   configOf({
     agent: "bench",
     dataDirectory: join(directory, "agent"),
@@ -63,6 +67,7 @@ const agent = await startAgent(
     commit: { ...commitDefaults, waitMs },
   }),
   {
+    disk: appendsOf(systemDisk),
     onFailed: (fault) => {
       console.error(fault.message);
       process.exit(1);
@@ -100,11 +105,33 @@ async function merge(n: number): Promise<void> {
   await using opened = await openMonthStore(work, { bytesMax, mergeTablesMin: tables });
   say({ event: `merging-${n}` });
   const begun = performance.now();
+  merging = opened.tables;
   opened.tables.start();
   await opened.tables.settle();
+  merging = undefined;
   const { compactions } = opened.tables.status;
   if (compactions !== 1) throw new Error(`${compactions} merges`);
   say({ event: `merged-${n}`, ms: performance.now() - begun });
+}
+
+/** The store that merges gives way to appends, as the agent's own does: it is told of them here. */
+function appendsOf(disk: Disk): Disk {
+  const open: Disk["open"] = async (path, how) => {
+    const file = await disk.open(path, how);
+    if (!path.endsWith(".seg")) return file;
+    let over: () => void = () => undefined;
+    return {
+      ...file,
+      write: (source, offset) => {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        over = resolve;
+        merging?.giveWayTo(promise);
+        return file.write(source, offset);
+      },
+      sync: () => file.sync().finally(() => over()),
+    };
+  };
+  return { ...disk, open };
 }
 
 function say(event: object): void {

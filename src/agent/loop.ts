@@ -249,7 +249,9 @@ export class Loop {
     this.#sealedAt = clock.monotonic();
     const looking = this.#resends.mark(frame.batch);
     if (looking !== undefined) await looking;
-    const at = await this.#append(frame);
+    const appending = this.#append(frame);
+    tables.giveWayTo(appending);
+    const at = await appending;
     if (at === undefined) return;
     assert(at === this.#applied, "the log continues where the dataflow stands");
     this.#lastAppendMs = clock.monotonic() - this.#sealedAt;

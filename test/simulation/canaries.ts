@@ -20,8 +20,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/agent/loop.ts",
-        from: "    const at = await this.#append(frame);",
-        to: "    for (const gate of this.#gates) gate.release();\n    const at = await this.#append(frame);",
+        from: "    const at = await appending;",
+        to: "    for (const gate of this.#gates) gate.release();\n    const at = await appending;",
       },
       {
         file: "src/agent/loop.ts",

@@ -1,6 +1,7 @@
 /**
  * The pace of work beside the loop: flushing and compaction run on the same thread, so they stop
- * every few milliseconds and let what arrived meanwhile go first.
+ * every few milliseconds and let what arrived meanwhile go first. Where somebody waits for the disk it
+ * goes first as a whole: its calls are carried out by other threads, which want a processor, too.
  */
 
 import type { Clock } from "../../core/doors.ts";
@@ -16,6 +17,7 @@ export class Pace {
   #since: number;
   #stopped = false;
   #wake: (() => void) | undefined;
+  #first: Promise<unknown> | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -26,6 +28,15 @@ export class Pace {
   stop(): void {
     this.#stopped = true;
     this.#wake?.();
+  }
+
+  /** Whoever breathes waits for the end of `work`, limits.giveWayMsMax at most each time. */
+  giveWayTo(work: Promise<unknown>): void {
+    this.#first = work;
+    const over = (): void => {
+      if (this.#first === work) this.#first = undefined;
+    };
+    void work.then(over, over);
   }
 
   /** Before something is tried again; over early when it is stopped. One at a time. */
@@ -44,6 +55,18 @@ export class Pace {
     if (this.#stopped) throw new Stopped("the store is closing");
     if (this.#clock.monotonic() - this.#since < limits.workStepMs) return;
     await new Promise<void>((resolve) => this.#clock.soon(resolve));
+    if (this.#first !== undefined) await this.#endOf(this.#first);
     this.#since = this.#clock.monotonic();
+  }
+
+  async #endOf(work: Promise<unknown>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = this.#clock.after(limits.giveWayMsMax, resolve);
+      const over = (): void => {
+        cancel();
+        resolve();
+      };
+      void work.then(over, over);
+    });
   }
 }

@@ -210,6 +210,11 @@ export class TableStore {
     this.#freeze();
   }
 
+  /** Flushing and compaction let this go first; see Pace. */
+  giveWayTo(work: Promise<unknown>): void {
+    this.#pace.giveWayTo(work);
+  }
+
   /** Everything there is now, for a query. */
   snapshot(): Snapshot {
     const { tables } = this.#listing;
