@@ -65,9 +65,11 @@ export type Merged = {
 
 /**
  * A reading takes about 1.5 bytes and a bucket 9 to 11: a section is worth writing that has so many
- * rows less than the finer one. Readings at 1 Hz have none of 10 s: it would take two thirds of them.
+ * rows less than the finer one. Readings at 1 Hz have none of 10 s and of 1 min, which would take two
+ * thirds and a tenth of them: these are made of the readings when those expire, and until then a day
+ * of them is read as fast.
  */
-const READINGS_PER_BUCKET = 16;
+const READINGS_PER_BUCKET = 64;
 const BUCKETS_PER_BUCKET = 2;
 
 /**

@@ -16,7 +16,7 @@ import { tablePath } from "./table-files.ts";
 import { openTable } from "../file/table-reader.ts";
 
 const day = limits.partitionMs;
-const minute = 60_000;
+const tier = 180_000;
 const perTable = 3_000;
 const aside = (id: number): string =>
   tablePath("/tables", id).replace("/tables/", "/tables/quarantine/");
@@ -205,15 +205,15 @@ test("a table with a damaged block that a query met is written again without it"
 });
 
 test("a damaged coarse section is made anew from a finer one: nothing is lost", async () => {
-  const rig = await rigWith(3, { mergeTablesMin: 3, tiers: [minute] });
+  const rig = await rigWith(3, { mergeTablesMin: 3, tiers: [tier] });
   const path = tablePath("/tables", 3);
   const opened = await openTable(rig.disk.mount(), path);
   assert(opened.kind === "table");
-  const entries = await opened.table.entries(minute, seriesId(0));
+  const entries = await opened.table.entries(tier, seriesId(0));
   assert(entries.kind === "entries");
   rig.disk.poke(path, entries.entries[0]!.valuesAt, Buffer.alloc(8, 0x5a));
   const range = { from: 20_000 * day, to: 20_001 * day };
-  const wanted = { series: seriesId(0), range, step: minute };
+  const wanted = { series: seriesId(0), range, step: tier };
   const total = async (report: ReadReport): Promise<number> => {
     using snapshot = rig.store.snapshot();
     const { rows, columns } = await readBuckets(snapshot, wanted, report);
