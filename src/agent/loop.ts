@@ -249,9 +249,7 @@ export class Loop {
     this.#sealedAt = clock.monotonic();
     const looking = this.#resends.mark(frame.batch);
     if (looking !== undefined) await looking;
-    const appending = this.#append(frame);
-    tables.giveWayTo(appending);
-    const at = await appending;
+    const at = await this.#append(frame);
     if (at === undefined) return;
     assert(at === this.#applied, "the log continues where the dataflow stands");
     this.#lastAppendMs = clock.monotonic() - this.#sealedAt;
@@ -269,7 +267,9 @@ export class Loop {
   async #append(frame: Frame): Promise<Position | undefined> {
     for (;;) {
       try {
-        const at = await this.#parts.log.append(frame);
+        const appending = this.#parts.log.append(frame);
+        this.#parts.tables.giveWayTo(appending);
+        const at = await appending;
         this.#trouble = undefined;
         this.#framesAppended += 1;
         this.#rowsAppended += frame.batch.rows;

@@ -3,12 +3,11 @@
  * frame is written, and marked in it, so that a replay decides as the log says.
  *
  * Everything accepted before is in the snapshot, since frames are applied one after another before the
- * next is looked at. What is stored only more coarsely, or beyond the bounds, is not found: it is taken
- * as late.
+ * next is looked at. What is stored only more coarsely, beyond the bounds, or where the disk cannot read
+ * it, is not found: it is taken as late.
  */
 
 import { type Batch, KIND_STORED } from "../core/batch.ts";
-import { isEnvironmental } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import type { Dataflow } from "../edge-ops/dataflow.ts";
 import { findStoredRows } from "../store/tables/read/stored-rows.ts";
@@ -46,13 +45,8 @@ export class Resends {
 
   async #mark(batch: Batch, rows: Uint32Array): Promise<void> {
     const stored: number[] = [];
-    let skipped = rows.length;
-    try {
-      using snapshot = this.#tables.snapshot();
-      skipped = await findStoredRows(snapshot, { batch, rows }, (row) => stored.push(row));
-    } catch (error) {
-      if (!isEnvironmental(error)) throw error;
-    }
+    using snapshot = this.#tables.snapshot();
+    const skipped = await findStoredRows(snapshot, { batch, rows }, (row) => stored.push(row));
     for (const row of new Set(stored)) batch.kind[row] = batch.kind[row]! | KIND_STORED;
     this.#lookedUp += rows.length - skipped;
     this.#found += new Set(stored).size;

@@ -100,7 +100,7 @@ async function begin<Agent extends Life>(
     await waiting.end(); // the port is the agent's own
     await agent.listen();
   } catch (error) {
-    await agent.close();
+    await closeFailed(agent);
     throw error;
   }
   return { kind: "started", agent, failed, fault: () => fault };

@@ -20,8 +20,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/agent/loop.ts",
-        from: "    const at = await appending;",
-        to: "    for (const gate of this.#gates) gate.release();\n    const at = await appending;",
+        from: "    const at = await this.#append(frame);",
+        to: "    for (const gate of this.#gates) gate.release();\n    const at = await this.#append(frame);",
       },
       {
         file: "src/agent/loop.ts",
@@ -96,8 +96,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/agent/loop.ts",
-        from: "        const at = await this.#parts.log.append(frame);",
-        to: '        const at = await this.#parts.log.append({ ...frame, definitions: frame.definitions.filter(({ kind }) => kind !== "series") });',
+        from: "        const appending = this.#parts.log.append(frame);",
+        to: '        const appending = this.#parts.log.append({ ...frame, definitions: frame.definitions.filter(({ kind }) => kind !== "series") });',
       },
     ],
   },
@@ -114,12 +114,13 @@ export const canaries: readonly Canary[] = [
   },
   {
     name: "change-buffer-given-away",
-    breaks: ["P2", "P7"],
+    breaks: ["P1", "P4"],
     edits: [
       {
+        // Values with a checksum are copied on their way; blocks of records are not.
         file: "src/store/state/state-store.ts",
         from: "    await this.#write([\n      { key: emittedKey,",
-        to: "    queueMicrotask(() => ledger.fill(0, 12));\n    await this.#write([\n      { key: emittedKey,",
+        to: '    queueMicrotask(() => { for (const { writes } of appended) for (const { key, value } of writes) if (key.startsWith("outbox/")) value?.fill(0, 16); });\n    await this.#write([\n      { key: emittedKey,',
       },
     ],
   },

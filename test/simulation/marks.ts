@@ -260,8 +260,8 @@ export const marks: readonly Mark[] = [
   {
     name: "the state store failed under a swap",
     file: "src/store/tables/table-store.ts",
-    from: "    this.#failed = true;",
-    to: "    MARK; this.#failed = true;",
+    from: "    this.#failure = fault;",
+    to: "    MARK; this.#failure = fault;",
   },
   {
     name: "an end before a swap: files of a flush or a merge are left",

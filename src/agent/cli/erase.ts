@@ -5,19 +5,14 @@
 
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Catalog, nameOfTags } from "../../core/catalog.ts";
+import type { Catalog } from "../../core/catalog.ts";
 import type { Kv } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { type SeriesId, seriesId } from "../../core/units.ts";
 import type { WhereSpec } from "../../edge-ops/spec.ts";
 import { takesSeries } from "../../edge-ops/where.ts";
-import {
-  type NotedBackup,
-  readBackupList,
-  type Whereabouts,
-  whereaboutsOf,
-} from "../../store/care/backup-list.ts";
+import { readBackupList, whereaboutsOf } from "../../store/care/backup-list.ts";
 import { openCheckedKv } from "../../store/state/checked-kv.ts";
 import { copyEntries } from "../../store/state/kv-copy.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
@@ -27,12 +22,21 @@ import { lockDirectories } from "../doors/directory-lock.ts";
 import { readingDisk, systemDisk } from "../doors/disk.ts";
 import { systemRandom } from "../doors/random.ts";
 import { checkStateFile } from "../doors/state-file.ts";
+import type { LogDamage } from "../../store/log/log.ts";
+import type { TableStore } from "../../store/tables/table-store.ts";
 import { type Erased, eraseSeries } from "../erasure.ts";
 import { concernsDevicesOf } from "../erasure-words.ts";
 import { Outputs } from "../outputs.ts";
 import { recover, type Recovery } from "../recovery.ts";
 import { dataPaths } from "../start.ts";
 import { exitCodes } from "./command.ts";
+import {
+  type ErasureDone,
+  type ErasureReport,
+  type KnownBackup,
+  reportJson,
+  reportText,
+} from "./erase-text.ts";
 import { keepingPolicy, openOfflineStore, settled } from "./offline-store.ts";
 
 export type EraseRequest = {
@@ -44,15 +48,16 @@ export type EraseRequest = {
   readonly json: boolean;
 };
 
-type KnownBackup = NotedBackup & { readonly now: Whereabouts };
-
-/** What was erased; undefined where that was not confirmed. */
-type Done = Erased & { readonly readings: number; readonly quarantinedFiles: number };
-
 /** Faults: INPUT_INVALID where there is no such series, DIRECTORY_IN_USE, those of store and disk. */
 export async function erase(request: EraseRequest): Promise<number> {
   const { config, json } = request;
   const directory = config.dataDirectory;
+  if (!existsSync(dataPaths(directory).state)) {
+    throw new Fault(
+      "INPUT_INVALID",
+      `${directory} is not the data directory of an agent; point to one with --data or -c`,
+    );
+  }
   const unlock = await lockDirectories([
     {
       directory,
@@ -64,9 +69,10 @@ export async function erase(request: EraseRequest): Promise<number> {
     },
   ]);
   try {
-    const { series, done } = await eraseFromState(request);
-    const report: Report = {
+    const { series, damage, done } = await eraseFromState(request);
+    const report: ErasureReport = {
       series,
+      damage,
       done: done && { ...done, ...(await clearTables(config)) },
       ...(await knownBackups(directory)),
       savepoints: savepointsIn(dataPaths(directory).savepoints),
@@ -81,6 +87,8 @@ export async function erase(request: EraseRequest): Promise<number> {
 /** Everything but the tables: log, operators, outbox, dead letters. Then the state store is written anew. */
 async function eraseFromState({ config, chosen, isConfirmed }: EraseRequest): Promise<{
   readonly series: readonly string[];
+  /** Of the log, as a start would tell. */
+  readonly damage: LogDamage;
   readonly done: Erased | undefined;
 }> {
   const { state } = dataPaths(config.dataDirectory);
@@ -90,10 +98,10 @@ async function eraseFromState({ config, chosen, isConfirmed }: EraseRequest): Pr
     const kv = await openCheckedKv(raw);
     const outputs = new Outputs(config.agent);
     await using recovery = await recoverAll(config, { kv, outputs });
-    const { catalog } = recovery;
+    const { catalog, damage } = recovery;
     const ids = chosenIn(catalog, chosen);
     const series = ids.map((id) => catalog.seriesName(id));
-    if (!isConfirmed) return { series, done: undefined };
+    if (!isConfirmed) return { series, damage, done: undefined };
     const done = await eraseSeries({
       recovery,
       outputs,
@@ -104,7 +112,7 @@ async function eraseFromState({ config, chosen, isConfirmed }: EraseRequest): Pr
       settle: (tables) => settled(tables, { onTurn: () => undefined, starts: false }),
     });
     await writeAnew(raw, config.dataDirectory);
-    return { series, done };
+    return { series, damage, done };
   } finally {
     await raw.close();
   }
@@ -167,11 +175,11 @@ async function writeAnew(kv: Kv, dataDirectory: string): Promise<void> {
   for (const file of files) rmSync(file, { force: true });
 }
 
-/** What an agent would do by itself by and by. */
+/** Tables are written anew, as an agent would by and by; files in quarantine go, before and afterwards. */
 async function clearTables({
   dataDirectory,
   store,
-}: Config): Promise<Pick<Done, "readings" | "quarantinedFiles">> {
+}: Config): Promise<Pick<ErasureDone, "readings" | "quarantinedFiles">> {
   const { state, tables: directory } = dataPaths(dataDirectory);
   const raw = openKvLmdb({ path: state, bytesMax: limits.kvBytesMax });
   try {
@@ -179,28 +187,52 @@ async function clearTables({
     const kv = await openCheckedKv(raw);
     const tables = await openOfflineStore(kv, { directory, policy });
     try {
-      const before = tables.status;
-      const clock = systemClock();
-      let saidAt = clock.monotonic();
-      await settled(tables, {
-        onTurn: () => {
-          if (clock.monotonic() - saidAt < limits.progressMs) return;
-          saidAt = clock.monotonic();
-          console.error(
-            `weir: ${tables.status.compactions} of at most ${before.tables} tables are written anew; an agent finishes this by itself`,
-          );
-        },
-      });
-      using snapshot = tables.snapshot();
-      const quarantinedFiles = snapshot.files.quarantine.files;
-      await snapshot.files.giveWay(Number.POSITIVE_INFINITY);
-      return { readings: tables.status.counts.erased - before.counts.erased, quarantinedFiles };
+      const erasedBefore = tables.status.counts.erased;
+      let quarantinedFiles = await clearQuarantine(tables);
+      await settled(tables, { onTurn: progressOf(tables) });
+      quarantinedFiles += await clearQuarantine(tables);
+      await assertCleared(tables, directory);
+      return { readings: tables.status.counts.erased - erasedBefore, quarantinedFiles };
     } finally {
       await tables.close();
     }
   } finally {
     await raw.close();
   }
+}
+
+async function clearQuarantine(tables: TableStore): Promise<number> {
+  using snapshot = tables.snapshot();
+  const { files } = snapshot.files.quarantine;
+  await snapshot.files.giveWay(Number.POSITIVE_INFINITY);
+  return files - snapshot.files.quarantine.files;
+}
+
+/** That they are gone is durable, too. Faults: DISK_FAILED where something is still there. */
+async function assertCleared(tables: TableStore, directory: string): Promise<void> {
+  using snapshot = tables.snapshot();
+  const { quarantine, counters } = snapshot.files;
+  if (tables.status.tombstones + quarantine.files + counters.removeFailures > 0) {
+    throw new Fault(
+      "DISK_FAILED",
+      `files in ${directory} that may hold what was to be erased could not be removed or written anew; check the disk, then give the command again`,
+      { facts: { directory } },
+    );
+  }
+  await systemDisk.syncDirectory(directory);
+  const aside = join(directory, "quarantine");
+  if (existsSync(aside)) await systemDisk.syncDirectory(aside);
+}
+
+function progressOf(tables: TableStore): () => void {
+  const clock = systemClock();
+  const count = tables.status.tables;
+  let saidAt = clock.monotonic();
+  return () => {
+    if (clock.monotonic() - saidAt < limits.progressMs) return;
+    saidAt = clock.monotonic();
+    console.error(`weir: ${tables.status.compactions} of at most ${count} tables are written anew`);
+  };
 }
 
 async function knownBackups(directory: string): Promise<{
@@ -217,76 +249,4 @@ async function knownBackups(directory: string): Promise<{
 
 function savepointsIn(folder: string): readonly string[] {
   return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
-}
-
-// ---- what is told ----
-
-type Report = {
-  readonly series: readonly string[];
-  readonly done: Done | undefined;
-  readonly backups: readonly KnownBackup[];
-  readonly forgotten: number;
-  /** Files of the folder that is meant for them. */
-  readonly savepoints: readonly string[];
-};
-
-const namesShownMax = 20;
-
-function reportJson({ series, done, backups, forgotten, savepoints }: Report): string {
-  const { kept = [], ...erased } = done ?? {};
-  return JSON.stringify({
-    series,
-    erased: done === undefined ? null : erased,
-    kept: kept.map(({ pipeline, key }) => ({ pipeline, key: nameOfTags(key) })),
-    backups,
-    forgottenBackups: forgotten,
-    savepoints,
-  });
-}
-
-function reportText(
-  { series, done, backups, forgotten, savepoints }: Report,
-  directory: string,
-): string {
-  const lines =
-    done === undefined
-      ? [`would be erased from ${directory}: ${shown(series)}`]
-      : [
-          `erased from ${directory}: ${shown(series)}`,
-          `  ${done.readings} readings, ${done.records} records that waited for an uplink, ${done.deadLetters} dead letters`,
-          ...unknownText(done),
-          ...keptText(done),
-        ];
-  if (backups.length + forgotten + savepoints.length > 0) {
-    lines.push("copies that may still have them:");
-  }
-  for (const { target, created, now } of backups) {
-    lines.push(`  backup of ${new Date(created).toISOString()} in ${target} (${now})`);
-  }
-  if (forgotten > 0) lines.push(`  ${forgotten} older backups that are not listed any more`);
-  for (const path of savepoints) lines.push(`  savepoint ${path}`);
-  lines.push("not erased: names of series and texts they sent, and what uplinks have already");
-  if (done === undefined) lines.push("nothing was erased yet: say it again with --yes");
-  return lines.join("\n");
-}
-
-function shown(series: readonly string[]): string {
-  const more = series.length - namesShownMax;
-  const names = series.slice(0, namesShownMax).join(", ");
-  return `${series.length} series: ${names}${more > 0 ? ` and ${more} more` : ""}`;
-}
-
-function unknownText({ damagedBlocks, quarantinedFiles }: Done): readonly string[] {
-  if (damagedBlocks + quarantinedFiles === 0) return [];
-  return [
-    `  and what may have held some: ${damagedBlocks} damaged blocks of the outbox, ${quarantinedFiles} files in quarantine`,
-  ];
-}
-
-function keptText({ kept }: Done): readonly string[] {
-  if (kept.length === 0) return [];
-  return [
-    "kept, because other series are in them, too:",
-    ...kept.map(({ pipeline, key }) => `  ${pipeline}: ${nameOfTags(key) || "all"}`),
-  ];
 }

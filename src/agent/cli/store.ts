@@ -82,6 +82,9 @@ async function eraseRequestOf(values: {
   if ((device === undefined) === (series === undefined)) {
     throw new UsageError("say --device NAME, or --series 'metric{tag=value}'");
   }
+  if (device?.includes("*") === true) {
+    throw new UsageError("--device takes one name; say --series '{device=p*}' for several");
+  }
   const text = series ?? `{device=${JSON.stringify(device)}}`;
   const selector = parseSelector(text);
   if (selector.kind === "malformed") throw new UsageError(selector.message);

@@ -25,6 +25,7 @@ import { readCheckpoint } from "../state/checkpoint-store.ts";
 import {
   behindKeys,
   checkpointKey,
+  droppedKey,
   emittedKey,
   ledgerKey,
   rollupKey,
@@ -42,7 +43,7 @@ import { opened } from "./whole-files.ts";
 
 const FORMAT = 1;
 
-const keptKeys = [checkpointKey, emittedKey, ledgerKey, rollupKey];
+const keptKeys = [checkpointKey, droppedKey, emittedKey, ledgerKey, rollupKey];
 const keptPrefixes = ["catalog/", "outbox-end/", "outbox-start/", "outbox/", "state/", "uplink/"];
 
 export type Savepoint = {

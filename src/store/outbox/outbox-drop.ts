@@ -100,7 +100,7 @@ export class OutboxDrop {
       breathe,
     });
     const last = part[plan.blockEnd - 1];
-    if (last === undefined) return run.blocks.length === 0 ? high : run.resume;
+    if (last === undefined) return run.resume > from ? run.resume : high;
     const counts = sumOf(this.#counts, plan.dropped);
     const blocks = run.blocks.slice(0, plan.blockEnd);
     const replaced: BlockRun = { blocks, first: run.first, next: last.next };

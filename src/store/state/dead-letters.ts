@@ -72,25 +72,28 @@ export function readDeadLetter(kv: Kv, number: number): KeptDeadLetter | undefin
 }
 
 /**
- * Leaves of every letter that `tells` is true of its number, source, time and why it came here.
- * `count`: how many.
+ * Leaves of every letter that `tells` is true of its number, source, time and why it came here. A
+ * damaged one, of which nobody knows what it says, is removed. How many of both.
  */
 export async function eraseDeadLetters(
   kv: Kv,
   tells: (letter: KeptDeadLetter) => boolean,
 ): Promise<number> {
   const { first, next } = readDeadLetterSpan(kv);
+  const damagedKeys: string[] = [];
+  const onDamaged = (key: string): number => damagedKeys.push(key);
   const erased = kv
-    .range({ from: deadLetterKey(first), to: deadLetterKey(next) })
+    .range({ from: deadLetterKey(first), to: deadLetterKey(next), onDamaged })
     .map(({ key, value }) => decodeLetter(numberOfKey(key), value))
     .filter(tells);
-  await kv.commit(
-    erased.map((letter) => ({
+  await kv.commit([
+    ...damagedKeys.map((key) => ({ key, value: undefined })),
+    ...erased.map((letter) => ({
       key: deadLetterKey(letter.number),
       value: encodeLetter({ ...letter, topic: erasedTopic, payload: new Uint8Array() }),
     })),
-  );
-  return erased.length;
+  ]);
+  return erased.length + damagedKeys.length;
 }
 
 /** In the place of the topic of a letter that was erased. */

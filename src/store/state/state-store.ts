@@ -11,7 +11,8 @@
  *
  * The outbox is bounded in bytes, each lane by its share. When it fills up, older summaries are merged
  * into coarser ones. A commit that would still exceed the bound waits until there is room; meanwhile
- * the loop takes no more readings and nobody is acknowledged. Nothing is dropped.
+ * the loop takes no more readings and nobody is acknowledged. What is merged or dropped decides the rollup
+ * (outbox-rollup.ts, decision 0016).
  *
  * An uplink takes records to send them. From then on they are held for it: the outbox does not change
  * what is out there or may be.

@@ -18,6 +18,8 @@ export class Pace {
   #stopped = false;
   #wake: (() => void) | undefined;
   #first: Promise<unknown> | undefined;
+  /** Of whoever waits for its end. */
+  #goOn: (() => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -34,7 +36,9 @@ export class Pace {
   giveWayTo(work: Promise<unknown>): void {
     this.#first = work;
     const over = (): void => {
-      if (this.#first === work) this.#first = undefined;
+      if (this.#first !== work) return;
+      this.#first = undefined;
+      this.#goOn?.();
     };
     void work.then(over, over);
   }
@@ -55,18 +59,17 @@ export class Pace {
     if (this.#stopped) throw new Stopped("the store is closing");
     if (this.#clock.monotonic() - this.#since < limits.workStepMs) return;
     await new Promise<void>((resolve) => this.#clock.soon(resolve));
-    if (this.#first !== undefined) await this.#endOf(this.#first);
+    if (this.#first !== undefined) await this.#waitForFirst();
     this.#since = this.#clock.monotonic();
   }
 
-  async #endOf(work: Promise<unknown>): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const cancel = this.#clock.after(limits.giveWayMsMax, resolve);
-      const over = (): void => {
-        cancel();
-        resolve();
-      };
-      void work.then(over, over);
-    });
+  /** One at a time. */
+  async #waitForFirst(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#clock.after(limits.giveWayMsMax, resolve);
+    this.#goOn = resolve;
+    await promise;
+    cancel();
+    this.#goOn = undefined;
   }
 }

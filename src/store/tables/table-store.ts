@@ -43,7 +43,7 @@ import {
   tombstoneWrites,
 } from "./listing/tombstones.ts";
 import { troubleOf } from "./table-trouble.ts";
-import type { Snapshot } from "./read/snapshot.ts";
+import { type Snapshot, takeSnapshot } from "./read/snapshot.ts";
 import type { TableStoreOptions } from "./table-store-options.ts";
 import { listedStatus, type TableStoreStatus } from "./table-store-status.ts";
 
@@ -71,7 +71,7 @@ export class TableStore {
   #started = false;
   #closing = false;
   /** The state store broke: nothing is written until it is opened again. */
-  #failed = false;
+  #failure: Fault | undefined;
   #cancelLook: (() => void) | undefined;
   #trouble: TableStoreStatus["trouble"];
   #flushes = 0;
@@ -178,12 +178,17 @@ export class TableStore {
     this.#taken = to;
   }
 
-  /** Resolves when there is room for more; at once where the disk does not take what is there. */
+  /**
+   * Resolves when there is room for more; at once where the disk does not take what is there. Rejects
+   * where the state store failed.
+   */
   async room(): Promise<void> {
-    while (this.isFull && this.#trouble === undefined && !this.#closing && !this.#failed) {
+    while (this.isFull && this.#trouble === undefined && !this.#closing) {
+      if (this.#failure !== undefined) throw this.#failure;
       this.#roomWanted ??= Promise.withResolvers();
       await this.#roomWanted.promise;
     }
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /**
@@ -217,17 +222,13 @@ export class TableStore {
 
   /** Everything there is now, for a query. */
   snapshot(): Snapshot {
-    const { tables } = this.#listing;
-    const unpin = this.#files.pin(tables.map(({ id }) => id));
-    const memories = this.#memories();
-    const tombstones = this.#tombstones;
-    const letGo = memories.map((memory) => memory.hold());
-    const pace = new Pace(this.#options.clock);
-    const end = (): void => {
-      unpin();
-      for (const run of letGo) run();
-    };
-    return { tables, memories, files: this.#files, tombstones, pace, [Symbol.dispose]: end };
+    return takeSnapshot({
+      tables: this.#listing.tables,
+      memories: this.#memories(),
+      files: this.#files,
+      tombstones: this.#tombstones,
+      pace: new Pace(this.#options.clock),
+    });
   }
 
   /** Resolves when nothing is left to do at the moment. */
@@ -278,7 +279,7 @@ export class TableStore {
 
   #work(): void {
     this.#isAsked = true;
-    if (this.#working !== undefined || this.#closing || this.#failed) return;
+    if (this.#working !== undefined || this.#closing || this.#failure !== undefined) return;
     this.#working = this.#workNow().finally(() => {
       this.#working = undefined;
       // It may have been asked for after the last look at what there is to do.
@@ -322,7 +323,7 @@ export class TableStore {
    * stay: those that it does not name go then.
    */
   #fail(fault: Fault): void {
-    this.#failed = true;
+    this.#failure = fault;
     this.#onFailed(fault);
   }
 

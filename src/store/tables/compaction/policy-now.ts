@@ -22,5 +22,6 @@ export async function policyNow(
   const lacking = policy.freeBytesMin - (await disk.freeBytes(directory));
   if (lacking <= 0) return { ...policy, bytesMax };
   const left = lacking - (await files.giveWay(lacking));
-  return left <= 0 ? policy : { ...policy, bytesMax: Math.min(bytesMax, bytesOf() - left) };
+  const room = policy.bytesMax - quarantine.bytes; // by now
+  return { ...policy, bytesMax: left <= 0 ? room : Math.min(room, bytesOf() - left) };
 }

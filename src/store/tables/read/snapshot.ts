@@ -14,3 +14,14 @@ export type Snapshot = Disposable &
     /** The query's own: it breathes between blocks, and ends with Stopped once this is stopped. */
     readonly pace: Pace;
   };
+
+/** Files of the tables and rows of the memories stay until it is disposed of. */
+export function takeSnapshot(of: Omit<Snapshot, typeof Symbol.dispose>): Snapshot {
+  const unpin = of.files.pin(of.tables.map(({ id }) => id));
+  const letGo = of.memories.map((memory) => memory.hold());
+  const end = (): void => {
+    unpin();
+    for (const run of letGo) run();
+  };
+  return { ...of, [Symbol.dispose]: end };
+}

@@ -10,16 +10,18 @@
  */
 
 import { type Batch, KIND_SEQUENCE } from "../../../core/batch.ts";
+import { isEnvironmental } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
 import { seriesId } from "../../../core/units.ts";
-import { createReadReport } from "./block-source.ts";
+import { createReadReport, type ReadReport } from "./block-source.ts";
 import { readReadings } from "./table-query.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Rows } from "../rows.ts";
 
 /**
- * Calls `found` with the number of each row of `rows` that is stored; how many were not looked up, since
- * limits.resendRowsMax or limits.resendBlocksMax was reached. Rejects as the disk does.
+ * Calls `found` with the number of each row of `rows` that is stored, perhaps more than once; how many
+ * were not looked up to the end, since limits.resendRowsMax or limits.resendBlocksMax was reached, or
+ * since the disk could not read what was needed.
  */
 export async function findStoredRows(
   snapshot: Snapshot,
@@ -32,6 +34,7 @@ export async function findStoredRows(
     .sort((a, b) => series[a]! - series[b]! || time[a]! - time[b]!);
   const report = createReadReport();
   let at = 0;
+  let skipped = rows.length - order.length;
   while (at < order.length && report.blocks < limits.resendBlocksMax) {
     const first = order[at]!;
     let end = at + 1;
@@ -40,12 +43,38 @@ export async function findStoredRows(
     const from = time[first]!;
     const to = after(time[order[end - 1]!]!);
     const wanted = { series: seriesId(series[first]!), range: { from, to } };
-    for await (const block of readReadings(snapshot, wanted, report)) {
-      for (const row of stretch) if (holds(block, batch, row)) found(row);
-    }
+    skipped += await lookUp(
+      { batch, stretch, report },
+      readReadings(snapshot, wanted, report),
+      found,
+    );
     at = end;
   }
-  return rows.length - at;
+  return skipped + order.length - at;
+}
+
+/** How many rows at the end of the stretch were left: blocks enough were read, or one cannot be. */
+async function lookUp(
+  {
+    batch,
+    stretch,
+    report,
+  }: { readonly batch: Batch; readonly stretch: Uint32Array; readonly report: ReadReport },
+  blocks: AsyncIterable<Rows>,
+  found: (row: number) => void,
+): Promise<number> {
+  try {
+    for await (const block of blocks) {
+      for (const row of stretch) if (holds(block, batch, row)) found(row);
+      if (report.blocks < limits.resendBlocksMax) continue;
+      const seen = block.time[block.rows - 1]!;
+      return stretch.filter((row) => batch.time[row]! > seen).length;
+    }
+    return 0;
+  } catch (error) {
+    if (!isEnvironmental(error)) throw error;
+    return stretch.length;
+  }
 }
 
 function follows({ series, time }: Batch, before: number, row: number): boolean {
