@@ -341,3 +341,16 @@ test("a store that skips numbers is opened with the same numbers", async () => {
   const { store } = await openStateStore(again, { outboxBytesMax: 1_000_000 });
   assert.deepEqual(store.status.outbox[lane], life.store.status.outbox[lane]);
 });
+
+test("damaged blocks at the beginning do not keep what is behind them from being dropped", {
+  timeout: 30_000, // or a commit waits for ever
+}, async () => {
+  const rig = new Rig(3, { keys: 2, bytesMax: 6_000, mayDrop: true, mergesTo: [] });
+  await rig.start();
+  for (let n = 0; n < 6; n++) await rig.commit(rig.stream.close(n % 2, 1));
+  const first = rig.life.kv.range({ from: "outbox/", to: "outbox/~", limit: 2 });
+  await rig.life.kv.commit(first.map(({ key, value }) => ({ key, value: value.fill(0x5a, 12) })));
+  for (let n = 0; n < 60; n++) await rig.commit(rig.stream.close(n % 2, 1));
+  assert.equal(rig.waits, 0, "nobody had to wait for the uplink");
+  assert.ok((rig.life.rollup.dropped.get("temp")?.records ?? 0) > 10);
+});
