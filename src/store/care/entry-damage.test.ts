@@ -200,3 +200,17 @@ test("a damaged copy is told by verification, and gone when the store was opened
   await openCheckedKv(kv);
   assert.deepEqual(await findings(kv, rig), []);
 });
+
+test("a store whose list of tables is gone does not take their files for leftovers", async () => {
+  const rig = await realistic();
+  const image = new Map(rig.kv.image());
+  image.set("tablds", image.get("tables")!); // a flipped bit of the key
+  image.delete("tables");
+  rig.kv = new KvMemory({ image });
+  const before = await rig.disk.mount().list("/tables");
+  await assert.rejects(rig.open(), {
+    code: "STORE_FAILED",
+    message: /the state store's tables is damaged: it is missing, and \/tables has 3/,
+  });
+  assert.deepEqual(await rig.disk.mount().list("/tables"), before);
+});

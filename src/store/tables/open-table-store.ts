@@ -10,6 +10,8 @@
 
 import { limits } from "../../core/limits.ts";
 import type { Position } from "../../core/units.ts";
+import { emittedKey } from "../state/kv-key.ts";
+import { damaged } from "../state/stored-json.ts";
 import { withoutDamaged } from "./listing/damaged-entries.ts";
 import { changedListing, type Listing, readingsOf, readListing } from "./listing/quarantine.ts";
 import { TableFiles, tableIdOf, tablePath } from "./listing/table-files.ts";
@@ -28,6 +30,10 @@ export async function openTableStore(options: TableStoreOptions): Promise<TableS
     if (id !== undefined) found.add(id);
   }
   const read = readListing(kv);
+  if (read === undefined && found.size > 0 && kv.get(emittedKey) !== undefined) {
+    // Files come after the list: it was there. Without it all of them would be taken for leftovers.
+    throw damaged("the state store's tables", `it is missing, and ${directory} has ${found.size}`);
+  }
   const whole = await (read === undefined
     ? beginListing(from, store)
     : withoutDamaged(read, { disk, store, directory, found }));
