@@ -9,9 +9,8 @@
  *   5  tables that hold them are written again, and damaged files kept aside are removed
  *
  * The first three are here, the rest is done by who owns the files. Where it is interrupted it is
- * simply done again: each step finds less to do; the last an agent finishes by itself. What stays is
- * told: names in the catalog, aggregates of several devices, and copies elsewhere (backups, what was
- * sent).
+ * simply done again: each step finds less to do. What stays is told: names in the catalog, aggregates
+ * of several devices, and copies elsewhere (backups, what was sent).
  */
 
 import { nameOfTags } from "../core/catalog.ts";
@@ -97,8 +96,9 @@ async function beginLogAnew(options: ErasureOptions): Promise<Position> {
   await commitThrough(options, applied);
   await releaseLog(options, applied);
   log.seal();
-  const at = await log.append(silentFrame(options));
-  tables.take(dataflow.apply(silentFrame(options), at, outputs));
+  const frame = silentFrame(options);
+  const at = await log.append(frame);
+  tables.take(dataflow.apply(frame, at, outputs));
   return position(at + 1);
 }
 

@@ -1,22 +1,18 @@
 /** A backup of an agent that goes on receiving, flushing and merging, and an agent that goes on from it. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import type { Agent } from "../../src/agent/agent.ts";
 import { type Config, configOf, sourceDefaults } from "../../src/agent/config/config.ts";
 import { lockDirectory } from "../../src/agent/doors/directory-lock.ts";
-import { nodeFlags } from "../../src/agent/node-flags.ts";
 import { startAgent } from "../../src/agent/start.ts";
 import { secondsPipeline } from "../support/pipelines.ts";
 import { mountSmallDisk } from "../support/small-disk.ts";
+import { weir } from "../support/weir-command.ts";
 
-const main = fileURLToPath(new URL("../../src/agent/cli/main.ts", import.meta.url));
 const startMs = 1_764_000_000_000;
 
 function folder(t: TestContext): string {
@@ -42,15 +38,6 @@ async function started(config: Config): Promise<Agent> {
       throw fault;
     },
   });
-}
-
-async function weir(...args: readonly string[]): Promise<{ code: number; output: string }> {
-  const child = spawn(process.execPath, [...nodeFlags, main, ...args]);
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
-  const [code] = await once(child, "close");
-  return { code: Number(code), output };
 }
 
 /** Sends readings one after another until told to stop; counts those that are durable. */

@@ -10,7 +10,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { type TestContext, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import type { Agent } from "../../src/agent/agent.ts";
 import { readConfig } from "../../src/agent/cli/configured.ts";
 import { nodeFlags } from "../../src/agent/node-flags.ts";
@@ -23,8 +22,8 @@ import { readDeadLetters } from "../../src/store/state/dead-letters.ts";
 import { openKvLmdb } from "../../src/store/state/kv-lmdb.ts";
 import { freePort } from "../support/agent-process.ts";
 import { zstdContentsIn } from "../support/zstd-frames.ts";
+import { weir, weirMain } from "../support/weir-command.ts";
 
-const main = fileURLToPath(new URL("../../src/agent/cli/main.ts", import.meta.url));
 const startMs = 1_764_000_000_000;
 const DEVICES = 3;
 const ERASED = 1;
@@ -86,18 +85,6 @@ async function feed(agent: Agent, from: number, to: number): Promise<void> {
     await agent.feeder.feed(`plant/a/d${device}/state`, new TextEncoder().encode(payload));
   }
   await agent.feeder.settled();
-}
-
-async function weir(
-  ...args: readonly string[]
-): Promise<{ readonly code: number; readonly out: string; readonly error: string }> {
-  const child = spawn(process.execPath, [...nodeFlags, main, ...args]);
-  let out = "";
-  let error = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (error += text));
-  const [code] = await once(child, "close");
-  return { code: Number(code), out, error };
 }
 
 /**
@@ -300,7 +287,7 @@ test("an erasure that is killed is simply done again", async (t) => {
   const reachedMs = performance.now() - begun; // what it takes to come to the point
   let kills = 0;
   for (const share of [0.7, 0.85, 1, 1.15, 1.3, 1.6]) {
-    const child = spawn(process.execPath, [...nodeFlags, main, ...args, "--yes"], {
+    const child = spawn(process.execPath, [...nodeFlags, weirMain, ...args, "--yes"], {
       stdio: "ignore",
     });
     const timer = setTimeout(() => child.kill("SIGKILL"), share * reachedMs);

@@ -1,13 +1,10 @@
 /** An agent that goes on from a savepoint in another data directory, as if nothing had been. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import type { Agent } from "../../src/agent/agent.ts";
 import {
   type Config,
@@ -15,12 +12,11 @@ import {
   fileUplinkDefaults,
   sourceDefaults,
 } from "../../src/agent/config/config.ts";
-import { nodeFlags } from "../../src/agent/node-flags.ts";
 import { startAgent } from "../../src/agent/start.ts";
 import { secondsPipeline } from "../support/pipelines.ts";
 import { readUpstream, repeatedIds, type UpstreamRecord } from "../support/upstream.ts";
+import { weir } from "../support/weir-command.ts";
 
-const main = fileURLToPath(new URL("../../src/agent/cli/main.ts", import.meta.url));
 const startMs = 1_764_000_000_000;
 
 function folder(t: TestContext): string {
@@ -46,15 +42,6 @@ async function started(config: Config): Promise<Agent> {
       throw fault;
     },
   });
-}
-
-async function weir(...args: readonly string[]): Promise<{ code: number; output: string }> {
-  const child = spawn(process.execPath, [...nodeFlags, main, ...args]);
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
-  const [code] = await once(child, "close");
-  return { code: Number(code), output };
 }
 
 /** Readings [from, to), ten to a window of each device. */

@@ -85,7 +85,7 @@ export async function eraseDeadLetters(
   const erased = kv
     .range({ from: deadLetterKey(first), to: deadLetterKey(next), onDamaged })
     .map(({ key, value }) => decodeLetter(numberOfKey(key), value))
-    .filter(tells);
+    .filter((letter) => letter.topic !== erasedTopic && tells(letter));
   await kv.commit([
     ...damagedKeys.map((key) => ({ key, value: undefined })),
     ...erased.map((letter) => ({
