@@ -66,12 +66,14 @@ describe("a cluster with a short memory", () => {
     assert.equal(unheard.found("summaries"), "committed");
     await assertOnce([idle, unheard], kafka);
 
-    // Nothing here says where the cursor might be: the topic is read from its beginning.
+    // Nothing here says where the cursor might be: the topic is read from its beginning. What was
+    // found is seen at once, and told when it is stored.
     await using successor = await startHalf(of("old-gone"));
-    await successor.until("its lanes are open", () =>
-      lanes.every((lane) => successor.found(lane) === "begun"),
+    await successor.until("its lanes tell what they found", () =>
+      lanes.every((lane) => successor.told(lane) !== ""),
     );
     for (const lane of lanes) {
+      assert.equal(successor.found(lane), "begun");
       assert.match(
         successor.told(lane),
         new RegExp(`has written ${portion[lane]} records as old-gone, which this agent takes over`),
