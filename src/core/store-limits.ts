@@ -41,6 +41,8 @@ export const storeLimits = {
   /** Tables of the first level of one partition that are merged; at most so many at a time. */
   mergeTablesMin: 16,
   mergeTablesMax: 16,
+  /** Coarser sections of a merge that wait in memory until the finest is written. */
+  mergeGatheredBytesMax: 4_194_304, // 4 MiB
   /** A backup begins anew so often where the data directory changes under it. */
   backupTriesMax: 5,
   /** Copied at a time. */

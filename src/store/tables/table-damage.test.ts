@@ -234,8 +234,16 @@ test("bytes that have their checksum but are no encoding are damaged", async () 
   writer.beginDevice();
   const longer = Buffer.concat([block.values, Buffer.alloc(1)]);
   for (const [other, values] of [block.values.subarray(1), longer].entries()) {
-    const checksum = { valuesBytes: values.length, valuesChecksum: checksumOf(values) };
-    writer.copy(seriesId(other), { ...entry, ...checksum }, block.stamps, values);
+    const { stamps } = block;
+    const { stampsChecksum } = entry;
+    const valuesChecksum = checksumOf(values);
+    writer.addEncoded(seriesId(other), {
+      figures: entry,
+      stamps,
+      stampsChecksum,
+      values,
+      valuesChecksum,
+    });
   }
   await writer.finish();
   const made = await openedTable(door, "/other.tbl");

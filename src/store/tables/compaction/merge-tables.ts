@@ -3,11 +3,13 @@
  * finest section.
  *
  *   section of readings   the readings of all inputs, merged
- *   section of 1 min      the coarsest section of each input that divides 1 min, rolled up, added up
+ *   section of 1 min      of these readings, or the coarsest section of each input that divides 1 min,
+ *                         rolled up, added up
  *   ...                   coarser ones as long as each is worth its bytes
  *
- * Memory: a block of each input and one of the output. What is damaged in an input is left out: the
- * caller sees by the readings that went in and came out how many were lost.
+ * Memory: a block of each input and one of the output, and what coarser-sections.ts gathers. What is
+ * damaged in an input is left out: the caller sees by the readings that went in and came out how many
+ * were lost.
  */
 
 import { assert } from "../../../core/assert.ts";
@@ -33,6 +35,7 @@ import {
   rowsMaxOf,
 } from "../rows.ts";
 import { borrowRows, returnRows } from "../read/rows-pool.ts";
+import { CoarserSections } from "./coarser-sections.ts";
 import type { Pace } from "../pace.ts";
 import type { Tombstones } from "../listing/tombstones.ts";
 import { type TableFiles, tablePath } from "../listing/table-files.ts";
@@ -72,6 +75,9 @@ export type Merged = {
 const READINGS_PER_BUCKET = 64;
 const BUCKETS_PER_BUCKET = 2;
 
+/** So many rows of the finest section tell which coarser ones are not worth gathering. */
+const ROWS_THAT_TELL = 65_536;
+
 /**
  * Writes the merged table; its file is synced, its directory is not. `inputs` is in the order of
  * their age, and of one class. Rejects with what the disk says; what was written is then removed.
@@ -91,10 +97,14 @@ export async function mergeTables(
   const writer = await openTableWriter(disk, { path: tablePath(directory, id) });
   try {
     const sections = new Sections(tiers);
+    const coarser = new CoarserSections(finest, tiersOfFinest(inputs, options));
     let erased: number | undefined;
     for (const resolution of [finest, ...tiers.filter((tier) => tier > finest)]) {
       if (!sections.isWorth(resolution)) continue;
-      await writeSection({ writer, devices, inputs, resolution, sections, report, options });
+      const isWritten = await coarser.write(resolution, writer, () => options.pace.breathe());
+      if (isWritten) continue;
+      const parts = { writer, devices, inputs, resolution, sections, report, options };
+      await writeSection({ ...parts, coarser: resolution === finest ? coarser : undefined });
       erased ??= report.erased; // further sections leave out the same readings again
     }
     report.erased = erased ?? 0;
@@ -140,10 +150,16 @@ class Sections {
   isWorth(resolution: ResolutionMs): boolean {
     if (this.#written === undefined) return true;
     const rows = this.#rows[this.#tiers.indexOf(resolution)]!;
-    const factor = this.#written.resolution === readings ? READINGS_PER_BUCKET : BUCKETS_PER_BUCKET;
-    if (rows * factor > this.#written.rows) return false;
+    if (rows * factorOf(this.#written.resolution) > this.#written.rows) return false;
     this.#written = { resolution, rows };
     return true;
+  }
+
+  /** Tiers that are not worth their bytes as far as the finest section is written, once that says much. */
+  get notWorth(): readonly ResolutionMs[] {
+    if (this.#finest === undefined || this.#finestRows < ROWS_THAT_TELL) return [];
+    const factor = factorOf(this.#finest);
+    return this.#tiers.filter((_, i) => this.#rows[i]! * factor > this.#finestRows);
   }
 
   /** Counts rows of the finest section, one series after another, ascending in time. */
@@ -157,6 +173,11 @@ class Sections {
       if (step > resolution) this.#rows[tier]! += newBuckets(rows, step, lastBuckets, tier);
     }
   }
+}
+
+/** Rows that the finer section has for each of one that is worth its bytes. */
+function factorOf(finer: ResolutionMs): number {
+  return finer === readings ? READINGS_PER_BUCKET : BUCKETS_PER_BUCKET;
 }
 
 function readingsIn(resolution: ResolutionMs, rows: Rows): number {
@@ -194,15 +215,22 @@ type SectionParts = {
   readonly sections: Sections;
   readonly report: ReadReport;
   readonly options: MergeOptions;
+  /** Is given the rows of the finest section. */
+  readonly coarser: CoarserSections | undefined;
 };
 
 async function writeSection(parts: SectionParts): Promise<void> {
-  const { writer, devices, resolution, options } = parts;
+  const { writer, devices, resolution, sections, options, coarser } = parts;
   writer.beginSection(resolution);
   const target = createRows(resolution);
   for (const device of devices) {
     writer.beginDevice();
-    for (const series of device) await writeSeries(series, target, parts);
+    coarser?.beginDevice();
+    for (const series of device) {
+      await writeSeries(series, target, parts);
+      coarser?.endSeries();
+    }
+    for (const tier of sections.notWorth) coarser?.letGo(tier);
     await writer.drain();
     await options.pace.breathe();
   }
@@ -210,10 +238,11 @@ async function writeSection(parts: SectionParts): Promise<void> {
 
 /** All of one series, in full blocks. */
 async function writeSeries(series: SeriesId, target: Rows, parts: SectionParts): Promise<void> {
-  const { writer, inputs, resolution, sections, report, options } = parts;
+  const { writer, inputs, resolution, sections, report, options, coarser } = parts;
   const lastBuckets = new Float64Array(options.tiers.length).fill(Number.NaN);
   const emit = (): void => {
     if (target.rows === 0) return;
+    coarser?.add(series, target);
     if (resolution !== readings) settle(target);
     sections.count(resolution, target, lastBuckets);
     writer.add(series, target);
@@ -241,6 +270,17 @@ async function writeSeries(series: SeriesId, target: Rows, parts: SectionParts):
     await options.pace.breathe();
   }
   emit();
+}
+
+/** The tiers that are made of just those sections of the inputs that the finest one is made of. */
+function tiersOfFinest(
+  inputs: readonly ListedTable[],
+  { finest, tiers }: MergeOptions,
+): readonly ResolutionMs[] {
+  return tiers.filter(
+    (tier) =>
+      tier > finest && inputs.every((input) => bestOf(input, tier) === bestOf(input, finest)),
+  );
 }
 
 /** Coarser sections lose more to an erasure than they have to. */

@@ -16,18 +16,9 @@ import { assert } from "../../../core/assert.ts";
 import { limits } from "../../../core/limits.ts";
 import type { SeriesId } from "../../../core/units.ts";
 import type { AppendFile } from "./append-file.ts";
-import type { BlockFigures } from "./block-figures.ts";
+import type { EncodedBlock } from "./encoded-block.ts";
 import type { SectionWriter } from "./section-writer.ts";
 import { DirectoryWriter } from "./table-directory.ts";
-
-/** A block as it comes; its bytes are copied. */
-export type IncomingBlock = {
-  readonly figures: BlockFigures;
-  readonly stamps: Uint8Array;
-  readonly stampsChecksum: number;
-  readonly values: Uint8Array;
-  readonly valuesChecksum: number;
-};
 
 /** `at` once they are in the file. */
 type SharedStamps = {
@@ -36,7 +27,7 @@ type SharedStamps = {
   at: number | undefined;
 };
 
-type GatheredBlock = Omit<IncomingBlock, "stamps" | "stampsChecksum"> & {
+type GatheredBlock = Omit<EncodedBlock, "stamps" | "stampsChecksum"> & {
   readonly stamps: SharedStamps;
 };
 
@@ -69,8 +60,8 @@ export class DeviceWriter {
     return this.#groupBytes;
   }
 
-  /** The next block of a series, none of whose rows is earlier than the one before. */
-  add(series: SeriesId, block: IncomingBlock): void {
+  /** The next block of a series, none of whose rows is earlier than the one before; its bytes are copied. */
+  add(series: SeriesId, block: EncodedBlock): void {
     const bytes = block.stamps.length + block.values.length;
     assert(bytes <= limits.tableBlockBytesMax, "a block is of bounded size");
     if (this.#groupBytes + bytes > limits.tableGroupBytesMax) this.#endGroup();
@@ -102,7 +93,7 @@ export class DeviceWriter {
     return open;
   }
 
-  #sharedOf({ stamps, stampsChecksum: checksum }: IncomingBlock): SharedStamps {
+  #sharedOf({ stamps, stampsChecksum: checksum }: EncodedBlock): SharedStamps {
     const candidates = this.#shared.get(checksum) ?? [];
     const found = candidates.find(({ bytes }) => Buffer.compare(bytes, stamps) === 0);
     if (found !== undefined) return found;

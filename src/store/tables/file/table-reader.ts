@@ -197,7 +197,7 @@ export class Table {
   }
 
   /** The bytes of one block as they were written; the caller owns them. */
-  async readEncoded(entry: BlockEntry): Promise<EncodedBlock | Damaged> {
+  async readEncoded(entry: BlockEntry): Promise<BlockBytes | Damaged> {
     return (await this.#blocksOf(runFrom([entry], 0)))(entry);
   }
 
@@ -268,7 +268,7 @@ export class Table {
 }
 
 /** The bytes of a block of a run. */
-type BlocksRead = (entry: BlockEntry) => EncodedBlock | Damaged;
+type BlocksRead = (entry: BlockEntry) => BlockBytes | Damaged;
 
 /** Made by `Table.cursor`; one `next` at a time. */
 export class BlockCursor {
@@ -316,7 +316,7 @@ export class BlockCursor {
 /** Ids in file order. */
 export type SeriesRead = ({ readonly kind: "series" } | Damaged) & { readonly ids: Uint32Array };
 
-export type EncodedBlock = {
+export type BlockBytes = {
   readonly kind: "block";
   readonly stamps: Uint8Array;
   readonly values: Uint8Array;
@@ -328,11 +328,7 @@ function assertRoom(resolution: ResolutionMs, entry: BlockEntry, target: Rows): 
 }
 
 /** `damaged` too where the bytes are not what their encodings say. */
-function decodeBlock(
-  block: EncodedBlock | Damaged,
-  rows: number,
-  target: Rows,
-): "read" | "damaged" {
+function decodeBlock(block: BlockBytes | Damaged, rows: number, target: Rows): "read" | "damaged" {
   if (block.kind === "damaged") return "damaged";
   const left = parsed(() => {
     const stamps = new ByteReader(block.stamps);

@@ -17,20 +17,16 @@
  */
 
 import { assert } from "../../../core/assert.ts";
-import { ByteWriter } from "../../../core/bytes.ts";
 import { checksumOf } from "../../../core/checksum.ts";
 import type { Disk } from "../../../core/doors.ts";
 import { limits } from "../../../core/limits.ts";
 import type { SeriesId } from "../../../core/units.ts";
 import { type AppendFile, openAppendFile } from "./append-file.ts";
-import { figuresOf } from "./block-figures.ts";
-import { encodeColumn } from "../codec/column-codec.ts";
 import { DeviceWriter } from "./device-writer.ts";
-import { columnCountOf, type ResolutionMs, type Rows } from "../rows.ts";
+import { type EncodedBlock, encodeBlock } from "./encoded-block.ts";
+import type { ResolutionMs, Rows } from "../rows.ts";
 import { SectionWriter } from "./section-writer.ts";
 import { createSeriesFilter } from "./series-filter.ts";
-import { encodeStamps } from "../codec/stamp-codec.ts";
-import type { BlockEntry } from "./table-directory.ts";
 import {
   encodeFooter,
   encodeTableHeader,
@@ -51,12 +47,6 @@ export async function openTableWriter(
 ): Promise<TableWriter> {
   return new TableWriter(await openAppendFile(disk, path));
 }
-
-/** A block is encoded here; what is kept of it is a copy. */
-const scratch = new ByteWriter({
-  bytes: limits.tableBlockBytesMax,
-  bytesMax: limits.tableBlockBytesMax,
-});
 
 /**
  * Made by `openTableWriter`. Nothing is called while one of its promises is pending; when one has
@@ -100,20 +90,17 @@ export class TableWriter {
    * returns. More rows of the series may follow, none of them earlier. A series has one device.
    */
   add(series: SeriesId, rows: Rows): void {
+    assert(this.#section !== undefined, "rows belong to a section");
+    const { resolution } = this.#section;
     for (let from = 0; from < rows.rows; from += limits.tableBlockRowsMax) {
-      this.#addBlock(series, rowsFrom(rows, from));
+      this.addEncoded(series, encodeBlock(resolution, rowsFrom(rows, from)));
     }
   }
 
-  /** A block of another table as it is there, otherwise like `add`; its bytes are copied. */
-  copy(series: SeriesId, entry: BlockEntry, stamps: Uint8Array, values: Uint8Array): void {
+  /** A block that is encoded already, otherwise like `add`; its bytes are copied. */
+  addEncoded(series: SeriesId, block: EncodedBlock): void {
     assert(this.#device !== undefined, "a block belongs to a device");
-    assert(
-      stamps.length === entry.stampsBytes && values.length === entry.valuesBytes,
-      "a block comes with the bytes of its entry",
-    );
-    const { stampsChecksum, valuesChecksum } = entry;
-    this.#device.add(series, { figures: entry, stamps, stampsChecksum, values, valuesChecksum });
+    this.#device.add(series, block);
   }
 
   /** Writes what is gathered in whole pieces; to be awaited every few MiB. Rejects as the disk does. */
@@ -143,25 +130,6 @@ export class TableWriter {
   /** Closes and removes the file, as far as the disk does that. */
   async abandon(): Promise<void> {
     await this.#file.abandon();
-  }
-
-  #addBlock(series: SeriesId, rows: Rows): void {
-    assert(this.#section !== undefined && this.#device !== undefined, "rows belong to a device");
-    const { resolution } = this.#section;
-    assert(rows.columns.length === columnCountOf(resolution), "rows have the section's columns");
-    scratch.moveTo(0);
-    encodeStamps(scratch, rows, rows.rows);
-    const stampsEnd = scratch.length;
-    for (const column of rows.columns) encodeColumn(scratch, column, rows.rows);
-    const stamps = scratch.slice(0, stampsEnd);
-    const values = scratch.slice(stampsEnd, scratch.length);
-    this.#device.add(series, {
-      figures: figuresOf(resolution, rows),
-      stamps,
-      stampsChecksum: checksumOf(stamps),
-      values,
-      valuesChecksum: checksumOf(values),
-    });
   }
 
   #endSection(): void {

@@ -119,7 +119,7 @@ test("a directory that says something else of a block than its rows do is found"
     const writer = await openTableWriter(disk, { path: tablePath("/tables", id) });
     writer.beginSection(readings);
     writer.beginDevice();
-    writer.copy(series, { ...entry, ...lie }, block.stamps, block.values);
+    writer.addEncoded(series, { ...block, ...entry, figures: { ...entry, ...lie } });
     const { timeFirst, timeLast, bytes } = await writer.finish();
     const said = { ...listed, id, bytes, timeFirst, timeLast, readings: entry.rows };
     const { extent, problems } = await verified(rig, { ...said, resolutions: [readings] });
