@@ -40,6 +40,7 @@ import type { Pace } from "../pace.ts";
 import type { Tombstones } from "../listing/tombstones.ts";
 import { type TableFiles, tablePath } from "../listing/table-files.ts";
 import { type ListedTable, listedTable } from "../listing/table-list.ts";
+import type { Table } from "../file/table-reader.ts";
 import { openTableWriter, type TableWriter } from "../file/table-writer.ts";
 
 export type MergeOptions = {
@@ -98,12 +99,13 @@ export async function mergeTables(
   try {
     const sections = new Sections(tiers);
     const coarser = new CoarserSections(finest, tiersOfFinest(inputs, options));
+    const view = readingAhead();
     let erased: number | undefined;
     for (const resolution of [finest, ...tiers.filter((tier) => tier > finest)]) {
       if (!sections.isWorth(resolution)) continue;
       const isWritten = await coarser.write(resolution, writer, () => options.pace.breathe());
       if (isWritten) continue;
-      const parts = { writer, devices, inputs, resolution, sections, report, options };
+      const parts = { writer, devices, inputs, resolution, sections, report, view, options };
       await writeSection({ ...parts, coarser: resolution === finest ? coarser : undefined });
       erased ??= report.erased; // further sections leave out the same readings again
     }
@@ -214,6 +216,7 @@ type SectionParts = {
   readonly resolution: ResolutionMs;
   readonly sections: Sections;
   readonly report: ReadReport;
+  readonly view: (table: Table) => Table;
   readonly options: MergeOptions;
   /** Is given the rows of the finest section. */
   readonly coarser: CoarserSections | undefined;
@@ -238,7 +241,7 @@ async function writeSection(parts: SectionParts): Promise<void> {
 
 /** All of one series, in full blocks. */
 async function writeSeries(series: SeriesId, target: Rows, parts: SectionParts): Promise<void> {
-  const { writer, inputs, resolution, sections, report, options, coarser } = parts;
+  const { writer, inputs, resolution, sections, report, view, options, coarser } = parts;
   const lastBuckets = new Float64Array(options.tiers.length).fill(Number.NaN);
   const emit = (): void => {
     if (target.rows === 0) return;
@@ -254,7 +257,7 @@ async function writeSeries(series: SeriesId, target: Rows, parts: SectionParts):
     const isWhole = options.tombstones.erasedIn(series, input.to).length === 0;
     const from = isWhole ? bestOf(input, resolution) : finestFor(input, resolution);
     if (from === undefined) continue;
-    const at = { series, resolution: from, range: allTime };
+    const at = { series, resolution: from, range: allTime, view };
     const source = await openTableSource(options, input, at, report);
     if (source === undefined) continue;
     const rows = from === resolution ? source : new RolledUp(source, from, resolution);
@@ -270,6 +273,16 @@ async function writeSeries(series: SeriesId, target: Rows, parts: SectionParts):
     await options.pace.breathe();
   }
   emit();
+}
+
+/** A view of each table for as long as it is open: they are read one series after another. */
+function readingAhead(): (table: Table) => Table {
+  const views = new Map<Table, Table>();
+  return (table) => {
+    const view = views.get(table) ?? table.readingAhead();
+    views.set(table, view);
+    return view;
+  };
 }
 
 /** The tiers that are made of just those sections of the inputs that the finest one is made of. */

@@ -17,6 +17,7 @@ import type { SeriesId } from "../../../core/units.ts";
 import { type BlockRun, runFrom } from "./block-runs.ts";
 import { decodeColumn } from "../codec/column-codec.ts";
 import { decodeIndexPage, type IndexEntry } from "./index-page.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import { columnCountOf, type ResolutionMs, type Rows } from "../rows.ts";
 import { mayHoldSeries } from "./series-filter.ts";
 import { decodeStamps } from "../codec/stamp-codec.ts";
@@ -120,8 +121,7 @@ export class Table {
   readonly path: string;
   readonly summary: TableSummary;
   readonly #file: TableFile;
-  readonly #sections: readonly Section[];
-  readonly #filter: Uint8Array | undefined;
+  readonly #end: TableEnd;
   #lastPage:
     | {
         readonly section: Section;
@@ -130,17 +130,23 @@ export class Table {
       }
     | undefined;
 
-  constructor(file: TableFile, path: string, { version, bytes, sections, filter }: TableEnd) {
+  constructor(file: TableFile, path: string, end: TableEnd) {
     this.path = path;
+    const { sections, version, bytes } = end;
     this.summary = summaryOf(sections, { version, bytes });
     this.#file = file;
-    this.#sections = sections;
-    this.#filter = filter;
+    this.#end = end;
+  }
+
+  /** The same for who reads all of it, one read at a time; open as long as this one is. */
+  readingAhead(): Table {
+    return new Table(new ReadAhead(this.#file), this.path, this.#end);
   }
 
   /** False where the table certainly has no rows of the series, in no section. */
   mayHold(series: SeriesId): boolean {
-    return this.#filter === undefined || mayHoldSeries(this.#filter, series);
+    const { filter } = this.#end;
+    return filter === undefined || mayHoldSeries(filter, series);
   }
 
   /** The blocks of a series in ascending order of time; none where it has none. */
@@ -229,7 +235,7 @@ export class Table {
   }
 
   #sectionOf(resolution: ResolutionMs): Section | undefined {
-    return this.#sections.find((section) => section.resolution === resolution);
+    return this.#end.sections.find((section) => section.resolution === resolution);
   }
 
   /** The last page is remembered: a merge asks for one series after another. */

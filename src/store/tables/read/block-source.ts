@@ -74,18 +74,21 @@ export async function openTableSource(
     readonly range: TimeRange;
     /** Only the last of them, where nothing was erased. */
     readonly last?: boolean;
+    /** How the table is read; as it is by default. */
+    readonly view?: (table: Table) => Table;
   },
   report: ReadReport,
 ): Promise<BlockSource | undefined> {
-  const { series, resolution, range, last = false } = wanted;
+  const { series, resolution, range, last = false, view } = wanted;
   const erased = tombstones.erasedIn(series, listed.to);
   const held = await files.hold(listed.id);
   if (held.kind === "damaged") {
     report.damaged.set(listed.id, held.reason);
     return undefined;
   }
-  const found = held.table.mayHold(series)
-    ? await held.table.entries(resolution, series)
+  const table = view?.(held.table) ?? held.table;
+  const found = table.mayHold(series)
+    ? await table.entries(resolution, series)
     : ({ kind: "entries", entries: [] } as const);
   if (found.kind === "damaged") {
     report.damaged.set(listed.id, found.reason);
@@ -102,7 +105,6 @@ export async function openTableSource(
   }
   report.tables += 1;
   const { id } = listed;
-  const { table } = held;
   const cursor = table.cursor(resolution, entries);
   const parts = { id, table, cursor, resolution, report, held, notes: files.notes };
   const source = new TableSource(parts);
