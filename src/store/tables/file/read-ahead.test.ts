@@ -49,6 +49,18 @@ test("whatever is read in whatever order is what the file has", async () => {
   );
 });
 
+test("what ends with a window, or a byte behind it, is read whole", async () => {
+  const { file, content } = await fileOf();
+  const end = limits.tableReadBytesMax;
+  for (const to of [end - 1, end, end + 1]) {
+    const ahead = new ReadAhead(file);
+    await ahead.read(new Uint8Array(10), 0);
+    const target = new Uint8Array(100);
+    assert.equal(await ahead.read(target, to - 100), 100);
+    assert.deepEqual(target, content.slice(to - 100, to));
+  }
+});
+
 test("three places that are read on by turns cost a read of the disk each in 64 KiB", async () => {
   const { file, content } = await fileOf();
   let reads = 0;
