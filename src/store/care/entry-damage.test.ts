@@ -16,7 +16,7 @@ import { readCheckpoint } from "../state/checkpoint-store.ts";
 import { readDeadLetters } from "../state/dead-letters.ts";
 import { blockPrefixes, formatKey, uplinkKey, wearKey } from "../state/kv-key.ts";
 import { type KvImage, KvMemory } from "../state/kv-memory.ts";
-import { openStateStore } from "../state/state-store.ts";
+import { openStateStore, type StateStore } from "../state/state-store.ts";
 import { readListing } from "../tables/listing/quarantine.ts";
 import { type Finding, verifyStore } from "./verify-store.ts";
 import { encodeWear } from "./wear.ts";
@@ -213,4 +213,70 @@ test("a store whose list of tables is gone does not take their files for leftove
     message: /the state store's tables is damaged: it is missing, and \/tables has 3/,
   });
   assert.deepEqual(await rig.disk.mount().list("/tables"), before);
+});
+
+const writtenTogether = [
+  "emitted",
+  "ledger",
+  "checkpoint",
+  "outbox-end/alerts",
+  "outbox-end/summaries",
+];
+
+test("a flipped bit in the key of what every commit writes is a fault that names what is missing", async () => {
+  const rig = await realistic();
+  for (const key of writtenTogether) {
+    for (let bit = 0; bit < 8 * key.length; bit++) {
+      const other = Buffer.from(key);
+      other[bit >>> 3]! ^= 1 << (bit & 7);
+      if (!/^[\x21-\x7e]+$/.test(other.toString("latin1"))) continue;
+      const image = new Map(store).set(other.toString("latin1"), store.get(key)!);
+      image.delete(key);
+      const kv = new KvMemory({ image });
+      const message = new RegExp(`the state store's ${key} is damaged: it is missing beside`);
+      const opening = async (): Promise<unknown> => await openStateStore(await openCheckedKv(kv));
+      await assert.rejects(opening, { code: "STORE_FAILED", message });
+      const found = (await findings(kv, rig)).find(({ problem }) => message.test(problem));
+      assert.match(found?.remedy ?? "", /backup/);
+    }
+  }
+});
+
+test("a lane whose start is gone is counted again from its blocks", async () => {
+  const kv = new KvMemory();
+  const { store: before } = await openStateStore(kv);
+  before.serve(["file"]);
+  const commit = async (count: number): Promise<void> => {
+    const outbox = new OutboxWriter();
+    for (let n = 0; n < count; n++) outbox.add("summaries", new Uint8Array(50).fill(n));
+    await before.commit({
+      through: position(1),
+      ledger: Uint8Array.of(1),
+      definitions: [],
+      deadLetters: [],
+      outbox,
+    });
+  };
+  const withoutStart = async (): Promise<StateStore> => {
+    const image = new Map(kv.image());
+    image.delete("outbox-start/summaries");
+    return (await openStateStore(new KvMemory({ image }))).store;
+  };
+  for (const count of [3, 4, 5]) await commit(count);
+  assert.deepEqual((await withoutStart()).status, before.status);
+  await before.advance([], { uplink: "file", lane: "summaries", next: 3 });
+  assert.deepEqual((await withoutStart()).status, before.status);
+  const run = await before.readRun("summaries", {
+    from: 3,
+    low: 3,
+    high: 7,
+    bytesMax: 1_000,
+    breathe: () => Promise.resolve(),
+  });
+  assert.ok(await before.replace("summaries", run, { records: [Uint8Array.of(7)], writes: [] }));
+  assert.equal(before.status.outbox.summaries.merged, 3);
+  assert.deepEqual((await withoutStart()).status, before.status);
+  await before.advance([], { uplink: "file", lane: "summaries", next: 12 });
+  assert.deepEqual((await withoutStart()).status, before.status);
+  assert.equal(before.status.outbox.summaries.first, 12);
 });

@@ -10,6 +10,7 @@ import { readCheckedKv, surveyValues } from "../state/checked-kv.ts";
 import { wearKey } from "../state/kv-key.ts";
 import { readDefinitions } from "../state/catalog-store.ts";
 import { readCheckpoint } from "../state/checkpoint-store.ts";
+import { readEmitted } from "../state/emitted.ts";
 import { readDeadLetters } from "../state/dead-letters.ts";
 import { limits } from "../../core/limits.ts";
 import { surveyLog } from "../log/log-recovery.ts";
@@ -129,6 +130,7 @@ async function verifyState(
       from = `${entries.at(-1)!.key}!`;
     }
   });
+  await tryTo(() => void readEmitted(kv));
   await tryTo(() => {
     counts.definitions = readDefinitions(kv).length;
   });

@@ -21,7 +21,7 @@ import type { Kv, KvWrite } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import { numberOfKey, outboxEndKey, outboxKey, outboxStartKey } from "../state/kv-key.ts";
 import { decodeBlock, encodeBlock, skippedIn } from "./record-block.ts";
-import { decodeJson, encodeJson, wholeOf } from "../state/stored-json.ts";
+import { damaged, decodeJson, encodeJson, wholeOf } from "../state/stored-json.ts";
 
 export type Lane = "alerts" | "summaries";
 
@@ -201,17 +201,77 @@ function startWrite(lane: Lane, { first, bytesRemoved, skipped }: LaneSpan): KvW
   return { key: outboxStartKey(lane), value };
 }
 
-/** Where the lane stands, from the store. Faults: STORE_FAILED. */
+/**
+ * Where the lane stands, from the store. A start that is missing is found again from the blocks; an
+ * end is not, since nothing else says which numbers were given. Faults: STORE_FAILED.
+ */
 export function readSpan(kv: Kv, lane: Lane): LaneSpan {
   const end = readPair(kv, outboxEndKey(lane), "next");
   const start = readPair(kv, outboxStartKey(lane), "first");
+  const [firstBlock] = blocksOf(kv, lane, { limit: 1 });
+  if (end === undefined) {
+    if (start === undefined && firstBlock === undefined) return unusedSpan;
+    throw damaged(
+      `the state store's ${outboxEndKey(lane)}`,
+      `it is missing beside ${start === undefined ? "blocks" : "the start"} of its lane, and nobody knows which numbers were given`,
+    );
+  }
+  const written = { next: end.number, bytesAdded: end.bytes };
+  if (start === undefined) {
+    return isFirstEver(firstBlock) ? { ...unusedSpan, ...written } : recounted(kv, lane, written);
+  }
   return {
-    next: end.number,
-    bytesAdded: end.bytes,
+    ...written,
     first: start.number,
     bytesRemoved: start.bytes,
     skipped: start.skipped,
   };
+}
+
+const unusedSpan: LaneSpan = { next: 0, bytesAdded: 0, first: 0, bytesRemoved: 0, skipped: 0 };
+
+/** The start is written when a block is removed or replaced: without one the first is as it was added. */
+function isFirstEver(entry: OutboxEntry | undefined): boolean {
+  if (entry === undefined) return false;
+  const block = decodeBlock(entry.value);
+  if (block.kind === "damaged") return true; // nobody knows how many records it has
+  return block.skipped === 0 && block.records.length === numberOfKey(entry.key) + 1;
+}
+
+/** Reads every block of the lane: what they hold is what was not removed. */
+function recounted(kv: Kv, lane: Lane, written: Pick<LaneSpan, "next" | "bytesAdded">): LaneSpan {
+  let first: number | undefined;
+  let bytes = 0;
+  let skipped = 0;
+  for (let from = 0; ; ) {
+    const entries = blocksOf(kv, lane, { from, limit: blocksPerRead });
+    for (const { key, value } of entries) {
+      from = numberOfKey(key) + 1;
+      const block = first === undefined ? decodeBlock(value) : undefined;
+      if (block?.kind === "records") first = from - block.records.length - block.skipped;
+      first ??= 0;
+      bytes += value.length;
+      skipped += skippedIn(value);
+    }
+    if (entries.length < blocksPerRead) break;
+  }
+  return {
+    ...written,
+    first: first ?? written.next,
+    bytesRemoved: written.bytesAdded - bytes,
+    skipped,
+  };
+}
+
+type OutboxEntry = { readonly key: string; readonly value: Uint8Array };
+
+function blocksOf(
+  kv: Kv,
+  lane: Lane,
+  { from = 0, limit }: { readonly from?: number; readonly limit: number },
+): readonly OutboxEntry[] {
+  const to = outboxKey(lane, Number.MAX_SAFE_INTEGER);
+  return kv.range({ from: outboxKey(lane, from), to, limit });
 }
 
 export type OutboxRead = {
@@ -330,9 +390,9 @@ function readPair(
   kv: Kv,
   key: string,
   name: "next" | "first",
-): { readonly number: number; readonly bytes: number; readonly skipped: number } {
+): { readonly number: number; readonly bytes: number; readonly skipped: number } | undefined {
   const value = kv.get(key);
-  if (value === undefined) return { number: 0, bytes: 0, skipped: 0 };
+  if (value === undefined) return undefined;
   const stored = decodeJson(value, `the state store's ${key}`);
   const skipped = "skipped" in stored.fields ? wholeOf(stored, "skipped") : 0;
   return { number: wholeOf(stored, name), bytes: wholeOf(stored, "bytes"), skipped };

@@ -97,9 +97,13 @@ export function checkpointWrites(
 export function readCheckpoint(
   kv: Kv,
 ): { readonly checkpoint: RecoveredCheckpoint; readonly index: CheckpointIndex } | undefined {
+  const place = "the state store's checkpoint";
   const value = kv.get(checkpointKey);
-  if (value === undefined) return undefined;
-  const stored = decodeJson(value, "the state store's checkpoint");
+  if (value === undefined) {
+    if (kv.get(refusedRowsKey) === undefined) return undefined;
+    throw damaged(place, "it is missing beside the refused rows, which are written with it");
+  }
+  const stored = decodeJson(value, place);
   const listed = objectOf(stored.fields["tables"], `${stored.place}, tables`);
   const tables = new Map(
     Object.keys(listed.fields).map((name) => [name, chunksOf(listOf(listed, name), listed.place)]),

@@ -23,7 +23,7 @@ import type { Kv, KvWrite } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import type { DeadLetter, Definition } from "../../core/frame.ts";
 import { limits } from "../../core/limits.ts";
-import { type Millis, millis, type Position, position } from "../../core/units.ts";
+import type { Millis, Position } from "../../core/units.ts";
 import { definitionWrites, readDefinitions } from "./catalog-store.ts";
 import {
   type Checkpoint,
@@ -34,6 +34,7 @@ import {
   type RecoveredCheckpoint,
 } from "./checkpoint-store.ts";
 import { type DeadLetterSpan, deadLetterWrites, readDeadLetterSpan } from "./dead-letters.ts";
+import { type Emitted, readEmitted } from "./emitted.ts";
 import { emittedKey, ledgerKey } from "./kv-key.ts";
 import {
   appendWrites,
@@ -53,7 +54,7 @@ import {
   readSpan,
   replaceWrites,
 } from "../outbox/outbox.ts";
-import { decodeJson, encodeJson, wholeOf } from "./stored-json.ts";
+import { encodeJson } from "./stored-json.ts";
 
 /** What one commit makes durable. All buffers are given away: never touched again. */
 export type Commit = {
@@ -72,11 +73,7 @@ export type Commit = {
 export type Recovered = {
   readonly definitions: readonly Definition[];
   /** Of the last commit; undefined before the first. */
-  readonly emitted?: {
-    readonly through: Position;
-    readonly ledger: Uint8Array;
-    readonly clock?: Millis;
-  };
+  readonly emitted?: Emitted;
   readonly checkpoint?: RecoveredCheckpoint;
 };
 
@@ -468,19 +465,4 @@ function heldBytes({ bytesAdded, bytesRemoved }: LaneSpan): number {
 
 function addedBytes(writes: readonly KvWrite[]): number {
   return writes.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
-}
-
-// ---- opening ----
-
-function readEmitted(kv: Kv): Recovered["emitted"] {
-  const value = kv.get(emittedKey);
-  const ledger = kv.get(ledgerKey);
-  if (value === undefined || ledger === undefined) return undefined;
-  const stored = decodeJson(value, "the state store's emitted");
-  const { clock } = stored.fields;
-  return {
-    through: position(wholeOf(stored, "through")),
-    ledger,
-    ...(typeof clock === "number" ? { clock: millis(clock) } : {}),
-  };
 }
