@@ -5,6 +5,7 @@ import { limits } from "../../core/limits.ts";
 import { openCheckedKv, readCheckedKv, surveyValues } from "./checked-kv.ts";
 import { decodeChecked, encodeChecked } from "./checked-value.ts";
 import { KvMemory } from "./kv-memory.ts";
+import { stateKey } from "./kv-key.ts";
 
 const utf8 = new TextEncoder();
 const textOf = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes);
@@ -104,6 +105,22 @@ test("opening writes a value again that has lost one of its copies", async () =>
     await openCheckedKv(flipped);
     assert.deepEqual(flipped.image(), kv.image());
   }
+});
+
+test("that is so for chunks of operator state, too, however many there are", async () => {
+  const kv = new KvMemory();
+  const checked = await openCheckedKv(kv);
+  const keys = Array.from({ length: 100 }, (_, chunk) => stateKey("w/counts", chunk));
+  const bytesOf = (index: number): number =>
+    index % 3 === 0 ? 4 * limits.copiedValueBytesMax : 1 + index * 5;
+  const values = keys.map((key, index) => ({ key, value: new Uint8Array(bytesOf(index)).fill(3) }));
+  await checked.commit(values);
+  const short = keys.filter((_, index) => bytesOf(index) <= limits.copiedValueBytesMax);
+  assert.ok(short.length > 60);
+  let flipped = kv;
+  for (const key of short) flipped = withFlip(flipped, key, 3);
+  await openCheckedKv(flipped);
+  assert.deepEqual(flipped.image(), kv.image());
 });
 
 test("a store of an older version gets checksums once, and is read without them before", async () => {

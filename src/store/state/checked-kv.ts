@@ -12,12 +12,13 @@
 
 import type { Kv, KvRange, KvWrite } from "../../core/doors.ts";
 import type { Fault } from "../../core/faults.ts";
-import { decodeChecked, encodeChecked } from "./checked-value.ts";
-import { behindKeys, blockPrefixes, chunkPrefix, formatKey } from "./kv-key.ts";
+import { decodeChecked, encodeChecked, mayHaveCopies } from "./checked-value.ts";
+import { behindKeys, blockPrefixes, formatKey } from "./kv-key.ts";
 import { formatOf, formatWrite } from "./state-format.ts";
 import { damaged } from "./stored-json.ts";
 
-const entriesPerRead = 256;
+/** Chunks of operator state, which are up to some 32 KB, are read so many at a time. */
+const entriesPerRead = 32;
 
 /**
  * The store to read and write; begins an empty one. Faults: FORMAT_TOO_NEW; STORE_FAILED where it is
@@ -102,22 +103,20 @@ function faultOf(key: string): Fault {
   return damaged(`the state store's ${key}`, "its checksum does not match");
 }
 
-/** What mends values that have lost one of their copies; chunks are too long to have two. */
+/** What mends values that have lost one of their copies. */
 function* brokenCopies(kv: Kv): Generator<KvWrite> {
-  for (const { key, value } of entriesOf(kv, [...blockPrefixes, chunkPrefix])) {
+  for (const { key, value } of entriesOf(kv)) {
+    if (!mayHaveCopies(value)) continue;
     const checked = decodeChecked(key, value);
     if (checked.kind === "damaged" || checked.isWhole) continue;
     yield { key, value: encodeChecked(key, checked.bytes) };
   }
 }
 
-/** What has, or should have, a checksum here, but for keys that begin with one of `without`, ascending. */
-function* entriesOf(
-  kv: Kv,
-  without: readonly string[] = blockPrefixes,
-): Generator<{ readonly key: string; readonly value: Uint8Array }> {
+/** What has, or should have, a checksum here. */
+function* entriesOf(kv: Kv): Generator<{ readonly key: string; readonly value: Uint8Array }> {
   let from = "!";
-  for (const prefix of [...without, "~"]) {
+  for (const prefix of [...blockPrefixes, "~"]) {
     for (let at = from; ; ) {
       const entries = kv.range({ from: at, to: prefix, limit: entriesPerRead });
       if (entries.length === 0) break;

@@ -28,8 +28,6 @@ export const wearKey = "wear";
 
 /** Values under these are record blocks. Ascending. */
 export const blockPrefixes: readonly string[] = ["catalog/", "outbox/"];
-/** Values under this are as long as a chunk. */
-export const chunkPrefix = "state/";
 
 /** The first key that sorts behind all that begin with `prefix`, which ends in a slash. */
 export function behindKeys(prefix: string): string {
