@@ -58,7 +58,11 @@ export function tableNotices({ damaged, quarantined }: Status["tables"]): readon
 export function flashNotices(flash: Status["flash"]): readonly Notice[] {
   if (flash === undefined || !flash.isMissed) return [];
   const { capBytes, neededBytesPerDay = 0, waitMs } = flash;
-  const message = `${roughBytesText(neededBytesPerDay)} a day are written to the device at this rate, store.writesPerDay is ${roughBytesText(capBytes)}: readings wait ${durationText(waitMs)} already; take fewer readings, or raise it or commit.waitMax`;
+  const [waits, raise] =
+    waitMs === 0
+      ? ["readings do not wait for each other", "set commit.wait"]
+      : [`readings wait ${durationText(waitMs)} already`, "raise it or commit.waitMax"];
+  const message = `${roughBytesText(neededBytesPerDay)} a day are written to the device at this rate, store.writesPerDay is ${roughBytesText(capBytes)}: ${waits}; take fewer readings, or ${raise}`;
   return [{ code: "writes_per_day_missed", message }];
 }
 

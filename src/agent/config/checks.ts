@@ -27,6 +27,7 @@ import { ownTopicWarnings } from "./own-filters.ts";
 import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
 import { sharedClientIds } from "./remote-broker.ts";
 import type { Shape } from "./shape.ts";
+import type { StoreSection } from "./store-section.ts";
 import { checkStore } from "./store-config.ts";
 import { templatesOverlap } from "./template-overlap.ts";
 
@@ -80,6 +81,7 @@ export function check(shape: Shape): Checked {
   }
   if (commit !== undefined) findings.push(...commitFindings(commit));
   if (store !== undefined) findings.push(...checkStore(store, shape.limits));
+  if (commit !== undefined && store !== undefined) warnings.push(...capWarnings(commit, store));
   if (file !== undefined) warnings.push(...ownTopicWarnings(file), ...emptiness(file));
   return { findings, warnings };
 }
@@ -186,6 +188,10 @@ function takenSources(
 
 function commitFindings(commit: CommitSection): Finding[] {
   const { latency, wait, waitMax } = commit;
+  if (wait === 0 && waitMax !== undefined) {
+    const message = "wait: 0s does not wait; remove one of the two";
+    return [{ path: ["commit", "waitMax"], message }];
+  }
   if (latency === "low") {
     const message = "latency: low does not wait; remove one of the two";
     const set = [
@@ -197,6 +203,14 @@ function commitFindings(commit: CommitSection): Finding[] {
   if (waitMax === undefined || waitMax >= (wait ?? commitDefaults.waitMs)) return [];
   const message = `readings wait ${durationText(wait ?? commitDefaults.waitMs)} already: commit.wait`;
   return [{ path: ["commit", "waitMax"], message }];
+}
+
+/** The cap works by longer waits: none is as long as ever however often it is doubled. */
+function capWarnings({ latency, wait }: CommitSection, { writesPerDay }: StoreSection): Finding[] {
+  if (writesPerDay === undefined || (wait ?? (latency === "low" ? 0 : 1)) > 0) return [];
+  const set = latency === "low" ? "latency: low" : "wait: 0s";
+  const message = `readings do not wait for each other (commit.${set}), so it only makes results and checkpoints rarer; set commit.wait to 1ms or more, or remove it`;
+  return [{ path: ["store", "writesPerDay"], message }];
 }
 
 // ---- uplinks ----

@@ -101,6 +101,24 @@ test("a cap on writes, and how long readings may wait for it", async () => {
   ]);
 });
 
+test("a cap on writes where readings do not wait for each other is told, with the place", async () => {
+  for (const commit of ["wait: 0s", "latency: low"]) {
+    const parsed = await parse(`store: { writesPerDay: 2GB }\ncommit: { ${commit} }`);
+    assert.ok(parsed.kind === "config", JSON.stringify(parsed));
+    assert.equal(
+      parsed.warnings.find((text) => text.includes("writesPerDay")),
+      `weir.yaml:3:24: store.writesPerDay: readings do not wait for each other (commit.${commit}), so it only makes results and checkpoints rarer; set commit.wait to 1ms or more, or remove it`,
+    );
+    assert.match(explain(parsed.config), /near that only results and checkpoints become rarer/);
+  }
+  const waits = await parse("store: { writesPerDay: 2GB }\ncommit: { wait: 1ms }");
+  assert.ok(waits.kind === "config");
+  assert.doesNotMatch(waits.warnings.join("\n"), /writesPerDay/);
+  assert.deepEqual(await faultsOf("commit: { wait: 0s, waitMax: 3s }"), [
+    "3:30: commit.waitMax: wait: 0s does not wait; remove one of the two",
+  ]);
+});
+
 test("a budget too small for log, state and tables is refused with the sum", async () => {
   assert.deepEqual(await faultsOf("store:\n  budget: 400MiB"), [
     "4:11: store.budget: store.budget, 400MiB, cannot hold 256MiB of log (limits.log), 128MiB of state, 48MiB of reserve and 64MiB of tables: set it to 496MiB at least, or make the log smaller",

@@ -23,9 +23,9 @@ const ROW_BYTES = (READING_BYTES * DEFAULT_TIERS_SHARE) / rowsPerSecond(storeDef
 const EXAMPLE_SERIES = 100;
 
 export function storeRows(
-  config: Pick<Config, "store" | "logBytesMax">,
+  config: Pick<Config, "commit" | "store" | "logBytesMax">,
 ): (readonly [name: string, value: string])[] {
-  const { store } = config;
+  const { commit, store } = config;
   const others = store.freeBytes === 0 ? "nothing" : bytesText(store.freeBytes);
   return [
     [
@@ -42,10 +42,14 @@ export function storeRows(
       : [
           [
             "writes",
-            `at most ${roughBytesText(store.writesPerDay)} a day; near that readings wait longer`,
+            `at most ${roughBytesText(store.writesPerDay)} a day; near that ${sparedText(commit)}`,
           ] as const,
         ]),
   ];
+}
+
+function sparedText({ waitMs }: Config["commit"]): string {
+  return waitMs === 0 ? "only results and checkpoints become rarer" : "readings wait longer";
 }
 
 function outboxText(config: Pick<Config, "store" | "logBytesMax">): string {
