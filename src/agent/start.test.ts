@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -16,6 +17,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { numberedFrame } from "../../test/support/frames.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
+import type { Disk } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { openLog } from "../store/log/log.ts";
@@ -30,7 +32,7 @@ import {
 } from "./config/config.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { checkStateFile } from "./doors/state-file.ts";
-import { dataPaths, startAgent } from "./start.ts";
+import { dataPaths, openAgentOnDoors, startAgent } from "./start.ts";
 
 const onFailed = (fault: Fault): void => {
   throw fault;
@@ -151,6 +153,44 @@ test("a state store that begins otherwise than LMDB's is refused with what to do
     writeFileSync(state, bytes);
     await (await startAgent(configIn(directory), { onFailed })).close();
   }
+});
+
+/**
+ * A quota on a network file system, which says so when a folder is synced: there is space, and none
+ * of it for this user until the reserve is given up.
+ */
+function underQuota(reserve: string): Disk {
+  let isUsedUp = true;
+  return {
+    open: (path, options) => systemDisk.open(path, options),
+    list: (directory) => systemDisk.list(directory),
+    makeDirectory: (path) => systemDisk.makeDirectory(path),
+    rename: (from, to) => systemDisk.rename(from, to),
+    remove: async (path) => {
+      await systemDisk.remove(path);
+      if (path === reserve) isUsedUp = false;
+    },
+    syncDirectory: async (path) => {
+      if (isUsedUp) {
+        throw Object.assign(new Error("EDQUOT: disk quota exceeded, fsync"), { code: "EDQUOT" });
+      }
+      await systemDisk.syncDirectory(path);
+    },
+    freeBytes: (path) => systemDisk.freeBytes(path),
+  };
+}
+
+test("a start that finds the quota used up gives the reserve up, and the next one has its space", async (t) => {
+  const directory = folder(t);
+  const { reserve } = dataPaths(directory);
+  writeFileSync(reserve, Buffer.alloc(4_096));
+  const options = { disk: underQuota(reserve), onFailed };
+  const started = async (): Promise<void> => {
+    await (await openAgentOnDoors(configIn(directory), options)).close();
+  };
+  await assert.rejects(started, { code: "EDQUOT" });
+  assert.equal(existsSync(reserve), false);
+  await started();
 });
 
 const isLinux = process.platform === "linux";

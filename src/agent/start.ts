@@ -9,6 +9,7 @@ import { openKvLmdb } from "../store/state/kv-lmdb.ts";
 import { type Agent, type Doors, openAgent } from "./agent.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
 import type { Config } from "./config/config.ts";
+import { diskTrouble } from "./degraded.ts";
 import { systemClock } from "./doors/clock.ts";
 import { type DirectoryToLock, lockDirectories } from "./doors/directory-lock.ts";
 import { readDeviceWrites } from "./doors/device-writes.ts";
@@ -44,7 +45,8 @@ export function dataPaths(dataDirectory: string): {
 
 /**
  * Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE, DISK_FULL, PORT_IN_USE, ADDRESS_UNAVAILABLE,
- * LISTENER_NOT_SECURED, STORE_FAILED, and those of `recover`; what was opened is closed again.
+ * LISTENER_NOT_SECURED, STORE_FAILED, and those of `recover`; what was opened is closed again, and
+ * where space was lacking the reserve is given up, so that the next start has some.
  */
 export async function startAgent(config: Config, options: StartOptions): Promise<Agent> {
   return await openAgentOnDoors(config, { ...options, disk: systemDisk });
@@ -69,10 +71,10 @@ export async function openAgentOnDoors(
   await makeDataDirectory([config.dataDirectory, paths.log, paths.tables, ...uplinks]);
   const { disk } = options;
   const opened = new AsyncDisposableStack();
+  const reserve = new Reserve(disk, { path: paths.reserve, bytes: limits.reserveBytes });
   try {
     opened.defer(await lockDirectories(directoriesToLock(config)));
     await checkStateFile(paths.state);
-    const reserve = new Reserve(disk, { path: paths.reserve, bytes: limits.reserveBytes });
     await reserve.open();
     await makeRoom(disk, { reserve, directory: config.dataDirectory });
     const kv = openKvLmdb({
@@ -105,7 +107,12 @@ export async function openAgentOnDoors(
       onClosed: () => opened.disposeAsync(),
     });
   } catch (error) {
-    await opened.disposeAsync();
+    try {
+      // A quota is used up while the disk has space: it shows first where something is written.
+      if (diskTrouble(error) === "disk_full") await reserve.giveUp();
+    } finally {
+      await opened.disposeAsync();
+    }
     throw error;
   }
 }
