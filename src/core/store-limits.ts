@@ -8,6 +8,8 @@ export const storeLimits = {
   tableBlockBytesMax: 262_144, // 256 KiB
   /** Blocks that lie together are read together up to this; larger ones alone. */
   tableReadBytesMax: 65_536, // 64 KiB
+  /** What a merge has of each of three places of each input in memory. */
+  tableReadAheadBytes: 32_768, // 32 KiB
   /** Blocks of one device that are gathered while a table is written, so that each series' lie together. */
   tableGroupBytesMax: 2_097_152, // 2 MiB
   /** Encoded stamps of one device that further series can still share. */

@@ -7,7 +7,7 @@ import type { DiskFile } from "../../../core/doors.ts";
 import { limits } from "../../../core/limits.ts";
 import { ReadAhead } from "./read-ahead.ts";
 
-const size = 5 * limits.tableReadBytesMax + 1_000;
+const size = 10 * limits.tableReadAheadBytes + 1_000;
 
 /** A file of `size` bytes none of which is like its neighbours, and the disk it is on. */
 async function fileOf(): Promise<{ disk: FaultDisk; file: DiskFile; content: Uint8Array }> {
@@ -51,7 +51,7 @@ test("whatever is read in whatever order is what the file has", async () => {
 
 test("what ends with a window, or a byte behind it, is read whole", async () => {
   const { file, content } = await fileOf();
-  const end = limits.tableReadBytesMax;
+  const end = limits.tableReadAheadBytes;
   for (const to of [end - 1, end, end + 1]) {
     const ahead = new ReadAhead(file);
     await ahead.read(new Uint8Array(10), 0);
@@ -61,7 +61,7 @@ test("what ends with a window, or a byte behind it, is read whole", async () => 
   }
 });
 
-test("three places that are read on by turns cost a read of the disk each in 64 KiB", async () => {
+test("three places that are read on by turns cost a read of the disk each in a window", async () => {
   const { file, content } = await fileOf();
   let reads = 0;
   const counted: DiskFile = {
@@ -73,9 +73,9 @@ test("three places that are read on by turns cost a read of the disk each in 64 
   };
   const ahead = new ReadAhead(counted);
   const target = new Uint8Array(256);
-  for (let step = 0; step < 256; step++) {
+  for (let step = 0; step < 128; step++) {
     for (const place of [0, 1, 2]) {
-      const from = place * 2 * limits.tableReadBytesMax - place * 100 + step * target.length;
+      const from = place * 2 * limits.tableReadAheadBytes - place * 100 + step * target.length;
       assert.equal(await ahead.read(target, from), target.length);
       assert.deepEqual(target, content.slice(from, from + target.length));
     }
@@ -85,12 +85,12 @@ test("three places that are read on by turns cost a read of the disk each in 64 
 
 test("a bad sector further on takes nothing from what is before it", async () => {
   const { disk, file, content } = await fileOf();
-  disk.unreadable = ({ to }) => to > 40_000;
+  disk.unreadable = ({ to }) => to > 30_000;
   const ahead = new ReadAhead(file);
   const target = new Uint8Array(1_000);
-  assert.equal(await ahead.read(target, 20_000), target.length);
-  assert.deepEqual(target, content.slice(20_000, 21_000));
-  await assert.rejects(ahead.read(target, 39_500), { code: "EIO" });
+  assert.equal(await ahead.read(target, 10_000), target.length);
+  assert.deepEqual(target, content.slice(10_000, 11_000));
+  await assert.rejects(ahead.read(target, 29_500), { code: "EIO" });
   disk.unreadable = () => false;
-  assert.equal(await ahead.read(target, 39_500), target.length);
+  assert.equal(await ahead.read(target, 29_500), target.length);
 });

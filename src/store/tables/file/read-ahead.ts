@@ -1,7 +1,7 @@
 /**
  * A file that is read front to back, in several places by turns: directories here, stamps and values
  * there. Each place has a window of the file in memory, so that a series' few hundred bytes are copied
- * from it, and the disk is asked once in 64 KiB and not three times a series.
+ * from it, and the disk is asked once in 32 KiB and not three times a series.
  */
 
 import { limits } from "../../../core/limits.ts";
@@ -50,10 +50,10 @@ export class ReadAhead implements TableFile {
   }
 
   async #fill(offset: number, target: Uint8Array): Promise<Window | undefined> {
-    if (target.length > limits.tableReadBytesMax) return undefined;
+    if (target.length > limits.tableReadAheadBytes) return undefined;
     const isNew = this.#windows.length < WINDOWS;
     const spare = isNew ? undefined : this.#windows.shift();
-    const bytes = spare?.bytes ?? new Uint8Array(limits.tableReadBytesMax);
+    const bytes = spare?.bytes ?? new Uint8Array(limits.tableReadAheadBytes);
     try {
       const window = { bytes, from: offset, to: offset + (await this.#file.read(bytes, offset)) };
       this.#windows.push(window);
