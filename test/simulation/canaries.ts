@@ -10,6 +10,8 @@ export type Canary = {
   readonly name: string;
   /** One of these is what the verdict must name. */
   readonly breaks: readonly string[];
+  /** A world in which it was found: the one to try first. Any other will do, but takes a search. */
+  readonly seed: number;
   readonly edits: readonly SourceEdit[];
 };
 
@@ -17,6 +19,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "acknowledge-before-sync",
     breaks: ["P1"],
+    seed: 11,
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -33,6 +36,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "acknowledge-a-broker-before-sync",
     breaks: ["P1"],
+    seed: 1,
     edits: [
       {
         file: "src/agent/ingest/mqtt/subscriber/deliveries.ts",
@@ -44,6 +48,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "no-new-subscription-after-a-lost-session",
     breaks: ["P7"],
+    seed: 104,
     edits: [
       {
         file: "src/agent/ingest/mqtt/subscriber/session.ts",
@@ -60,6 +65,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "resend-without-cursor",
     breaks: ["P4"],
+    seed: 21,
     edits: [
       {
         file: "src/sync/kafka/kafka-lane.ts",
@@ -71,6 +77,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "skip-state-chunk",
     breaks: ["P2", "P7"],
+    seed: 5,
     edits: [
       {
         file: "src/edge-ops/dataflow.ts",
@@ -82,6 +89,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "reuse-segment-too-early",
     breaks: ["P1", "P7"],
+    seed: 1,
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -93,6 +101,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "forget-catalog-record",
     breaks: ["P2", "P7"],
+    seed: 1,
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -104,6 +113,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "believe-future-device",
     breaks: ["P8"],
+    seed: 17,
     edits: [
       {
         file: "src/edge-ops/accept.ts",
@@ -115,6 +125,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "change-buffer-given-away",
     breaks: ["P1", "P4"],
+    seed: 1,
     edits: [
       {
         // Values with a checksum are copied on their way; blocks of records are not.
@@ -127,6 +138,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "count-readings-twice",
     breaks: ["P3"],
+    seed: 1,
     edits: [
       {
         file: "src/edge-ops/accept.ts",
@@ -138,6 +150,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "wrong-minimum",
     breaks: ["P5"],
+    seed: 1,
     edits: [
       {
         file: "src/edge-ops/windows/aggregate.ts",
@@ -149,6 +162,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "merge-what-may-be-corrected",
     breaks: ["P3", "P5"],
+    seed: 7,
     edits: [
       {
         file: "src/store/outbox/outbox-rollup-plan.ts",
@@ -160,6 +174,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "correct-what-counts-as-final",
     breaks: ["P3", "P5"],
+    seed: 16,
     edits: [
       {
         file: "src/edge-ops/windows/panes.ts",
@@ -171,6 +186,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "drop-what-may-be-corrected",
     breaks: ["P3", "P5"],
+    seed: 41,
     edits: [
       {
         file: "src/store/outbox/outbox-drop-plan.ts",
@@ -182,6 +198,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "forget-a-gap-that-grows",
     breaks: ["P3", "P5"],
+    seed: 41,
     edits: [
       {
         file: "src/store/outbox/outbox-drop-plan.ts",
@@ -193,6 +210,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "merge-beside-a-gap",
     breaks: ["P5"],
+    seed: 73,
     edits: [
       {
         file: "src/store/outbox/outbox-rollup-plan.ts",
@@ -204,6 +222,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "late-reading-changes-nothing",
     breaks: ["P1", "P10"],
+    seed: 1,
     edits: [
       {
         file: "src/edge-ops/windows/panes.ts",
@@ -215,6 +234,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "apply-resend-twice",
     breaks: ["P9"],
+    seed: 2,
     edits: [
       {
         file: "src/edge-ops/accept.ts",
@@ -226,6 +246,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "forget-refused-rows",
     breaks: ["P3", "P9"],
+    seed: 3,
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -237,6 +258,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "release-the-log-behind-the-checkpoint-alone",
     breaks: ["P1", "P3"],
+    seed: 3,
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -248,6 +270,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "remove-merged-tables-before-the-swap",
     breaks: ["P1"],
+    seed: 16,
     edits: [
       {
         file: "src/store/tables/table-store.ts",

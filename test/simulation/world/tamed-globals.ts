@@ -1,7 +1,7 @@
 /**
  * Time and chance for code that is not ours and takes them from where everyone does: the broker
  * behind the MQTT front, streams, emitters. `tameGlobals` is called once per process, before that
- * code is loaded; from then on timers, `Date.now`, `Math.random` and the memory of the process are
+ * code is loaded; from then on timers, `Date.now`, `Math.random` and what the process takes are
  * those of the surroundings that `surround` was last given. Without any they are the real ones.
  *
  * Our own code never gets here: it asks the doors.
@@ -107,10 +107,12 @@ export function tameGlobals(): void {
   });
   // What the process takes in reality is none of the world's business, and costs more than an event.
   const { memoryUsage } = process;
+  const cpuUsage = process.cpuUsage.bind(process);
   const nothing = { rss: 0, heapTotal: 0, heapUsed: 0, external: 0, arrayBuffers: 0 };
   process.memoryUsage = Object.assign(() => (current === undefined ? memoryUsage() : nothing), {
     rss: () => (current === undefined ? memoryUsage.rss() : 0),
   });
+  process.cpuUsage = (since) => (current === undefined ? cpuUsage(since) : { user: 0, system: 0 });
   Date.now = () => current?.wallClock() ?? real.now();
   Math.random = () => (current === undefined ? real.random() : current.random.uint32() / 2 ** 32);
 }
