@@ -51,7 +51,7 @@ export class UpstreamWorld {
   /** What the lanes of all lives had to tell, each incident once. */
   readonly incidents: Readonly<Record<Lane, Map<string, Incident>>> = byLane(() => new Map());
   #sessions = new Map<ClusterModel, UpstreamHalf[]>();
-  readonly #followed: UpstreamHalf[] = [];
+  readonly #followed: Set<UpstreamHalf> = new Set();
 
   constructor(seed: number) {
     this.random = seededRandom(seed);
@@ -77,7 +77,7 @@ export class UpstreamWorld {
 
   /** From now on its incidents are heard. */
   follow(half: UpstreamHalf): void {
-    this.#followed.push(half);
+    this.#followed.add(half);
   }
 
   /** Until nothing goes on but waiting. */
@@ -107,13 +107,15 @@ export class UpstreamWorld {
     return false;
   }
 
-  /** A status has the last incident only. */
+  /** A status has the last incident only. The dead are heard once more, and then nothing new is. */
   #hear(): void {
     for (const half of this.#followed) {
+      const status = half.drain.status[0]?.lanes;
       for (const lane of lanes) {
-        const { last } = half.status(lane).incidents;
+        const last = status?.[lane].incidents.last;
         if (last !== undefined) this.incidents[lane].set(JSON.stringify(last), last);
       }
+      if (half.isDead) this.#followed.delete(half);
     }
   }
 }
