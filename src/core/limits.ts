@@ -308,6 +308,8 @@ const bounds = {
   outboxRollupBytesMax: 16_777_216, // 16 MiB
   /** Keys of a lane whose summaries are merged; those of further ones stay as they are. */
   outboxRollupKeysMax: 131_072,
+  /** Records of the outbox that are decoded before others have their turn: about a millisecond. */
+  outboxRecordsPerTurn: 64,
   /** An outbox of which all is merged that can be is looked at again after so long. */
   outboxRetryMs: 10_000,
   /** Versions of pipelines whose windows are remembered, so that their summaries can be merged. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { limits } from "../../core/limits.ts";
 import type { Alert, Summary } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
 import { type DropBlock, type DropOptions, type DropPlan, planDrop } from "./outbox-drop-plan.ts";
@@ -80,6 +81,18 @@ test("the oldest go, as many as are wanted, and a gap says what they were", asyn
   assert.equal(found.blockEnd, 1);
   assert.deepEqual([...found.dropped], [["temp", { records: 4, readings: 60 }]]);
   assert.deepEqual([...found.ends], [["gw1/temp/device=p1", 40_000]]);
+});
+
+test("others have their turn between a few records, however many go at once", async () => {
+  let turns = 0;
+  const breathe = (): Promise<void> => {
+    turns += 1;
+    return Promise.resolve();
+  };
+  const blocks = blocksOf(windows(0, 2_000), windows(2_000, 2_004));
+  const found = await plan(blocks, { bytesWanted: 1, breathe });
+  assert.equal(found.dropped.get("temp")?.records, 2_000);
+  assert.ok(turns > 2_000 / limits.outboxRecordsPerTurn, `${turns} turns`);
 });
 
 test("what may still be corrected stays: its key has not gone the lateness beyond it", async () => {

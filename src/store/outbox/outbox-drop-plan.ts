@@ -18,6 +18,7 @@
  * growing instead of becoming many.
  */
 
+import { limits } from "../../core/limits.ts";
 import type { Gap } from "../../core/record.ts";
 import { type Millis, millis } from "../../core/units.ts";
 import type { PipelineWindow } from "./outbox-rollup-plan.ts";
@@ -108,8 +109,9 @@ export async function planDrop(
   const kept: Uint8Array[] = [];
   const ends = new Map<string, number>();
   let bytes = 0;
-  for (const { bytes: record, block, unit, number } of look.entries) {
+  for (const [index, { bytes: record, block, unit, number }] of look.entries.entries()) {
     if (block >= blockEnd) break;
+    if (index % limits.outboxRecordsPerTurn === 0) await options.breathe();
     if (unit === "gap" || (unit !== undefined && isDropped(unit, blockEnd))) {
       bytes += record.length;
       if (unit !== "gap" && unit.key !== undefined) {

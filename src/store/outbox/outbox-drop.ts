@@ -23,7 +23,7 @@ import type { Pace } from "../tables/pace.ts";
 import type { GapEnds } from "./gap-ends.ts";
 import { type DropBlock, type Dropped, planDrop } from "./outbox-drop-plan.ts";
 import type { PipelineWindow } from "./outbox-rollup-plan.ts";
-import type { BlockRun, Lane, ReadRun } from "./outbox.ts";
+import { type BlockRun, byLane, type Lane, type ReadRun } from "./outbox.ts";
 
 /** Of the lane's bound: what is left when dropping ends. */
 const lowShare = 15 / 16;
@@ -38,8 +38,8 @@ export type OutboxDropOptions = {
 
 export class OutboxDrop {
   readonly #options: OutboxDropOptions;
-  /** By lane and low end of a segment: where its next part begins. */
-  readonly #from = new Map<string, number>();
+  /** By low end of a segment that is there: where its next part begins. */
+  readonly #from: Record<Lane, ReadonlyMap<number, number>> = byLane(() => new Map());
   #counts: Dropped;
 
   constructor(options: OutboxDropOptions) {
@@ -74,14 +74,17 @@ export class OutboxDrop {
   /** One step in the oldest segment that is not through; false where all are. */
   async #stepIn(lane: Lane): Promise<boolean> {
     const segments = this.#options.store.segments(lane);
+    const known = this.#from[lane];
+    const from = new Map(segments.map(({ low }) => [low, known.get(low) ?? low]));
     for (const segment of segments) {
-      const name = `${lane}/${segment.low}`;
-      const from = this.#from.get(name) ?? segment.low;
-      if (from >= segment.high) continue;
-      this.#from.set(name, await this.#step(lane, segment, from));
+      const { low, high } = segment;
+      const begin = from.get(low) ?? low;
+      if (begin >= high) continue;
+      from.set(low, await this.#step(lane, segment, begin));
+      this.#from[lane] = from;
       return true;
     }
-    this.#from.clear();
+    this.#from[lane] = new Map();
     return false;
   }
 
