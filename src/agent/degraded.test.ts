@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../core/faults.ts";
+import { troubleOf } from "../store/tables/table-trouble.ts";
 import { degradedBy, diskTrouble } from "./degraded.ts";
+import { tableReasons } from "./table-notices.ts";
 
 function failure(code: string | number): Error {
   return Object.assign(new Error("it did not work"), { code });
@@ -29,5 +31,22 @@ test("bounds of our own are not the disk's", () => {
   assert.equal(degradedBy(new Fault("LOG_CORRUPT", "")).name, "failed");
   for (const error of [logFull, storeFull, failure("EACCES"), failure("ENOENT")]) {
     assert.equal(diskTrouble(error), undefined);
+  }
+});
+
+test("what the work on tables meets has the name it has in the loop", () => {
+  const errors = [
+    new Fault("DISK_FULL", "", { cause: failure("EDQUOT") }),
+    new Fault("STORE_FAILED", "it is full", { facts: { bytesMax: 1 } }),
+    new Fault("STORE_FAILED", "", { cause: failure(30) }),
+    new Fault("STORE_FAILED", "", { cause: failure(5) }),
+    new Fault("STORE_FAILED", "it is damaged"),
+    failure("EROFS"),
+    failure("EIO"),
+    failure("ENOSPC"),
+  ];
+  for (const error of errors) {
+    const [reason] = tableReasons({ trouble: troubleOf(error), unreadable: [] });
+    assert.equal(reason?.name, degradedBy(error).name);
   }
 });

@@ -5,13 +5,19 @@ import type { DegradedName, DegradedReason } from "./degraded.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "./status.ts";
 
+/** Of what the system said and nobody gave a name of its own: the disk is not well. */
 const names: Readonly<Record<string, DegradedName>> = {
   DISK_FULL: "disk_full",
   DISK_READ_ONLY: "disk_read_only",
+  STATE_STORE_FULL: "state_store_full",
+  STORE_FAILED: "failed",
 };
 
 /** Why the agent is degraded, as far as the tables are the reason: one sentence each. */
-export function tableReasons({ trouble, unreadable }: Status["tables"]): readonly DegradedReason[] {
+export function tableReasons({
+  trouble,
+  unreadable,
+}: Pick<Status["tables"], "trouble" | "unreadable">): readonly DegradedReason[] {
   const [first] = unreadable;
   return [
     ...(trouble === undefined

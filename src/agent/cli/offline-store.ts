@@ -3,7 +3,7 @@
  * agent's own store, without a log: nothing is taken, and what is in the log stays there.
  */
 
-import { Fault } from "../../core/faults.ts";
+import { Fault, type FaultCode } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { position } from "../../core/units.ts";
 import { readDefinitions } from "../../store/state/catalog-store.ts";
@@ -59,9 +59,15 @@ export async function openOfflineStore(
   });
 }
 
+const codes: Readonly<Record<string, FaultCode>> = {
+  DISK_FULL: "DISK_FULL",
+  STATE_STORE_FULL: "STORE_FAILED",
+  STORE_FAILED: "STORE_FAILED",
+};
+
 /**
  * Does all there is to do; where it does not start compaction, flushes alone. Faults: DISK_FULL,
- * DISK_FAILED, instead of trying for ever.
+ * DISK_FAILED, STORE_FAILED, instead of trying for ever.
  */
 export async function settled(
   tables: TableStore,
@@ -81,6 +87,6 @@ export async function settled(
     onTurn();
     const { trouble } = tables.status;
     if (trouble === undefined) continue;
-    throw new Fault(trouble.code === "DISK_FULL" ? "DISK_FULL" : "DISK_FAILED", trouble.message);
+    throw new Fault(codes[trouble.code] ?? "DISK_FAILED", trouble.message);
   }
 }

@@ -2,11 +2,15 @@
 
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 
+/**
+ * `code`: DISK_FULL, DISK_READ_ONLY, DISK_FAILED; STATE_STORE_FULL, where the disk has space;
+ * STORE_FAILED for what is wrong with the state store alone; or that of another fault.
+ */
 export type TableTrouble = { readonly code: string; readonly message: string };
 
 /** An environment failure in a sentence; a bug is thrown on. */
 export function troubleOf(error: unknown): TableTrouble {
-  if (error instanceof Fault) return { code: error.code, message: error.message };
+  if (error instanceof Fault) return { code: codeOf(error), message: error.message };
   if (!isEnvironmental(error)) throw error;
   const { code } = error;
   const full = code === "ENOSPC" || code === "EDQUOT";
@@ -21,3 +25,13 @@ export function troubleOf(error: unknown): TableTrouble {
         message: `tables of readings cannot be written (${code}); check the disk: it is tried again by itself`,
       };
 }
+
+function codeOf({ code, facts, cause }: Fault): string {
+  if (code !== "STORE_FAILED") return code;
+  if ("bytesMax" in facts) return "STATE_STORE_FULL";
+  if (!(cause instanceof Error) || !("code" in cause)) return code;
+  return cause.code === READ_ONLY ? "DISK_READ_ONLY" : "DISK_FAILED";
+}
+
+/** EROFS, as LMDB says it. */
+const READ_ONLY = 30;
