@@ -13,13 +13,10 @@
  * of several devices, and copies elsewhere (backups, what was sent).
  */
 
-import { nameOfTags } from "../core/catalog.ts";
-import type { Catalog } from "../core/catalog.ts";
 import type { Clock, Kv } from "../core/doors.ts";
-import type { Frame, Tags } from "../core/frame.ts";
+import type { Frame } from "../core/frame.ts";
 import { createBatch } from "../core/batch.ts";
-import type { Alert, Summary } from "../core/record.ts";
-import { type Position, position, type SeriesId, seriesId } from "../core/units.ts";
+import { type Position, position, type SeriesId } from "../core/units.ts";
 import type { ErasedKeys, PipelineKey } from "../edge-ops/dataflow.ts";
 import { erasedRecord } from "../store/outbox/erased-record.ts";
 import { lanes } from "../store/outbox/outbox.ts";
@@ -27,6 +24,7 @@ import { rewriteLane } from "../store/outbox/rewrite-outbox.ts";
 import { eraseDeadLetters, type KeptDeadLetter } from "../store/state/dead-letters.ts";
 import { allTime } from "../store/tables/rows.ts";
 import type { TableStore } from "../store/tables/table-store.ts";
+import { chooseRecords } from "./erasure-records.ts";
 import { checkpointOf } from "./loop.ts";
 import type { Outputs } from "./outputs.ts";
 import type { Recovery } from "./recovery.ts";
@@ -60,17 +58,20 @@ export type Erased = {
  */
 export async function eraseSeries(options: ErasureOptions): Promise<Erased> {
   const { recovery, kv, series, concerns } = options;
-  const { catalog } = recovery;
-  const { own, shared } = await forget(options);
-  const tells = tellsOfNoOthers(catalog, { series, own });
+  const { catalog, dataflow } = recovery;
+  const keys = await forget(options);
+  const pipelines = dataflow.ledger.view().pipelines.map(({ pipeline }) => pipeline);
+  const { tells, kept } = chooseRecords(catalog, { series, keys, pipelines });
   const rewritten = { records: 0, damagedBlocks: 0 };
   for (const lane of lanes) {
-    const done = await rewriteLane(kv, lane, (bytes) => erasedRecord(bytes, tells));
+    const done = await rewriteLane(kv, lane, (bytes, number) =>
+      erasedRecord(bytes, { number, tells }),
+    );
     rewritten.records += done.records;
     rewritten.damagedBlocks += done.damagedBlocks;
   }
   const deadLetters = await eraseDeadLetters(kv, concerns);
-  return { ...rewritten, deadLetters, kept: shared };
+  return { ...rewritten, deadLetters, kept: kept() };
 }
 
 /** Steps 1 and 2. */
@@ -135,43 +136,4 @@ async function commitThrough(
 async function releaseLog({ recovery: { log } }: ErasureOptions, below: Position): Promise<void> {
   await log.release(below);
   await log.removeSpares();
-}
-
-// ---- the outbox ----
-
-/**
- * Records of keys that only these series have: by what the pipelines know of theirs, and for those of
- * earlier definitions by the tags alone.
- */
-function tellsOfNoOthers(
-  catalog: Catalog,
-  { series, own }: { readonly series: readonly SeriesId[]; readonly own: readonly PipelineKey[] },
-): (record: Summary | Alert) => boolean {
-  const named = ({ pipeline, key }: PipelineKey): string => `${pipeline} ${nameOfTags(key)}`;
-  const chosen = new Set(series);
-  const ownNames = new Set(own.map(named));
-  const byKey = new Map<string, boolean>();
-  return ({ pipeline, key }) => {
-    if (ownNames.has(named({ pipeline, key }))) return true;
-    const name = nameOfTags(key);
-    const known = byKey.get(name);
-    if (known !== undefined) return known;
-    const holders = seriesWith(catalog, key);
-    const isTheirs = holders.length > 0 && holders.every((id) => chosen.has(id));
-    byKey.set(name, isTheirs);
-    return isTheirs;
-  };
-}
-
-/** Series that have these tags, `metric` among them. */
-function seriesWith(catalog: Catalog, key: Tags): readonly SeriesId[] {
-  return Array.from({ length: catalog.seriesCount }, (_, id) => seriesId(id)).filter((id) => {
-    const { device, metric } = catalog.series(id);
-    const { tags } = catalog.device(device);
-    return key.every(([name, value]) =>
-      name === "metric"
-        ? metric === value
-        : tags.some(([tag, tagged]) => tag === name && tagged === value),
-    );
-  });
 }

@@ -70,14 +70,14 @@ export function encodeSummary(agent: string, summary: Summary): Uint8Array {
   return bytesOf(summary.merged === undefined ? `${json}}` : `${json},"merged":${summary.merged}}`);
 }
 
-/** The bytes of an alert, a new buffer. */
-export function encodeAlert(agent: string, alert: Alert): Uint8Array {
+/** The bytes of an alert, a new buffer. `last` part of its id, where that is not to be its value. */
+export function encodeAlert(agent: string, alert: Alert, last?: string): Uint8Array {
   const { pipeline, key, time, reason, value } = alert;
   const named = namesOf(agent, pipeline, key);
   const isNumber = typeof value === "number";
   const valuePart = isNumber ? jsonNumber(value).replaceAll('"', "") : percentEncoded(value);
   return bytesOf(
-    `{"v":1,"kind":"alert","id":"${named.id}/${time}/${reason}/${valuePart}",${named.json}` +
+    `{"v":1,"kind":"alert","id":"${named.id}/${time}/${reason}/${last ?? valuePart}",${named.json}` +
       `,"time":${time},"reason":"${reason}"` +
       `,"value":${isNumber ? jsonNumber(value) : JSON.stringify(value)}` +
       `,"score":${jsonNumber(alert.score)},"expected":${jsonNumber(alert.expected)}` +

@@ -15,14 +15,10 @@ export type Rewritten = {
 };
 
 /**
- * Puts `change(record)` in the place of every record it gives something for, a block in each
- * transaction. No state store is open on `kv` that goes on afterwards. Faults: those of `kv.commit`.
+ * Puts `change(record, its number)` in the place of every record it gives something for, a block in
+ * each transaction. No state store is open on `kv` that goes on afterwards. Faults: those of `kv.commit`.
  */
-export async function rewriteLane(
-  kv: Kv,
-  lane: Lane,
-  change: (record: Uint8Array) => Uint8Array | undefined,
-): Promise<Rewritten> {
+export async function rewriteLane(kv: Kv, lane: Lane, change: Change): Promise<Rewritten> {
   let span = readSpan(kv, lane);
   let records = 0;
   let damagedBlocks = 0;
@@ -32,7 +28,7 @@ export async function rewriteLane(
     if (entry === undefined) return { records, damagedBlocks };
     const { key, value: before } = entry;
     from = numberOfKey(key) + 1;
-    const changed = changedBlock(before, change);
+    const changed = changedBlock(before, { next: from, change });
     if (changed.kind === "same") continue;
     if (changed.kind === "damaged") damagedBlocks += 1;
     else records += changed.records;
@@ -43,6 +39,8 @@ export async function rewriteLane(
   }
 }
 
+type Change = (record: Uint8Array, number: number) => Uint8Array | undefined;
+
 type ChangedBlock =
   | { readonly kind: "same" }
   | { readonly kind: "changed"; readonly block: Uint8Array; readonly records: number }
@@ -50,13 +48,14 @@ type ChangedBlock =
 
 function changedBlock(
   block: Uint8Array,
-  change: (record: Uint8Array) => Uint8Array | undefined,
+  { next, change }: { readonly next: number; readonly change: Change },
 ): ChangedBlock {
   const decoded = decodeBlock(block);
   if (decoded.kind === "damaged") return decoded;
   let records = 0;
-  const after = decoded.records.map((record) => {
-    const other = change(record);
+  const first = next - decoded.records.length;
+  const after = decoded.records.map((record, index) => {
+    const other = change(record, first + index);
     if (other !== undefined) records += 1;
     return other ?? record;
   });

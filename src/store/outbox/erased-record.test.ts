@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Alert } from "../../core/record.ts";
+import { millis } from "../../core/units.ts";
+import { KvMemory } from "../state/kv-memory.ts";
+import { erasedRecord } from "./erased-record.ts";
+import { appendWrites, readOutbox, readSpan } from "./outbox.ts";
+import { decodeRecord, encodeAlert } from "./record-codec.ts";
+import { idOf } from "./record-id.ts";
+import { rewriteLane } from "./rewrite-outbox.ts";
+
+function alertOf(changes: Partial<Alert>): Uint8Array {
+  return encodeAlert("gw1", {
+    kind: "alert",
+    pipeline: "chart",
+    key: [["device", "p1"]],
+    time: millis(1_000),
+    reason: "ewma_high",
+    value: 12.75,
+    score: 4,
+    expected: 3.5,
+    limit: 9.25,
+    ...changes,
+  });
+}
+
+const symbol = { reason: "rare_symbol", value: "jam at 12.75" } as const;
+
+test("an erased alert has nothing that was measured, in its id neither, and is nobody else's", async () => {
+  const kv = new KvMemory();
+  const append = async (records: readonly Uint8Array[]): Promise<void> => {
+    await kv.commit(appendWrites("alerts", readSpan(kv, "alerts"), records).writes);
+  };
+  await append([alertOf({ value: 1.5 }), alertOf({}), alertOf({ time: millis(2_000) })]);
+  await append([alertOf(symbol), alertOf({ ...symbol, value: "12.75" })]);
+  const before = readOutbox(kv, "alerts", { from: 0, bytesMax: 1e9 }).records;
+  const change = (bytes: Uint8Array, number: number): Uint8Array | undefined =>
+    erasedRecord(bytes, { number, tells: ({ kind }) => kind === "alert" });
+  assert.equal((await rewriteLane(kv, "alerts", change)).records, before.length);
+  const { records } = readOutbox(kv, "alerts", { from: 0, bytesMax: 1e9 });
+  const ids = records.map((bytes) => decodeRecord(bytes, "an alert").id);
+  assert.deepEqual(ids, [
+    "gw1/chart/device=p1/1000/ewma_high/erased+0",
+    "gw1/chart/device=p1/1000/ewma_high/erased+1",
+    "gw1/chart/device=p1/2000/ewma_high/erased+2",
+    "gw1/chart/device=p1/1000/rare_symbol/erased+3",
+    "gw1/chart/device=p1/1000/rare_symbol/erased+4",
+  ]);
+  for (const [index, bytes] of records.entries()) {
+    assert.doesNotMatch(Buffer.from(bytes).toString(), /12\.75|jam|1\.5|3\.5|9\.25/);
+    assert.deepEqual(idOf(bytes), idOf(before[index]!), "they are dropped as before");
+  }
+  assert.deepEqual(await rewriteLane(kv, "alerts", change), { records: 0, damagedBlocks: 0 });
+});
