@@ -71,7 +71,7 @@ export type Gap = {
   readonly kind: "gap";
   readonly pipeline: string;
   readonly lane: "alerts" | "summaries";
-  /** Number in the lane of the last record it stands for: what makes it one of its own. */
+  /** The greatest number that a record it stands for had: what makes it one of its own. */
   readonly last: number;
   /** From the earliest start of a window to the latest end, or from the first alert to the last. */
   readonly start: Millis;

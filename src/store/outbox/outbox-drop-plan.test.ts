@@ -162,6 +162,30 @@ test("gaps of a pipeline become one, which has the last of their numbers", async
   assert.deepEqual(shown(alone), [], "nothing is gained");
 });
 
+test("a gap that goes into another brings the number of its last record, and not its own", async () => {
+  const gapOf = (pipeline: string, last: number): Uint8Array =>
+    encodeGap("gw1", {
+      kind: "gap",
+      pipeline,
+      lane: "summaries",
+      last,
+      start: millis(-50_000),
+      end: millis(70_000),
+      records: 100,
+      readings: 1_000,
+    });
+  // They stand behind what was kept: under greater numbers than what they stand for had.
+  const part = [...windows(0, 8), gapOf("temp", 2), gapOf("bursts", 4)];
+  const found = await plan(blocksOf(part));
+  const bursts = decodeRecord(gapOf("bursts", 4), "a gap");
+  assert.deepEqual(shown(found).slice(2), [
+    "gap -5-7: 106 records, 1150 readings, last 5",
+    "gap -5-7: 100 records, 1000 readings, last 4",
+  ]);
+  const ids = found.records.map((bytes) => decodeRecord(bytes, "a record").id);
+  assert.equal(ids.at(-1), bursts.id, "one that nothing went into is the same as before");
+});
+
 test("what is no record, or of a pipeline that nobody knows, stays", async () => {
   const other = windowOf(0, { pipeline: "other" });
   const found = await plan(blocksOf([other, Buffer.from("{}"), ...windows(0, 8)]));

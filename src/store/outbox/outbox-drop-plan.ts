@@ -314,7 +314,7 @@ class Gaps {
       end: millis(Math.max(known?.end ?? end, end)),
       records: (known?.records ?? 0) + records,
       readings: (known?.readings ?? 0) + readings,
-      last: number,
+      last: Math.max(known?.last ?? 0, record.kind === "gap" ? record.last : number),
     });
     if (record.kind === "gap") return;
     const dropped = this.#dropped.get(pipeline) ?? { records: 0, readings: 0 };
