@@ -38,9 +38,6 @@ export const defaults: FairnessOptions = {
   attacks: ["flood-qos1", "flood-qos0", "slow-loris", "connections", "reconnect", "first-logins"],
 };
 
-/** Measured with commits that wait for each other too. */
-const defaultLatencyAttacks = ["flood-qos1", "reconnect"] as const;
-
 export const tinyOptions: FairnessOptions = {
   rounds: 1,
   phaseMs: 400,
@@ -84,7 +81,7 @@ export async function runFairness(options: FairnessOptions): Promise<FairnessRes
   }
   const isWhole = options.attacks.length === defaults.attacks.length;
   const slow: Partial<Record<Attack, Comparison>> = {};
-  for (const attack of isWhole ? defaultLatencyAttacks : []) {
+  for (const attack of isWhole ? options.attacks : []) {
     slow[attack] = await compare(attack, { waitMs: 200, options: { ...options, rounds: 3 } });
   }
   const floods = [details["flood-qos1"], details["flood-qos0"]].filter((one) => one !== undefined);
