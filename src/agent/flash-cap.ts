@@ -7,9 +7,10 @@
  *   merges    as due  later   later  ..   later    of that allowance would do
  *
  * Between the two nothing changes, so a level is kept while it does its work; the allowance of a quiet
- * day's evening counts as no more than that of any hour, or each night would begin a new search. Looked at once a step: a
- * change has shown what it does before the next. Nothing else depends on it: what is acknowledged is
- * synced all the same, alerts are committed as soon as ever, and the log bounds how rare checkpoints get.
+ * day's evening counts as no more than that of any hour, or each night would begin a new search. Looked
+ * at once a step: a change has shown what it does before the next. Nothing else depends on it: what is
+ * acknowledged is synced all the same, alerts are committed as soon as ever, and the log bounds how rare
+ * checkpoints get.
  */
 
 import { limits } from "../core/limits.ts";
@@ -31,8 +32,6 @@ export type FlashCapStatus = {
 };
 
 const DAY_MS = 86_400_000;
-/** So much ahead of the clock is nothing: a flush comes all at once. */
-const SLACK_SHARE = 1 / 48;
 
 type Look = { readonly day: number; readonly at: number; readonly bytes: number };
 
@@ -110,7 +109,7 @@ export class FlashCap {
     { rate, sinceMs, bytes }: { readonly rate: number; sinceMs: number; readonly bytes: number },
   ): void {
     const allowed = Math.max(0, capBytes - bytes) / (DAY_MS - sinceMs);
-    const isAhead = bytes > capBytes * (sinceMs / DAY_MS + SLACK_SHARE);
+    const isAhead = bytes > capBytes * ((sinceMs + limits.sparingSlackMs) / DAY_MS);
     this.#neededBytesPerDay = rate * DAY_MS;
     this.#isMissed = isAhead && rate > allowed && this.#level === limits.sparingLevelMax;
     if (isAhead && rate > allowed) this.#level = Math.min(this.#level + 1, limits.sparingLevelMax);

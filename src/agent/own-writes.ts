@@ -5,10 +5,9 @@
  */
 
 import type { DeviceWrites, Disk, DiskFile, Kv } from "../core/doors.ts";
+import { limits } from "../core/limits.ts";
 
 const PAGE_BYTES = 4_096;
-/** The way from the root of LMDB's tree to a leaf, and its meta page: copied at each transaction. */
-const TRANSACTION_PAGES = 4;
 
 /** Where these counts stand for those of a device. */
 export const OWN_WRITES = "weir itself";
@@ -56,7 +55,7 @@ export class OwnWrites {
       close: () => kv.close(),
       commit: (writes) => {
         const bytes = writes.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
-        this.#bytes += (Math.ceil(bytes / PAGE_BYTES) + TRANSACTION_PAGES) * PAGE_BYTES;
+        this.#bytes += (Math.ceil(bytes / PAGE_BYTES) + limits.ownTransactionPages) * PAGE_BYTES;
         return kv.commit(writes);
       },
     };

@@ -1,4 +1,7 @@
-/** Bounds of what keeps the readings (tables, their merges, who looks after them), and of how the device is spared; see limits.ts. */
+/**
+ * Bounds of what keeps the readings (tables, their merges, who looks after them), and of how the device
+ * is spared; see limits.ts.
+ */
 
 export const storeLimits = {
   // tables
@@ -38,6 +41,9 @@ export const storeLimits = {
   flushPartitionsMax: 8,
   /** Flushing and compaction stop after so long and let what arrived go first. */
   workStepMs: 1,
+  /** Rows that a flush counts, and series it passes over, before it looks whether it should. */
+  flushRowsPerTurn: 16_384,
+  flushSeriesPerTurn: 1_024,
   /** Each time they wait so long, at most, for a frame that is being appended. */
   giveWayMsMax: 5,
   /** Tables of the first level of one partition that are merged; at most so many at a time. */
@@ -98,11 +104,15 @@ export const storeLimits = {
   /** Under a cap on writes: how often is looked, and how sparing the agent gets, each level twice as much. */
   sparingLookMs: 60_000,
   sparingStepMs: 600_000, // 10 min
+  /** Bytes that are so far ahead of the clock are none too many: a flush comes all at once. */
+  sparingSlackMs: 1_800_000, // 30 min
   sparingLevelMax: 5,
   sparingWaitMsMax: 5_000,
   sparingIntervalMsMax: 10_000,
   sparingCheckpointMsMax: 3_600_000, // an hour
   sparingMergeTablesMin: 64,
+  /** Pages that a transaction of the state store is taken to write beside what it holds: the way to a leaf. */
+  ownTransactionPages: 4,
 
   // resends
   /** Resends older than the ring of duplicates that are looked up in tables, of one frame: rows, blocks read... */

@@ -81,7 +81,7 @@ async function groupsOf(
     const known = byClass.get(name);
     if (known === undefined) byClass.set(name, [id]);
     else known.push(id);
-    if (index % SERIES_PER_BREATH === SERIES_PER_BREATH - 1) await pace.breathe();
+    if (index % limits.flushSeriesPerTurn === limits.flushSeriesPerTurn - 1) await pace.breathe();
   }
   return [...byClass].map(([name, series]) => {
     return { class: name, devices: deviceGroups(series, deviceOf) };
@@ -202,7 +202,7 @@ async function partsOf(memory: MemoryTable, pace: Pace): Promise<readonly Part[]
       last = { partition, from: row, rows: 0 };
     }
     last.rows += 1;
-    if (row % ROWS_PER_BREATH === 0) await pace.breathe();
+    if (row % limits.flushRowsPerTurn === 0) await pace.breathe();
   }
   gather();
   const largest = [...counts].toSorted(([, a], [, b]) => b - a).map(([partition]) => partition);
@@ -222,9 +222,6 @@ async function partsOf(memory: MemoryTable, pace: Pace): Promise<readonly Part[]
   }
   return parts;
 }
-
-const ROWS_PER_BREATH = 16_384;
-const SERIES_PER_BREATH = 1_024;
 
 export function partitionOf(time: number): number {
   return Math.floor(time / limits.partitionMs);
