@@ -65,8 +65,9 @@ export type RecoveryOptions = {
 };
 
 /**
- * The log and the tables are the caller's to close. Faults: STATE_MISMATCH, FORMAT_TOO_NEW, FORMAT_UNKNOWN, those of
- * the log, of the state store and of the table store; what was opened is then closed again.
+ * The log and the tables are the caller's to close. Faults: STATE_MISMATCH, FORMAT_TOO_NEW,
+ * FORMAT_UNKNOWN, those of the log, of the state store and of the table store; what was opened is then
+ * closed again.
  */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
   const { store, recovered } = await openStateStore(options.kv, options);

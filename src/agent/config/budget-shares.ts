@@ -1,7 +1,7 @@
 /**
  * How the budget of the disk is shared: the log has what `limits.log` says, the state store an eighth
- * within its bounds, the reserve what it always has, the tables all the rest. Shares are fixed, so that a full outbox takes nothing
- * from the readings, and many readings nothing from the outbox.
+ * within its bounds, the reserve what it always has, the tables all the rest. Shares are fixed, so that a
+ * full outbox takes nothing from the readings, and many readings nothing from the outbox.
  */
 
 import { limits } from "../../core/limits.ts";

@@ -14,11 +14,12 @@
  *                                     final  once its end + allowed lateness <= closedThrough, or
  *                                            its first pane has left the ring
  *
- * A reading is late when the last window that holds its pane is final. Else it is added, and each
- * closed window that holds it and is not final is emitted again as revision n + 1, gathered for
- * limits.correctionWaitMs, or until it is final: whoever has seen a window of a key that ends the
- * allowed lateness after another has seen the last revision of that other one. A reading ahead of the ring closes the oldest windows before their time
- * (`forced`): devices of a key too far apart cost earliness, never memory.
+ * A reading is late when the last window that holds its pane is final. Else it is added, and each closed
+ * window that holds it and is not final is emitted again as revision n + 1, gathered for
+ * limits.correctionWaitMs, or until it is final: whoever has seen a window of a key that ends the allowed
+ * lateness after another has seen the last revision of that other one. A reading ahead of the ring closes
+ * the oldest windows before their time (`forced`): devices of a key too far apart cost earliness, never
+ * memory.
  *
  * In the ledger a reading is open until the last window that holds it was emitted with it.
  */

@@ -3,8 +3,9 @@
  * Nothing counts until the intake takes the draft over: a scanner that gives up leaves rows which
  * the next message overwrites.
  *
- * A scanner asks for the slot of each key, hands over the value, and calls `endObject` when an object of the top level ends: only then are time and sequence known,
- * and its rows are stamped. Every call that answers false means: leave this message to the parser.
+ * A scanner asks for the slot of each key, hands over the value, and calls `endObject` when an object of
+ * the top level ends: only then are time and sequence known, and its rows are stamped. Every call that
+ * answers false means: leave this message to the parser.
  */
 
 import {

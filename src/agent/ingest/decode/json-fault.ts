@@ -1,7 +1,7 @@
 /**
- * Where a text stops being JSON: the first byte that no JSON text could have there; for a number that
- * is none, its beginning. JSON.parse says so only in some of its messages. A stack of open brackets, no recursion; strings are taken byte by
- * byte, the UTF-8 of the text having been looked at before.
+ * Where a text stops being JSON: the first byte that no JSON text could have there; for a number that is
+ * none, its beginning. JSON.parse says so only in some of its messages. A stack of open brackets, no
+ * recursion; strings are taken byte by byte, the UTF-8 of the text having been looked at before.
  */
 
 import { DecimalScanner } from "./decimal.ts";

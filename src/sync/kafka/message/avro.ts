@@ -1,6 +1,6 @@
 /**
- * Summaries and alerts in Avro, and gaps among them, framed as the clients of a Confluent-compatible schema registry
- * expect it:
+ * Summaries and alerts in Avro, and gaps among them, framed as the clients of a Confluent-compatible
+ * schema registry expect it:
  *
  *   0  u8   magic, 0
  *   1  u32  id of the schema in the registry, big-endian

@@ -3,10 +3,11 @@
  *
  *   free --PUBLISH--> received --batch durable--> durable --PUBREL--> free
  *
- * Kept across connections of the same session, so that a message which is sent again is answered
- * and not received twice. What an earlier connection brought is not under way on the present one,
- * and does not count against what the broker may send, until it is sent again. Five bytes per possible id, reserved with the first of them. Lost with the
- * process: after that a resent reading is recognised by its series, time and value.
+ * Kept across connections of the same session, so that a message which is sent again is answered and not
+ * received twice. What an earlier connection brought is not under way on the present one, and does not
+ * count against what the broker may send, until it is sent again. Five bytes per possible id, reserved
+ * with the first of them. Lost with the process: after that a resent reading is recognised by its series,
+ * time and value.
  *
  * The id alone is not believed: a broker that was killed and went back to an older store gives ids
  * that we still hold to other messages, without DUP at first. So a print of topic and payload is kept
