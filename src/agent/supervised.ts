@@ -49,7 +49,7 @@ export async function superviseAgent<Agent extends Life>(
   options: SupervisedOptions<Agent>,
 ): Promise<Ended<Agent>> {
   const { clock } = options;
-  await using waiting = new Waiting(options);
+  await using waiting = new StartPause(options);
   for (;;) {
     const begun = await begin(options, waiting);
     if (begun.kind === "started") {
@@ -82,7 +82,7 @@ type Begun<Agent> =
 
 async function begin<Agent extends Life>(
   { start }: SupervisedOptions<Agent>,
-  waiting: Waiting,
+  waiting: StartPause,
 ): Promise<Begun<Agent>> {
   const { promise: failed, resolve } = Promise.withResolvers<void>();
   let fault: Fault | undefined;
@@ -124,7 +124,7 @@ async function closeFailed(agent: Life): Promise<void> {
 }
 
 /** The time between two starts. */
-class Waiting {
+class StartPause {
   readonly #options: Omit<SupervisedOptions<Life>, "start" | "onStarted">;
   #restMs: number = limits.restartMsMin;
   #reason: DegradedReason = { name: "failed", message: "" };

@@ -84,12 +84,12 @@ export function linesAt(address: AgentAddress): (path: string) => AsyncGenerator
   };
 }
 
-type Waiting = { readonly signal: AbortSignal } | { readonly timeout: number };
+type AnswerWait = { readonly signal: AbortSignal } | { readonly timeout: number };
 
 /** Resolves to an answer of 200, of which nothing is read yet. */
 function openerOf(
   address: AgentAddress,
-): (path: string, waiting: Waiting) => Promise<IncomingMessage> {
+): (path: string, waiting: AnswerWait) => Promise<IncomingMessage> {
   const { url, ca, certificate, tokenFile } = address;
   const at = URL.parse(url);
   if (at === null || !/^https?:$/.test(at.protocol)) {
@@ -193,7 +193,7 @@ async function bodyOf(response: IncomingMessage, address: AgentAddress): Promise
 
 async function get(
   url: URL,
-  options: ConnectionOptions & (Waiting | object),
+  options: ConnectionOptions & (AnswerWait | object),
   token: string | undefined,
 ): Promise<IncomingMessage> {
   const { get: getBy } =

@@ -36,7 +36,10 @@ export async function openTlsGate(tls: TlsListen, clock: Clock): Promise<TlsGate
   return new TlsGate({ tls, files, server });
 }
 
-type Waiting = { readonly handshake: Handshake; readonly onSecured: (secured: Secured) => void };
+type WaitingHandshake = {
+  readonly handshake: Handshake;
+  readonly onSecured: (secured: Secured) => void;
+};
 
 /** What stands before the sockets of one listener: secures or refuses. */
 export class TlsGate {
@@ -44,7 +47,7 @@ export class TlsGate {
   readonly #server: Server;
   readonly #clientCertificate: TlsListen["clientCertificate"];
   /** By the two ends of the connection, which node:tls tells of both its socket and ours. */
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<string, WaitingHandshake>();
 
   /** Use `openTlsGate`. */
   constructor(parts: {
@@ -101,7 +104,7 @@ export class TlsGate {
     else handshake?.refuse(why);
   }
 
-  #take(socket: TLSSocket): Waiting | undefined {
+  #take(socket: TLSSocket): WaitingHandshake | undefined {
     const ends = endsOf(socket);
     const waiting = this.#waiting.get(ends);
     this.#waiting.delete(ends);

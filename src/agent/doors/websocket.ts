@@ -55,7 +55,7 @@ export async function openWebSocketGate(options: WebSocketListen): Promise<WebSo
   return new WebSocketGate({ options, server, webSockets });
 }
 
-type Waiting = {
+type WaitingUpgrade = {
   readonly handshake: Handshake;
   readonly certificateName: string | undefined;
   readonly onUpgraded: (socket: NetSocket) => void;
@@ -68,7 +68,7 @@ export class WebSocketGate {
   readonly #options: WebSocketListen;
   readonly #server: Server;
   readonly #webSockets: WebSocketServer;
-  readonly #waiting = new WeakMap<Duplex, Waiting>();
+  readonly #waiting = new WeakMap<Duplex, WaitingUpgrade>();
   #open = 0;
 
   /** Use `openWebSocketGate`. */
@@ -95,7 +95,7 @@ export class WebSocketGate {
   }
 
   /** `stream` is a new connection, secured if it is to be; `onUpgraded` follows unless it is refused or leaves. */
-  upgrade(stream: Socket, waiting: Waiting): void {
+  upgrade(stream: Socket, waiting: WaitingUpgrade): void {
     this.#waiting.set(stream, waiting);
     this.#server.emit("connection", stream);
   }

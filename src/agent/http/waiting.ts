@@ -11,7 +11,7 @@ import { version } from "../version.ts";
 import { json, type Reply, text } from "./reply.ts";
 import { type HttpServer, notFound, openServer } from "./server.ts";
 
-export type Waiting = {
+export type WaitingAgent = {
   readonly agent: string;
   readonly dataDirectory: string;
   /** Why it waits, at the moment. */
@@ -21,7 +21,7 @@ export type Waiting = {
 /** Faults as `openHttp`. */
 export async function openWaitingHttp(
   { tokens = [], allowedHosts = [], ...at }: HttpConfig,
-  waiting: Waiting & { readonly clock: Clock },
+  waiting: WaitingAgent & { readonly clock: Clock },
 ): Promise<HttpServer> {
   const { clock } = waiting;
   const options = { ...at, tokens, allowedHosts, clock, note: () => undefined };
@@ -33,7 +33,7 @@ export async function openWaitingHttp(
   });
 }
 
-type Answer = (waiting: Waiting) => Reply;
+type Answer = (waiting: WaitingAgent) => Reply;
 
 const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ["/", page],
@@ -49,20 +49,20 @@ const openAnswers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ["/healthz", () => json(200, { healthy: true })],
 ]);
 
-function stateOf({ reason }: Waiting): object {
+function stateOf({ reason }: WaitingAgent): object {
   const { name, message } = reason();
   return { state: "degraded", reasons: [message], degraded: [name] };
 }
 
 /** There is no store to tell of: a sentence for `weir status`, the same by name for programs. */
-function status(waiting: Waiting): Reply {
+function status(waiting: WaitingAgent): Reply {
   const { agent, dataDirectory } = waiting;
   const { name, message } = waiting.reason();
   const about = { agent, version, dataDirectory, ...stateOf(waiting) };
   return json(503, { error: name, message: `it waits for its disk: ${message}`, ...about });
 }
 
-function metrics({ agent, reason }: Waiting): string {
+function metrics({ agent, reason }: WaitingAgent): string {
   const { name } = reason();
   const gauge = "gauge" as const;
   return expositionOf([
@@ -90,7 +90,7 @@ function metrics({ agent, reason }: Waiting): string {
   ]);
 }
 
-function page({ agent, reason }: Waiting): Reply {
+function page({ agent, reason }: WaitingAgent): Reply {
   const { name, message } = reason();
   return pageWith(
     `${agent} waits for its disk and begins by itself. Nothing is lost: nobody is acknowledged meanwhile. ${name}: ${message}`,

@@ -150,7 +150,7 @@ export class StateStore {
   #stopped = false;
   /** The Kv broke: it stays so until it is opened again. */
   #broken: Fault | undefined;
-  #waiting: Waiting | undefined;
+  #waiting: WaitingCommit | undefined;
   #tail: Promise<void> = Promise.resolve();
 
   /** Use openStateStore. */
@@ -452,7 +452,7 @@ export type Room = {
 };
 
 /** A commit that the outbox has no room for. */
-type Waiting = { readonly bytes: (lane: Lane) => number; readonly goOn: () => void };
+type WaitingCommit = { readonly bytes: (lane: Lane) => number; readonly goOn: () => void };
 
 /** Of an uplink in a lane, as `Reached` has it. */
 type Standing = { readonly next: number; readonly held: number };

@@ -25,7 +25,7 @@ import type { PacketRun } from "./packet-run.ts";
 import type { Peer } from "./protocol.ts";
 import type { Session5 } from "./sessions-5.ts";
 
-type Waiting = {
+type WaitingDelivery = {
   readonly packetId: number;
   readonly packet: Buffer;
   readonly expiresAt: number;
@@ -52,7 +52,7 @@ export class Deliveries5 {
   readonly #packetBytesMax: number;
   readonly #receiveMaximum: number;
   readonly #inFlight = new Set<number>();
-  #waiting: Waiting[] = [];
+  #waiting: WaitingDelivery[] = [];
   /** The first of them that still waits. */
   #first = 0;
   /** Of QoS 2, not sent: their PUBREL is ours to answer. */
