@@ -58,6 +58,9 @@ export const storeLimits = {
   /** Entries of the state store that a savepoint reads at a time, and the longest line it may have. */
   savepointEntriesPerRead: 64,
   savepointLineBytesMax: 67_108_864, // 64 MiB
+  /** Values of the state store found with one copy that are remembered, and those that a commit mends. */
+  kvWornMax: 1_024,
+  kvMendedPerCommitMax: 16,
   /** Entries of the state store that are copied in one transaction. */
   kvCopyEntriesMax: 64,
   /** Backups that a data directory remembers; older ones become a count. */

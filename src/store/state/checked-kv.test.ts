@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Kv, KvWrite } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import { openCheckedKv, readCheckedKv, surveyValues } from "./checked-kv.ts";
 import { decodeChecked, encodeChecked } from "./checked-value.ts";
@@ -107,20 +108,35 @@ test("opening writes a value again that has lost one of its copies", async () =>
   }
 });
 
-test("that is so for chunks of operator state, too, however many there are", async () => {
+test("chunks of operator state are mended by commits after they were read, a few at a time", async () => {
   const kv = new KvMemory();
-  const checked = await openCheckedKv(kv);
-  const keys = Array.from({ length: 100 }, (_, chunk) => stateKey("w/counts", chunk));
-  const bytesOf = (index: number): number =>
-    index % 3 === 0 ? 4 * limits.copiedValueBytesMax : 1 + index * 5;
+  const before = await openCheckedKv(kv);
+  const keys = Array.from({ length: 40 }, (_, chunk) => stateKey("w/counts", chunk));
+  const commit = async (store: Kv, more: readonly KvWrite[] = []): Promise<void> => {
+    await store.commit([{ key: "emitted", value: utf8.encode("{}") }, ...more]);
+  };
+  const isLong = (index: number): boolean => index % 4 === 0;
+  const bytesOf = (index: number): number => (isLong(index) ? 4_000 : 1 + index * 12);
   const values = keys.map((key, index) => ({ key, value: new Uint8Array(bytesOf(index)).fill(3) }));
-  await checked.commit(values);
-  const short = keys.filter((_, index) => bytesOf(index) <= limits.copiedValueBytesMax);
-  assert.ok(short.length > 60);
-  let flipped = kv;
-  for (const key of short) flipped = withFlip(flipped, key, 3);
-  await openCheckedKv(flipped);
-  assert.deepEqual(flipped.image(), kv.image());
+  await commit(before, values);
+  const short = keys.filter((_, index) => !isLong(index));
+  const flipped = short.reduce((store, key) => withFlip(store, key, 3), kv);
+  const isMended = (key: string): boolean => {
+    return Buffer.compare(flipped.get(key)!, kv.get(key)!) === 0;
+  };
+  const store = await openCheckedKv(flipped);
+  await commit(store);
+  assert.equal(short.some(isMended), false, "what was not read is not known");
+  for (const key of keys) assert.equal(store.get(key)?.[0], 3);
+  const [written, removed] = [short[0]!, short[1]!];
+  const four = { key: written, value: Uint8Array.of(4) };
+  await commit(store, [four, { key: removed, value: undefined }]);
+  const rest = short.slice(2);
+  assert.equal(rest.filter(isMended).length, limits.kvMendedPerCommitMax);
+  await commit(store);
+  assert.equal(rest.filter(isMended).length, rest.length);
+  assert.equal(store.get(written)?.[0], 4);
+  assert.equal(store.get(removed), undefined);
 });
 
 test("a store of an older version gets checksums once, and is read without them before", async () => {

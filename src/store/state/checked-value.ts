@@ -33,15 +33,10 @@ export function encodeChecked(key: string, bytes: Uint8Array): Uint8Array {
   return value;
 }
 
-/** By its length alone. */
-export function mayHaveCopies({ length }: Uint8Array): boolean {
-  return length % 2 === 0 && length <= 2 * (limits.copiedValueBytesMax + CHECKSUM_BYTES);
-}
-
 /** `bytes` of the answer are a part of `value`. */
 export function decodeChecked(key: string, value: Uint8Array): CheckedValue {
-  if (mayHaveCopies(value)) {
-    const half = value.length / 2;
+  const half = value.length / 2;
+  if (Number.isInteger(half) && half <= limits.copiedValueBytesMax + CHECKSUM_BYTES) {
     const copies = [value.subarray(0, half), value.subarray(half)];
     const [first, second] = copies.map((copy) => contentOf(key, copy));
     const bytes = first ?? second;

@@ -29,6 +29,9 @@ export const wearKey = "wear";
 /** Values under these are record blocks. Ascending. */
 export const blockPrefixes: readonly string[] = ["catalog/", "outbox/"];
 
+/** Values under this are chunks of operator state: most are long, all are read when an agent starts. */
+export const chunkPrefix = "state/";
+
 /** The first key that sorts behind all that begin with `prefix`, which ends in a slash. */
 export function behindKeys(prefix: string): string {
   return `${prefix.slice(0, -1)}0`;
