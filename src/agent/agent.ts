@@ -41,6 +41,7 @@ import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
 import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { FlashCap } from "./flash-cap.ts";
+import { Links } from "./links.ts";
 import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices.ts";
 import { outboxWindowsOf } from "./outbox-windows.ts";
@@ -53,7 +54,7 @@ import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./reserve-watch.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
 import { WearWatch } from "./wear-watch.ts";
-import { openUplinks } from "./uplinks.ts";
+import { openUplinks, type UplinkParts } from "./uplinks.ts";
 import { version } from "./version.ts";
 
 export type Doors = {
@@ -101,6 +102,7 @@ type Parts = {
   readonly ownTopics: OwnTopics;
   readonly loop: Loop;
   readonly drain: Drain;
+  readonly links: Links;
   readonly rollup: OutboxRollup;
   readonly feeder: Feeder;
   readonly clockTrust: ClockTrust;
@@ -159,12 +161,11 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   if (!isDeepStrictEqual(spec, specInForce)) {
     intake.define({ kind: "config", json: JSON.stringify(spec) });
   }
-  const drain = openDrain({
-    store,
-    clock,
-    random,
-    uplinks: await openUplinks({ config, doors, store, status: () => agent.status() }),
-  });
+  const policies = config.links;
+  const links = new Links({ policies, clock, store, trustedNow: clockNow });
+  const viaOf: UplinkParts["viaOf"] = (names, how) => links.via(names, how);
+  const uplinks = await openUplinks({ config, doors, store, viaOf, status: () => agent.status() });
+  const drain = openDrain({ store, clock, random, uplinks });
   const rollup = openOutboxRollup({
     store,
     clock,
@@ -217,6 +218,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     ownTopics,
     loop,
     drain,
+    links,
     rollup,
     feeder,
     clockTrust,
@@ -347,7 +349,8 @@ export class Agent implements AgentView {
   }
 
   async #close(): Promise<void> {
-    const { options, recovery, loop, drain, rollup, ownTopics, wear, reserveWatch } = this.#parts;
+    const { options, recovery, loop, drain, links, rollup, ownTopics } = this.#parts;
+    const { wear, reserveWatch } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
@@ -361,6 +364,7 @@ export class Agent implements AgentView {
     rest.defer(() => recovery.tables.close());
     rest.defer(() => this.#queries.close());
     rest.defer(async () => this.#http?.close());
+    rest.defer(() => links.close());
     rest.defer(() => drain.close());
     rest.defer(() => drained(drain, clock));
     rest.defer(async () => this.#front?.close());
@@ -460,6 +464,7 @@ export class Agent implements AgentView {
       outbox,
       ...rollup.status,
       uplinks,
+      links: this.#parts.links.status,
       deadLetters,
       replayed: recovery.replayed,
       memory: processMemory(),

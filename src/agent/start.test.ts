@@ -49,6 +49,7 @@ function configIn(dataDirectory: string): Config {
     sources: [],
     pipelines: [],
     uplinks: [],
+    links: [],
     commit: commitDefaults,
     store: storeDefaults,
     ...boundDefaults,

@@ -10,6 +10,7 @@ import type { ReserveStatus } from "../store/care/reserve.ts";
 import type { TableStoreStatus } from "../store/tables/table-store-status.ts";
 import type { RollupStatus } from "../store/outbox/outbox-rollup.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
+import type { LinkStatus } from "../sync/link/link.ts";
 import type { DegradedReason } from "./degraded.ts";
 import type { GuardCounters } from "./http/guard.ts";
 import type { TokenStatus } from "./http/server.ts";
@@ -129,6 +130,7 @@ export type Status = RollupStatus & {
     >
   >;
   readonly uplinks: readonly UplinkStatus[];
+  readonly links: readonly LinkStatus[];
   readonly deadLetters: { readonly kept: number; readonly total: number };
   readonly replayed: { readonly frames: number; readonly rows: number };
   readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };

@@ -20,8 +20,9 @@ const kafkaName = "kafka";
 
 export function kafkaUplink(
   uplink: KafkaUplinkConfig,
-  { config, doors, store }: UplinkParts,
+  { config, doors, store, viaOf }: UplinkParts,
 ): Uplink {
+  const via = viaOf(uplink.via, { isShared: false });
   const { clock, random, kafka } = doors;
   assert(kafka !== undefined, "an agent with Kafka has a door to it");
   const credentialsOf = new Map<string, Credentials>();
@@ -50,8 +51,10 @@ export function kafkaUplink(
     lanes: { alerts: topics.alerts, summaries: topics.summaries },
     cursorTopic: topics.cursor,
     topics,
-    connect: async (clientId) =>
+    over: via,
+    connect: async (clientId, lane) =>
       await kafka.connect({
+        wire: via?.wire(lane),
         bootstrap: brokers,
         clientId,
         requestTimeoutMs: requestMs,

@@ -1,5 +1,6 @@
 /** The agent's side of a bridge to another broker: what the configuration says, and its status. */
 
+import type { Wire } from "../core/doors.ts";
 import { checksumOf } from "../core/checksum.ts";
 import { connectMqtt } from "../sync/mqtt/client/mqtt-js.ts";
 import { bridgeTopic } from "../sync/mqtt/bridge-message.ts";
@@ -15,14 +16,17 @@ import type { UplinkParts } from "./uplinks.ts";
 const addressNameMax = 120;
 
 export function mqttUplink(uplink: BridgeUplinkConfig, parts: UplinkParts): Uplink {
-  const { config, doors, store } = parts;
+  const { config, doors, store, viaOf } = parts;
+  const via = viaOf(uplink.via, { isShared: true });
   const { url, level, clientId, user, password, keepAliveMs, connectMs } = uplink;
   const { topics, retain, attributes, lingerMs, batchBytesMax, answerMs } = uplink;
   const { net, clock, random } = doors;
   const { address } = uplink;
-  const client = { url, net, clock, address, level, clientId, user, password };
+  const wire = (): Wire | undefined => via?.wire("alerts");
+  const client = { url, net, clock, address, level, clientId, user, password, wire };
   return openMqttUplink({
     name: bridgeName(uplink),
+    over: via,
     url,
     agent: config.agent,
     topics,

@@ -75,6 +75,7 @@ async function sendAlert(kv: KvMemory, kafka: KafkaDoor, uplink: Partial<KafkaUp
       doors,
       store,
       status: () => assert.fail("it is not asked"),
+      viaOf: () => undefined,
     }),
   });
   const outbox = new OutboxWriter();

@@ -5,6 +5,7 @@ import { checksumOf } from "../core/checksum.ts";
 import type { Doors } from "./agent.ts";
 import type { StateStore } from "../store/state/state-store.ts";
 import { openFileUplink } from "../sync/file-uplink.ts";
+import type { Via } from "../sync/link/via.ts";
 import type { Uplink } from "../sync/uplink.ts";
 import type { OwnStatus } from "./own-topics.ts";
 import type { Config, FileUplinkConfig } from "./config/config.ts";
@@ -18,6 +19,11 @@ export type UplinkParts = {
   readonly store: StateStore;
   /** What the agent says of itself. */
   readonly status: () => OwnStatus;
+  /** The links of these names; undefined where none is named. */
+  readonly viaOf: (
+    names: readonly string[] | undefined,
+    options: { readonly isShared: boolean },
+  ) => Via | undefined;
 };
 
 /** None of them touches anything before the drain opens its lanes. */

@@ -130,6 +130,21 @@ export type ConnectAddress = NetAddress & {
   readonly webSocket?: { readonly path: string };
 };
 
+/**
+ * What a connection of ours goes over, as far as its bytes are counted and held back: those on the TCP
+ * socket, TLS and its handshake among them (src/sync/link).
+ */
+export interface Wire {
+  /** The address of this machine to connect from; undefined: the system chooses. */
+  readonly localAddress: string | undefined;
+  /** Bytes are sent in pieces of at most so many. */
+  readonly pieceBytesMax: number;
+  /** Calls `go` once, now or later, when so many bytes may be sent: from then on they count. */
+  send(bytes: number, go: () => void): () => void;
+  /** So many bytes came. */
+  received(bytes: number): void;
+}
+
 export interface NetSocket {
   /** "address:port" of the peer. */
   readonly remote: string;
@@ -194,10 +209,13 @@ export interface Net {
    */
   listen(address: ListenAddress, accept: (socket: NetSocket) => void): Promise<NetListener>;
   /**
-   * Opens a connection, TLS and WebSocket included, within `waitMs`. Rejects with a Fault:
-   * CONNECT_FAILED, TLS_FILE_UNUSABLE.
+   * Opens a connection, TLS and WebSocket included, within `waitMs`; over `wire` where there is one.
+   * Rejects with a Fault: CONNECT_FAILED, TLS_FILE_UNUSABLE.
    */
-  connect(address: ConnectAddress, options: { readonly waitMs: number }): Promise<NetSocket>;
+  connect(
+    address: ConnectAddress,
+    options: { readonly waitMs: number; readonly wire?: Wire | undefined },
+  ): Promise<NetSocket>;
   /** Certificates that listeners use, and those we showed when we connected. */
   certificates(): readonly CertificateStatus[];
 }

@@ -69,6 +69,19 @@ export function assertRelations(limits: Limits): void {
     "the bridge's window and batch have room to grow",
   );
   assert(
+    limits.linkBurstMs * 10 <= limits.linkSpanMs,
+    "a link that fills slower for the sake of its burst still has nine tenths of its bandwidth",
+  );
+  assert(
+    limits.linkPieceBytesMax * 2 <= limits.linkQuotaStepBytesMin &&
+      (limits.linkBandwidthMin * limits.linkBurstMs) / 1_000 >= limits.linkBurstPieces,
+    "a piece fits into half a step of a quota, and is never empty",
+  );
+  assert(
+    limits.linkBatchMs * 4 <= limits.kafkaRequestMs,
+    "a delivery at the bandwidth of its link has its answer in time, with three others beside it",
+  );
+  assert(
     limits.outboxBlockBytesMax <= limits.uplinkBatchBytesMax,
     "a block of the outbox fits into one delivery",
   );

@@ -348,6 +348,40 @@ const bounds = {
   /** A topic that was just created is waited for. */
   kafkaTopicWaitMs: 10_000,
 
+  // links
+  linksMax: 8,
+  /** The least bandwidth that may be set, bytes per second. */
+  linkBandwidthMin: 1_000,
+  /**
+   * What a link that was quiet may send at once, as time at its bandwidth. The bucket fills so much
+   * slower that bandwidth holds over `linkSpanMs`, this included: 2.5 % slower.
+   */
+  linkBurstMs: 250,
+  linkSpanMs: 10_000,
+  /** A burst is at most so many pieces: so soon has an alert its turn. */
+  linkBurstPieces: 4,
+  linkPieceBytesMax: 32_768, // 32 KiB
+  /** What is under way at once, as time at the bandwidth: records of one delivery, before compression. */
+  linkBatchMs: 5_000,
+  linkBatchBytesMin: 4_096, // 4 KiB
+  /** Over so long it is seen which lane has had its share. */
+  linkShareMs: 2_000,
+  /** A lane looks again so soon whether those before it have gone. */
+  linkTurnMs: 100,
+  /** A quota is counted ahead in steps of this part of it: so many small writes, and one step a crash costs. */
+  linkQuotaSteps: 256,
+  linkQuotaStepBytesMin: 65_536, // 64 KiB
+  /** The wall clock is looked at this often for the end of a quota's day or month. */
+  linkClockMs: 1_000,
+  /** A link outside its hours, or without quota, is looked at again. */
+  linkLookMs: 60_000,
+  linkWindowsMax: 16,
+  /** Deliveries over a link that fail for so long, and at least so often, make the next link the one in use. */
+  linkFailMs: 60_000,
+  linkFailuresMin: 3,
+  /** The first link is tried again after so long. */
+  linkRetryMs: 600_000,
+
   /** Records of one delivery of the MQTT bridge: a crash repeats at most so many. */
   bridgeBatchBytes: 262_144, // 256 KiB
   bridgeBatchBytesMax: 1_048_576, // 1 MiB

@@ -40,12 +40,12 @@ export class Drain {
       uplinks.map(({ name }) => name),
       (uplink, lane) => uplinks.find(({ name }) => name === uplink)?.lanes[lane].held ?? 0,
     );
-    this.#uplinks = uplinks.map(({ name, lanes: ends }) => {
+    this.#uplinks = uplinks.map(({ name, lanes: ends, via }) => {
       const pumps: Record<Lane, Pump> = byLane((lane) => {
         const onRecovered = (): void => {
           for (const other of lanes) pumps[other].retry();
         };
-        return new Pump({ ...parts, uplink: name, lane, end: ends[lane], onRecovered });
+        return new Pump({ ...parts, uplink: name, lane, end: ends[lane], via, onRecovered });
       });
       return { name, pumps };
     });

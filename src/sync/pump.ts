@@ -17,6 +17,8 @@ import type { Millis } from "../core/units.ts";
 import type { Lane } from "../store/outbox/outbox.ts";
 import { timeOfRecord } from "../store/outbox/record-codec.ts";
 import type { StateStore } from "../store/state/state-store.ts";
+import type { Admission, Held, Link } from "./link/link.ts";
+import type { Via } from "./link/via.ts";
 import type { Incidents, LaneFacts, Receipt, UplinkLane } from "./uplink.ts";
 
 export type PumpOptions = {
@@ -24,6 +26,8 @@ export type PumpOptions = {
   /** Name of the uplink. */
   readonly uplink: string;
   readonly end: UplinkLane;
+  /** What it goes over, and may have to wait for. */
+  readonly via?: Via | undefined;
   readonly store: StateStore;
   readonly clock: Clock;
   readonly random: Random;
@@ -44,6 +48,9 @@ export type PumpStatus = {
   readonly state: PumpState;
   /** The last failure as a sentence; undefined while it runs. */
   readonly trouble: string | undefined;
+  /** The link it goes over, and why it waits for that; undefined: nothing is said of links, or it does not wait. */
+  readonly link: string | undefined;
+  readonly held: Held | undefined;
   /** Number of the next record: all before it are out there, but for those in `missing` and `incidents`. */
   readonly delivered: number;
   /** Records that are not out there yet. */
@@ -80,6 +87,14 @@ export class Pump {
   #deliveries = 0;
   #failures = 0;
   #missing = 0;
+  /** The link that it was opened over. */
+  #over: Link | undefined;
+  /** What the link said when it was asked last. */
+  #admission: Admission = { kind: "go", bytesMax: Number.POSITIVE_INFINITY };
+  /** Since when (monotonic ms) something waits to be sent. */
+  #waitsSince: number | undefined;
+  /** It has begun to send what waited. */
+  #hasBegun = false;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -95,6 +110,8 @@ export class Pump {
     return {
       state: this.#state,
       trouble: this.#trouble,
+      link: this.#over?.name,
+      held: this.#admission.kind === "held" ? this.#admission.why : undefined,
       delivered: this.#next,
       behind: Math.min(
         store.span(lane).next - Math.max(this.#next, store.span(lane).first),
@@ -124,8 +141,10 @@ export class Pump {
     if (this.#state !== "opening" && this.#state !== "running") return;
     this.#wanted = true;
     if (this.#running !== undefined) return;
-    const lingerMs = this.#lingerLeftMs();
-    if (lingerMs > 0) this.#wakeAfter(Math.min(lingerMs, this.#options.end.tendMs));
+    const { tendMs } = this.#options.end;
+    const tendsMs = this.#state === "running" ? tendMs : Infinity;
+    const waitMs = Math.max(this.#lingerLeftMs(), tendsMs > 0 ? this.#heldMs() : 0);
+    if (waitMs > 0) this.#wakeAfter(Math.min(waitMs, tendsMs));
     else this.#running = this.#run();
   }
 
@@ -173,6 +192,36 @@ export class Pump {
     return Math.max(0, this.#lingerSince + end.lingerMs - clock.monotonic());
   }
 
+  // ---- the link ----
+
+  /** Asks the link; ms until it is worth asking again, 0: it may. */
+  #heldMs(): number {
+    const { via, lane, clock, store } = this.#options;
+    if (via === undefined) return 0;
+    const { records, bytes } = store.status.outbox[lane];
+    const behind = Math.min(this.#behind, records);
+    if (behind > 0) this.#waitsSince ??= clock.monotonic();
+    this.#admission = via.admit({
+      lane,
+      bytes: records === 0 ? 0 : (bytes * behind) / records,
+      waitedMs: this.#waitsSince === undefined ? 0 : clock.monotonic() - this.#waitsSince,
+      hasBegun: this.#hasBegun,
+    });
+    return this.#admission.kind === "held" ? this.#admission.forMs : 0;
+  }
+
+  /** Another link is the one to use now. */
+  get #isElsewhere(): boolean {
+    const { via, lane } = this.#options;
+    return via !== undefined && this.#over !== undefined && via.linkOf(lane) !== this.#over;
+  }
+
+  async #open(): Promise<void> {
+    const { end, store, lane, via } = this.#options;
+    this.#over = via?.linkOf(lane);
+    await this.#settle(await end.open(store.span(lane).first));
+  }
+
   async #run(): Promise<void> {
     this.#cancelTimer?.();
     try {
@@ -181,7 +230,9 @@ export class Pump {
         this.#lingerSince = undefined;
         await this.#pass();
       }
-      this.#wakeAfter(this.#options.end.tendMs);
+      const heldMs = this.#admission.kind === "held" ? this.#admission.forMs : Infinity;
+      const tendMs = this.#state === "opening" ? Infinity : this.#options.end.tendMs;
+      this.#wakeAfter(Math.min(tendMs, heldMs));
     } catch (error) {
       await this.#fail(error);
     }
@@ -189,15 +240,21 @@ export class Pump {
   }
 
   async #pass(): Promise<void> {
-    const { end, store, lane } = this.#options;
+    const { end } = this.#options;
     if (this.#state === "opening") {
-      await this.#settle(await end.open(store.span(lane).first));
+      if (this.#heldMs() > 0) return;
+      await this.#open();
       if (this.#state === "opening") this.#state = "running";
     }
     if (end.tendMs <= 0) await this.#settle(await end.tend());
-    while (!this.#closed && this.#behind > 0) {
+    while (!this.#closed && this.#behind > 0 && this.#heldMs() === 0) {
+      if (this.#isElsewhere) await this.#open();
       await this.#deliverBatch();
       this.#succeeded();
+    }
+    if (this.#behind === 0) {
+      this.#hasBegun = false;
+      this.#waitsSince = undefined;
     }
     await this.#settle(this.#receipt);
     this.#succeeded();
@@ -212,9 +269,12 @@ export class Pump {
   async #deliverBatch(): Promise<void> {
     const { end, store, lane } = this.#options;
     const { uplink } = this.#options;
-    const options = { from: this.#next, bytesMax: end.batchBytesMax };
+    const { kind } = this.#admission;
+    const allowed = kind === "go" ? this.#admission.bytesMax : Infinity;
+    const options = { from: this.#next, bytesMax: Math.min(end.batchBytesMax, allowed) };
     const read = await store.take({ uplink, lane }, options);
-    const { records, from, first, next, damaged } = read;
+    const { from, first, next, damaged } = read;
+    const records = firstOf(read.records, allowed);
     this.#held = Math.max(this.#held, next);
     if (records.length === 0) {
       // Blocks that cannot be read, or are gone: the lane sees the gap at its next delivery.
@@ -226,9 +286,11 @@ export class Pump {
       return;
     }
     this.#missing += from - this.#next;
-    const intent = end.prepare({ from, first, records });
+    const intent = end.prepare({ from, first, records, bytesMax: allowed });
     if (intent.length > 0) await this.#settle(this.#receipt, intent);
+    this.#hasBegun = true;
     this.#receipt = await end.deliver();
+    if (this.#over !== undefined) this.#options.via?.succeeded(this.#over);
     this.#next = this.#receipt.next;
     this.#held = this.#next;
     this.#deliveries += 1;
@@ -259,6 +321,9 @@ export class Pump {
     if (this.#closed) return;
     this.#failures += 1;
     this.#trouble = error.message;
+    if (this.#over !== undefined && networkCodes.has(error.code)) {
+      this.#options.via?.failed(this.#over);
+    }
     if (error.code === "IDENTITY_IN_USE") {
       this.#state = "halted";
       return;
@@ -281,4 +346,21 @@ export class Pump {
       this.wake();
     });
   }
+}
+
+/** Failures that may be those of the network under us, a portal in it among them. */
+const networkCodes: ReadonlySet<string> = new Set([
+  "UPLINK_UNREACHABLE",
+  "UPLINK_LOGIN_REFUSED",
+  "CONNECT_FAILED",
+]);
+
+/** As many as have `bytesMax` bytes, at least one. */
+function firstOf(records: readonly Uint8Array[], bytesMax: number): readonly Uint8Array[] {
+  let bytes = 0;
+  const end = records.findIndex((record, index) => {
+    bytes += record.length;
+    return index > 0 && bytes > bytesMax;
+  });
+  return end < 0 ? records : records.slice(0, end);
 }

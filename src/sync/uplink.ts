@@ -19,6 +19,7 @@
 
 import type { KvWrite } from "../core/doors.ts";
 import type { Lane } from "../store/outbox/outbox.ts";
+import type { Via } from "./link/via.ts";
 
 export type Delivery = {
   /**
@@ -30,6 +31,8 @@ export type Delivery = {
   readonly first: number;
   /** Consecutive numbers; at least one. Read only, valid until the delivery is over. */
   readonly records: readonly Uint8Array[];
+  /** What the link allows at once: fewer of them are sent where they would be more on the wire. */
+  readonly bytesMax: number;
 };
 
 export type Receipt = {
@@ -93,4 +96,6 @@ export type Uplink = {
   /** Unique among the agent's uplinks; part of its keys. */
   readonly name: string;
   readonly lanes: Readonly<Record<Lane, UplinkLane>>;
+  /** The links it goes over; undefined: whatever there is. */
+  readonly via?: Via | undefined;
 };

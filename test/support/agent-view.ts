@@ -16,6 +16,8 @@ import { noAccessCounters, noAccessStatus } from "../../src/agent/ingest/mqtt/ac
 const pump: PumpStatus = {
   state: "running",
   trouble: undefined,
+  link: undefined,
+  held: undefined,
   delivered: 0,
   behind: 0,
   oldest: undefined,
@@ -170,6 +172,16 @@ export const sampleStatus: Status = {
   },
   outboxRollup: { merged: 60, coarser: 10, readings: 600 },
   outboxDropped: { temp: { records: 5, readings: 50 } },
+  links: [
+    {
+      name: "lte",
+      sentBytes: 40_000,
+      receivedBytes: 2_000,
+      bandwidth: 4_000,
+      quota: { period: "2026-11", usedBytes: 42_000, bytes: 50_000_000, reserveBytes: 5_000_000 },
+      held: { summaries: "outside-hours" },
+    },
+  ],
   uplinks: [
     {
       name: "file",

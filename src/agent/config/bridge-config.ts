@@ -27,6 +27,8 @@ export type BridgeUplinkConfig = {
   readonly keepAliveMs: number;
   readonly connectMs: number;
   readonly answerMs: number;
+  /** Links it may go over, the first to prefer; absent: whatever there is. */
+  readonly via?: readonly string[];
 };
 
 /** Everything but where it goes and as whom. */

@@ -20,6 +20,7 @@ import type { Finding } from "./fault.ts";
 import { bridgeClientId, checkBridge } from "./bridge-config.ts";
 import { checkKafka } from "./kafka-config.ts";
 import { checkHttp } from "./http-config.ts";
+import { checkLinks } from "./link-config.ts";
 import { portsOf } from "./listener-config.ts";
 import { suggestion } from "./nearest.ts";
 import { durationText } from "./quantity.ts";
@@ -38,7 +39,7 @@ export type Checked = {
 };
 
 export function check(shape: Shape): Checked {
-  const { file, brokers, sources, pipelines, uplinks, mqtt, http, commit, store } = shape;
+  const { file, brokers, sources, pipelines, uplinks, links, mqtt, http, commit, store } = shape;
   const findings: Finding[] = [];
   const warnings: Finding[] = [];
   findings.push(...repeatedNames("sources", sources), ...repeatedNames("pipelines", pipelines));
@@ -68,6 +69,9 @@ export function check(shape: Shape): Checked {
       warnings.push(...(checked?.warnings ?? []));
     }
   }
+  const checkedLinks = checkLinks(links, uplinks);
+  findings.push(...repeatedNames("links", links), ...checkedLinks.findings);
+  warnings.push(...checkedLinks.warnings);
   if (file !== undefined) findings.push(...identityFindings(file));
   if (mqtt !== undefined) {
     const checked = checkAccess(mqtt);

@@ -11,6 +11,7 @@ import type { AccessSection } from "./access-section.ts";
 import type { HttpSection } from "./http-section.ts";
 import type { ListenerSection } from "./listener-section.ts";
 import type { BridgeSection } from "./bridge-section.ts";
+import type { LinkSection } from "./link-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 import type { StoreSection } from "./store-section.ts";
 
@@ -24,6 +25,7 @@ export type ConfigFile = {
   readonly sources: readonly SourceSection[];
   readonly pipelines: readonly PipelineSection[];
   readonly uplinks: readonly UplinkSection[];
+  readonly links: readonly LinkSection[];
   readonly commit: CommitSection;
   readonly store: StoreSection;
   readonly limits: LimitsSection;
@@ -114,6 +116,7 @@ export type UplinkSection = {
   };
   readonly kafka?: KafkaSection;
   readonly mqtt?: BridgeSection;
+  readonly via?: readonly string[];
 };
 
 export type CommitSection = {

@@ -7,6 +7,7 @@
 import type { DataflowSpec, PipelineSpec, SourceSpec, WhereSpec } from "../../edge-ops/spec.ts";
 import { limits } from "../../core/limits.ts";
 import type { ListenAddress } from "../../core/doors.ts";
+import type { LinkPolicy } from "../../sync/link/policy.ts";
 import type { ResolutionMs } from "../../store/tables/rows.ts";
 import type { QuotasConfig } from "./access-config.ts";
 import type { HttpConfig } from "./http-config.ts";
@@ -100,6 +101,8 @@ export type Config = {
   readonly sources: readonly (SourceConfig & SourceSpec)[];
   readonly pipelines: readonly PipelineSpec[];
   readonly uplinks: readonly UplinkConfig[];
+  /** What uplinks that name them go over. */
+  readonly links: readonly LinkPolicy[];
   readonly commit: CommitConfig;
   readonly store: StoreConfig;
   readonly logBytesMax: number;
@@ -198,6 +201,7 @@ export function configOf(
     brokers: [],
     pipelines: [],
     uplinks: [],
+    links: [],
     commit: commitDefaults,
     store: storeDefaults,
     ...boundDefaults,

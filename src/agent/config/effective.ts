@@ -27,6 +27,7 @@ import type {
 import { httpConfig } from "./http-config.ts";
 import { listenAddress } from "./listener-config.ts";
 import { bridgeUplinkConfig } from "./bridge-config.ts";
+import { linkPolicy } from "./link-config.ts";
 import { kafkaUplinkConfig } from "./kafka-config.ts";
 import { storeConfig } from "./store-config.ts";
 
@@ -43,6 +44,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     sources: file.sources.map(sourceOf),
     pipelines: file.pipelines.map(pipelineOf),
     uplinks: file.uplinks.map((uplink) => uplinkOf(uplink, { agent: file.agent, directory })),
+    links: file.links.map(linkPolicy),
     commit: commitOf(file.commit),
     store: storeConfig(file.store),
     logBytesMax: limits.log,
@@ -54,12 +56,13 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
 }
 
 function uplinkOf(
-  { file, kafka, mqtt }: UplinkSection,
+  { file, kafka, mqtt, via }: UplinkSection,
   where: { readonly agent: string; readonly directory: string },
 ): UplinkConfig {
   const { directory } = where;
-  if (mqtt !== undefined) return bridgeUplinkConfig(mqtt, where);
-  if (kafka !== undefined) return kafkaUplinkConfig(kafka, directory);
+  const over = via === undefined ? {} : { via };
+  if (mqtt !== undefined) return { ...bridgeUplinkConfig(mqtt, where), ...over };
+  if (kafka !== undefined) return { ...kafkaUplinkConfig(kafka, directory), ...over };
   assert(file !== undefined, "a checked uplink has a kind");
   return {
     kind: "file",

@@ -22,6 +22,8 @@ export type KafkaUplinkConfig = Omit<
   readonly requestMs: number;
   readonly transactionMs: number;
   readonly security: KafkaSecurity;
+  /** Links it may go over, the first to prefer; absent: whatever there is. */
+  readonly via?: readonly string[];
 };
 
 /** Everything but the brokers. */

@@ -34,6 +34,7 @@ import { brokerSchema } from "./broker-schema.ts";
 import { httpSchema } from "./http-schema.ts";
 import { bridgeSchema } from "./bridge-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
+import { linkSchema } from "./link-schema.ts";
 import { listenersSchema } from "./listener-schema.ts";
 import { publishSchema } from "./publish-schema.ts";
 import { storeSchema } from "./store-schema.ts";
@@ -261,6 +262,16 @@ export const uplinkSchema: v.GenericSchema<unknown, UplinkSection> = section(
     file: v.exactOptional(fileSchema),
     kafka: v.exactOptional(kafkaSchema),
     mqtt: v.exactOptional(bridgeSchema),
+    via: v.exactOptional(
+      list(
+        "Links it goes over, the first to prefer; without it whatever there is.",
+        name("A link."),
+        {
+          min: 1,
+          max: limits.linksMax,
+        },
+      ),
+    ),
   },
 );
 
@@ -364,6 +375,10 @@ export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
         min: 0,
         max: limits.uplinksMax,
       }),
+      [],
+    ),
+    links: v.optional(
+      list("Networks with a policy.", linkSchema, { min: 0, max: limits.linksMax }),
       [],
     ),
     commit: v.optional(commitSchema, {}),

@@ -18,6 +18,8 @@ import type {
 } from "./config-file.ts";
 import type { Finding, Path } from "./fault.ts";
 import { httpSchema } from "./http-schema.ts";
+import { linkSchema } from "./link-schema.ts";
+import type { LinkSection } from "./link-section.ts";
 import { suggestion } from "./nearest.ts";
 import {
   commitSchema,
@@ -48,6 +50,7 @@ export type Shape = {
   readonly sources: readonly (SourceSection | undefined)[];
   readonly pipelines: readonly (PipelineSection | undefined)[];
   readonly uplinks: readonly (UplinkSection | undefined)[];
+  readonly links: readonly (LinkSection | undefined)[];
   /** These are undefined where they have findings. */
   readonly mqtt: MqttSection | undefined;
   readonly http: ConfigFile["http"] | undefined;
@@ -73,6 +76,7 @@ export function shapeOf(tree: Tree): Shape {
     sources: itemsOf(typed, "sources", sourceSchema),
     pipelines: itemsOf(typed, "pipelines", pipelineSchema),
     uplinks: itemsOf(typed, "uplinks", uplinkSchema),
+    links: itemsOf(typed, "links", linkSchema),
     mqtt: partOf(nodeAt(typed, ["mqtt"]), mqttSchema),
     http: partOf(nodeAt(typed, ["http"]), httpSchema),
     commit: partOf(nodeAt(typed, ["commit"]), commitSchema),
@@ -88,6 +92,7 @@ const nothing: Shape = {
   sources: [],
   pipelines: [],
   uplinks: [],
+  links: [],
   mqtt: undefined,
   http: undefined,
   commit: undefined,

@@ -5,13 +5,14 @@
 
 import type { Cluster } from "../../sync/kafka/cluster.ts";
 import type { ClusterOptions } from "../../sync/kafka/client/cluster-options.ts";
-import type { Clock } from "../../core/doors.ts";
+import type { Clock, Wire } from "../../core/doors.ts";
 import { type Credentials, type KafkaSecurity, openCredentials } from "./kafka-credentials.ts";
 import { registerSchema, type SchemaToRegister } from "./schema-registry.ts";
+import { socketsOver } from "./wired-socket.ts";
 
 export interface KafkaDoor {
-  /** Rejects as `Cluster` does. */
-  connect(options: ClusterOptions): Promise<Cluster>;
+  /** Over `wire` where there is one. Rejects as `Cluster` does. */
+  connect(options: ClusterOptions & { readonly wire?: Wire | undefined }): Promise<Cluster>;
   credentials(security: KafkaSecurity): Credentials;
   /** Resolves to the schema's id. */
   registerSchema(schema: SchemaToRegister): Promise<number>;
@@ -19,9 +20,11 @@ export interface KafkaDoor {
 
 export function systemKafka(clock: Clock): KafkaDoor {
   return {
-    connect: async (options) => {
+    connect: async ({ wire, ...options }) => {
       const { connectCluster } = await import("../../sync/kafka/client/client.ts");
-      return await connectCluster(options);
+      return await connectCluster(
+        wire === undefined ? options : { ...options, sockets: socketsOver(wire) },
+      );
     },
     credentials: (security) => openCredentials(security, clock),
     registerSchema,

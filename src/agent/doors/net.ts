@@ -17,6 +17,7 @@ import type {
   NetListener,
   NetSocket,
   TlsConnect,
+  Wire,
 } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
@@ -27,6 +28,7 @@ import { type HandleOf, noHandle, StreamSocket, takeHandle } from "./stream-sock
 import { openTlsGate, type TlsGate, unconnected } from "./tls.ts";
 import { serverReason } from "./tls-reasons.ts";
 import { openWebSocketGate, upgradeOwn, type WebSocketGate } from "./websocket.ts";
+import { localOf, wired } from "./wired-socket.ts";
 
 /** A peer that vanished without a word is noticed by the kernel's probes. */
 const PROBE_AFTER_MS = 60_000;
@@ -101,10 +103,13 @@ class SystemNet implements Net {
 
   async connect(
     address: ConnectAddress,
-    { waitMs }: { readonly waitMs: number },
+    { waitMs, wire }: { readonly waitMs: number; readonly wire?: Wire | undefined },
   ): Promise<NetSocket> {
     const { host, port, tls, webSocket } = address;
-    const socket = tls === undefined ? new Socket() : await this.#begin(tls, { host, port });
+    const at = { host, port, ...localOf(wire) };
+    const raw = wire === undefined ? undefined : wired(new Socket(), wire);
+    const socket =
+      tls === undefined ? (raw ?? new Socket()) : await this.#begin(tls, { host, port, raw });
     const reasonOf = (error: NodeJS.ErrnoException): string | undefined =>
       tls === undefined
         ? undefined
@@ -135,15 +140,21 @@ class SystemNet implements Net {
         return;
       }
       socket.pause();
-      const handleOf = tls === undefined ? this.#handleOf : noHandle;
+      const handleOf = tls === undefined && raw === undefined ? this.#handleOf : noHandle;
       given(new StreamSocket(socket, { handleOf, ended: this.#ended, reasonOf }));
     };
-    if (tls === undefined) socket.connect({ host, port }, connected);
-    else socket.once("secureConnect", connected);
+    if (tls === undefined) socket.connect(at, connected);
+    else {
+      raw?.connect(at);
+      socket.once("secureConnect", connected);
+    }
     return await promise;
   }
 
-  async #begin(tls: TlsConnect, at: NetAddress): Promise<Socket> {
+  async #begin(
+    tls: TlsConnect,
+    at: NetAddress & { readonly raw: Socket | undefined },
+  ): Promise<Socket> {
     const nowMs = this.#clock.now();
     const { socket, expires } = await unconnected(tls, { ...at, nowMs });
     const { certificateFile: file } = tls;

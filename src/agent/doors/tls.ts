@@ -149,16 +149,23 @@ function endsOf({ remoteAddress, remotePort, localAddress }: Socket): string {
  */
 export async function unconnected(
   tls: TlsConnect,
-  at: { readonly host: string; readonly port: number; readonly nowMs: number },
+  at: {
+    readonly host: string;
+    readonly port: number;
+    readonly nowMs: number;
+    /** Connected by the caller, once this has it. */
+    readonly raw?: Socket | undefined;
+  },
 ): Promise<{ readonly socket: TLSSocket; readonly expires: Millis | undefined }> {
   const { checkServerIdentity, connect } = await import("node:tls");
-  const { host, port, nowMs } = at;
+  const { host, port, nowMs, raw } = at;
   const { options, expires } = await readConnectFiles(tls, nowMs);
   const name = tls.serverName ?? host;
   const socket = connect({
     ...options,
     host,
     port,
+    ...(raw === undefined ? {} : { socket: raw }),
     rejectUnauthorized: true,
     // Addresses are not sent as a server name (RFC 6066, 3), and are checked as what they are.
     ...(isIP(name) === 0 ? { servername: name } : {}),

@@ -176,7 +176,7 @@ export class KafkaLane implements UplinkLane {
       state: this.#state,
       encode: this.#encoding.encode,
       partitions: this.#life.dataPartitions,
-      bytesMax: this.#batchBytesNow,
+      bytesMax: Math.min(this.#batchBytesNow, delivery.bytesMax),
       messageBytesMax: recordBytesMax,
       refused: this.#refused,
       delivery: this.#options.delivery,

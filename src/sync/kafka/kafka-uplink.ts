@@ -5,6 +5,7 @@
 
 import type { Clock, Random } from "../../core/doors.ts";
 import { byLane, type Lane, type OutboxRead } from "../../store/outbox/outbox.ts";
+import type { Via } from "../link/via.ts";
 import type { Uplink } from "../uplink.ts";
 import type { AvroEncoder } from "./message/avro.ts";
 import type { Cluster } from "./cluster.ts";
@@ -36,7 +37,9 @@ export type KafkaUplinkOptions = {
   readonly clock: Clock;
   readonly random: Random;
   /** A new session with the cluster, in the name of a client. */
-  readonly connect: (clientId: string) => Promise<Cluster>;
+  readonly connect: (clientId: string, lane: Lane) => Promise<Cluster>;
+  /** The links it goes over. */
+  readonly over?: Via | undefined;
   /** What makes Avro of records, where that is the format; asked until it succeeds. */
   readonly avro: (() => Promise<AvroEncoder>) | undefined;
   /** Whether what the client's last session logged in with was replaced. */
@@ -51,12 +54,13 @@ export type KafkaUplinkOptions = {
 
 /** The uplink; it touches nothing before its lanes are opened. */
 export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
-  const { name, agent, lanes, random, connect, isOutdated, lingerMs, ...rest } = options;
+  const { name, agent, lanes, random, connect, isOutdated, lingerMs, over: via, ...rest } = options;
   const randomHex = (bytes: number): string => hexOf(random, bytes);
   const boot = randomHex(8);
   const encoding = encodingOf(options);
   return {
     name,
+    via,
     lanes: byLane((lane) => {
       const clientId = `weir-${agent}-${lane}`;
       return new KafkaLane({
@@ -69,7 +73,7 @@ export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
         boot,
         randomHex,
         encoding,
-        connect: () => connect(clientId),
+        connect: () => connect(clientId, lane),
         isOutdated: isOutdated && (() => isOutdated(clientId)),
       });
     }),

@@ -54,7 +54,7 @@ export type TransactionOptions = FitOptions & {
 };
 
 export function createTransaction(
-  { from, first, records }: Delivery,
+  { from, first, records }: Omit<Delivery, "bytesMax">,
   options: TransactionOptions,
 ): Transaction {
   const { lane, partitions, bytesMax } = options;

@@ -110,9 +110,10 @@ export class BridgeLane implements UplinkLane, SlotUser {
    * Mostly nothing: a repetition does no harm, but a record that may be out there keeps its number
    * and bytes. How far that may reach is stored some way ahead, so that it is rarely stored for itself.
    */
-  prepare({ from, first, records }: Delivery): readonly KvWrite[] {
+  prepare(delivery: Delivery): readonly KvWrite[] {
+    const { first, records } = delivery;
     assert(this.#state !== undefined, "a lane is opened first");
-    this.#delivery = { from, first, records };
+    this.#delivery = delivery;
     const next = first + records.length;
     if (next <= (this.#state.until ?? 0)) return [];
     this.#state = { ...this.#state, until: next + limits.bridgeAheadRecords };

@@ -24,6 +24,8 @@ type BridgeSessionOptions = {
   /** A broker that owes an answer for so long is not there any more. */
   readonly answerMs: number;
   readonly status: BridgeStatus | undefined;
+  /** What a connection is to go over now: one over something else is given up for it. */
+  readonly over?: () => unknown;
 };
 
 export type BridgeStatus = {
@@ -45,6 +47,8 @@ export class BridgeSession {
   readonly #options: BridgeSessionOptions;
   readonly #users = new Map<Lane, SlotUser>();
   #link: BridgeLink | undefined;
+  /** What it was opened over. */
+  #over: unknown;
   #connecting: Promise<BridgeLink> | undefined;
   #inFlight = 0;
   readonly #inFlightOf: Record<Lane, number> = { alerts: 0, summaries: 0 };
@@ -95,7 +99,13 @@ export class BridgeSession {
 
   /** Connected when it resolves; callers share one try. */
   async open(): Promise<void> {
-    if (this.#link !== undefined) return;
+    const link = this.#link;
+    if (link !== undefined && this.#over === this.#options.over?.()) return;
+    if (link !== undefined) {
+      this.#whyGivenUp = "it goes over another link from now on";
+      this.#ended(link);
+      link.destroy();
+    }
     // Two with one client id would put each other out for ever: the one that was put out gives way.
     if (this.#lastEnd.takenOver) throw this.#lost(this.#lastEnd);
     this.#connecting ??= this.#connect().finally(() => {
@@ -165,12 +175,14 @@ export class BridgeSession {
       // A try that failed may end when the next one is up.
       if (this.#link !== undefined && this.#opened === opened) this.#ended(this.#link);
     };
+    const over = this.#options.over?.();
     const link = await connect({ will, onEnded });
     if (isOver || this.#isClosed) {
       link.destroy();
       throw this.#lost(link.ended ?? { why: "the connection ended at once", takenOver: false });
     }
     this.#link = link;
+    this.#over = over;
     opened = this.#opened += 1;
     this.#connections += 1;
     this.#inFlight = this.#inFlightOf.alerts = this.#inFlightOf.summaries = 0;

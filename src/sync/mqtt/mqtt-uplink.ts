@@ -5,6 +5,7 @@
 
 import type { Clock, Random } from "../../core/doors.ts";
 import { byLane } from "../../store/outbox/outbox.ts";
+import type { Via } from "../link/via.ts";
 import type { Uplink } from "../uplink.ts";
 import { BridgeLane, type BridgeLaneOptions } from "./bridge-lane.ts";
 import type { ConnectBridge } from "./bridge-link.ts";
@@ -19,13 +20,22 @@ export type MqttUplinkOptions = MessageMakerOptions &
     readonly random: Random;
     readonly connect: ConnectBridge;
     readonly status: BridgeStatus | undefined;
+    /** The links it goes over. */
+    readonly over?: Via | undefined;
   };
 
 /** The uplink; it touches nothing before its lanes are opened. */
 export function openMqttUplink(options: MqttUplinkOptions): Uplink {
-  const { name, url, clock, random, connect, status, lingerMs } = options;
+  const { name, url, clock, random, connect, status, lingerMs, over: via } = options;
   const { batchBytesMax, answerMs, get } = options;
-  const session = new BridgeSession({ url, clock, connect, answerMs, status });
+  const session = new BridgeSession({
+    url,
+    clock,
+    connect,
+    answerMs,
+    status,
+    over: () => via?.linkOf("alerts"),
+  });
   const make = createMessageMaker(options);
   let open = 2;
   /** The last lane to let go closes the connection. */
@@ -35,6 +45,7 @@ export function openMqttUplink(options: MqttUplinkOptions): Uplink {
   };
   return {
     name,
+    via,
     lanes: byLane(
       (lane) =>
         new BridgeLane({

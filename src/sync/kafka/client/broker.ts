@@ -9,7 +9,7 @@
 
 import { Fault } from "../../../core/faults.ts";
 import { checkAnswers, checkFrames } from "./answers.ts";
-import { type ClusterOptions, principalOf } from "./cluster-options.ts";
+import { type ClusterOptions, type LinkedSockets, principalOf } from "./cluster-options.ts";
 import { connectionOptions } from "./connection-options.ts";
 import {
   connectFault,
@@ -39,6 +39,8 @@ export class Broker {
   readonly #options: ClusterOptions;
   readonly #peer: Peer;
   readonly #connection: Connection;
+  /** What TLS is spoken on, where a link is to know. */
+  readonly #linked: ReturnType<LinkedSockets["forTls"]> | undefined;
   #versions: Versions = new Map();
   /** What broke the connection: told by an event before requests learn that it is closed. */
   #broken: Error | undefined;
@@ -60,9 +62,10 @@ export class Broker {
       tls: options.tls !== undefined,
       certificate: options.tls?.cert !== undefined,
     };
+    this.#linked = options.tls === undefined ? undefined : options.sockets?.forTls();
     this.#connection = new protocol.Connection(
       options.clientId,
-      connectionOptions(options, { host, protocol }),
+      connectionOptions(options, { host, protocol, socket: this.#linked?.socket }),
     );
     checkAnswers(this.#connection, protocol);
     this.#connection.on("error", (error) => {
@@ -78,9 +81,12 @@ export class Broker {
     return socket.destroyed || (status !== "connected" && status !== "reauthenticating");
   }
 
-  /** Bytes on the wire's near side: before TLS encrypts, after it decrypts. */
+  /**
+   * Bytes on its socket. With TLS these are those before it encrypts and after it decrypts, but over a
+   * link, where they are those on the network.
+   */
   get traffic(): { readonly sent: number; readonly received: number } {
-    const { socket } = this.#connection;
+    const socket = this.#linked?.socket ?? this.#connection.socket;
     if (socket === undefined) return { sent: 0, received: 0 };
     return { sent: socket.bytesWritten, received: socket.bytesRead };
   }
@@ -160,8 +166,13 @@ export class Broker {
   }
 
   async #connect(): Promise<void> {
-    const connected = this.#connection.connect(this.#host, this.#port);
+    const { sockets } = this.#options;
+    const begin = (): Promise<void> | void => this.#connection.connect(this.#host, this.#port);
+    const isPlain = this.#linked === undefined && sockets !== undefined;
+    const connected = isPlain ? sockets.plain(begin) : begin();
     checkFrames(this.#connection.socket, { tls: this.#peer.tls });
+    // A port that is none is told by the client.
+    if (this.#port >= 0) this.#linked?.connect({ host: this.#host, port: this.#port });
     await connected;
   }
 

@@ -1,5 +1,7 @@
 /** How to reach a cluster and log in. Secrets arrive already read; none is ever put into a message. */
 
+import type { Socket } from "node:net";
+
 export type ClusterOptions = {
   /** Brokers to begin with, each "host:port", tried in this order. */
   readonly bootstrap: readonly string[];
@@ -11,6 +13,16 @@ export type ClusterOptions = {
   readonly connectTimeoutMs: number;
   readonly sasl?: SaslOptions;
   readonly tls?: TlsOptions;
+  /** Sockets over a link; without it as the client makes them. */
+  readonly sockets?: LinkedSockets;
+};
+
+/** How sockets are made whose bytes a link counts and holds back. */
+export type LinkedSockets = {
+  /** One for TLS to be spoken on, which begins to connect with `connect`. */
+  forTls(): { readonly socket: Socket; connect(at: { host: string; port: number }): void };
+  /** Calls `connect`, which makes a plain socket. */
+  plain<Value>(connect: () => Value): Value;
 };
 
 export type SaslOptions =

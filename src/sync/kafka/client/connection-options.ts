@@ -4,6 +4,7 @@
  * it, and a login that holds for longer than a timer can wait is renewed without a pause.
  */
 
+import type { Socket } from "node:net";
 import type { ClusterOptions, SaslOptions, TlsOptions } from "./cluster-options.ts";
 import {
   bufferOver,
@@ -16,13 +17,24 @@ import {
 
 export function connectionOptions(
   { connectTimeoutMs, requestTimeoutMs, sasl, tls }: ClusterOptions,
-  { host, protocol }: { readonly host: string; readonly protocol: Protocol },
+  {
+    host,
+    protocol,
+    socket,
+  }: {
+    readonly host: string;
+    readonly protocol: Protocol;
+    /** What TLS is spoken on; undefined: one of the client's own. */
+    readonly socket: Socket | undefined;
+  },
 ): ConnectionOptions {
   return {
     connectTimeout: connectTimeoutMs,
     requestTimeout: requestTimeoutMs,
     ...(sasl === undefined ? {} : { sasl: saslOf(sasl, protocol) }),
-    ...(tls === undefined ? {} : { tls: tlsOf(tls, host) }),
+    ...(tls === undefined
+      ? {}
+      : { tls: { ...tlsOf(tls, host), ...(socket === undefined ? {} : { socket }) } }),
   };
 }
 

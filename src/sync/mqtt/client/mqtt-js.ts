@@ -9,7 +9,7 @@
  */
 
 import type { IClientOptions, IClientPublishOptions, IConnackPacket, MqttClient } from "mqtt";
-import type { Clock, ConnectAddress, Net } from "../../../core/doors.ts";
+import type { Clock, ConnectAddress, Net, Wire } from "../../../core/doors.ts";
 import { Fault } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
 import type { Answer, BridgeLink, BridgeMessage, LinkEnd, Will } from "../bridge-link.ts";
@@ -29,6 +29,8 @@ export type MqttClientOptions = {
   readonly keepAliveMs: number;
   /** For the network, TLS and CONNACK, each. */
   readonly connectMs: number;
+  /** What the connection goes over, asked when it is opened. */
+  readonly wire?: () => Wire | undefined;
 };
 
 /** See ConnectBridge. */
@@ -37,11 +39,12 @@ export async function connectMqtt(
   { will, onEnded }: { readonly will: Will | undefined; readonly onEnded: () => void },
 ): Promise<BridgeLink> {
   const { MqttClient: Client } = await import("mqtt");
-  const socket = await options.net.connect(options.address, { waitMs: options.connectMs });
-  const wire = streamOf(socket);
-  const client = new Client(() => wire.stream, clientOptions(options, will));
-  const link = new MqttLink({ client, wire, clock: options.clock, onEnded });
-  const connack = await connected(client, wire, options);
+  const wire = options.wire?.();
+  const socket = await options.net.connect(options.address, { waitMs: options.connectMs, wire });
+  const stream = streamOf(socket);
+  const client = new Client(() => stream.stream, clientOptions(options, will));
+  const link = new MqttLink({ client, wire: stream, clock: options.clock, onEnded });
+  const connack = await connected(client, stream, options);
   link.begin(connack, options.level);
   return link;
 }
