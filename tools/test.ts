@@ -3,31 +3,28 @@
  * runs these folders or files only; options such as `--test-name-pattern=torn` go to the node of
  * each file.
  *
- *   files that compute ──▶ two at a time ─┐
- *                                         ├─▶ one report
- *   files that wait ─────▶ one at a time ─┘
+ *   files that compute ──▶ one at a time, two where none waits ─┐
+ *                                                               ├─▶ one report
+ *   files that wait ─────▶ three at a time ─────────────────────┘
  *
- * What kills agents, brokers and disks mostly waits for them, and takes little from those beside it.
- * Files that take long are begun first, so that none of them is left over for one processor at the
- * end. And what Node makes of a source file is kept: a test, and each agent that it starts, loads the
- * same few hundred files before it begins.
+ * For two processors: what starts agents and brokers, kills them and stalls their disks mostly waits
+ * for them, and takes little from those beside it. What Node makes of a source file is kept: a test,
+ * and each agent that it starts, loads the same few hundred files before it begins.
  */
 
 import { spawnSync } from "node:child_process";
 import { globSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { PassThrough } from "node:stream";
-import { finished } from "node:stream/promises";
 import { run } from "node:test";
+import type { TestEvent } from "node:test/reporters";
 import report from "./test-reporter.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const folders = ["src", "firmware-sim", "test", "bench", "tools"];
-/** Of those that compute. */
-const longest = ["test/simulation", "test/e2e", "bench"];
-const waitingPlaces = ["test/crash", "test/broker"];
-const coverage = "--experimental-test-coverage";
+const waitingFolders = ["test/crash", "test/broker", "test/e2e", "bench"];
 const testMsMax = 300_000;
+const coverage = "--experimental-test-coverage";
 
 const given = process.argv.slice(2);
 const options = given.filter((word) => word.startsWith("-"));
@@ -44,23 +41,31 @@ else process.exitCode = 1;
 
 async function runTests(): Promise<void> {
   const files = [...new Set((places.length > 0 ? places : folders).flatMap(testsIn))];
-  const [computing = [], waiting = []] = [false, true].map((waits) =>
-    files.filter((file) => isIn(waitingPlaces, file) === waits),
-  );
-  const streams = [
-    start(computing.toSorted(longestFirst), { concurrency: 2 }),
-    start(waiting, { concurrency: 1 }),
-  ];
   const events = new PassThrough({ objectMode: true });
-  for (const stream of streams) stream.pipe(events, { end: false });
-  void Promise.all(streams.map((stream) => finished(stream))).then(() => events.end());
+  const done = runAll(files, events).finally(() => events.end());
   for await (const text of report(events)) process.stdout.write(text);
+  await done;
 }
 
-function start(files: readonly string[], { concurrency }: { readonly concurrency: number }) {
-  const events = run({
+async function runAll(files: readonly string[], events: PassThrough): Promise<void> {
+  // It is that of one run.
+  if (options.includes(coverage)) return await runFiles(files, events);
+  const waiting = inTurn(waitingFolders.map((folder) => files.filter(isIn(folder))));
+  const computing = files.filter((file) => !waiting.includes(file));
+  const workers = [[computing], [waiting, computing], [waiting], [waiting]];
+  await Promise.all(workers.map((queues) => work(queues, events)));
+}
+
+/** One file after another, from the first queue that has one. */
+async function work(queues: readonly string[][], events: PassThrough): Promise<void> {
+  const next = (): string | undefined => queues.find(({ length }) => length > 0)?.shift();
+  for (let file = next(); file !== undefined; file = next()) await runFiles([file], events);
+}
+
+async function runFiles(files: readonly string[], events: PassThrough): Promise<void> {
+  const stream: AsyncIterable<TestEvent> = run({
     files,
-    concurrency,
+    concurrency: 2,
     execArgv: [
       "--import=./tools/test-limit.ts",
       `--test-timeout=${testMsMax}`,
@@ -68,27 +73,27 @@ function start(files: readonly string[], { concurrency }: { readonly concurrency
     ],
     coverage: options.includes(coverage),
   });
-  return events.on("test:summary", ({ success }) => {
-    if (!success) process.exitCode = 1;
-  });
+  for await (const event of stream) {
+    if (event.type === "test:summary" && !event.data.success) process.exitCode = 1;
+    events.write(event);
+  }
 }
 
 function testsIn(place: string): readonly string[] {
   const found = statSync(place, { throwIfNoEntry: false });
   if (found?.isFile() === true) return [place];
-  const files = globSync(found === undefined ? place : `${place}/**/*.test.ts`);
+  const files = globSync(found === undefined ? place : join(place, "**/*.test.ts"));
   if (files.length === 0) throw new Error(`no tests in ${place}`);
   return files.toSorted();
 }
 
-function isIn(places: readonly string[], file: string): boolean {
-  return places.some((place) => file.startsWith(`${place}/`));
+function isIn(folder: string): (file: string) => boolean {
+  return (file) => file.startsWith(`${folder}/`);
 }
 
-function longestFirst(a: string, b: string): number {
-  const rank = (file: string): number => {
-    const at = longest.findIndex((place) => file.startsWith(`${place}/`));
-    return at < 0 ? longest.length : at;
-  };
-  return rank(a) - rank(b);
+/** The first of each, the second of each: those of one folder want much of the same. */
+function inTurn(lists: readonly (readonly string[])[]): string[] {
+  const most = Math.max(...lists.map(({ length }) => length));
+  const turns = Array.from({ length: most }, (_, turn) => lists.map((list) => list[turn]));
+  return turns.flat().filter((file) => file !== undefined);
 }
