@@ -13,6 +13,7 @@ import { doorFamilies } from "./door-metrics.ts";
 import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "./ingest/intake.ts";
 import { frontLevels } from "./ingest/mqtt/front/front-counters.ts";
+import { linkFamilies } from "./link-metrics.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
 import type { QueryCounters } from "./query/queries.ts";
 import type { AgentState, Status } from "./status.ts";
@@ -35,6 +36,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...ownFamilies(status.ownTopics),
     ...queryFamilies(status.queries),
     ...uplinkFamilies(status),
+    ...linkFamilies(status),
     ...sourceFamilies(ledger.sources),
     ...pipelineFamilies(ledger.pipelines),
     gauge("weir_ledger_balanced", "Whether every message and reading is accounted for.", [

@@ -35,6 +35,25 @@ test("what the outbox dropped is said with its readings, and where they are told
   assert.ok(!found({ outboxDropped: {} }).some(({ code }) => code === "outbox_dropped"));
 });
 
+test("a quota that is used, hours without a clock and a link that is down are said with what follows", () => {
+  const [link] = sampleStatus.links;
+  assert.ok(link !== undefined);
+  const quota = { period: "2026-11", usedBytes: 46e6, bytes: 50e6, reserveBytes: 5e6 };
+  const links = [
+    { ...link, quota, held: { summaries: "quota-used" } },
+    { ...link, name: "sat", held: { summaries: "clock-untrusted" } },
+  ] as const;
+  const notices = found({ links });
+  const used = messageOf(notices, "link_quota_lte");
+  assert.match(used, /44 MiB of 48 MiB are used in 2026-11: summaries wait .*quota\.bytes/);
+  assert.match(messageOf(notices, "link_clock_sat"), /clock is not trusted/);
+  assert.match(messageOf(notices, "link_down_file"), /over lte failed; no other link is left/);
+  const [uplink] = sampleStatus.uplinks;
+  assert.ok(uplink !== undefined);
+  const up = [{ ...uplink, links: [{ link: "lte", isUp: true }] }];
+  assert.ok(!found({ uplinks: up }).some(({ code }) => code.startsWith("link_")));
+});
+
 test("a topic that no source takes is shown", () => {
   const notices = found({ intake: { ...intake, unwanted: 3 } }, "shop/pres/x");
   assert.match(messageOf(notices, "topics_unwanted"), /3 messages .* "shop\/pres\/x"/);

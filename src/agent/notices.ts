@@ -9,6 +9,7 @@ import { limits } from "../core/limits.ts";
 import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
 import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
+import { linkNotices } from "./link-notices.ts";
 import type { Status } from "./status.ts";
 import { flashNotices, reserveNotices, tableNotices } from "./table-notices.ts";
 
@@ -31,6 +32,7 @@ export function noticesOf(
     | "outbox"
     | "outboxDropped"
     | "uplinks"
+    | "links"
     | "clock"
   >,
   {
@@ -102,6 +104,7 @@ export function noticesOf(
       );
     }
   }
+  notices.push(...linkNotices(status));
   const merged = Object.values(status.outbox).reduce((sum, lane) => sum + lane.merged, 0);
   add(
     "outbox_merged",

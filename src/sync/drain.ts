@@ -7,6 +7,7 @@
 import type { Clock, Random } from "../core/doors.ts";
 import { byLane, type Lane, lanes } from "../store/outbox/outbox.ts";
 import type { StateStore } from "../store/state/state-store.ts";
+import type { Via, ViaStatus } from "./link/via.ts";
 import { Pump, type PumpStatus, pumpStates } from "./pump.ts";
 import type { Uplink } from "./uplink.ts";
 
@@ -23,6 +24,8 @@ export type UplinkStatus = {
   readonly state: PumpStatus["state"];
   readonly trouble: string | undefined;
   readonly lanes: Readonly<Record<Lane, PumpStatus>>;
+  /** Those it may go over, in order; empty where it names none. */
+  readonly links: readonly ViaStatus[];
 };
 
 /** Starts to drain. */
@@ -33,7 +36,11 @@ export function openDrain(parts: DrainParts): Drain {
 }
 
 export class Drain {
-  readonly #uplinks: readonly { readonly name: string; readonly pumps: Record<Lane, Pump> }[];
+  readonly #uplinks: readonly {
+    readonly name: string;
+    readonly via: Via | undefined;
+    readonly pumps: Record<Lane, Pump>;
+  }[];
 
   constructor({ uplinks, ...parts }: DrainParts) {
     parts.store.serve(
@@ -47,7 +54,7 @@ export class Drain {
         };
         return new Pump({ ...parts, uplink: name, lane, end: ends[lane], via, onRecovered });
       });
-      return { name, pumps };
+      return { name, via, pumps };
     });
   }
 
@@ -65,13 +72,13 @@ export class Drain {
   }
 
   get status(): readonly UplinkStatus[] {
-    return this.#uplinks.map(({ name, pumps }) => {
+    return this.#uplinks.map(({ name, via, pumps }) => {
       const each = byLane((lane) => pumps[lane].status);
       const [worst] = lanes
         .map((lane) => each[lane])
         .toSorted((a, b) => pumpStates.indexOf(a.state) - pumpStates.indexOf(b.state));
       const { state, trouble } = worst ?? each.alerts;
-      return { name, state, trouble, lanes: each };
+      return { name, state, trouble, lanes: each, links: via?.status ?? [] };
     });
   }
 

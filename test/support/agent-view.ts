@@ -187,6 +187,7 @@ export const sampleStatus: Status = {
       name: "file",
       state: "waiting",
       trouble: undefined,
+      links: [{ link: "lte", isUp: false }],
       lanes: {
         alerts: { ...pump, delivered: 1, behind: 1 },
         summaries: { ...pump, state: "waiting", delivered: 4, behind: 3, oldest: millis(40_000) },

@@ -1,6 +1,7 @@
 /** `weir status`: asks a running agent over HTTP. */
 
 import type { LedgerView } from "../../edge-ops/ledger.ts";
+import type { Held } from "../../sync/link/link.ts";
 import type { PumpStatus } from "../../sync/pump.ts";
 import type { BrokerStatus } from "../ingest/mqtt/subscriber/broker-counters.ts";
 import { durationText, roughBytesText } from "../config/quantity.ts";
@@ -64,6 +65,7 @@ function statusText(status: Status): string {
     ...status.uplinks.flatMap(({ name, lanes }) =>
       Object.entries(lanes).map(([lane, pump]) => `uplink    ${name} ${lane}: ${pumpText(pump)}`),
     ),
+    ...status.links.map((link) => `link      ${linkText(link)}`),
     `dlq       ${status.deadLetters.kept} kept of ${status.deadLetters.total}`,
     ...status.notices.map((notice) => `notice    ${notice}`),
   ].join("\n");
@@ -117,11 +119,43 @@ function tablesText({
   ].join("\n          ");
 }
 
+/** What went over it, what of its quota is used, and who waits for it. */
+function linkText({
+  name,
+  sentBytes,
+  receivedBytes,
+  bandwidth,
+  quota,
+  held,
+}: Status["links"][number]): string {
+  const cap = bandwidth === undefined ? "" : `, at most ${roughBytesText(bandwidth)} a second`;
+  const used =
+    quota === undefined
+      ? ""
+      : `; ${roughBytesText(quota.usedBytes)} of ${roughBytesText(quota.bytes)} used${quota.period === "" ? "" : ` in ${quota.period}`}`;
+  const waiting = Object.entries(held).map(
+    ([lane, why]) => `${lane} may not use it: ${heldTexts[why]}`,
+  );
+  const counts = `${name}: ${roughBytesText(sentBytes)} sent, ${roughBytesText(receivedBytes)} received${cap}${used}`;
+  return [counts, ...waiting].join("\n          ");
+}
+
+const heldTexts: Readonly<Record<Held, string>> = {
+  "outside-hours": "it is not one of its hours",
+  "clock-untrusted": "the gateway's clock is not trusted",
+  "quota-used": "the quota is used",
+  gathering: "it is metered, and more is waited for",
+  "others-first": "lanes before it send",
+};
+
 /** State and how far it is, what it says about itself, and what is wrong, a line each. */
-function pumpText({ state, trouble, delivered, behind, facts }: PumpStatus): string {
+function pumpText(pump: PumpStatus): string {
+  const { state, trouble, link, held, delivered, behind, facts } = pump;
+  const over = link === undefined ? "" : `, over ${link}`;
+  const waits = held === undefined || behind === 0 ? "" : `, held: ${heldTexts[held]}`;
   const about = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
   return [
-    `${state}, ${delivered} delivered, ${behind} waiting`,
+    `${state}${over}, ${delivered} delivered, ${behind} waiting${waits}`,
     ...(about.length === 0 ? [] : [about.join(", ")]),
     ...(trouble === undefined ? [] : [trouble]),
   ].join("\n          ");

@@ -52,6 +52,28 @@ sources: [{ name: a, topics: [a], time: { fields: [] }, sequence: [] }]
   assert.ok(!text.includes("word-of-the-pump"));
 });
 
+test("a link is explained with how long a day's summaries take, and for how many keys there is room", async () => {
+  const text = explain(
+    await configOf(`version: 1
+agent: gw
+sources: [{ name: a, topics: ["plant/{device}/state"] }]
+pipelines: [{ name: p, key: [device], window: { tumbling: 10s } }]
+links:
+  - { name: lte, bandwidth: 4kB, quota: { bytes: 300MB, per: month, reserve: 30MB } }
+  - { name: sat, metered: true, windows: [{ from: "22:00", to: "06:00", days: [fri] }], timezone: Europe/Berlin }
+uplinks: [{ kafka: { brokers: ["k:9092"] }, via: [lte, sat] }]
+`),
+  );
+  assert.match(text, /uplink +Kafka at k:9092.*; over lte, then sat\n/);
+  assert.match(text, /link lte[^]*?bandwidth +3\.9 KiB a second/);
+  assert.match(text, /quota +286 MiB a month, the last 30000000B for alerts only/);
+  // 8,640 summaries a key and day, 54 bytes each: 0.47 MB. 270 MB a month are 9 MB a day.
+  assert.match(text, /a day +of 100 keys: 864000 summaries, some 44 MiB to kafka, 3 hours at/);
+  assert.match(text, /there is room for some 19 keys/);
+  assert.match(text, /link sat[^]*?hours +fri 22:00 to 06:00 \(Europe\/Berlin\); alerts always/);
+  assert.match(text, /metered +summaries wait for 64KiB or 15m/);
+});
+
 test("what a broker sends again is said to be recognised as far as the ring reaches", async () => {
   const explained = async (inFlight: number): Promise<string> =>
     explain(

@@ -11,6 +11,7 @@ import type { RightsConfig } from "../ingest/mqtt/access/access.ts";
 import type { Config, MqttConfig, UplinkConfig } from "./config.ts";
 import type { ListenAddress } from "../../core/doors.ts";
 import type { HttpConfig } from "./http-config.ts";
+import { linkRows } from "./link-explain.ts";
 import { listenersOf } from "./listener-config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
@@ -28,6 +29,7 @@ export function explain(config: Config): string {
     ...config.pipelines.map((spec) =>
       part(`pipeline ${spec.name} (${spec.kind})`, pipelineRows(spec, config)),
     ),
+    ...config.links.map((link) => part(`link ${link.name}`, linkRows(link, config))),
     part("store", storeRows(config)),
     part("memory", memoryRows(config)),
   ].join("\n\n");
@@ -63,7 +65,7 @@ function agentRows(config: Config): Row[] {
       "results",
       `alerts committed at once, summaries every ${durationText(commit.intervalMs)}, checkpoint every ${durationText(commit.checkpointMs)}`,
     ],
-    ...config.uplinks.map((uplink): Row => ["uplink", uplinkText(uplink)]),
+    ...config.uplinks.map((uplink): Row => ["uplink", `${uplinkText(uplink)}${viaText(uplink)}`]),
     ...(config.uplinks.length === 0 ? [["uplink", "none"] as const] : []),
   ];
 }
@@ -109,6 +111,11 @@ function listenerText({ host, port, tls, webSocket }: ListenAddress): string {
       : `, client certificates ${tls.clientCertificate}${tls.crlFile === undefined ? "" : " and looked up in crl"}`;
   const path = webSocket === undefined ? "" : `, WebSocket at ${webSocket.path}`;
   return `${host}:${port}${tls === undefined ? "" : ", TLS"}${certificates}${path}`;
+}
+
+function viaText(uplink: UplinkConfig): string {
+  const { via = [] } = uplink.kind === "file" ? {} : uplink;
+  return via.length === 0 ? "" : `; over ${via.join(", then ")}`;
 }
 
 function uplinkText(uplink: UplinkConfig): string {

@@ -22,9 +22,8 @@ export function systemKafka(clock: Clock): KafkaDoor {
   return {
     connect: async ({ wire, ...options }) => {
       const { connectCluster } = await import("../../sync/kafka/client/client.ts");
-      return await connectCluster(
-        wire === undefined ? options : { ...options, sockets: socketsOver(wire) },
-      );
+      const over = wire === undefined ? {} : { sockets: socketsOver(wire) };
+      return await connectCluster({ ...options, ...over, now: () => clock.now() });
     },
     credentials: (security) => openCredentials(security, clock),
     registerSchema,

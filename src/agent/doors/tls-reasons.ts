@@ -1,5 +1,8 @@
 /** What goes wrong in TLS, as sentences that say what to do. Codes are those of Node and OpenSSL. */
 
+import { limits } from "../../core/limits.ts";
+import { clockHint, portalHint } from "../../core/strangers.ts";
+
 const strangers = new Set([
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "SELF_SIGNED_CERT_IN_CHAIN",
@@ -16,19 +19,20 @@ export function serverReason(
   { nowMs, ownCertificate }: { readonly nowMs: number; readonly ownCertificate: boolean },
 ): string | undefined {
   const code = codeOf(error);
-  const clock = `this gateway's clock says ${new Date(nowMs).toISOString().slice(0, 19)}Z`;
+  const isUnset = nowMs < limits.clockFloorMs;
+  const clock = clockHint(nowMs, `${new Date(nowMs).toISOString().slice(0, 19)}Z`);
   if (code === "CERT_HAS_EXPIRED") {
-    return `its certificate has expired, and ${clock}: renew it there, unless the clock is ahead`;
+    return `its certificate has expired, and ${clock}${isUnset ? "" : ": renew it there, unless the clock is ahead"}`;
   }
   if (code === "CERT_NOT_YET_VALID") {
-    return `its certificate is not yet valid, and ${clock}: is that right? Set the clock`;
+    return `its certificate is not yet valid, and ${clock}${isUnset ? "" : ": is that right? Set the clock"}`;
   }
   if (strangers.has(code)) {
-    return "its certificate comes from an authority that is not known here: set tls.ca to the authority's file";
+    return `its certificate comes from an authority that is not known here: set tls.ca to the authority's file; ${portalHint}`;
   }
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     const whose = namesOf(error) ?? "another name";
-    return `its certificate is for ${whose}: connect to a name of the certificate, or set tls.serverName`;
+    return `its certificate is for ${whose}: connect to a name of the certificate, or set tls.serverName; ${portalHint}`;
   }
   if (
     /ALERT_(BAD_CERT|CERTIFICATE_|HANDSHAKE_FAIL|UNKNOWN_CA|UNSUPPORTED_CERT|ACCESS_DENIED)/.test(
@@ -40,7 +44,7 @@ export function serverReason(
       : "it wants a client certificate: set tls.certificate and tls.key";
   }
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|RECORD_LAYER/.test(code)) {
-    return "it speaks no TLS on this port: use its port for TLS, or leave TLS out";
+    return `it speaks no TLS on this port: use its port for TLS, or leave TLS out; ${portalHint}`;
   }
   if (/UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION/.test(code)) {
     return "it speaks only TLS older than 1.2: update it";

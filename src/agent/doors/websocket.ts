@@ -22,6 +22,7 @@ import { assert } from "../../core/assert.ts";
 import type { NetHandlers, NetSocket, WebSocketListen } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import { isLoopback } from "../../core/loopback.ts";
+import { portalHint } from "../../core/strangers.ts";
 import type { Handshake } from "./handshakes.ts";
 
 /** The names of MQTT as a subprotocol; the second is that of 3.1. */
@@ -196,9 +197,7 @@ export async function upgradeOwn(
     reject(
       status === undefined
         ? error
-        : new Error(
-            `it answered ${status} to a WebSocket at ${path}${status === "404" ? ": is the path right?" : ""}`,
-          ),
+        : new Error(`it answered ${status} to a WebSocket at ${path}${webHints[status] ?? ""}`),
     );
   });
   webSocket.once("open", () => {
@@ -208,6 +207,16 @@ export async function upgradeOwn(
   });
   return await promise;
 }
+
+/** By the status of an answer to an upgrade; 511 is what a network that wants a login should say. */
+const webHints: Readonly<Record<string, string>> = {
+  "404": ": is the path right?",
+  "200": `; ${portalHint}`,
+  "302": `; ${portalHint}`,
+  "303": `; ${portalHint}`,
+  "307": `; ${portalHint}`,
+  "511": `; ${portalHint}`,
+};
 
 // ---- one end ----
 

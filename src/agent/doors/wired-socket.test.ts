@@ -10,6 +10,7 @@ import { makeCertificates } from "../../../test/support/kafka/certificates.ts";
 import { answerOf, broker, listening } from "../../../test/support/kafka/scripted-broker.ts";
 import { requireTool } from "../../../test/support/require-tool.ts";
 import { limits } from "../../core/limits.ts";
+import { connectMqtt } from "../../sync/mqtt/client/mqtt-js.ts";
 import { Link } from "../../sync/link/link.ts";
 import { linkOf } from "../config/link-config.ts";
 import type { Wire } from "../../core/doors.ts";
@@ -128,6 +129,32 @@ test("what cannot be connected to is told as without a link", async () => {
     });
     await assert.rejects(connected, /127\.0\.0\.1:1: nothing listens there/);
   }
+});
+
+test("a bridge that meets a captive portal says so", async (t) => {
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => socket.end("HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n"));
+  });
+  const port = await listening(server);
+  t.after(() => server.close());
+  const clock = systemClock();
+  const connecting = connectMqtt(
+    {
+      url: `mqtt://127.0.0.1:${port}`,
+      net: systemNet(),
+      clock,
+      address: { host: "127.0.0.1", port },
+      level: 5,
+      clientId: "gw",
+      user: undefined,
+      password: undefined,
+      keepAliveMs: 60_000,
+      connectMs: 5_000,
+    },
+    { will: undefined, onEnded: () => undefined },
+  );
+  await assert.rejects(connecting, /no MQTT broker but a web server: .*captive portal/);
 });
 
 test("a socket of the Net door sends at the bandwidth, and not a byte above it", async (t) => {

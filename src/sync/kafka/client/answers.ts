@@ -13,6 +13,7 @@
 import type { Socket } from "node:net";
 import { assert, InvariantError } from "../../../core/assert.ts";
 import { limits } from "../../../core/limits.ts";
+import { isWeb, portalHint } from "../../../core/strangers.ts";
 import type { Connection, Protocol, Reader } from "./protocol.ts";
 
 /** `message` goes on where a sentence names the broker. */
@@ -117,10 +118,13 @@ function frameCheck(tls: boolean): (chunk: Uint8Array) => void {
       sizeKnown = 0;
       left = size.getInt32(0);
       if (left >= correlationBytes && left <= limits.kafkaAnswerBytesMax) continue;
+      if (isWeb(new Uint8Array(size.buffer))) throw new UnreadableAnswer(webAnswer);
       throw !tls && isTlsRecord(size) ? new Error(wantsTls) : strange(left);
     }
   };
 }
+
+const webAnswer = `this is no Kafka broker but a web server: check the address and the port; ${portalHint}`;
 
 /** The client's words where it finds as much in a first chunk. */
 const wantsTls = "Broker requires TLS.";

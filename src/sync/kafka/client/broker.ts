@@ -181,7 +181,8 @@ export class Broker {
       return await step();
     } catch (error) {
       this.close();
-      throw connectFault(this.#broken ?? error, this.#peer, timeoutMs);
+      const peer = { ...this.#peer, nowMs: this.#options.now?.() };
+      throw connectFault(this.#broken ?? error, peer, timeoutMs);
     }
   }
 

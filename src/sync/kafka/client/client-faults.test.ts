@@ -34,6 +34,26 @@ test("a certificate out of its time points at the gateway's clock too", () => {
   }
 });
 
+test("a clock that was never set is said to be the reason", () => {
+  for (const code of ["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]) {
+    const fault = connectFault(wrapped(code), { ...peer, nowMs: 12_000 }, 5_000);
+    assert.match(fault.message, /says 1970-01-01T00:00:12.000Z, .*never set. Set it, by NTP/);
+    assert.doesNotMatch(fault.message, /renew/);
+  }
+  const late = { ...peer, nowMs: Date.parse("2031-01-01T00:00:00Z") };
+  const fault = connectFault(wrapped("CERT_HAS_EXPIRED"), late, 5_000);
+  assert.match(
+    fault.message,
+    /unless this gateway's clock is ahead .*says 2031-01-01T00:00:00.000Z/,
+  );
+});
+
+test("a certificate of a stranger may be that of a captive portal", () => {
+  for (const code of ["DEPTH_ZERO_SELF_SIGNED_CERT", "ERR_TLS_CERT_ALTNAME_INVALID"]) {
+    assert.match(connectFault(wrapped(code), peer, 5_000).message, /captive portal/);
+  }
+});
+
 test("all addresses of a name refusing is one refusal", () => {
   const refused = wrapped("ECONNREFUSED").cause;
   const error = new Error("failed", { cause: new AggregateError([refused, refused]) });

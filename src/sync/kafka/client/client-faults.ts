@@ -5,6 +5,9 @@
  */
 
 import { InvariantError } from "../../../core/assert.ts";
+import { limits } from "../../../core/limits.ts";
+import { clockHint, portalHint } from "../../../core/strangers.ts";
+import { rfc3339 } from "../message/rfc3339.ts";
 import { Fault, type FaultCode } from "../../../core/faults.ts";
 import { UnreadableAnswer } from "./answers.ts";
 import type { Asked, RequestName } from "./requests.ts";
@@ -19,6 +22,8 @@ export type Peer = {
   readonly tls: boolean;
   /** Whether we show a client certificate. */
   readonly certificate: boolean;
+  /** The gateway's clock, ms since 1970, where it is known. */
+  readonly nowMs?: number | undefined;
 };
 
 /** An error in an answer. */
@@ -186,16 +191,28 @@ const untrusted = new Set([
 function tlsReason(error: Error, peer: Peer): Reason | undefined {
   const code = codeOf(error);
   if (code === "CERT_HAS_EXPIRED") {
-    return refused("its certificate has expired: renew it, unless this gateway's clock is ahead");
+    return refused(
+      isUnset(peer)
+        ? `its certificate has expired, and ${clockOf(peer)}`
+        : `its certificate has expired: renew it, unless this gateway's clock is ahead${saysOf(peer)}`,
+    );
   }
   if (code === "CERT_NOT_YET_VALID") {
-    return refused("its certificate is not valid yet: this gateway's clock seems to be behind");
+    return refused(
+      isUnset(peer)
+        ? `its certificate is not valid yet, and ${clockOf(peer)}`
+        : `its certificate is not valid yet: this gateway's clock seems to be behind${saysOf(peer)}`,
+    );
   }
   if (untrusted.has(code)) {
-    return refused("its certificate comes from an authority not known here: set tls.ca to it");
+    return refused(
+      `its certificate comes from an authority not known here: set tls.ca to it; ${portalHint}`,
+    );
   }
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return refused(`${error.message}: use a name of the certificate, or set tls.serverName`);
+    return refused(
+      `${error.message}: use a name of the certificate, or set tls.serverName; ${portalHint}`,
+    );
   }
   if (/ALERT_(BAD_CERT|CERTIFICATE_|HANDSHAKE_FAIL|UNKNOWN_CA|UNSUPPORTED_CERT)/.test(code)) {
     return refused(
@@ -205,7 +222,9 @@ function tlsReason(error: Error, peer: Peer): Reason | undefined {
     );
   }
   if (/WRONG_VERSION_NUMBER/.test(code) || error.message.startsWith("TLS handshake failed")) {
-    return refused("no TLS is spoken on this port: use the port for TLS, or leave tls out");
+    return refused(
+      `no TLS is spoken on this port: use the port for TLS, or leave tls out; ${portalHint}`,
+    );
   }
   if (error.message.startsWith("Broker requires TLS")) {
     return refused("this port wants TLS: set tls, or use the port for plain text");
@@ -216,6 +235,19 @@ function tlsReason(error: Error, peer: Peer): Reason | undefined {
   return /^ERR_(SSL|TLS)/.test(code) && peer.tls
     ? refused(`the TLS handshake failed: ${error.message}`)
     : undefined;
+}
+
+function isUnset({ nowMs }: Peer): boolean {
+  return nowMs !== undefined && nowMs < limits.clockFloorMs;
+}
+
+function clockOf({ nowMs = 0 }: Peer): string {
+  const text = rfc3339(nowMs);
+  return clockHint(nowMs, text === undefined ? "no date" : new TextDecoder().decode(text));
+}
+
+function saysOf(peer: Peer): string {
+  return peer.nowMs === undefined ? "" : ` (${clockOf(peer)})`;
 }
 
 function saslReason(error: Error, { mechanism, principal }: Peer): Reason | undefined {

@@ -85,6 +85,15 @@ test("a peer that is no Kafka broker is a fault, not a crash", async (t) => {
   }
 });
 
+test("a captive portal is told from a broker", async (t) => {
+  for (const page of ["HTTP/1.1 302 Found\r\nLocation: http://login\r\n\r\n", "<!DOCTYPE html>"]) {
+    const address = await peer(t, (socket) => socket.once("data", () => socket.end(page)));
+    const fault = await refused({ bootstrap: [address], requestTimeoutMs: 200 });
+    assert.equal(fault.code, "UPLINK_UNREACHABLE");
+    assert.match(fault.message, /no Kafka broker but a web server: .*captive portal.*log in there/);
+  }
+});
+
 test("a SCRAM answer that makes no sense is a refused login, not a crash", async (t) => {
   const sasl = { mechanism: "SCRAM-SHA-256", username: "alice", password: "secret" } as const;
   const address = await broker(t, (request) => {

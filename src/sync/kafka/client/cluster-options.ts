@@ -13,6 +13,8 @@ export type ClusterOptions = {
   readonly connectTimeoutMs: number;
   readonly sasl?: SaslOptions;
   readonly tls?: TlsOptions;
+  /** The gateway's clock, ms since 1970, for what is said of certificates that are out of their time. */
+  readonly now?: () => number;
   /** Sockets over a link; without it as the client makes them. */
   readonly sockets?: LinkedSockets;
 };

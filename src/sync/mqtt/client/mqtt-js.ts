@@ -12,6 +12,7 @@ import type { IClientOptions, IClientPublishOptions, IConnackPacket, MqttClient 
 import type { Clock, ConnectAddress, Net, Wire } from "../../../core/doors.ts";
 import { Fault } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
+import { portalHint } from "../../../core/strangers.ts";
 import type { Answer, BridgeLink, BridgeMessage, LinkEnd, Will } from "../bridge-link.ts";
 import { type SocketStream, streamOf } from "./socket-stream.ts";
 
@@ -222,8 +223,16 @@ async function connected(
     reject(unreachable(url, `it did not answer CONNECT within ${connectMs} ms`)),
   );
   client.once("connect", resolve);
-  client.once("error", (error) => reject(connectFault(error, url, level)));
-  client.once("close", () => reject(unreachable(url, wire.closed() ?? "it closed the connection")));
+  const failed = (fault: () => Fault): void =>
+    reject(
+      wire.isWeb()
+        ? unreachable(url, `it is no MQTT broker but a web server: check the port; ${portalHint}`)
+        : fault(),
+    );
+  client.once("error", (error) => failed(() => connectFault(error, url, level)));
+  client.once("close", () =>
+    failed(() => unreachable(url, wire.closed() ?? "it closed the connection")),
+  );
   try {
     const connack = await promise;
     if (connack.properties?.maximumQoS === 0) {

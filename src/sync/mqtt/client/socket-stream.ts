@@ -8,18 +8,22 @@
 
 import { Duplex } from "node:stream";
 import type { NetSocket } from "../../../core/doors.ts";
+import { isWeb } from "../../../core/strangers.ts";
 
 export type SocketStream = {
   readonly stream: Duplex;
   readonly traffic: { sent: number; received: number };
   /** Why the socket closed; undefined while it is open. */
   readonly closed: () => string | undefined;
+  /** What came first is a web page, and no MQTT. */
+  readonly isWeb: () => boolean;
 };
 
 /** Starts the socket, in the turn in which it was given. The stream closes with it. */
 export function streamOf(socket: NetSocket): SocketStream {
   const traffic = { sent: 0, received: 0 };
   let reason: string | undefined;
+  let isWebAnswer = false;
   const send = (bytes: Uint8Array, done: () => void): void => {
     traffic.sent += bytes.length;
     socket.write(bytes);
@@ -41,6 +45,7 @@ export function streamOf(socket: NetSocket): SocketStream {
   });
   socket.start({
     onBytes: (bytes, length) => {
+      if (traffic.received === 0) isWebAnswer = isWeb(bytes.subarray(0, length));
       traffic.received += length;
       // The bytes are the door's again after this call.
       if (!stream.push(Buffer.from(bytes.subarray(0, length)))) socket.pause();
@@ -51,5 +56,5 @@ export function streamOf(socket: NetSocket): SocketStream {
       stream.destroy();
     },
   });
-  return { stream, traffic, closed: () => reason };
+  return { stream, traffic, closed: () => reason, isWeb: () => isWebAnswer };
 }

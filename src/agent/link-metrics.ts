@@ -1,0 +1,64 @@
+/** Links as Prometheus families; see metrics.ts. */
+
+import type { LinkStatus } from "../sync/link/link.ts";
+import type { Family, Sample } from "./exposition.ts";
+import type { Status } from "./status.ts";
+
+export function linkFamilies({ links, uplinks }: Pick<Status, "links" | "uplinks">): Family[] {
+  const each = (of: (link: LinkStatus) => number | undefined): Sample[] =>
+    links.flatMap((link) => {
+      const value = of(link);
+      return value === undefined ? [] : [{ labels: { link: link.name }, value }];
+    });
+  return [
+    {
+      name: "weir_link_sent_bytes_total",
+      type: "counter",
+      help: "Bytes sent over the link, TLS included.",
+      samples: each(({ sentBytes }) => sentBytes),
+    },
+    {
+      name: "weir_link_received_bytes_total",
+      type: "counter",
+      help: "Bytes received over the link, TLS included.",
+      samples: each(({ receivedBytes }) => receivedBytes),
+    },
+    {
+      name: "weir_link_bandwidth_bytes",
+      type: "gauge",
+      help: "Bytes that may be sent in a second.",
+      samples: each(({ bandwidth }) => bandwidth),
+    },
+    {
+      name: "weir_link_quota_used_bytes",
+      type: "gauge",
+      help: "Bytes of the quota that are used in this day or month.",
+      samples: each(({ quota }) => quota?.usedBytes),
+    },
+    {
+      name: "weir_link_quota_bytes",
+      type: "gauge",
+      help: "Bytes of the quota, the reserve for alerts among them.",
+      samples: each(({ quota }) => quota?.bytes),
+    },
+    {
+      name: "weir_link_closed",
+      type: "gauge",
+      help: "1 where the lane may not use the link now: out of its hours, or of quota.",
+      samples: links.flatMap(({ name, held }) =>
+        Object.entries(held).map(([lane, why]) => ({
+          labels: { link: name, lane, reason: why },
+          value: 1,
+        })),
+      ),
+    },
+    {
+      name: "weir_link_up",
+      type: "gauge",
+      help: "Whether deliveries of the uplink over the link succeed, as far as they were tried.",
+      samples: uplinks.flatMap(({ name, links: ways }) =>
+        ways.map(({ link, isUp }) => ({ labels: { uplink: name, link }, value: Number(isUp) })),
+      ),
+    },
+  ];
+}
