@@ -10,8 +10,11 @@ export type Canary = {
   readonly name: string;
   /** One of these is what the verdict must name. */
   readonly breaks: readonly string[];
-  /** A world in which it was found: the one to try first. Any other will do, but takes a search. */
-  readonly seed: number;
+  /**
+   * Worlds in which it was found: the ones to try first. Any other will do, but takes a search; a
+   * fault that few worlds find has several, as what an agent does at a door changes them all.
+   */
+  readonly seeds: readonly number[];
   readonly edits: readonly SourceEdit[];
 };
 
@@ -19,7 +22,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "acknowledge-before-sync",
     breaks: ["P1"],
-    seed: 11,
+    seeds: [11],
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -36,7 +39,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "acknowledge-a-broker-before-sync",
     breaks: ["P1"],
-    seed: 1,
+    seeds: [1],
     edits: [
       {
         file: "src/agent/ingest/mqtt/subscriber/deliveries.ts",
@@ -48,7 +51,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "no-new-subscription-after-a-lost-session",
     breaks: ["P7"],
-    seed: 104,
+    seeds: [104, 114],
     edits: [
       {
         file: "src/agent/ingest/mqtt/subscriber/session.ts",
@@ -65,7 +68,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "resend-without-cursor",
     breaks: ["P4"],
-    seed: 21,
+    seeds: [38, 21],
     edits: [
       {
         file: "src/sync/kafka/kafka-lane.ts",
@@ -77,7 +80,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "skip-state-chunk",
     breaks: ["P2", "P7"],
-    seed: 5,
+    seeds: [5],
     edits: [
       {
         file: "src/edge-ops/dataflow.ts",
@@ -89,7 +92,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "reuse-segment-too-early",
     breaks: ["P1", "P7"],
-    seed: 1,
+    seeds: [1],
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -101,7 +104,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "forget-catalog-record",
     breaks: ["P2", "P7"],
-    seed: 1,
+    seeds: [1],
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -113,7 +116,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "believe-future-device",
     breaks: ["P8"],
-    seed: 17,
+    seeds: [17],
     edits: [
       {
         file: "src/edge-ops/accept.ts",
@@ -125,7 +128,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "change-buffer-given-away",
     breaks: ["P1", "P4"],
-    seed: 1,
+    seeds: [1],
     edits: [
       {
         // Values with a checksum are copied on their way; blocks of records are not.
@@ -138,7 +141,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "count-readings-twice",
     breaks: ["P3"],
-    seed: 1,
+    seeds: [1],
     edits: [
       {
         file: "src/edge-ops/accept.ts",
@@ -150,7 +153,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "wrong-minimum",
     breaks: ["P5"],
-    seed: 1,
+    seeds: [1],
     edits: [
       {
         file: "src/edge-ops/windows/aggregate.ts",
@@ -162,7 +165,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "merge-what-may-be-corrected",
     breaks: ["P3", "P5"],
-    seed: 7,
+    seeds: [7],
     edits: [
       {
         file: "src/store/outbox/outbox-rollup-plan.ts",
@@ -174,7 +177,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "correct-what-counts-as-final",
     breaks: ["P3", "P5"],
-    seed: 16,
+    seeds: [16],
     edits: [
       {
         file: "src/edge-ops/windows/panes.ts",
@@ -186,7 +189,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "drop-what-may-be-corrected",
     breaks: ["P3", "P5"],
-    seed: 41,
+    seeds: [41],
     edits: [
       {
         file: "src/store/outbox/outbox-drop-plan.ts",
@@ -198,7 +201,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "forget-a-gap-that-grows",
     breaks: ["P3", "P5"],
-    seed: 41,
+    seeds: [41],
     edits: [
       {
         file: "src/store/outbox/outbox-drop-plan.ts",
@@ -210,7 +213,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "merge-beside-a-gap",
     breaks: ["P5"],
-    seed: 73,
+    seeds: [73],
     edits: [
       {
         file: "src/store/outbox/outbox-rollup-plan.ts",
@@ -222,7 +225,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "late-reading-changes-nothing",
     breaks: ["P1", "P10"],
-    seed: 1,
+    seeds: [1],
     edits: [
       {
         file: "src/edge-ops/windows/panes.ts",
@@ -234,7 +237,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "apply-resend-twice",
     breaks: ["P9"],
-    seed: 2,
+    seeds: [2],
     edits: [
       {
         file: "src/edge-ops/accept.ts",
@@ -246,7 +249,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "forget-refused-rows",
     breaks: ["P3", "P9"],
-    seed: 3,
+    seeds: [3],
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -258,7 +261,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "release-the-log-behind-the-checkpoint-alone",
     breaks: ["P1", "P3"],
-    seed: 3,
+    seeds: [3],
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -270,7 +273,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "remove-merged-tables-before-the-swap",
     breaks: ["P1"],
-    seed: 16,
+    seeds: [16],
     edits: [
       {
         file: "src/store/tables/table-store.ts",
