@@ -68,7 +68,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "resend-without-cursor",
     breaks: ["P4"],
-    seeds: [38, 21],
+    seeds: [38, 66, 103, 21],
     edits: [
       {
         file: "src/sync/kafka/kafka-lane.ts",
