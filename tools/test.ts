@@ -23,6 +23,8 @@ import report from "./test-reporter.ts";
 const root = resolve(import.meta.dirname, "..");
 const folders = ["src", "firmware-sim", "test", "bench", "tools"];
 const waitingFolders = ["test/crash", "test/broker", "test/e2e", "bench"];
+/** First of those that compute: at the end it would have the processors for itself. */
+const longest = "test/simulation";
 const testMsMax = 300_000;
 const coverage = "--experimental-test-coverage";
 
@@ -51,7 +53,11 @@ async function runAll(files: readonly string[], events: PassThrough): Promise<vo
   // It is that of one run.
   if (options.includes(coverage)) return await runFiles(files, events);
   const waiting = inTurn(waitingFolders.map((folder) => files.filter(isIn(folder))));
-  const computing = files.filter((file) => !waiting.includes(file));
+  const others = files.filter((file) => !waiting.includes(file));
+  const computing = [
+    ...others.filter(isIn(longest)),
+    ...others.filter((file) => !isIn(longest)(file)),
+  ];
   const workers = [[computing], [waiting, computing], [waiting], [waiting]];
   await Promise.all(workers.map((queues) => work(queues, events)));
 }
