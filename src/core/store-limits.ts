@@ -49,6 +49,11 @@ export const storeLimits = {
   /** Tables of the first level of one partition that are merged; at most so many at a time. */
   mergeTablesMin: 16,
   mergeTablesMax: 16,
+  /** A merge adds a section with so many times fewer rows than the readings, or than the buckets before. */
+  mergeReadingsPerBucket: 64,
+  mergeBucketsPerBucket: 2,
+  /** So many rows of the finest section tell which coarser ones are not worth gathering. */
+  mergeTellingRows: 65_536,
   /** Coarser sections of a merge that wait in memory until the finest is written. */
   mergeGatheredBytesMax: 4_194_304, // 4 MiB
   /** A backup begins anew so often where the data directory changes under it. */

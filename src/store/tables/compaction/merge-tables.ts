@@ -14,6 +14,7 @@
 
 import { assert } from "../../../core/assert.ts";
 import type { Disk } from "../../../core/doors.ts";
+import { limits } from "../../../core/limits.ts";
 import { position, type SeriesId } from "../../../core/units.ts";
 import {
   type BlockSource,
@@ -66,18 +67,6 @@ export type Merged = {
   readonly table: ListedTable | undefined;
   readonly report: ReadReport;
 };
-
-/**
- * A reading takes about 1.5 bytes and a bucket 9 to 11: a section is worth writing that has so many
- * rows less than the finer one. Readings at 1 Hz have none of 10 s and of 1 min, which would take two
- * thirds and a tenth of them: these are made of the readings when those expire, and until then a day
- * of them is read as fast.
- */
-const READINGS_PER_BUCKET = 64;
-const BUCKETS_PER_BUCKET = 2;
-
-/** So many rows of the finest section tell which coarser ones are not worth gathering. */
-const ROWS_THAT_TELL = 65_536;
 
 /**
  * Writes the merged table; its file is synced, its directory is not. `inputs` is in the order of
@@ -159,7 +148,7 @@ class Sections {
 
   /** Tiers that are not worth their bytes as far as the finest section is written, once that says much. */
   get notWorth(): readonly ResolutionMs[] {
-    if (this.#finest === undefined || this.#finestRows < ROWS_THAT_TELL) return [];
+    if (this.#finest === undefined || this.#finestRows < limits.mergeTellingRows) return [];
     const factor = factorOf(this.#finest);
     return this.#tiers.filter((_, i) => this.#rows[i]! * factor > this.#finestRows);
   }
@@ -177,9 +166,14 @@ class Sections {
   }
 }
 
-/** Rows that the finer section has for each of one that is worth its bytes. */
+/**
+ * Rows that the finer section has for each of one that is worth its bytes. A reading takes about 1.5
+ * bytes and a bucket 9 to 11. Readings at 1 Hz have no section of 10 s or 1 min, which would take two
+ * thirds and a tenth of them: these are made of the readings when those expire, and until then a day
+ * of them is read as fast.
+ */
 function factorOf(finer: ResolutionMs): number {
-  return finer === readings ? READINGS_PER_BUCKET : BUCKETS_PER_BUCKET;
+  return finer === readings ? limits.mergeReadingsPerBucket : limits.mergeBucketsPerBucket;
 }
 
 function readingsIn(resolution: ResolutionMs, rows: Rows): number {
