@@ -347,6 +347,21 @@ const bounds = {
   kafkaCredentialsMs: 30_000,
   /** A topic that was just created is waited for. */
   kafkaTopicWaitMs: 10_000,
+  /** Whoever reads topics holds so many bytes of transactions that are not decided yet. */
+  kafkaUndecidedBytesMax: 67_108_864, // 64 MiB
+  /** One read of a topic by `weir upstream verify`: bytes of all its partitions that wait their turn. */
+  verifyReadBytesMax: 16_777_216, // 16 MiB
+  /** Of these, at least so many for each partition: smaller answers would be too many. */
+  verifyFetchBytesMin: 65_536, // 64 KiB
+  /** Windows whose newest revision is remembered, and names of keys. */
+  verifyWindowsMax: 1_048_576,
+  verifyKeysMax: 1_048_576,
+  /** Cursors of an outbox that its records are compared with. */
+  verifyCursorsMax: 4_096,
+  /** What is under way when the end of a topic is read is waited for. */
+  verifyPatienceMs: 90_000,
+  /** `weir tail` asks each partition for more this often. */
+  tailPollMs: 250,
 
   // links
   linksMax: 8,

@@ -19,7 +19,7 @@ import {
   UpstreamHalf,
   UpstreamWorld,
 } from "../support/kafka/upstream-half.ts";
-import { assertExactlyOnce, received } from "../support/kafka/upstream-oracle.ts";
+import { assertExactlyOnce, assertProven, received } from "../support/kafka/upstream-oracle.ts";
 
 // ---- crashes ----
 
@@ -33,6 +33,7 @@ async function runWithCrash(seed: number, crashAt: number): Promise<number> {
     const half = new UpstreamHalf(world, options);
     if ((await Promise.race([emitAll(half), half.crashed])) !== "crashed") {
       assertExactlyOnce(half, `crash at call ${crashAt}, seed ${seed}`);
+      await assertProven(half, `crash at call ${crashAt}, seed ${seed}`);
       await half.drain.close();
       return crashes;
     }

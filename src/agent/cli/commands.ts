@@ -1,6 +1,7 @@
 /** The commands: one line each here, one file each beside. */
 
 import type { Command } from "./command.ts";
+import { kafkaOptionsHelp } from "./kafka-options-help.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -87,6 +88,42 @@ Without one, all. Without further options, the latest reading of each.
 Exit 0 when that was all there is, or more was not asked for; 1 when something is damaged, or it took
 too long.`,
     load: () => import("./query-command.ts"),
+  },
+  {
+    name: "upstream",
+    summary: "prove that what agents have sent to Kafka is whole",
+    help: `usage: weir upstream verify --kafka HOST[:PORT] | -c weir.yaml [OPTIONS]
+
+Reads the topics of an agent as a read_committed consumer, from their beginning, and proves: of each
+outbox and lane every number is there once, none is missing up to the cursor, and the values have the
+digest that the cursors say; no window is followed by an older revision of itself. Prints what was
+proven, and what the newest revisions and the gaps of each pipeline add up to. Exit 0; otherwise 1,
+and the first break by topic, partition, offset, outbox, lane and number.
+
+${kafkaOptionsHelp}
+  --agent NAME         this agent alone (default: that of the configuration, else all there are)
+  --cursors NAME       the topic of cursors (default weir.cursor)
+  --begun-elsewhere    the cluster took the place of another, which has the first records
+  --json               print JSON`,
+    load: () => import("./upstream.ts"),
+  },
+  {
+    name: "tail",
+    summary: "follow what agents send to Kafka",
+    help: `usage: weir tail --kafka HOST[:PORT] | -c weir.yaml [OPTIONS]
+
+Prints the records that are committed from now on, one a line, each with a word for what it is: fresh,
+backfilled, coarser (in place of several windows), corrected, withdrawn, known already, alert, gap.
+
+${kafkaOptionsHelp}
+  --agent NAME         of this agent (default: that of the configuration); here and below * stands for
+  --pipeline NAME      any characters
+  --key PATTERN        of keys like this, such as 'device=p1*'
+  --all                from the beginning of the topics on
+  --no-follow          end with what is there now
+  --seconds N          end after N seconds
+  --json               print JSON, one record a line`,
+    load: () => import("./tail.ts"),
   },
   {
     name: "sim",

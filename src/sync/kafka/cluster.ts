@@ -16,6 +16,7 @@
  */
 
 import { Fault } from "../../core/faults.ts";
+import type { Header } from "./message/record-batch.ts";
 
 /** What InitProducerId gives: this incarnation of a transactional id. */
 export type Producer = { readonly id: bigint; readonly epoch: number };
@@ -46,6 +47,7 @@ export type FetchedRecord = {
   readonly offset: number;
   readonly key: Uint8Array | undefined;
   readonly value: Uint8Array | undefined;
+  readonly headers: readonly Header[];
 };
 
 /** A batch as it lies in the log, aborted and undecided ones among them. */
@@ -118,6 +120,9 @@ export interface Cluster {
   /** Closes the connections; what is under way rejects. */
   close(): Promise<void>;
 }
+
+/** What it takes to read topics. */
+export type TopicSource = Pick<Cluster, "partitionsOf" | "offsets" | "fetch">;
 
 /** The name of the protocol error that made the cluster refuse; undefined for anything else. */
 export function errorOf(error: unknown): string | undefined {

@@ -44,9 +44,12 @@ export type Boot = {
   readonly seq: number;
 };
 
-export type Cursor = {
+export type Cursor = CursorOf<Lane>;
+
+/** A cursor as read by whoever does not write: of any lane that there may be. */
+export type CursorOf<Name extends string> = {
   readonly agent: string;
-  readonly lane: Lane;
+  readonly lane: Name;
   readonly mark: Mark;
   /** The newest last; its process wrote the cursor. At most bootsMax. */
   readonly boots: readonly Boot[];
@@ -80,7 +83,7 @@ export function withBoot(boots: readonly Boot[], boot: Boot): readonly Boot[] {
   return boots.at(-1)?.id === boot.id ? boots : [...boots, boot].slice(-bootsMax);
 }
 
-export function cursorKey(agent: string, lane: Lane): Uint8Array {
+export function cursorKey(agent: string, lane: string): Uint8Array {
   return new TextEncoder().encode(`${agent}/${lane}`);
 }
 
@@ -101,6 +104,14 @@ export function encodeCursor(cursor: Cursor): Uint8Array {
 
 /** Faults: FORMAT_TOO_NEW; STORE_FAILED where it is no cursor. `place` says where it was read. */
 export function decodeCursor(bytes: Uint8Array, place: string): Cursor {
+  const cursor = decodeAnyCursor(bytes, place);
+  const { lane } = cursor;
+  if (lane !== "alerts" && lane !== "summaries") throw damaged(place, `its lane is ${lane}`);
+  return { ...cursor, lane };
+}
+
+/** As decodeCursor, whatever the name of the lane. */
+export function decodeAnyCursor(bytes: Uint8Array, place: string): CursorOf<string> {
   const stored = decodeJson(bytes, place);
   const version = wholeOf(stored, "v");
   if (version !== 1) {
@@ -110,14 +121,12 @@ export function decodeCursor(bytes: Uint8Array, place: string): Cursor {
       { facts: { version } },
     );
   }
-  const lane = textOf(stored, "lane");
-  if (lane !== "alerts" && lane !== "summaries") throw damaged(place, `its lane is ${lane}`);
   const boots = listOf(stored, "boots");
   const before = listOf(stored, "before");
   if (boots.length > bootsMax || before.length > marksMax) throw damaged(place, "it is too long");
   return {
     agent: textOf(stored, "agent"),
-    lane,
+    lane: textOf(stored, "lane"),
     mark: markIn(stored),
     boots: boots.map((item) => bootOf(item, place)),
     before: before.map((item) => markOf(item, place)),

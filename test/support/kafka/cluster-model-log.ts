@@ -266,7 +266,12 @@ function asFetched(batch: StoredBatch, from: number): FetchedBatch {
     producerId: batch.producer?.id ?? -1n,
     isTransactional: batch.isTransactional,
     control: batch.control,
-    records: records.map(({ offset, key, value }) => ({ offset, key, value })),
+    records: records.map(({ offset, key, value, headers }) => ({
+      offset,
+      key,
+      value,
+      headers: headers.map(([name, of]) => ({ name: Buffer.from(name), value: Buffer.from(of) })),
+    })),
   };
 }
 

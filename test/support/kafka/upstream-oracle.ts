@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { type Lane, lanes } from "../../../src/store/outbox/outbox.ts";
+import { verifyUpstream } from "../../../src/sync/kafka/upstream/verify-upstream.ts";
 import type { ClusterModel } from "./cluster-model.ts";
 import { cursorTopic, topics, type UpstreamHalf } from "./upstream-half.ts";
 
@@ -76,6 +77,21 @@ export function digestOf(values: readonly string[]): string {
     digest = createHash("sha256").update(digest).update(value).digest().subarray(0, 16);
   }
   return digest.toString("hex");
+}
+
+/** What `weir upstream verify` says of it: it reads as the uplink does, and shares no state with it. */
+export async function assertProven(half: UpstreamHalf, where: string): Promise<void> {
+  const { cluster: model } = half.world;
+  model.settle();
+  if (!model.hasTopic(cursorTopic)) return;
+  const verdict = await verifyUpstream(model.connect(), {
+    agent: "gw1",
+    topics: Object.values(topics),
+    cursorTopic,
+    mayBeginLater: false,
+    clock: half.world.clock,
+  });
+  assert.equal(verdict.kind, "proven", `${where}: ${JSON.stringify(verdict)}`);
 }
 
 /** Everything that the half ever emitted is upstream, once, under one outbox, and nothing else is. */

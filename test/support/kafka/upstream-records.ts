@@ -5,7 +5,10 @@
  */
 
 import assert from "node:assert/strict";
+import { systemClock } from "../../../src/agent/doors/clock.ts";
+import { verifyUpstream } from "../../../src/sync/kafka/upstream/verify-upstream.ts";
 import { byLane, type Lane, lanes } from "../../../src/store/outbox/outbox.ts";
+import { openCluster } from "./failure-rig.ts";
 import { readCommitted, type ReadRecord } from "./kcat.ts";
 import { allDecided } from "./stable-offsets.ts";
 import { type Emitted, type TopicNames, topicNames } from "./uplink-half.ts";
@@ -46,6 +49,28 @@ export async function assertOnce(
     }
     assert.deepEqual(forkedFrom, []);
   }
+  await assertProven(
+    halves.map(({ agent }) => agent),
+    options,
+  );
+}
+
+/** What `weir upstream verify` has to say of them, on the way: it shares code with the uplink. */
+async function assertProven(agents: readonly string[], options: UpstreamOptions): Promise<void> {
+  const { bootstrap, topics, from } = options;
+  const { alerts, summaries, cursors } = { ...topicNames, ...topics };
+  const cluster = await openCluster(bootstrap);
+  for (const agent of agents) {
+    const verdict = await verifyUpstream(cluster, {
+      agent,
+      topics: [alerts, summaries],
+      cursorTopic: cursors,
+      mayBeginLater: from !== undefined,
+      clock: systemClock(),
+    });
+    assert.equal(verdict.kind, "proven", JSON.stringify(verdict));
+  }
+  await cluster.close();
 }
 
 type Read = Readonly<Record<Lane, readonly ReadRecord[]>>;

@@ -27,10 +27,16 @@ test("records come back as they were written, by any codec", () => {
     fc.property(records, fc.constantFrom(...compressions), fc.nat(), (records, codec, first) => {
       const read = readRecords(batchOf(records, codec), first, protocol);
       assert.equal(read.length, records.length);
-      read.forEach(({ offset, key, value }, i) => {
+      read.forEach(({ offset, key, value, headers }, i) => {
         assert.equal(offset, first + i);
         assert.deepEqual(plain(key), records[i]!.key);
         assert.deepEqual(plain(value), records[i]!.value);
+        const written = records[i]!.headers;
+        assert.equal(headers.length, written.length);
+        headers.forEach(({ name, value: of }, n) => {
+          assert.deepEqual(plain(name), written[n]!.name);
+          assert.deepEqual(plain(of), written[n]!.value);
+        });
       });
     }),
   );
@@ -39,7 +45,7 @@ test("records come back as they were written, by any codec", () => {
 test("a key or value that is none is undefined, as in a tombstone", () => {
   // Length 6: attributes, time, offset 0, no key, no value, no headers.
   const read = readRecords(withRecords([12, 0, 0, 0, 1, 1, 0], { count: 1 }), 5, protocol);
-  assert.deepEqual(read, [{ offset: 5, key: undefined, value: undefined }]);
+  assert.deepEqual(read, [{ offset: 5, key: undefined, value: undefined, headers: [] }]);
 });
 
 test("records that lead out of their batch, or back into it, are refused", () => {
@@ -51,6 +57,9 @@ test("records that lead out of their batch, or back into it, are refused", () =>
     [12, 0, 0, 0, 9, 1, 0], // a key of length -5
     [12, 0, 0, 0, 20, 1, 0], // a key longer than its record
     [12, 0, ...Array<number>(5).fill(0xff)], // a number that does not end
+    [12, 0, 0, 0, 1, 1, 1], // -1 headers
+    [12, 0, 0, 0, 1, 1, 4], // 2 headers that are not there
+    [14, 0, 0, 0, 1, 1, 2, 9], // a header whose name has -5 bytes
     Array<number>(100_000).fill(0xff),
   ];
   for (const records of cases) {

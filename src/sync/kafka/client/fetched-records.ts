@@ -14,7 +14,7 @@
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { limits } from "../../../core/limits.ts";
 import type { FetchedRecord } from "../cluster.ts";
-import { batchHeaderBytes } from "../message/record-batch.ts";
+import { batchHeaderBytes, type Header } from "../message/record-batch.ts";
 import { Malformed } from "./answers.ts";
 import { bufferOver, type Protocol } from "./protocol.ts";
 
@@ -24,7 +24,7 @@ const codecBits = 0b111;
 const bytesMax = limits.kafkaAnswerBytesMax;
 
 /**
- * The records of a whole batch whose first one has the offset `first`. Keys and values are views of
+ * The records of a whole batch whose first one has the offset `first`. Keys, values and headers are views of
  * `batch`, or of what it unpacks to. Throws what makes no sense.
  */
 export function readRecords(batch: Uint8Array, first: number, protocol: Protocol): FetchedRecord[] {
@@ -52,7 +52,23 @@ function readRecord(at: Cursor, first: number): FetchedRecord {
   readVarint(within); // time
   const offset = first + readVarint(within);
   const key = readField(within);
-  return { offset, key, value: readField(within) };
+  const value = readField(within);
+  return { offset, key, value, headers: readHeaders(within) };
+}
+
+const noHeaders: readonly Header[] = [];
+const noBytes = new Uint8Array(0);
+
+function readHeaders(at: Cursor): readonly Header[] {
+  const count = readVarint(at);
+  if (count === 0) return noHeaders;
+  if (count < 0 || count > at.bytes.length)
+    throw new Malformed("a record has no such count of headers");
+  const headers: Header[] = [];
+  while (headers.length < count) {
+    headers.push({ name: readField(at) ?? noBytes, value: readField(at) ?? noBytes });
+  }
+  return headers;
 }
 
 /** Bytes after their length, -1 for none. */

@@ -127,6 +127,27 @@ export async function openAvro({ schemaIds }: AvroOptions): Promise<AvroEncoder>
   };
 }
 
+/**
+ * Reads the binary of a record, without its frame, by each of the schemas: what fits to the last byte.
+ * For tools: about 10 us.
+ */
+export async function openAvroReaders(
+  schemas: readonly RecordSchema[],
+): Promise<readonly ((bytes: Uint8Array) => Readonly<Record<string, unknown>> | undefined)[]> {
+  const { default: avro } = await import("avsc");
+  return schemas.map((schema) => {
+    const type: { fromBuffer(bytes: Buffer): unknown } = avro.Type.forSchema(schema as Schema);
+    return (bytes) => {
+      try {
+        const value = type.fromBuffer(Buffer.from(bytes));
+        return isObject(value) ? value : undefined;
+      } catch {
+        return undefined;
+      }
+    };
+  });
+}
+
 // ---- the fields ----
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
