@@ -4,7 +4,8 @@
  * in the order in which it was said, so records come here partition by partition, in order of offsets,
  * whatever their lane.
  *
- *   window   a later revision takes the place of an earlier one; a coarser summary (merged) stands for
+ *   window   told by its start, since a correction may change the end of a session; a later revision
+ *            takes the place of an earlier one; a coarser summary (merged) stands for
  *            windows that were never sent, and takes the place of none
  *   gap      readings that were dropped unsent, of all keys of the pipeline
  *
@@ -38,8 +39,8 @@ export type PipelineCount = {
 type Window = { readonly end: number; readonly revision: number; readonly count: number };
 
 type KeyCount = {
-  /** By start and resolution, those that may still be corrected; in the order in which they came. */
-  readonly windows: Map<string, Window>;
+  /** By start, those that may still be corrected; in the order in which they came. */
+  readonly windows: Map<number, Window>;
   /** The outbox of its last record, by lane. */
   readonly outboxes: Map<string, string>;
 };
@@ -88,11 +89,10 @@ export class CountProof {
     const { start, end, revision, count, merged } = record;
     const pipeline = this.#pipelineOf(record.pipeline);
     const key = this.#keyOf(message);
-    const id = `${start}/${end - start}`;
-    const known = key.windows.get(id);
+    const known = key.windows.get(start);
     if (known !== undefined && revision <= known.revision) return takenBack(message, record, known);
     if (known !== undefined) {
-      key.windows.delete(id);
+      key.windows.delete(start);
       this.#windows -= 1;
       pipeline.windows -= known.count > 0 ? 1 : 0;
       pipeline.readings -= known.count;
@@ -101,7 +101,7 @@ export class CountProof {
     pipeline.readings += count;
     pipeline.corrections += revision > 0 ? 1 : 0;
     pipeline.merged += merged === undefined ? 0 : 1;
-    key.windows.set(id, { end, revision, count });
+    key.windows.set(start, { end, revision, count });
     this.#windows += 1;
     this.#bound(key);
     return undefined;
@@ -158,7 +158,7 @@ export class CountProof {
 
 function takenBack(
   { at, outbox, lane, number, key }: UpstreamMessage,
-  { revision, start, end }: Summary,
+  { revision }: Summary,
   known: Window,
 ): Break {
   return {
@@ -168,7 +168,7 @@ function takenBack(
     outbox,
     lane,
     number,
-    expected: `revision ${known.revision + 1} or later of ${key}/${end - start}, whose window begins at ${start}`,
+    expected: `revision ${known.revision + 1} or later of ${key}`,
     found: `revision ${revision} after ${known.revision}`,
   };
 }

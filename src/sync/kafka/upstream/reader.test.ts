@@ -84,7 +84,7 @@ test("each record is told by what came before it", () => {
   assert.equal(take({ revision: 1, count: 12 }), "known");
   assert.equal(take({ revision: 3, count: 0 }), "withdrawn");
   assert.equal(take({ start: millis(windowMs), end: millis(7 * windowMs), merged: 6 }), "coarser");
-  assert.equal(take({ start: millis(windowMs) }), "new");
+  assert.equal(take({ start: millis(7 * windowMs) }), "new");
 });
 
 test("of more windows than are remembered the oldest pass for new again", () => {

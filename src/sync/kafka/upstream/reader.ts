@@ -2,7 +2,8 @@
  * How a consumer reads what an agent sends, whatever the order of lanes: the rules of docs/delivery.md,
  * which has them in a few lines of JavaScript as well.
  *
- *   a window   pipeline, key, start and resolution; the highest revision of it counts
+ *   a window   agent, pipeline, key and start, as in the key of the topic: a correction may change the end
+ *              of a session; the highest revision of it counts
  *   coarser    stands for windows that were never sent: one more window, which replaces none
  *   gap        readings that are nowhere else
  *
@@ -38,7 +39,7 @@ export class UpstreamReader {
   take({ id, record }: DecodedRecord): Standing {
     if (record.kind !== "summary") return record.kind;
     const { revision, count, merged } = record;
-    const window = id.slice(0, id.lastIndexOf("/"));
+    const window = id.split("/", 4).join("/");
     const known = this.#revisions.get(window);
     if (known !== undefined && revision <= known) return "known";
     this.#revisions.delete(window);
