@@ -259,9 +259,33 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "budget-overrun",
+    breaks: ["P6"],
+    seeds: [1],
+    edits: [
+      {
+        file: "src/sync/link/pace.ts",
+        from: "    if (this.#bucket !== undefined) this.#bucket = taken(this.#bucket, bytes);\n    this.#options.charge(lane, bytes);",
+        to: "",
+      },
+    ],
+  },
+  {
+    name: "summaries-outside-hours",
+    breaks: ["P6"],
+    seeds: [182],
+    edits: [
+      {
+        file: "src/sync/link/link.ts",
+        from: 'return "outside-hours";',
+        to: "return undefined;",
+      },
+    ],
+  },
+  {
     name: "release-the-log-behind-the-checkpoint-alone",
     breaks: ["P1", "P3"],
-    seeds: [3],
+    seeds: [3, 7],
     edits: [
       {
         file: "src/agent/loop.ts",

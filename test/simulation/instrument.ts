@@ -24,6 +24,9 @@ const smallLimits: readonly SourceEdit[] = [
     ["shareMessagesMax", "8_192", "12"],
     ["turnMessagesMax", "256", "4"],
     ["readingsPerMessageMax", "1_024", "8"],
+    ["linkQuotaStepBytesMin", "65_536", "1_024"],
+    ["linkPieceBytesMax", "32_768", "256"],
+    ["linkBatchBytesMin", "4_096", "512"],
   ]),
   // Tables of few rows in several blocks and pieces; several partitions, merges and scattered rows.
   ...madeSmall("src/core/store-limits.ts", [

@@ -331,6 +331,30 @@ export const marks: readonly Mark[] = [
     to: "      MARK; this.#batchBytesNow = Math.max(1, Math.floor(bytes / 2));",
   },
   {
+    name: "a link holds a lane",
+    file: "src/sync/pump.ts",
+    from: '    return this.#admission.kind === "held" ? this.#admission.forMs : 0;',
+    to: '    if (this.#admission.kind === "held") MARK;\n    return this.#admission.kind === "held" ? this.#admission.forMs : 0;',
+  },
+  {
+    name: "a quota is used",
+    file: "src/sync/link/link.ts",
+    from: 'return this.#quotaLeft(lane) < limits.linkBatchBytesMin ? "quota-used" : undefined;',
+    to: 'return this.#quotaLeft(lane) < limits.linkBatchBytesMin ? (MARK, "quota-used") : undefined;',
+  },
+  {
+    name: "another link is used",
+    file: "src/sync/pump.ts",
+    from: "      if (this.#isElsewhere) await this.#open();",
+    to: "      if (this.#isElsewhere) { MARK; await this.#open(); }",
+  },
+  {
+    name: "a link is down",
+    file: "src/sync/link/health.ts",
+    from: "  const downUntilMs = isTrial || isDown ? nowMs + retryMs : undefined;",
+    to: "  const downUntilMs = isTrial || isDown ? (MARK, nowMs + retryMs) : undefined;",
+  },
+  {
     name: "file cut to its cursor",
     file: "src/sync/file-lane.ts",
     from: "if ((await file.size()) > cursor.bytes) await file.truncate(cursor.bytes);",

@@ -61,6 +61,19 @@ export type SitePlan = {
   readonly hasCanary: boolean;
 };
 
+/** A network under the uplink to Kafka, and what it may cost. */
+export type LinkPlan = {
+  readonly name: string;
+  /** By which the world knows what goes over it. */
+  readonly address: string;
+  readonly bandwidth?: number;
+  /** Of a day. */
+  readonly quotaBytes?: number;
+  /** Minutes of the world in which it is closed for summaries, at its beginning. */
+  readonly closedMinutes: number;
+  readonly metered?: { readonly minBatchBytes: number; readonly maxDelayMs: number };
+};
+
 export type Plan = {
   readonly version: 1;
   readonly seed: number;
@@ -102,6 +115,8 @@ export type Plan = {
     readonly lingerMs: number;
     /** Records of one transaction, in bytes. */
     readonly batchBytesMax: number;
+    /** What Kafka is reached over, the first to prefer; absent: nothing is said of it. */
+    readonly links?: readonly LinkPlan[];
   };
   readonly devices: readonly DevicePlan[];
   readonly faults: readonly PlannedFault[];
@@ -114,7 +129,36 @@ export const patientOutbox: Plan["outbox"] = { bytesMax: 24_576, merges: false, 
 export function drawPlan(seed: number): Plan {
   const plan = drawUsual(seed);
   const random = seededRandom(seed ^ 0x0b0b_0b0b);
-  return plan.uplinks.kafka && below(random, 100) < 20 ? withOutage(plan, random) : plan;
+  const usual = plan.uplinks.kafka && below(random, 100) < 20 ? withOutage(plan, random) : plan;
+  const ofLinks = seededRandom(seed ^ 0x0117_0117);
+  return plan.uplinks.kafka && below(ofLinks, 100) < 20 ? withLinks(usual, ofLinks) : usual;
+}
+
+/** A link that costs, and one behind it that is only slow: what the first does not take it does. */
+function withLinks(plan: Plan, random: Random): Plan {
+  const percent = (of: number): boolean => below(random, 100) < of;
+  const first: LinkPlan = {
+    name: "lte",
+    address: "10.0.0.1",
+    ...(percent(70) ? { bandwidth: magnitude(random, [1_500, 20_000]) } : {}),
+    ...(percent(40) ? { quotaBytes: magnitude(random, [10_000, 200_000]) } : {}),
+    closedMinutes: percent(30) ? 1 : 0,
+    ...(percent(30)
+      ? {
+          metered: {
+            minBatchBytes: magnitude(random, [500, 8_000]),
+            maxDelayMs: magnitude(random, [1_000, 30_000]),
+          },
+        }
+      : {}),
+  };
+  const second = {
+    name: "sat",
+    address: "10.0.0.2",
+    bandwidth: magnitude(random, [1_500, 8_000]),
+    closedMinutes: 0,
+  };
+  return { ...plan, uplinks: { ...plan.uplinks, links: [first, second] } };
 }
 
 /** Kafka is away for most of the time, and the outbox has room for little of it. */

@@ -11,9 +11,9 @@ import { fileUplinkDefaults } from "../../src/agent/config/config.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { FaultKind } from "./faults.ts";
 import { hearMarks } from "./marks.ts";
-import type { Evidence, Stored, Upstream, Violation } from "./oracle/evidence.ts";
+import type { Evidence, LinkUse, Stored, Upstream, Violation } from "./oracle/evidence.ts";
 import { judge } from "./oracle/judge.ts";
-import { patientOutbox, type Plan } from "./plan.ts";
+import { type LinkPlan, patientOutbox, type Plan } from "./plan.ts";
 import { Trace } from "./trace.ts";
 import { saidAtTheEnd } from "./world/agent-words.ts";
 import { readFiles, readKafka } from "./world/consumer.ts";
@@ -153,6 +153,26 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     incidents: said?.incidents ?? [],
     medium: world.medium,
     changedBuffers: world.changedBuffers,
+    links: (plan.uplinks.links ?? []).map((link) => linkUse(link, world)),
+  };
+}
+
+/** When a quota ends a delivery of each lane may be under way, in a session that was opened for it. */
+const slackBytes = 8_192;
+
+function linkUse(link: LinkPlan, { passings }: World): LinkUse {
+  const { name, address, bandwidth, quotaBytes, closedMinutes } = link;
+  const over = passings.filter((each) => each.address === address);
+  return {
+    name,
+    bandwidth,
+    quotaBytes,
+    slackBytes,
+    closedUntilMs: closedMinutes * 60_000,
+    sent: over
+      .filter(({ sent }) => sent > 0)
+      .map(({ atMs, sent, lane, isRecords }) => ({ atMs, bytes: sent, lane, isRecords })),
+    receivedBytes: over.reduce((sum, { received }) => sum + received, 0),
   };
 }
 

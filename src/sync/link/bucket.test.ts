@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { limits } from "../../core/limits.ts";
 import {
   filled,
-  fullBucket,
+  emptyBucket,
   msUntil,
   nextLane,
   taken,
@@ -24,7 +24,7 @@ test("whatever comes when, no 10 s have more than the bandwidth, burst included"
         },
       ),
       (bandwidth, wishes) => {
-        let bucket = fullBucket(bandwidth, 0);
+        let bucket = emptyBucket(bandwidth, 0);
         let nowMs = 0;
         const sent: { readonly atMs: number; readonly bytes: number }[] = [];
         for (const { pauseMs, part } of wishes) {
@@ -51,7 +51,7 @@ test("whatever comes when, no 10 s have more than the bandwidth, burst included"
 
 test("who always has something to send has at least nine tenths of the bandwidth", () => {
   for (const bandwidth of [1_000, 4_000, 250_000, 12_500_000]) {
-    let bucket = fullBucket(bandwidth, 0);
+    let bucket = emptyBucket(bandwidth, 0);
     const piece = Math.floor(bucket.burst / limits.linkBurstPieces);
     let nowMs = 0;
     let sum = 0;

@@ -20,10 +20,10 @@ export type Bucket = {
   readonly atMs: number;
 };
 
-/** Full. `bandwidth` in bytes per second. */
-export function fullBucket(bandwidth: number, atMs: number): Bucket {
+/** Empty: whoever starts again does not have another burst. `bandwidth` in bytes per second. */
+export function emptyBucket(bandwidth: number, atMs: number): Bucket {
   const burst = (bandwidth * limits.linkBurstMs) / 1_000;
-  return { bytesPerMs: bandwidth / 1_000 - burst / limits.linkSpanMs, burst, tokens: burst, atMs };
+  return { bytesPerMs: bandwidth / 1_000 - burst / limits.linkSpanMs, burst, tokens: 0, atMs };
 }
 
 export function filled(bucket: Bucket, nowMs: number): Bucket {

@@ -17,7 +17,7 @@ import { type Lane, lanes } from "../../store/outbox/outbox.ts";
 import {
   type Bucket,
   filled,
-  fullBucket,
+  emptyBucket,
   msUntil,
   nextLane,
   taken,
@@ -47,7 +47,7 @@ export class Pace {
   constructor(options: PaceOptions) {
     this.#options = options;
     const { bandwidth, clock } = options;
-    this.#bucket = bandwidth === undefined ? undefined : fullBucket(bandwidth, clock.monotonic());
+    this.#bucket = bandwidth === undefined ? undefined : emptyBucket(bandwidth, clock.monotonic());
   }
 
   get pieceBytesMax(): number {

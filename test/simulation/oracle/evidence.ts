@@ -87,6 +87,27 @@ export type Sample = {
 
 export type Counts = Readonly<Record<string, number>>;
 
+/** A link that the gateway goes over, and all that was seen on it. */
+export type LinkUse = {
+  readonly name: string;
+  /** Bytes that may be sent in a second. */
+  readonly bandwidth: number | undefined;
+  /** Bytes of a day, and what may be under way when they are used up. */
+  readonly quotaBytes: number | undefined;
+  readonly slackBytes: number;
+  /** Not for summaries before this moment of the world. */
+  readonly closedUntilMs: number;
+  /** In the order of time. */
+  readonly sent: readonly {
+    readonly atMs: number;
+    readonly bytes: number;
+    readonly lane: string;
+    /** Of a request that brings records. */
+    readonly isRecords: boolean;
+  }[];
+  readonly receivedBytes: number;
+};
+
 export type Evidence = {
   readonly readings: readonly Reading[];
   /** Messages that were no JSON: how often they were sent, how many of them were acknowledged. */
@@ -129,6 +150,8 @@ export type Evidence = {
   /** At how many starts the medium refused for too long to give back the log, and how many damaged
    * places agents named. */
   readonly medium: { readonly lost: number; readonly named: number };
+  /** Those with a policy. */
+  readonly links: readonly LinkUse[];
   /** Buffers that were changed after they were given away. */
   readonly changedBuffers: readonly string[];
 };

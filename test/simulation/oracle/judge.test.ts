@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkDegraded } from "./degraded.ts";
 import type {
+  LinkUse,
   Counts,
   Evidence,
   Reading,
@@ -144,6 +145,7 @@ const sound: Evidence = {
   incidents: [],
   medium: { lost: 0, named: 0 },
   changedBuffers: [],
+  links: [],
 };
 
 function promisesBroken(changes: Partial<Evidence>): readonly string[] {
@@ -163,6 +165,25 @@ test("sound evidence breaks no promise", () => {
   assert.deepEqual(judge(sound), []);
 });
 
+/** 1,000 bytes in 6 s, 100 of which came. */
+function linkUse(changes: Partial<LinkUse>): LinkUse {
+  const piece = { bytes: 300, lane: "summaries", isRecords: true };
+  return {
+    name: "lte",
+    bandwidth: 90,
+    quotaBytes: 900,
+    slackBytes: 100,
+    closedUntilMs: 0,
+    sent: [
+      { ...piece, atMs: 0, isRecords: false },
+      { ...piece, atMs: 6_000 },
+      { ...piece, atMs: 6_000 },
+    ],
+    receivedBytes: 100,
+    ...changes,
+  };
+}
+
 const broken: Readonly<Record<string, readonly [promise: string, changes: Partial<Evidence>]>> = {
   "nothing upstream": ["P1", { upstream: [], replayed: undefined }],
   "a reading that is missing": ["P1", { readings: [...readings, reading(4)], replayed: undefined }],
@@ -181,6 +202,9 @@ const broken: Readonly<Record<string, readonly [promise: string, changes: Partia
   "a replay that differs": ["P2", { replayed: [...upstream] }],
   "another text in another place": ["P2", { places: ["kafka", "files"] }],
   "a buffer that was changed": ["P2", { changedBuffers: ["it was"] }],
+  "a link with more than its bandwidth": ["P6", { links: [linkUse({ bandwidth: 89 })] }],
+  "a link with more than its quota": ["P6", { links: [linkUse({ quotaBytes: 899 })] }],
+  "summaries over a link that is closed": ["P6", { links: [linkUse({ closedUntilMs: 7_000 })] }],
   "a message too many": [
     "P3",
     { ledger: { ...sound.ledger!, sources: [{ ...sound.ledger!.sources[0]!, received: 5 }] } },

@@ -7,7 +7,7 @@
  *   P4 exactly once upstream       once.ts
  *   P5 exact aggregates            windows.ts
  *      resolution before data      degraded.ts, in worlds whose outbox merges or drops
- *   P6 bounded everything          below
+ *   P6 bounded everything          below; budgets.ts for what goes over links
  *   P7 it always starts            below: it starts, stays, and comes to rest when all is well
  *   P8 time is honest              windows.ts: a device from the future is not believed; arrivals.ts
  *   P9 resends are recognised      windows.ts, arrivals.ts, stored.ts
@@ -18,6 +18,7 @@
  */
 
 import { checkArrivals } from "./arrivals.ts";
+import { checkBudgets } from "./budgets.ts";
 import { checkConservation } from "./conservation.ts";
 import type { Evidence, Violation } from "./evidence.ts";
 import { checkDegraded } from "./degraded.ts";
@@ -39,6 +40,7 @@ export function judge(evidence: Evidence): readonly Violation[] {
     evidence.protocolFaults.map((what) => ({ promise: "P1", what })),
     evidence.changedBuffers.map((what) => ({ promise: "P2", what })),
     checkBounds(evidence),
+    checkBudgets(evidence),
     isWhole ? checkStoredCounts(evidence) : [],
     // Of an agent that never came to rest, the rest would only be said again and again.
     ...(evidence.ledger === undefined

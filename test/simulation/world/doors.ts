@@ -4,11 +4,12 @@
  */
 
 import type { Doors } from "../../../src/agent/agent.ts";
-import type { Clock, Kv, KvWrite, Random } from "../../../src/core/doors.ts";
+import type { Clock, Kv, KvWrite, Random, Wire } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
 import { millis } from "../../../src/core/units.ts";
 import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
+import { wiredCluster } from "../../support/kafka/wired-cluster.ts";
 import { timedCluster } from "../../support/kafka/timed-cluster.ts";
 import { below } from "../../support/seeded-random.ts";
 import { type Life, never } from "./life.ts";
@@ -91,18 +92,46 @@ export class StoreOfLife implements Kv {
   }
 }
 
+/** Something went over a link: from which address, for which lane. */
+export type Passing = {
+  readonly address: string;
+  readonly lane: string;
+  readonly sent: number;
+  readonly received: number;
+  readonly isRecords: boolean;
+};
+
 /** Sessions with a cluster across a link; `dial` rejects where there is none. */
 export function kafkaOf(
   life: Life,
   clock: Clock,
-  dial: () => Promise<Cluster>,
+  {
+    dial,
+    onPassing,
+  }: {
+    readonly dial: () => Promise<Cluster>;
+    readonly onPassing: (passing: Passing) => void;
+  },
 ): NonNullable<Doors["kafka"]> {
+  const over = (cluster: Cluster, wire: Wire | undefined, clientId: string): Cluster => {
+    if (wire === undefined) return cluster;
+    const lane = clientId.slice(clientId.lastIndexOf("-") + 1);
+    const from = { address: wire.localAddress ?? "", lane };
+    return wiredCluster(cluster, wire, {
+      onSent: (sent, isRecords) => {
+        if (!life.isOver) onPassing({ ...from, sent, received: 0, isRecords });
+      },
+      onReceived: (received) => {
+        if (!life.isOver) onPassing({ ...from, sent: 0, received, isRecords: false });
+      },
+    });
+  };
   return {
-    connect: async ({ requestTimeoutMs }) => {
+    connect: async ({ requestTimeoutMs, wire, clientId }) => {
       if (!life.call("kafka connect")) return await never();
       const cluster = await dial();
       if (life.isOver) return await never();
-      return timedCluster(cluster, { clock, timeoutMs: requestTimeoutMs });
+      return timedCluster(over(cluster, wire, clientId), { clock, timeoutMs: requestTimeoutMs });
     },
     credentials: () => ({
       read: () => Promise.resolve({}),

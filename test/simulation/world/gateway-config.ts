@@ -10,7 +10,8 @@ import {
 } from "../../../src/agent/config/config.ts";
 import { brokerDefaults } from "../../../src/agent/ingest/mqtt/subscriber/subscriber-config.ts";
 import { kafkaUplinkDefaults } from "../../../src/agent/config/kafka-config.ts";
-import type { Plan } from "../plan.ts";
+import { linkOf } from "../../../src/agent/config/link-config.ts";
+import type { LinkPlan, Plan } from "../plan.ts";
 
 export const logDirectory = "/data/log";
 export const tablesDirectory = "/data/tables";
@@ -42,6 +43,7 @@ export function gatewayConfig(plan: Plan): Config {
     lingerMs: uplinks.lingerMs,
     batchBytesMax: uplinks.batchBytesMax,
     recordBytesMax: uplinks.batchBytesMax,
+    ...(uplinks.links === undefined ? {} : { via: uplinks.links.map(({ name }) => name) }),
     topics: {
       ...kafkaUplinkDefaults.topics,
       ...topics,
@@ -82,6 +84,7 @@ export function gatewayConfig(plan: Plan): Config {
         ? [{ ...fileUplinkDefaults, directory: filesDirectory, rotateBytes: 4_096 }]
         : []),
     ],
+    links: (uplinks.links ?? []).map(linkPolicy),
     commit: {
       ...commitDefaults,
       waitMs: commitWaitMs,
@@ -118,6 +121,24 @@ export function gatewayConfig(plan: Plan): Config {
       allowedLatenessMs: plan.latenessMs,
     };
   }
+}
+
+/** Worlds begin at 16:00 UTC. */
+function linkPolicy({ name, address, ...link }: LinkPlan): Config["links"][number] {
+  const { bandwidth, quotaBytes, closedMinutes, metered } = link;
+  const beginsAt = 16 * 60;
+  const days = [0, 1, 2, 3, 4, 5, 6];
+  return linkOf({
+    name,
+    bandwidth,
+    quota:
+      quotaBytes === undefined ? undefined : { bytes: quotaBytes, per: "day", reserveBytes: 0 },
+    windows: closedMinutes === 0 ? [] : [{ from: beginsAt + closedMinutes, to: beginsAt, days }],
+    metered,
+    localAddress: address,
+    failMs: 5_000,
+    retryMs: 20_000,
+  });
 }
 
 function keepMsOf({ keepMs, keepsResolutions }: Plan["gateway"]): Config["store"]["keepMs"] {

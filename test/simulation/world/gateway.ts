@@ -18,7 +18,7 @@ import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import { type DiskCall, FaultDisk, type Fate } from "../../support/fault-disk.ts";
 import { below, seededRandom } from "../../support/seeded-random.ts";
 import type { EndAt, Start } from "../faults.ts";
-import { clockOf, type CommitFate, kafkaOf, StoreOfLife } from "./doors.ts";
+import { clockOf, type CommitFate, kafkaOf, type Passing, StoreOfLife } from "./doors.ts";
 import { logDirectory, tablesDirectory } from "./gateway-config.ts";
 import { type End, Life, never } from "./life.ts";
 import type { Network } from "./network.ts";
@@ -61,6 +61,7 @@ export type GatewayOptions = {
   /** Milliseconds since 1970. */
   readonly trueTime: () => number;
   readonly dial: (life: Life) => Promise<Cluster>;
+  readonly onPassing: (passing: Passing) => void;
   /** What the disk does with a call that the process lives to see. */
   readonly diskFate: (call: DiskCall) => { readonly code?: string; readonly delayMs: number };
   readonly commitFate: () => { readonly fate: CommitFate; readonly commitMs: number };
@@ -193,7 +194,7 @@ export class Gateway {
 
   /** A start, now. */
   start(): void {
-    const { timeline, random, tell, network, dial } = this.#options;
+    const { timeline, random, tell, network, dial, onPassing } = this.#options;
     const number = ++this.#lives;
     this.#begin();
     this.#before = this.#options.excuse();
@@ -225,7 +226,7 @@ export class Gateway {
         disk: this.disk.mount(),
         net: network.door(life),
         kv: store,
-        kafka: kafkaOf(life, clock, () => dial(life)),
+        kafka: kafkaOf(life, clock, { dial: () => dial(life), onPassing }),
       },
       logDirectory,
       tablesDirectory,

@@ -13,6 +13,7 @@ import type { Plan } from "../plan.ts";
 import type { Trace } from "../trace.ts";
 import { boundedIn, unrestOf } from "./agent-words.ts";
 import { Device, stateTopic } from "./device.ts";
+import type { Passing } from "./doors.ts";
 import { Gateway } from "./gateway.ts";
 import { gatewayConfig, outboxTiers, siteHost, topics } from "./gateway-config.ts";
 import { Link } from "./link.ts";
@@ -41,6 +42,8 @@ export class World {
   readonly protocolFaults: string[] = [];
   readonly failures: string[] = [];
   readonly changedBuffers: string[] = [];
+  /** What went over links with a policy. */
+  readonly passings: (Passing & { readonly atMs: number })[] = [];
   readonly samples: Sample[] = [];
   /** Starts at which the medium refused too often, and damaged places that were named. */
   readonly medium = { lost: 0, named: 0 };
@@ -90,6 +93,7 @@ export class World {
       network: this.#network,
       trueTime,
       dial: (life) => this.link.dial(life),
+      onPassing: (passing) => this.passings.push({ ...passing, atMs: timeline.now }),
       diskFate: (call) => {
         trace.detail("disk", () => `${call.name} ${call.path}`);
         return this.#weather.diskFate(call);
