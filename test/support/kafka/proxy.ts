@@ -63,6 +63,8 @@ export class KafkaProxy {
   onRequest: Judge = () => "pass";
   /** Asked about every response, by the api key of its request; all pass by default. */
   onResponse: Judge = () => "pass";
+  /** Told of what comes from clients, as it comes. */
+  onArrival: (bytes: number) => void = () => undefined;
   /** Where it sends what it takes; may change between connections. */
   to: string;
 
@@ -122,6 +124,7 @@ export class KafkaProxy {
       onRequest: (apiKey) => this.onRequest(apiKey),
       onResponse: (apiKey) => this.onResponse(apiKey),
       sent: (direction, bytes) => (this.#bytes[direction] += bytes),
+      arrived: (bytes) => this.onArrival(bytes),
     });
     this.#links.add(link);
     client.once("close", () => this.#links.delete(link));
@@ -132,6 +135,7 @@ type LinkEvents = {
   readonly onRequest: Judge;
   readonly onResponse: Judge;
   readonly sent: (direction: "toBroker" | "toClient", bytes: number) => void;
+  readonly arrived: (bytes: number) => void;
 };
 
 /** A client's connection and the one to the broker that stands for it. */
@@ -151,6 +155,7 @@ class Link {
       socket.on("error", () => this.cut());
       socket.on("close", () => this.cut());
     }
+    client.on("data", (bytes: Buffer) => events.arrived(bytes.length));
     void this.#pump(client, (frame) => this.#request(frame));
     void this.#pump(broker, (frame) => this.#response(frame));
   }
