@@ -92,7 +92,12 @@ function dayRows(uplink: UplinkConfig, link: LinkPolicy, { pipelines }: Config):
   const takes =
     bandwidth === undefined ? "" : `, ${roughTime((bytes / bandwidth) * 1_000)} at this bandwidth`;
   const keys = Math.floor(Math.min(...room) / (each * recordBytes));
-  const enough = room.length === 0 ? "" : `; there is room for some ${keys} keys`;
+  const enough =
+    room.length === 0
+      ? ""
+      : keys === 0
+        ? "; there is not room for one key"
+        : `; there is room for some ${keys} keys`;
   return [
     [
       "a day",

@@ -132,9 +132,11 @@ class SystemNet implements Net {
       resolve(end);
     };
     socket.on("error", failed);
-    socket.setNoDelay(true);
+    // What is the kernel's business is that of the socket under TLS.
+    const bare = raw ?? socket;
+    bare.setNoDelay(true);
     const connected = (): void => {
-      keepProbed(socket);
+      keepProbed(bare);
       if (webSocket !== undefined) {
         upgradeOwn(socket, { host, port, path: webSocket.path, reasonOf }).then(given, failed);
         return;

@@ -8,6 +8,7 @@ import { type TestContext, test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { makeCertificates } from "../../../test/support/kafka/certificates.ts";
 import { answerOf, broker, listening } from "../../../test/support/kafka/scripted-broker.ts";
+import { connectOf, listenOf, removeTlsRig, tlsRigOf } from "../../../test/support/tls-rig.ts";
 import { requireTool } from "../../../test/support/require-tool.ts";
 import { limits } from "../../core/limits.ts";
 import { connectMqtt } from "../../sync/mqtt/client/mqtt-js.ts";
@@ -129,6 +130,47 @@ test("what cannot be connected to is told as without a link", async () => {
     });
     await assert.rejects(connected, /127\.0\.0\.1:1: nothing listens there/);
   }
+});
+
+test("the Net door speaks TLS over a link, from its address, and what is on the network counts", async (t) => {
+  const rig = tlsRigOf(t);
+  if (rig === undefined) return;
+  t.after(removeTlsRig);
+  const net = systemNet();
+  const heard: string[] = [];
+  const listener = await net.listen(
+    { host: "127.0.0.1", port: 0, tls: listenOf(rig) },
+    (socket) => {
+      heard.push(socket.remote.split(":")[0] ?? "");
+      socket.start({
+        onBytes: (bytes, length) => {
+          heard.push(Buffer.from(bytes.subarray(0, length)).toString());
+          socket.write(Buffer.from("and back"));
+        },
+        onDrain: () => undefined,
+        onClose: () => undefined,
+      });
+    },
+  );
+  t.after(() => listener.close());
+  const { address, seen } = await between(t, `127.0.0.1:${listener.port}`);
+  const { link, wire } = linkFor({ name: "lte", quota, localAddress: "127.0.0.7" });
+  const [host = "", port = ""] = address.split(":");
+  const at = { host, port: Number(port), tls: connectOf(rig) };
+  const socket = await net.connect(at, { waitMs: 5_000, wire });
+  t.after(() => socket.destroy());
+  const answer = Promise.withResolvers<string>();
+  socket.start({
+    onBytes: (bytes, length) => answer.resolve(Buffer.from(bytes.subarray(0, length)).toString()),
+    onDrain: () => undefined,
+    onClose: (why) => answer.reject(new Error(why)),
+  });
+  socket.write(Buffer.from("there"));
+  assert.equal(await answer.promise, "and back");
+  assert.ok(heard.includes("there"));
+  assert.deepEqual(seen.from, ["127.0.0.7"]);
+  const { sentBytes, receivedBytes } = link.status;
+  assert.deepEqual([sentBytes, receivedBytes], [seen.toServer, seen.toClient]);
 });
 
 test("a bridge that meets a captive portal says so", async (t) => {

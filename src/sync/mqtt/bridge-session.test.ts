@@ -30,3 +30,31 @@ test("the late end of a try that failed is not the end of the connection that ca
   assert.ok(session.hasRoom("alerts"));
   await session.close();
 });
+
+test("a connection is given up for another link, and lanes that use it are told", async () => {
+  const broker = new BridgeBrokerModel();
+  const clock = new SimulatedClock(1_800_000_000_000);
+  let over = "lte";
+  const session = new BridgeSession({
+    url: "mqtt://broker",
+    clock,
+    connect: (options) => broker.connect(options),
+    answerMs: 30_000,
+    status: undefined,
+    over: () => over,
+  });
+  const ends: string[] = [];
+  const lane = { roomMade: () => undefined, linkEnded: ({ message }: Fault) => ends.push(message) };
+  session.serve("summaries", lane);
+  await session.open();
+  await session.open();
+  assert.equal(broker.connections, 1);
+  over = "sat";
+  await session.open();
+  assert.equal(broker.connections, 2);
+  assert.match(ends.join(), /^the connection to mqtt:\/\/broker is lost: .*another link/);
+  assert.ok(session.hasRoom("alerts"));
+  await clock.pass(1_000);
+  assert.equal(session.trouble, undefined, "the end of the first is not that of the second");
+  await session.close();
+});
