@@ -204,6 +204,12 @@ export class ByteReader {
     return this.#bytes.slice(start, start + bytes);
   }
 
+  /** The next `bytes` bytes where they are, not a copy. */
+  view(bytes: number): Uint8Array {
+    const start = this.#take(bytes);
+    return this.#bytes.subarray(start, start + bytes);
+  }
+
   /** Copies the next `bytes` bytes into the front of `target`'s memory. */
   copyTo(target: ArrayBufferView, bytes: number): void {
     assert(bytes <= target.byteLength, "a copy fits its target");

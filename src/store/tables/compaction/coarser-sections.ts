@@ -12,32 +12,26 @@
 import { assert } from "../../../core/assert.ts";
 import { limits } from "../../../core/limits.ts";
 import type { SeriesId } from "../../../core/units.ts";
-import { type EncodedBlock, encodeBlock } from "../file/encoded-block.ts";
+import { encodeBlock } from "../file/encoded-block.ts";
 import type { TableWriter } from "../file/table-writer.ts";
 import { rollUp, settle } from "../rollup.ts";
 import { createRows, type ResolutionMs, type Rows } from "../rows.ts";
-
-type Gathered = { readonly series: SeriesId; readonly block: EncodedBlock };
+import { GatheredBlocks } from "./gathered-blocks.ts";
 
 type Tier = {
   readonly resolution: ResolutionMs;
   /** What its buckets are made of: the finest section, or a tier before. */
   readonly from: ResolutionMs;
   readonly rows: Rows;
-  /** Of each device; undefined once they are let go. */
-  devices: Gathered[][] | undefined;
-  bytes: number;
+  /** Undefined once they are let go. */
+  blocks: GatheredBlocks | undefined;
 };
-
-/** What a gathered block takes besides its bytes, about. */
-const BLOCK_OVERHEAD_BYTES = 512;
 
 export class CoarserSections {
   readonly #finest: ResolutionMs;
   readonly #tiers: readonly Tier[];
   readonly #bytesMax: number;
   #series: SeriesId | undefined;
-  #bytes = 0;
 
   /** `tiers` in ascending order, each a multiple of `finest` where that is none of readings. */
   constructor(
@@ -51,19 +45,20 @@ export class CoarserSections {
       resolution,
       from: tiers.slice(0, i).findLast((from) => resolution % from === 0) ?? finest,
       rows: createRows(resolution),
-      devices: [],
-      bytes: 0,
+      blocks: new GatheredBlocks({ bytesMax }),
     }));
   }
 
-  /** Gathered so far, about; never more than the limit between two calls. */
+  /** Gathered so far; never more than the limit between two calls. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#tiers.reduce((sum, { blocks }) => sum + (blocks?.bytes ?? 0), 0);
   }
 
   /** The series that follow belong to one device. */
   beginDevice(): void {
-    for (const { devices } of this.#tiers) devices?.push([]);
+    for (const { resolution, blocks } of this.#tiers) {
+      if (blocks?.beginDevice() === false) this.letGo(resolution);
+    }
   }
 
   /** Rows of the finest section, which are only read. Rows of one series follow one another, ascending. */
@@ -83,10 +78,7 @@ export class CoarserSections {
   /** This section is not gathered any further, and what there is of it goes. */
   letGo(resolution: ResolutionMs): void {
     const tier = this.#tiers.find((other) => other.resolution === resolution);
-    if (tier === undefined) return;
-    this.#bytes -= tier.bytes;
-    tier.bytes = 0;
-    tier.devices = undefined;
+    if (tier !== undefined) tier.blocks = undefined;
   }
 
   /** Writes the section, which is then let go; false where it has to be made of the inputs. */
@@ -95,15 +87,10 @@ export class CoarserSections {
     writer: TableWriter,
     breathe: () => Promise<void>,
   ): Promise<boolean> {
-    const devices = this.#tiers.find((tier) => tier.resolution === resolution)?.devices;
-    if (devices === undefined) return false;
+    const blocks = this.#tiers.find((tier) => tier.resolution === resolution)?.blocks;
+    if (blocks === undefined) return false;
     writer.beginSection(resolution);
-    for (const blocks of devices) {
-      writer.beginDevice();
-      for (const { series, block } of blocks) writer.addEncoded(series, block);
-      await writer.drain();
-      await breathe();
-    }
+    await blocks.writeTo(writer, breathe);
     this.letGo(resolution);
     return true;
   }
@@ -123,27 +110,22 @@ export class CoarserSections {
   #emit(tier: Tier): void {
     const { resolution, rows } = tier;
     this.#rollUp(resolution, rows);
-    if (tier.devices !== undefined) {
+    if (tier.blocks !== undefined) {
       settle(rows);
-      this.#gather(tier);
+      this.#gather(tier, tier.blocks);
     }
     rows.rows = 0;
   }
 
-  #gather(tier: Tier): void {
-    const device = tier.devices?.at(-1);
-    assert(device !== undefined && this.#series !== undefined, "a series belongs to a device");
-    const block = encodeBlock(tier.resolution, tier.rows);
-    const stamps = new Uint8Array(block.stamps);
-    const values = new Uint8Array(block.values);
-    device.push({ series: this.#series, block: { ...block, stamps, values } });
-    const bytes = stamps.length + values.length + BLOCK_OVERHEAD_BYTES;
-    tier.bytes += bytes;
-    this.#bytes += bytes;
-    while (this.#bytes > this.#bytesMax) this.letGo(this.#largest());
+  #gather({ resolution, rows }: Tier, blocks: GatheredBlocks): void {
+    assert(this.#series !== undefined, "buckets belong to a series");
+    if (!blocks.add(this.#series, encodeBlock(resolution, rows))) this.letGo(resolution);
+    while (this.bytes > this.#bytesMax) this.letGo(this.#largest());
   }
 
   #largest(): ResolutionMs {
-    return this.#tiers.reduce((one, other) => (other.bytes > one.bytes ? other : one)).resolution;
+    const bytesOf = ({ blocks }: Tier): number => blocks?.bytes ?? 0;
+    return this.#tiers.reduce((one, other) => (bytesOf(other) > bytesOf(one) ? other : one))
+      .resolution;
   }
 }
