@@ -323,6 +323,8 @@ export class Pump {
     this.#trouble = error.message;
     if (this.#over !== undefined && networkCodes.has(error.code)) {
       this.#options.via?.failed(this.#over);
+      // The wait was for the link that failed.
+      if (this.#isElsewhere) this.#failuresInARow = 0;
     }
     if (error.code === "IDENTITY_IN_USE") {
       this.#state = "halted";

@@ -271,6 +271,23 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "forget-a-quota-at-a-crash",
+    breaks: ["P6"],
+    seeds: [79, 271, 310, 394],
+    edits: [
+      {
+        file: "src/sync/link/link.ts",
+        from: "    if (this.#quota === undefined || this.#quota.covers(bytes)) return true;",
+        to: "    if (bytes > 0) return true;",
+      },
+      {
+        file: "src/sync/link/link.ts",
+        from: "    if (this.#quota?.isShort === true) this.#reserve(0);",
+        to: "",
+      },
+    ],
+  },
+  {
     name: "summaries-outside-hours",
     breaks: ["P6"],
     seeds: [182],

@@ -160,6 +160,7 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
 /** When a quota ends a delivery of each lane may be under way, in a session that was opened for it. */
 const slackBytes = 8_192;
 
+/** Worlds begin eight hours before a day ends, and no clock is put forward by so much. */
 function linkUse(link: LinkPlan, { passings }: World): LinkUse {
   const { name, address, bandwidth, quotaBytes, closedMinutes } = link;
   const over = passings.filter((each) => each.address === address);

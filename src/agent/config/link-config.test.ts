@@ -141,6 +141,18 @@ test("a link that no uplink names is warned of", async () => {
   );
 });
 
+test("a request with less time than a delivery at the bandwidth takes is warned of", async () => {
+  const hasty = "kafka: { brokers: ['k:9092'], timeouts: { request: 10s } }";
+  const over = async (link: string): Promise<readonly string[]> =>
+    (await parsed(`links: [${link}]\nuplinks: [{ ${hasty}, via: [lte] }]\n`)).lines;
+  const warned = await over("{ name: lte, bandwidth: 4kB }");
+  assert.ok(
+    warned.some((line) => /request: a delivery takes 5s .* lte.*20s/.test(line)),
+    warned.join("\n"),
+  );
+  assert.ok(!(await over("{ name: lte }")).some((line) => /request/.test(line)));
+});
+
 test("addresses of both kinds are taken", async () => {
   for (const address of ["10.64.0.2", '"fd00::2"']) {
     const { config } = await parsed(`links: [{ name: a, localAddress: ${address} }]\n`);

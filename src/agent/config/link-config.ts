@@ -9,6 +9,7 @@ import type { UplinkSection } from "./config-file.ts";
 import type { Finding, Path } from "./fault.ts";
 import { type LinkSection, weekdays } from "./link-section.ts";
 import { suggestion } from "./nearest.ts";
+import { durationText } from "./quantity.ts";
 
 export const linkDefaults: Pick<LinkPolicy, "alerts" | "timezone" | "failMs" | "retryMs"> &
   NonNullable<LinkPolicy["metered"]> = {
@@ -83,12 +84,33 @@ export function checkLinks(
     ),
   ];
   const named = new Set(uplinks.flatMap((uplink) => uplink?.via ?? []));
-  const warnings = links.flatMap((link, index) => {
+  const hasty = uplinks.flatMap((uplink, index) => hastyRequests(uplink, { links, index }));
+  const unused = links.flatMap((link, index) => {
     if (link === undefined || named.has(link.name)) return [];
     const message = `no uplink goes over ${link.name}: name it in uplinks[].via`;
     return [{ path: ["links", index, "name"], message }];
   });
-  return { findings, warnings };
+  return { findings, warnings: [...hasty, ...unused] };
+}
+
+/** At the bandwidth of a link a delivery takes its time, and may share it with others. */
+function hastyRequests(
+  uplink: UplinkSection | undefined,
+  {
+    links,
+    index,
+  }: { readonly links: readonly (LinkSection | undefined)[]; readonly index: number },
+): Finding[] {
+  const request = uplink?.kafka?.timeouts.request;
+  const least = 4 * limits.linkBatchMs;
+  if (request === undefined || request >= least) return [];
+  const slow = links.find(
+    (link) => link?.bandwidth !== undefined && uplink?.via?.includes(link.name) === true,
+  );
+  if (slow === undefined) return [];
+  const path = ["uplinks", index, "kafka", "timeouts", "request"];
+  const message = `a delivery takes ${durationText(limits.linkBatchMs)} at the bandwidth of ${slow.name}, and longer where it shares it: give a request ${durationText(least)} at least`;
+  return [{ path, message }];
 }
 
 function linkFindings(link: LinkSection, at: Path): Finding[] {

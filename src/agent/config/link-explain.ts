@@ -5,6 +5,7 @@
  */
 
 import type { PipelineSpec } from "../../edge-ops/spec.ts";
+import { lanes } from "../../store/outbox/outbox.ts";
 import type { LinkPolicy } from "../../sync/link/policy.ts";
 import type { LocalWindow } from "../../sync/link/schedule.ts";
 import type { Config, UplinkConfig } from "./config.ts";
@@ -65,7 +66,7 @@ function nameOf(uplink: UplinkConfig): string {
 
 function orderText({ shares }: LinkPolicy): string {
   const shared = Object.entries(shares).map(([lane, share]) => `${lane} ${share * 100} %`);
-  const first = "alerts first, then summaries";
+  const first = `${lanes.join(" first, then ")}`;
   return shared.length === 0 ? first : `${first}; whoever waits has: ${shared.join(", ")}`;
 }
 

@@ -5,7 +5,8 @@
  *   quota       the day has no more, but for what was under way when it ended
  *   hours       no records of summaries begin outside of them
  *
- * Quota and hours go by the gateway's clock: where that was wrong they are not asked for.
+ * Hours go by the gateway's clock: where that was wrong they are not asked for. A day does not end for
+ * a clock that is not believed.
  */
 
 import type { Evidence, LinkUse, Violation } from "./evidence.ts";
@@ -15,7 +16,8 @@ const spanMs = 10_000;
 export function checkBudgets({ links, clockWasRight }: Evidence): readonly Violation[] {
   return links.flatMap((link) => [
     ...bandwidthOf(link),
-    ...(clockWasRight ? [...quotaOf(link), ...hoursOf(link)] : []),
+    ...quotaOf(link),
+    ...(clockWasRight ? hoursOf(link) : []),
   ]);
 }
 
