@@ -66,7 +66,7 @@ uplinks: [{ kafka: { brokers: ["k:9092"] }, via: [lte, sat] }]
   );
   assert.match(text, /uplink +Kafka at k:9092.*; over lte, then sat\n/);
   assert.match(text, /link lte[^]*?bandwidth +3\.9 KiB a second/);
-  assert.match(text, /quota +286 MiB a month, the last 30000000B for alerts only/);
+  assert.match(text, /quota +286 MiB a month, the last 29 MiB for alerts only/);
   // 8,640 summaries a key and day, 54 bytes each: 0.47 MB. 270 MB a month are 9 MB a day.
   assert.match(text, /a day +of 100 keys: 864000 summaries, some 44 MiB to kafka, 3 hours at/);
   assert.match(text, /there is room for some 19 keys/);

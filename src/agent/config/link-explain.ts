@@ -28,7 +28,7 @@ export function linkRows(link: LinkPolicy, config: Config): Row[] {
   const reserve =
     quota === undefined || quota.reserveBytes === 0
       ? "then everything waits"
-      : `the last ${bytesText(quota.reserveBytes)} for alerts only`;
+      : `the last ${roughBytesText(quota.reserveBytes)} for alerts only`;
   return [
     ["used by", uplinks.map(nameOf).join(", ") || "no uplink"],
     [
