@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
 import type { KvWrite } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
@@ -109,6 +110,55 @@ test("a backlog is sent at nine tenths of the bandwidth or more, and an alert go
   while (alert.sent < 500) await clock.pass(10);
   assert.ok(clock.monotonic() - at <= 500, "500 bytes at 4,000 a second, and a piece before them");
   assert.deepEqual(link.admit({ lane: "summaries", ...idle }), { kind: "go", bytesMax: 20_000 });
+});
+
+test("whoever sends what and when: no 10 s have more than the bandwidth, and alerts wait for a piece", async () => {
+  const wish = fc.record({
+    atMs: fc.nat(30_000),
+    lane: fc.constantFrom("alerts", "summaries"),
+    bytes: fc.integer({ min: 1, max: 40_000 }),
+  });
+  const plan = fc.record({
+    bandwidth: fc.integer({ min: limits.linkBandwidthMin, max: 200_000 }),
+    wishes: fc.array(wish, { maxLength: 12 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(plan, async ({ bandwidth, wishes }) => {
+      const { link, clock } = rig({ bandwidth });
+      const wire = link.wire("summaries");
+      const sent: { readonly atMs: number; readonly bytes: number }[] = [];
+      const waits: number[] = [];
+      for (const { atMs, lane, bytes } of wishes) {
+        clock.after(atMs, () => {
+          let left = lane === "alerts" ? Math.min(bytes, wire.pieceBytesMax) : bytes;
+          const asked = clock.monotonic();
+          const next = (): void => {
+            const piece = Math.min(left, wire.pieceBytesMax);
+            if (piece <= 0) return;
+            left -= piece;
+            link.wire(lane).send(piece, () => {
+              sent.push({ atMs: clock.monotonic(), bytes: piece });
+              if (lane === "alerts") waits.push(clock.monotonic() - asked);
+              next();
+            });
+          };
+          next();
+        });
+      }
+      await clock.pass(45_000);
+      for (const { atMs: from } of sent) {
+        const sum = sent
+          .filter(({ atMs }) => atMs >= from && atMs <= from + limits.linkSpanMs)
+          .reduce((total, { bytes }) => total + bytes, 0);
+        assert.ok(sum <= (bandwidth * limits.linkSpanMs) / 1_000, `${sum} from ${from}`);
+      }
+      // Each alert is a piece at most: it waits for those of the other alerts, and for one more.
+      const pieceMs = limits.linkBurstMs / limits.linkBurstPieces / 0.97;
+      const most = (waits.length + 1) * (pieceMs + 2);
+      assert.ok(Math.max(0, ...waits) <= most, `${Math.max(...waits)} of ${most}`);
+    }),
+    { numRuns: 25 },
+  );
 });
 
 test("a delivery does not begin while others go before it", () => {
