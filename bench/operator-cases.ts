@@ -3,6 +3,7 @@
  * take a stream of readings, with a checksum of what they emit.
  */
 
+import { limits } from "../src/core/limits.ts";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { hashOfPair } from "../src/core/hash.ts";
@@ -108,7 +109,12 @@ function acceptSubject({ catalog, steps, readings }: Stream): Subject {
     keysMax: seriesCount,
   };
   const dataflow = createDataflow(spec, catalog);
-  const sink: Sink = { summary: () => {}, alert: () => {}, deadLetter: () => {} };
+  const sink: Sink = {
+    summary: () => {},
+    alert: () => {},
+    complete: () => {},
+    deadLetter: () => {},
+  };
   const rest = { clockTrusted: true, definitions: [], counts: [], deadLetters: [] };
   let round = 0;
   return {
@@ -171,12 +177,14 @@ function subjectOf<Spec extends PipelineSpec>(
     devices: { isSeen: () => true, isIdle: () => false, watermarkOf: () => millis(0) },
     disorderMs: 0,
     capacity,
+    markerMs: limits.markerIntervalMs,
   });
   const sum = new Checksum();
   const emitter: Emitter = {
     at: position(0),
     summary: (summary) => sum.addSummary(summary),
     alert: (alert) => sum.addAlert(alert),
+    complete: () => {},
   };
   return {
     kind: spec.kind === "frequency" ? "symbol" : "number",

@@ -61,7 +61,7 @@ export class FlashCap {
   /** As configured, or more sparing; never less. */
   get commit(): CommitConfig {
     if (this.#level === 0) return this.#commit;
-    const { waitMs, intervalMs, checkpointMs, rowsEager } = this.#commit;
+    const { waitMs, intervalMs, checkpointMs, markerMs, rowsEager } = this.#commit;
     const { waitMsMax = limits.sparingWaitMsMax } = this.#commit;
     const longer = (configured: number, max: number): number =>
       Math.max(configured, Math.min(configured * 2 ** this.#level, max));
@@ -71,6 +71,7 @@ export class FlashCap {
       rowsEager: Math.max(rowsEager, rowsEagerFor(wait)),
       intervalMs: longer(intervalMs, limits.sparingIntervalMsMax),
       checkpointMs: longer(checkpointMs, limits.sparingCheckpointMsMax),
+      markerMs,
     };
   }
 

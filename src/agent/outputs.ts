@@ -6,10 +6,10 @@
 
 import type { Definition, DeadLetter } from "../core/frame.ts";
 import { limits } from "../core/limits.ts";
-import type { Alert, Sink, Summary } from "../core/record.ts";
+import type { Alert, Complete, Sink, Summary } from "../core/record.ts";
 import type { Position } from "../core/units.ts";
 import { OutboxWriter } from "../store/outbox/outbox.ts";
-import { encodeAlert, encodeSummary } from "../store/outbox/record-codec.ts";
+import { encodeAlert, encodeComplete, encodeSummary } from "../store/outbox/record-codec.ts";
 
 export type PendingOutputs = {
   readonly definitions: readonly Definition[];
@@ -72,6 +72,11 @@ export class Outputs implements Sink {
     this.#outbox.add("alerts", encodeAlert(this.#agent, alert));
     this.#recentAlerts.push(alert);
     if (this.#recentAlerts.length > limits.alertsRemembered) this.#recentAlerts.shift();
+  }
+
+  complete(_at: Position, marker: Complete): void {
+    if (this.muted) return;
+    this.#outbox.add("summaries", encodeComplete(this.#agent, marker));
   }
 
   deadLetter(_at: Position, letter: DeadLetter): void {

@@ -19,6 +19,7 @@
 import type { Clock } from "../core/doors.ts";
 import { limits } from "../core/limits.ts";
 import { type Lane, lanes, type OutboxWriter } from "../store/outbox/outbox.ts";
+import { isComplete } from "../store/outbox/record-id.ts";
 import { pipelineOfRecord } from "../store/outbox/record-pipeline.ts";
 import { encodeJson } from "../store/state/stored-json.ts";
 import type { OwnTopicsConfig } from "./config/config.ts";
@@ -140,7 +141,8 @@ export class OwnTopics {
     const topics = new Map<string, string | undefined>();
     for (const record of records) {
       const pipeline = pipelineOfRecord(record);
-      if (pipeline === undefined) continue;
+      // Markers are for who keeps records; here only those see them who are there.
+      if (pipeline === undefined || isComplete(record)) continue;
       let topic = topics.get(pipeline);
       if (topic === undefined) {
         if (topics.has(pipeline)) continue;

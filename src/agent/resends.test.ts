@@ -16,6 +16,7 @@ import { Resends } from "./resends.ts";
 const sink: Sink = {
   summary: () => undefined,
   alert: () => undefined,
+  complete: () => undefined,
   deadLetter: () => undefined,
 };
 

@@ -215,6 +215,8 @@ const bounds = {
   // apply
   /** Readings of a series among which a resent one is recognised. */
   duplicateRing: 64,
+  /** Event time from one completeness marker of a key to the next. */
+  markerIntervalMs: 3_600_000,
   pipelinesMax: 64,
   /** Keys of one pipeline. */
   keysMax: 100_000,

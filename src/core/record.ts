@@ -82,9 +82,24 @@ export type Gap = {
   readonly readings: number;
 };
 
+/**
+ * A completeness marker: the windows of a pipeline and key that end by `through` are final, all of them
+ * were emitted before it, and the counts of their latest revisions add up to `readings`.
+ */
+export type Complete = {
+  readonly kind: "complete";
+  readonly pipeline: string;
+  readonly key: Tags;
+  /** Windows that end by it are not counted; absent where all are. */
+  readonly from?: Millis;
+  readonly through: Millis;
+  readonly readings: number;
+};
+
 /** Where operators put what they found. Owned by the caller of `apply`; `at` is the position that caused it. */
 export interface Sink {
   summary(at: Position, summary: Summary): void;
   alert(at: Position, alert: Alert): void;
+  complete(at: Position, marker: Complete): void;
   deadLetter(at: Position, letter: DeadLetter): void;
 }

@@ -224,6 +224,7 @@ export class Dataflow {
     const before = {
       capacity: this.#capacity,
       keysMax: this.#spec.keysMax,
+      markerMs: this.#spec.markerMs,
       pipelines: this.#pipelines,
     };
     this.#drainChanged(spec, at);
@@ -235,7 +236,8 @@ export class Dataflow {
       : changeStage(this.#stage, spec, this.#capacity);
     this.#pipelines = spec.pipelines.map((definition) => {
       const kept = before.pipelines.find((pipeline) => this.#continues(pipeline, definition, spec));
-      if (kept !== undefined && !grew && spec.keysMax === before.keysMax) return kept;
+      const isSame = spec.keysMax === before.keysMax && spec.markerMs === before.markerMs;
+      if (kept !== undefined && !grew && isSame) return kept;
       const created = this.#create(definition);
       if (kept !== undefined) adoptPipeline(created, kept);
       return created;
@@ -272,6 +274,7 @@ export class Dataflow {
       sources: this.#spec.sources,
       keysMax: this.#spec.keysMax,
       capacity: this.#capacity,
+      markerMs: this.#spec.markerMs ?? limits.markerIntervalMs,
     });
   }
 

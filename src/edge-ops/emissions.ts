@@ -4,14 +4,14 @@
  * columns of a batch; this makes the output the same however the rows were cut into batches.
  */
 
-import type { Alert, Sink, Summary } from "../core/record.ts";
+import type { Alert, Complete, Sink, Summary } from "../core/record.ts";
 import { type Position, position } from "../core/units.ts";
 import type { Emitter } from "./operator.ts";
 
 type Emission = {
   readonly at: Position;
   readonly rank: number;
-  readonly record: Summary | Alert;
+  readonly record: Summary | Alert | Complete;
 };
 
 export class Emissions implements Emitter {
@@ -32,6 +32,10 @@ export class Emissions implements Emitter {
     this.#gathered.push({ at: this.at, rank: this.#rank, record: alert });
   }
 
+  complete(marker: Complete): void {
+    this.#gathered.push({ at: this.at, rank: this.#rank, record: marker });
+  }
+
   /** Hands everything over, in order, and is empty again. */
   flush(sink: Sink): void {
     if (this.#gathered.length === 0) return;
@@ -39,7 +43,8 @@ export class Emissions implements Emitter {
     this.#gathered.sort((a, b) => a.at - b.at || a.rank - b.rank);
     for (const { at, record } of this.#gathered) {
       if (record.kind === "summary") sink.summary(at, record);
-      else sink.alert(at, record);
+      else if (record.kind === "alert") sink.alert(at, record);
+      else sink.complete(at, record);
     }
     this.#gathered.length = 0;
   }

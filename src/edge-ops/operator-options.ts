@@ -24,4 +24,6 @@ export type OperatorOptions<Spec> = {
   /** Largest `disorderMs` of the sources it takes. */
   readonly disorderMs: number;
   readonly capacity: Capacity;
+  /** Event time between two completeness markers of a key. */
+  readonly markerMs: number;
 };

@@ -6,7 +6,7 @@
  */
 
 import type { Batch } from "../core/batch.ts";
-import type { Alert, Summary } from "../core/record.ts";
+import type { Alert, Complete, Summary } from "../core/record.ts";
 import type { DeviceId, Millis, Position, SeriesId } from "../core/units.ts";
 import type { StateTable } from "./state-table.ts";
 
@@ -30,6 +30,8 @@ export interface Emitter {
   at: Position;
   summary(summary: Summary): void;
   alert(alert: Alert): void;
+  /** After the summaries it speaks of. */
+  complete(marker: Complete): void;
 }
 
 export interface Operator {

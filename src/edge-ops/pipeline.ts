@@ -41,10 +41,12 @@ export type PipelineOptions = {
   /** Keys the configuration allows; at most capacity.keysMax. */
   readonly keysMax: number;
   readonly capacity: Capacity;
+  /** Event time between two completeness markers of a key. */
+  readonly markerMs: number;
 };
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { spec, name, catalog, devices } = options;
+  const { spec, name, catalog, devices, markerMs } = options;
   const disorderMs = disorderOf(spec, options.sources);
   const panes = panesOf(spec, disorderMs);
   const capacity = panes === undefined ? options.capacity : fitPanes(options.capacity, panes);
@@ -58,7 +60,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const counts = new Float64Array(PIPELINE_CELLS);
   const countsTable = cellTable(`${name}/counts`, counts);
   const operator = createOperator(
-    { pipeline: name, catalog, counts, keys, devices, disorderMs, capacity },
+    { pipeline: name, catalog, counts, keys, devices, disorderMs, capacity, markerMs },
     spec,
     panes,
   );

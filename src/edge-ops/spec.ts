@@ -106,6 +106,8 @@ export type DataflowSpec = {
   readonly seriesMax: number;
   readonly devicesMax: number;
   readonly keysMax: number;
+  /** Event time between two completeness markers of a key, ms; absent: limits.markerIntervalMs. */
+  readonly markerMs?: number;
 };
 
 /** A specification with what must be kept beside the chunks of a checkpoint, as JSON. */

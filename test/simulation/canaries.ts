@@ -223,6 +223,30 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "marker-before-its-data",
+    breaks: ["P3"],
+    seeds: [2, 4],
+    edits: [
+      {
+        file: "src/edge-ops/emissions.ts",
+        from: "(a, b) => a.at - b.at || a.rank - b.rank);",
+        to: '(a, b) => a.at - b.at || a.rank - b.rank || Number(b.record.kind === "complete") - Number(a.record.kind === "complete"));',
+      },
+    ],
+  },
+  {
+    name: "marker-of-what-may-be-corrected",
+    breaks: ["P3"],
+    seeds: [1],
+    edits: [
+      {
+        file: "src/edge-ops/windows/panes.ts",
+        from: "const past = Math.floor(closed - this.#latenessMs / paneMs);",
+        to: "const past = closed;",
+      },
+    ],
+  },
+  {
     name: "late-reading-changes-nothing",
     breaks: ["P1", "P10"],
     seeds: [1],

@@ -360,6 +360,25 @@ export const marks: readonly Mark[] = [
     from: "if ((await file.size()) > cursor.bytes) await file.truncate(cursor.bytes);",
     to: "if ((await file.size()) > cursor.bytes) { MARK; await file.truncate(cursor.bytes); }",
   },
+  // markers
+  {
+    name: "a completeness marker leaves",
+    file: "src/edge-ops/windows/completeness.ts",
+    from: "    emitter.complete({",
+    to: "    MARK; emitter.complete({",
+  },
+  {
+    name: "a marker moves behind a merge",
+    file: "src/store/outbox/outbox-rollup-plan.ts",
+    from: "      markers.set(entry.marks, entry.bytes);",
+    to: "      MARK; markers.set(entry.marks, entry.bytes);",
+  },
+  {
+    name: "a marker is dropped",
+    file: "src/store/outbox/outbox-drop-plan.ts",
+    from: '    if (unit === "marker") {',
+    to: '    if (unit === "marker") { MARK;',
+  },
 ];
 
 declare global {

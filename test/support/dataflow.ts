@@ -5,7 +5,7 @@
 
 import { createBatch, KIND_SEQUENCE, sliceOfBatch } from "../../src/core/batch.ts";
 import type { Definition, Frame } from "../../src/core/frame.ts";
-import type { Sink, Summary } from "../../src/core/record.ts";
+import type { Complete, Sink, Summary } from "../../src/core/record.ts";
 import {
   deviceId,
   millis,
@@ -126,6 +126,7 @@ export function cutFrame(
 /** Remembers what came, in order. */
 export class RecordingSink implements Sink {
   readonly summaries: Summary[] = [];
+  readonly markers: Complete[] = [];
   /** One line per emission: position and record as JSON. */
   readonly lines: string[] = [];
 
@@ -135,6 +136,10 @@ export class RecordingSink implements Sink {
   }
   alert(at: Position, alert: unknown): void {
     this.lines.push(`${at} ${JSON.stringify(alert)}`);
+  }
+  complete(at: Position, marker: Complete): void {
+    this.markers.push(marker);
+    this.lines.push(`${at} ${JSON.stringify(marker)}`);
   }
   deadLetter(at: Position, letter: { readonly topic: string }): void {
     this.lines.push(`${at} dead letter ${letter.topic}`);

@@ -3,10 +3,11 @@
  * as chunks. Everything else of the dataflow is left away: each row given is an accepted one.
  */
 
+import { limits } from "../../src/core/limits.ts";
 import { type Batch, createBatch, KIND_SYMBOL, sliceOfBatch } from "../../src/core/batch.ts";
 import { Catalog } from "../../src/core/catalog.ts";
 import type { Tags } from "../../src/core/frame.ts";
-import type { Alert, Summary } from "../../src/core/record.ts";
+import type { Alert, Complete, Summary } from "../../src/core/record.ts";
 import {
   deviceId,
   millis,
@@ -32,6 +33,9 @@ export type Row = {
 
 export type Emitted = { readonly at: Position; readonly record: Alert | Summary };
 
+/** A completeness marker, and how many records were emitted before it. */
+export type Marked = { readonly marker: Complete; readonly after: number };
+
 /** What a checkpoint would hold: chunks by table, and the operator's row of the ledger. */
 export type Saved = {
   readonly chunks: ReadonlyMap<string, Uint8Array>;
@@ -44,12 +48,14 @@ export type RigOptions<Spec> = {
   readonly spec: Spec;
   readonly catalog: Catalog;
   readonly keysMax?: number;
+  readonly markerMs?: number;
 };
 
 export type OperatorRig = {
   readonly operator: Operator;
   readonly counts: Float64Array;
   readonly emitted: readonly Emitted[];
+  readonly markers: readonly Marked[];
   alerts(): readonly Alert[];
   /** Applies rows in one step, or in steps of at most so many rows each, in turn. */
   apply(rows: readonly Row[], sizes?: readonly number[]): void;
@@ -81,13 +87,16 @@ export function createRig<Spec extends PipelineSpec>(
     devices: { isSeen: () => false, isIdle: () => false, watermarkOf: () => millis(0) },
     disorderMs: 0,
     capacity,
+    markerMs: options.markerMs ?? limits.markerIntervalMs,
   });
   const tables = [keys.table, ...operator.tables];
   const emitted: Emitted[] = [];
+  const markers: Marked[] = [];
   const emitter: Emitter = {
     at: position(0),
     summary: (record) => void emitted.push({ at: emitter.at, record }),
     alert: (record) => void emitted.push({ at: emitter.at, record }),
+    complete: (marker) => void markers.push({ marker, after: emitted.length }),
   };
   const chunks = new Map<string, Uint8Array>();
   let at = 0;
@@ -109,6 +118,7 @@ export function createRig<Spec extends PipelineSpec>(
     operator,
     counts,
     emitted,
+    markers,
     alerts: () => emitted.flatMap(({ record }) => (record.kind === "alert" ? [record] : [])),
     apply(rows, sizes = [rows.length]) {
       const batch = batchOf(rows, catalog);

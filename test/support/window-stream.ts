@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { Random } from "../../src/core/doors.ts";
-import type { Gap, Summary } from "../../src/core/record.ts";
+import type { Complete, Gap, Summary } from "../../src/core/record.ts";
 import { millis } from "../../src/core/units.ts";
 import { below } from "./seeded-random.ts";
 
@@ -63,6 +63,23 @@ export class WindowStream {
       if (below(random, 100) < late) emitted.push(...this.#correct(key));
     }
     return emitted;
+  }
+
+  /** What the dataflow would say of the key now: how many readings are in windows that are final. */
+  marker(key: number): Complete {
+    const { sizeMs, latenessMs, startMs, pipeline } = this.#options;
+    const through = this.#open[key]! * sizeMs - latenessMs;
+    let readings = 0;
+    for (const [window, { values }] of this.#truth[key]!) {
+      if ((window + 1) * sizeMs <= through) readings += values.length;
+    }
+    return {
+      kind: "complete",
+      pipeline,
+      key: [["device", `d${key}`]],
+      through: millis(startMs + through),
+      readings,
+    };
   }
 
   /** A late reading of a window that is closed and not final. */

@@ -33,6 +33,11 @@ export function tailLine(tailed: Tailed): string {
       const what = `${records} records with ${readings} readings were dropped unsent`;
       return `${timeText(start)} to ${timeText(end)}  ${agent}/${pipeline}  ${what}  ${words}`;
     }
+    case "complete": {
+      const { pipeline, key, through, readings } = record;
+      const what = `${readings} readings in all windows until then`;
+      return `${timeText(through)}  ${agent}/${pipeline} ${nameOfTags(key)}  ${what}  ${words}`;
+    }
   }
 }
 
@@ -59,6 +64,8 @@ function wordsOf({ lane, standing, record }: Tailed): string {
       return "alert";
     case "gap":
       return "gap";
+    case "complete":
+      return [...way, "complete"].join(", ");
   }
 }
 

@@ -39,6 +39,11 @@ function pipelineText(count: PipelineCount): string {
       `${counted(keys, "key")}, ${counted(windows, "window")}${coarser}, ${counted(readings, "reading")}, ${counted(corrections, "correction")}`,
     );
   }
+  if (count.markers > 0) {
+    parts.push(
+      `${counted(count.markers, "completeness marker")} agree, the last with ${counted(count.markedReadings, "reading")}`,
+    );
+  }
   if (alerts > 0) parts.push(counted(alerts, "alert"));
   if (gaps > 0) {
     parts.push(

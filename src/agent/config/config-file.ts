@@ -125,6 +125,7 @@ export type CommitSection = {
   readonly latency: "normal" | "low";
   readonly interval: number;
   readonly checkpoint: number;
+  readonly markers: number;
 };
 
 export type LimitsSection = {

@@ -53,6 +53,8 @@ export type CommitConfig = {
   /** Summaries are made durable this often, ms. */
   readonly intervalMs: number;
   readonly checkpointMs: number;
+  /** Event time from one completeness marker of a key to the next, ms. */
+  readonly markerMs: number;
   /** Under a cap on writes `waitMs` grows up to this. Default limits.sparingWaitMsMax. */
   readonly waitMsMax?: number;
 };
@@ -114,6 +116,7 @@ export type Config = {
 
 /** What of the configuration decides outputs: it is a log record before it takes effect. */
 export function dataflowSpecOf(config: Config): DataflowSpec {
+  const { markerMs } = config.commit;
   return {
     version: 1,
     sources: config.sources.map(({ name, disorderMs, idleMs, futureMs }) => ({
@@ -127,6 +130,8 @@ export function dataflowSpecOf(config: Config): DataflowSpec {
     seriesMax: config.seriesMax,
     devicesMax: config.devicesMax,
     keysMax: config.keysMax,
+    // Not where it is the default: an older weir wrote none.
+    ...(markerMs === limits.markerIntervalMs ? {} : { markerMs }),
   };
 }
 
@@ -170,6 +175,7 @@ export const commitDefaults: CommitConfig = {
   rowsEager: limits.commitRowsEager,
   intervalMs: limits.commitIntervalMs,
   checkpointMs: limits.checkpointIntervalMs,
+  markerMs: limits.markerIntervalMs,
 };
 
 /**

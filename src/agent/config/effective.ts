@@ -89,13 +89,15 @@ function ownTopicsOf({ publish: { summaries, alerts, status } }: MqttSection): O
   return { summaries, alerts, statusMs: status === "off" ? undefined : status };
 }
 
-function commitOf({ wait, waitMax, latency, interval, checkpoint }: CommitSection): CommitConfig {
+function commitOf(section: CommitSection): CommitConfig {
+  const { wait, waitMax, latency, interval, checkpoint, markers } = section;
   const waitMs = wait ?? (latency === "low" ? 0 : commitDefaults.waitMs);
   return {
     waitMs,
     rowsEager: rowsEagerFor(waitMs),
     intervalMs: interval,
     checkpointMs: checkpoint,
+    markerMs: markers,
     ...(waitMax === undefined ? {} : { waitMsMax: waitMax }),
   };
 }

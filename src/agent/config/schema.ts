@@ -308,6 +308,13 @@ export const commitSchema: v.GenericSchema<unknown, CommitSection> = section(
       }),
       durationText(commitDefaults.checkpointMs),
     ),
+    markers: v.optional(
+      duration("Event time from one completeness marker of a key to the next.", {
+        min: SECOND_MS,
+        max: DAY_MS,
+      }),
+      durationText(commitDefaults.markerMs),
+    ),
   },
 );
 

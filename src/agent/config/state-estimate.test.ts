@@ -1,3 +1,4 @@
+import { limits } from "../../core/limits.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Catalog } from "../../core/catalog.ts";
@@ -64,11 +65,15 @@ const frequency: PipelineSpec = {
 
 test("a key costs what the columns of its tables say", () => {
   const pane = 4 + 4 + 4 + 4 + 1; // count, arrival timed; settled, revisions, marked
+  const complete = 1 + 8 + 8 + 8; // state; from, counted, through
   const panesOfKey = estimatePipeline(window, config);
   assert.equal(panesOfKey.panes?.ring, 6);
-  assert.equal(panesOfKey.bytesPerKey, 6 * pane + (1 + 8 + 2 + 8));
+  assert.equal(panesOfKey.bytesPerKey, 6 * pane + (1 + 8 + 2 + 8) + complete);
   const live = 4 + 4 + 8 + 8 + 4 + 4 + 1 + 1 + 8; // start and last, open, due
-  assert.equal(estimatePipeline(session, config).bytesPerKey, 16 * live + 4 + (1 + 8 + 1 + 8));
+  assert.equal(
+    estimatePipeline(session, config).bytesPerKey,
+    16 * live + 4 + (1 + 8 + 1 + 8) + complete,
+  );
   assert.equal(estimatePipeline(ewma, config).bytesPerKey, 5 * 8 + 3 * 4 + 4);
   assert.equal(estimatePipeline(frequency, config).bytesPerKey, 0);
 });
@@ -83,6 +88,7 @@ test("at the limits the estimate is what the tables then come to", () => {
       sources: config.sources,
       keysMax: config.keysMax,
       capacity: config,
+      markerMs: limits.markerIntervalMs,
     });
     const bytes = tables.reduce((sum, table) => sum + table.bytesMax, 0);
     assert.equal(estimatePipeline(spec, config).bytesMax, bytes, spec.name);

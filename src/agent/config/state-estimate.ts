@@ -6,6 +6,7 @@
  * derived from the tables are not counted: some twenty bytes of each key and of each series.
  */
 
+import { limits } from "../../core/limits.ts";
 import { Catalog } from "../../core/catalog.ts";
 import { millis } from "../../core/units.ts";
 import type { DeviceTimes } from "../../edge-ops/device-times.ts";
@@ -54,9 +55,9 @@ function tableBytes(
   const { sources } = config;
   const name = spec.name;
   const catalog = new Catalog();
-  return bytesOf(
-    createPipeline({ spec, name, catalog, devices: noDevices, sources, keysMax, capacity }).tables,
-  );
+  const markerMs = limits.markerIntervalMs;
+  const options = { spec, name, catalog, devices: noDevices, sources, keysMax, capacity, markerMs };
+  return bytesOf(createPipeline(options).tables);
 }
 
 function bytesOf(tables: readonly StateTable[]): number {

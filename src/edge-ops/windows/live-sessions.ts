@@ -118,6 +118,19 @@ export class LiveSessions {
     return count;
   }
 
+  /** Readings in the latest revisions of the key's sessions; undefined where one has grown since its own. */
+  settledOf(key: number): number | undefined {
+    const listedCount = this.list(key);
+    let settled = 0;
+    for (let i = 0; i < listedCount; i++) {
+      const slot = this.listed[i]!;
+      const hasGrown = this.open[slot] === 1 || this.marked[slot] === 1;
+      if (hasGrown && this.revisions[slot]! > 0) return undefined;
+      settled += this.settled[slot]!;
+    }
+    return settled;
+  }
+
   /** A free slot of the key, now in use and empty, or NONE. */
   take(key: number): number {
     const free = ~this.#mask[key]!;

@@ -49,6 +49,7 @@ import {
   fieldsOf,
   mergeSlot,
 } from "./aggregate.ts";
+import { Completeness } from "./completeness.ts";
 import type { PaneGeometry } from "./pane-geometry.ts";
 import { WindowKeys } from "./window-keys.ts";
 
@@ -83,6 +84,7 @@ class PaneWindows implements Operator {
   readonly #revisions: Uint32Array;
   /** 1 where the window waits for its correction. */
   readonly #marked: Uint8Array;
+  readonly #completeness: Completeness | undefined;
   /** One slot in which a window of several panes is assembled. */
   readonly #assembly: Aggregates;
 
@@ -131,7 +133,10 @@ class PaneWindows implements Operator {
         { cells: this.#marked, stride: geometry.ring },
       ],
     });
-    this.tables = [clockTable, this.#ends, this.#ring, ...correctionTables];
+    // A reading is in one tumbling window, and in several sliding ones.
+    this.#completeness = geometry.perWindow === 1 ? new Completeness(options) : undefined;
+    const completeTables = this.#completeness === undefined ? [] : [this.#completeness.table];
+    this.tables = [clockTable, this.#ends, this.#ring, ...correctionTables, ...completeTables];
   }
 
   apply(step: Step, emitter: Emitter): void {
@@ -202,6 +207,7 @@ class PaneWindows implements Operator {
 
   drain(emitter: Emitter): void {
     this.#windowKeys.drain(emitter);
+    this.#completeness?.drain(this.#windowKeys, { bucketMs: this.#geometry.paneMs, emitter });
   }
 
   /** The ring moves on by itself as a whole: every window is closed, and what is older is late. */
@@ -215,6 +221,14 @@ class PaneWindows implements Operator {
 
   restore(): void {
     this.#windowKeys.restore();
+    const { ring, paneMs } = this.#geometry;
+    for (let key = 0; key < this.#options.keys.keyCount; key++) {
+      if (this.#windowKeys.started[key] === 0 || this.#completeness?.isCounted(key) !== false)
+        continue;
+      const oldest = this.#newest[key]! - ring + 1;
+      const counted = this.#settledFrom(key, oldest);
+      this.#completeness.beginLate(key, { from: oldest * paneMs, counted });
+    }
   }
 
   /** The slot of the pane for a reading of it, or LATE. The slow path: any pane but the newest. */
@@ -240,6 +254,7 @@ class PaneWindows implements Operator {
     this.#windowKeys.closedThrough[key] = closed;
     this.#newest[key] = pane;
     this.#ends.touch(key);
+    this.#completeness?.begin(key, pane * this.#geometry.paneMs);
   }
 
   /** Makes `pane` the newest: what leaves the ring is closed first. O(panes passed), at most the ring. */
@@ -292,7 +307,29 @@ class PaneWindows implements Operator {
     }
     closedThrough[key] = through === Number.POSITIVE_INFINITY ? Math.max(before, end) : through;
     this.#ends.touch(key);
+    this.#tell(key, emitter);
     return emitted;
+  }
+
+  /** A marker, where one is due: what has left the ring, or the allowed lateness behind, is final. */
+  #tell(key: number, emitter: Emitter): void {
+    const { ring, paneMs } = this.#geometry;
+    const closed = this.#windowKeys.closedThrough[key]!;
+    const oldest = this.#newest[key]! - ring + 1;
+    const past = Math.floor(closed - this.#latenessMs / paneMs);
+    const through = Math.max(past, Math.min(closed, oldest));
+    if (this.#completeness?.isDue(key, through * paneMs) !== true) return;
+    const later = this.#settledFrom(key, Math.max(through, oldest));
+    this.#completeness.tell(key, { through: through * paneMs, later }, emitter);
+  }
+
+  /** Readings that are counted as closed in the panes of the ring from `pane` on. */
+  #settledFrom(key: number, pane: number): number {
+    let settled = 0;
+    for (let of = pane; of <= this.#newest[key]!; of++) {
+      settled += this.#settled[this.#slotOf(key, of)]!;
+    }
+    return settled;
   }
 
   /** Corrections of what is final by pane `through`, before what closes with it. O(panes passed). */
@@ -379,6 +416,7 @@ class PaneWindows implements Operator {
     }
     this.#options.counts[COUNT_OPEN]! -= moved;
     this.#options.counts[COUNT_CLOSED]! += moved;
+    this.#completeness?.add(key, moved);
   }
 
   #isFinal(first: number, closed: number): boolean {

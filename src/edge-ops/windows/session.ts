@@ -14,9 +14,9 @@
  * session that was emitted, the old one is withdrawn at once (its next revision, with count 0) and
  * the session is emitted anew. Readings of a withdrawn revision are open again in the ledger.
  *
- * Watermarks are cut down to quanta of at most a second. When a key has limits.sessionsPerKeyMax
- * live sessions, a new one forces the oldest out. A session that left, forced or after its lateness,
- * is never begun again: what is older than its end is late, unless a live session holds its time.
+ * Watermarks are cut down to quanta of at most a second. When a key has limits.sessionsPerKeyMax live
+ * sessions, a new one forces the oldest out. A session that left, forced or after its lateness, is not
+ * begun again: what is older than its end is late, unless a live one holds its time.
  */
 
 import { assert } from "../../core/assert.ts";
@@ -38,6 +38,7 @@ import { FILTERED, UNKNOWN } from "../series-keys.ts";
 import type { WindowPipelineSpec } from "../spec.ts";
 import { StateTable } from "../state-table.ts";
 import { addReading, fieldsOf, mergeSlot } from "./aggregate.ts";
+import { Completeness } from "./completeness.ts";
 import { LiveSessions, NONE } from "./live-sessions.ts";
 import { type Correction, WindowKeys } from "./window-keys.ts";
 
@@ -57,6 +58,7 @@ class SessionWindows implements Operator {
   readonly #quantumMs: number;
   readonly #windowKeys: WindowKeys;
   readonly #sessions: LiveSessions;
+  readonly #completeness: Completeness;
   /** By key. */
   readonly #ends: StateTable;
   /** Slot of the session with the greatest start, plus one; 0 when it must be looked for. Derived. */
@@ -101,7 +103,9 @@ class SessionWindows implements Operator {
         { cells: this.#floor, stride: 1 },
       ],
     });
-    this.tables = [clockTable, this.#ends, ...this.#sessions.tables, ...correctionTables];
+    this.#completeness = new Completeness(options);
+    const { table } = this.#completeness;
+    this.tables = [clockTable, this.#ends, ...this.#sessions.tables, ...correctionTables, table];
   }
 
   apply(step: Step, emitter: Emitter): void {
@@ -168,6 +172,7 @@ class SessionWindows implements Operator {
 
   drain(emitter: Emitter): void {
     this.#windowKeys.drain(emitter);
+    this.#completeness.drain(this.#windowKeys, { bucketMs: this.#quantumMs, emitter });
   }
 
   /** Every session leaves, so what is older than their ends is late. */
@@ -187,6 +192,25 @@ class SessionWindows implements Operator {
     const { keyCount } = this.#options.keys;
     this.#newest.fill(0, 0, keyCount);
     this.#dueAt.fill(Number.NEGATIVE_INFINITY, 0, keyCount);
+    const { started } = this.#windowKeys;
+    for (let key = 0; key < keyCount; key++) if (started[key] === 1) this.#countLate(key);
+  }
+
+  /** Sessions that left were not counted: none of those that are live may end before they did. */
+  #countLate(key: number): void {
+    if (this.#completeness.isCounted(key)) return;
+    const counted = this.#sessions.settledOf(key);
+    if (counted === undefined) return;
+    if (this.#hasFloor[key] === 0) {
+      this.#completeness.begin(key, this.#windowKeys.closedThrough[key]! * this.#quantumMs);
+      this.#completeness.add(key, counted);
+      return;
+    }
+    const from = this.#floor[key]!;
+    const listed = this.#sessions.listed.subarray(0, this.#sessions.list(key));
+    if (listed.every((slot) => this.#endOf(slot) > from)) {
+      this.#completeness.beginLate(key, { from, counted });
+    }
   }
 
   // --- placing a reading ------------------------------------------------------------------------
@@ -326,6 +350,7 @@ class SessionWindows implements Operator {
       closedThrough[key] = closed;
       this.#dueAt[key] = Number.POSITIVE_INFINITY;
       this.#ends.touch(key);
+      this.#completeness.begin(key, time);
     }
     sessions.start[slot] = time;
     sessions.last[slot] = time;
@@ -353,7 +378,11 @@ class SessionWindows implements Operator {
     closedThrough[key] = bucket;
     this.#ends.touch(key);
     const watermark = bucket * this.#quantumMs;
-    if (watermark < this.#dueAt[key]!) return;
+    if (watermark >= this.#dueAt[key]!) this.#closeBy(key, watermark, emitter);
+    this.#tell(key, watermark - this.#options.spec.allowedLatenessMs, emitter);
+  }
+
+  #closeBy(key: number, watermark: number, emitter: Emitter): void {
     const sessions = this.#sessions;
     const { allowedLatenessMs } = this.#options.spec;
     const listedCount = sessions.list(key);
@@ -372,6 +401,13 @@ class SessionWindows implements Operator {
       if (isFinal) this.#leave(key, slot);
       else this.#lookAt(key, end + allowedLatenessMs);
     }
+  }
+
+  /** A marker, where one is due. Held up by a session that was forced out and ends later, or has grown. */
+  #tell(key: number, through: number, emitter: Emitter): void {
+    if (!this.#completeness.isDue(key, through) || this.#isBelowFloor(key, through)) return;
+    const later = this.#sessions.settledOf(key);
+    if (later !== undefined) this.#completeness.tell(key, { through, later }, emitter);
   }
 
   /** The first quantum at which every session of the key has ended. */
@@ -417,6 +453,7 @@ class SessionWindows implements Operator {
     const added = count - sessions.settled[slot]!;
     counts[COUNT_OPEN]! -= added;
     counts[COUNT_CLOSED]! += added;
+    this.#completeness.add(key, added);
     sessions.settled[slot] = count;
     sessions.open[slot] = 0;
     sessions.marked[slot] = 0;
@@ -431,6 +468,7 @@ class SessionWindows implements Operator {
     const settled = sessions.settled[slot]!;
     counts[COUNT_OPEN]! += settled;
     counts[COUNT_CLOSED]! -= settled;
+    this.#completeness.add(key, -settled);
     sessions.settled[slot] = 0;
     this.#summary(key, slot, 0, emitter);
     sessions.revisions[slot] = 0;

@@ -24,8 +24,8 @@ export function erasedRecord(
   }: { readonly number: number; readonly tells: (record: Summary | Alert) => boolean },
 ): Uint8Array | undefined {
   const { agent, record } = decodeRecord(bytes, "a record of the outbox");
-  // A gap names no key.
-  if (record.kind === "gap" || !tells(record)) return undefined;
+  // A gap names no key, a completeness marker nothing that was measured.
+  if (record.kind === "gap" || record.kind === "complete" || !tells(record)) return undefined;
   const erased =
     record.kind === "summary"
       ? encodeSummary(agent, { ...record, fields: {}, arrivalTimed: 0 })

@@ -13,11 +13,13 @@
  *     on, that ends the allowed lateness later, and the dataflow emits the last revision of a window
  *     before that. A merged summary is final already
  *
- * Alerts stand alone. Of each pipeline one gap takes the place of all that went, gaps among it. What is
+ * A completeness marker goes with what is dropped around it: the next one of its key says more. Alerts
+ * stand alone. Of each pipeline one gap takes the place of all that went, gaps among it. What is
  * kept comes first, so that the gaps are in the block with which the next part begins, and go on
  * growing instead of becoming many.
  */
 
+import { assert } from "../../core/assert.ts";
 import { limits } from "../../core/limits.ts";
 import type { Gap } from "../../core/record.ts";
 import { type Millis, millis } from "../../core/units.ts";
@@ -89,7 +91,7 @@ type Entry = {
   readonly bytes: Uint8Array;
   readonly number: number;
   readonly block: number;
-  readonly unit: Unit | "gap" | undefined;
+  readonly unit: Unit | "gap" | "marker" | undefined;
 };
 
 /** `behind`: the blocks that follow the part in its segment, read as they are asked for. */
@@ -112,7 +114,9 @@ export async function planDrop(
   for (const [index, { bytes: record, block, unit, number }] of look.entries.entries()) {
     if (block >= blockEnd) break;
     if (index % limits.outboxRecordsPerTurn === 0) await options.breathe();
-    if (unit === "gap" || (unit !== undefined && isDropped(unit, blockEnd))) {
+    if (unit === "marker") {
+      bytes += record.length;
+    } else if (unit === "gap" || (unit !== undefined && isDropped(unit, blockEnd))) {
       bytes += record.length;
       if (unit !== "gap" && unit.key !== undefined) {
         const { name } = unit.key;
@@ -166,6 +170,7 @@ class Look {
   #entryOf(of: Omit<Entry, "unit">, share: number): Entry {
     const id = idOf(of.bytes);
     if (id?.kind === "gap") return { ...of, unit: "gap" };
+    if (id?.kind === "complete") return { ...of, unit: "marker" };
     const unit = id && this.#unitOf(id, of);
     if (unit === undefined) return { ...of, unit };
     unit.bytes += share;
@@ -300,6 +305,7 @@ class Gaps {
 
   add(bytes: Uint8Array, number: number): void {
     const { agent, record } = decodeRecord(bytes, "a record of the outbox");
+    assert(record.kind !== "complete", "no gap stands for a marker");
     const { pipeline } = record;
     const isAlert = record.kind === "alert";
     const [start, end] = isAlert ? [record.time, record.time] : [record.start, record.end];

@@ -17,6 +17,9 @@
  *   - nothing of it was dropped: it begins behind all gaps of its key
  *   - all of it lies in the run. Members that a pass leaves behind move the horizon behind them
  *
+ * Completeness markers among what changes go behind all of it, the newest of each key: what they speak of
+ * stays before them.
+ *
  * Of several revisions of a window the newest counts. Where windows are not merged (sessions, sliding
  * windows), a newer revision still takes the place of those before it.
  */
@@ -82,6 +85,8 @@ export type Entry = {
   readonly block: number;
   readonly index: number;
   readonly key: KeyState | undefined;
+  /** agent/pipeline/key of a completeness marker. */
+  readonly marks: string | undefined;
   readonly start: number;
   readonly resolution: number;
   readonly revision: number;
@@ -132,12 +137,15 @@ export async function planRun(
   const blockFirst = touched[0]?.block ?? 0;
   const blockEnd = (touched.at(-1)?.block ?? -1) + 1;
   const out: Uint8Array[] = [];
+  const markers = new Map<string, Uint8Array>();
   let coarser = 0;
   let readings = 0;
   for (const entry of entries) {
     if (entry.block < blockFirst || entry.block >= blockEnd) continue;
     entry.place = out.length;
-    if (!isGone(entry)) {
+    if (entry.marks !== undefined) {
+      markers.set(entry.marks, entry.bytes);
+    } else if (!isGone(entry)) {
       out.push(entry.bytes);
     } else if (entry.group?.last === entry) {
       const { bytes, count } = coarserOf(entry.group, pass.tierMs);
@@ -147,6 +155,7 @@ export async function planRun(
       await breathe();
     }
   }
+  for (const marker of markers.values()) out.push(marker);
   const merged = touched.length;
   return { records: out, blockFirst, blockEnd, merged, coarser, readings, resume };
 }
@@ -166,7 +175,8 @@ function entryOf(
   const key = id && keyStateOf(pass, id, options);
   const { start, resolution, revision } = id ?? { start: 0, resolution: 0, revision: 0 };
   if (key !== undefined) key.newest = Math.max(key.newest, start + resolution);
-  const fresh = { group: undefined, isSuperseded: false, place: 0 };
+  const marks = any?.kind === "complete" ? any.name : undefined;
+  const fresh = { marks, group: undefined, isSuperseded: false, place: 0 };
   return { bytes, ...at, key, start, resolution, revision, ...fresh };
 }
 

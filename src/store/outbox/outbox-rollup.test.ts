@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commitRecords } from "../../../test/support/commit-records.ts";
 import { SteppedClock } from "../../../test/support/kafka/stepped-clock.ts";
+import { checkMarkers } from "../../../test/support/marker-oracle.ts";
 import { below, seededRandom } from "../../../test/support/seeded-random.ts";
 import { eachSeed, reachesAll, seedCount } from "../../../test/support/seeds.ts";
 import { WindowStream } from "../../../test/support/window-stream.ts";
@@ -10,7 +11,7 @@ import type { Summary } from "../../core/record.ts";
 import { KvMemory } from "../state/kv-memory.ts";
 import { type Lane, OutboxWriter } from "./outbox.ts";
 import { openOutboxRollup, type OutboxRollup, type OutboxRollupOptions } from "./outbox-rollup.ts";
-import { decodeRecord, encodeSummary } from "./record-codec.ts";
+import { decodeRecord, encodeComplete, encodeSummary } from "./record-codec.ts";
 import { openStateStore, type StateStore } from "../state/state-store.ts";
 
 const lane: Lane = "summaries";
@@ -83,6 +84,8 @@ class Rig {
   life!: Life;
   /** Commits for which merging made no room. */
   waits = 0;
+  /** That were compared, again and again. */
+  markers = 0;
 
   constructor(
     seed: number,
@@ -133,9 +136,10 @@ class Rig {
     this.life = { kv, store, rollup };
   }
 
-  async commit(summaries: readonly Summary[]): Promise<void> {
+  async commit(summaries: readonly Summary[], marked: readonly number[] = []): Promise<void> {
     const outbox = new OutboxWriter();
     for (const summary of summaries) outbox.add(lane, encodeSummary("gw1", summary));
+    for (const key of marked) outbox.add(lane, encodeComplete("gw1", this.stream.marker(key)));
     let isOver = false;
     const committed = commitRecords(this.life.store, outbox).then(() => {
       isOver = true;
@@ -186,6 +190,7 @@ class Rig {
       const gaps = records.filter((record) => record.kind === "gap");
       const summaries = records.filter((record) => record.kind === "summary");
       this.stream.check(summaries, `${where}, ${name}`, gaps);
+      this.markers += checkMarkers(records, `${where}, ${name}`);
     }
     const { records, bytes } = store.status.outbox[lane];
     assert.equal(records, this.kept().length, `${where}: records are counted`);
@@ -204,6 +209,7 @@ test("whatever is committed, sent, merged and crashed: each window is out or kep
   let merged = 0;
   let crashes = 0;
   let waits = 0;
+  let markers = 0;
   await eachSeed(t, Math.ceil(seedCount / 4), async (seed) => {
     const random = seededRandom(seed * 7 + 1);
     const latenessMs = [0, 0, 10_000, 35_000, 120_000][below(random, 5)]!;
@@ -217,7 +223,7 @@ test("whatever is committed, sent, merged and crashed: each window is out or kep
     for (let step = 0; step < 150; step++) {
       const closing = Array.from({ length: 1 + below(random, 6) }, () => below(random, keys));
       const summaries = closing.flatMap((key) => rig.stream.close(key, 1 + below(random, 8)));
-      await rig.commit(summaries);
+      await rig.commit(summaries, below(random, 4) === 0 ? closing : []);
       if (below(random, 3) === 0) await rig.pass(below(random, 30_000));
       if (below(random, 6) === 0) {
         const uplink = rig.uplinks[below(random, rig.uplinks.length)]!;
@@ -231,6 +237,7 @@ test("whatever is committed, sent, merged and crashed: each window is out or kep
       if (step % 5 === 0) rig.check(`seed ${seed}, step ${step}`);
     }
     merged += rig.life.rollup.counts.merged;
+    markers += rig.markers;
     waits += rig.waits;
     const { store } = rig.life;
     for (const uplink of rig.uplinks) {
@@ -242,8 +249,8 @@ test("whatever is committed, sent, merged and crashed: each window is out or kep
   });
   if (reachesAll)
     assert.ok(
-      merged > 1_000 && crashes > 20,
-      `${merged} merged, ${crashes} crashes, ${waits} waits`,
+      merged > 1_000 && crashes > 20 && markers > 1_000,
+      `${merged} merged, ${crashes} crashes, ${waits} waits, ${markers} markers`,
     );
 });
 
@@ -268,7 +275,8 @@ test("whatever is dropped as well: what is out and the gaps have every reading o
     await rig.start();
     for (let step = 0; step < 120; step++) {
       const closing = Array.from({ length: 1 + below(random, 6) }, () => below(random, keys));
-      await rig.commit(closing.flatMap((key) => rig.stream.close(key, 1 + below(random, 8))));
+      const summaries = closing.flatMap((key) => rig.stream.close(key, 1 + below(random, 8)));
+      await rig.commit(summaries, below(random, 4) === 0 ? closing : []);
       commits += 1;
       if (below(random, 3) === 0) await rig.pass(below(random, 30_000));
       if (below(random, 12) === 0) {

@@ -1,5 +1,5 @@
 /**
- * Summaries, alerts and gaps as they leave the gateway: one flat JSON object each, fields always in the
+ * Summaries, alerts, gaps and completeness markers as they leave the gateway: one flat JSON object each, fields always in the
  * same order, so that the same record is the same bytes. Documented in docs/format/records.md.
  *
  *   {"v":1,"kind":"summary","id":"gw1/temp/device=p1/1764000000000/10000/0","agent":"gw1",
@@ -13,7 +13,14 @@
 
 import { Fault } from "../../core/faults.ts";
 import type { Tags } from "../../core/frame.ts";
-import type { Alert, AlertReason, Gap, Summary, SummaryFields } from "../../core/record.ts";
+import type {
+  Alert,
+  AlertReason,
+  Complete,
+  Gap,
+  Summary,
+  SummaryFields,
+} from "../../core/record.ts";
 import { type Millis, millis } from "../../core/units.ts";
 import { nameOfTags } from "../../core/catalog.ts";
 import {
@@ -47,10 +54,13 @@ const alertReasons: readonly AlertReason[] = [
   "rare_symbol",
 ];
 
+/** Whatever stands in a lane. */
+export type OutboxRecord = Summary | Alert | Gap | Complete;
+
 export type DecodedRecord = {
   readonly id: string;
   readonly agent: string;
-  readonly record: Summary | Alert | Gap;
+  readonly record: OutboxRecord;
 };
 
 /** The bytes of a summary, a new buffer; about 2 us. `agent` is the name of this gateway. */
@@ -97,6 +107,17 @@ export function encodeGap(agent: string, gap: Gap): Uint8Array {
   );
 }
 
+/** The bytes of a completeness marker, a new buffer. Its id has `complete` where that of a summary has the start. */
+export function encodeComplete(agent: string, marker: Complete): Uint8Array {
+  const { pipeline, key, from, through, readings } = marker;
+  const named = namesOf(agent, pipeline, key);
+  return bytesOf(
+    `{"v":1,"kind":"complete","id":"${named.id}/complete/${through}/${readings}",${named.json}` +
+      (from === undefined ? "" : `,"from":${from}`) +
+      `,"through":${through},"readings":${readings}}`,
+  );
+}
+
 /** Reads a record back, for tools and tests. Faults: STORE_FAILED, naming `place` and the field. */
 export function decodeRecord(bytes: Uint8Array, place: string): DecodedRecord {
   const stored = decodeJson(bytes, place);
@@ -105,10 +126,11 @@ export function decodeRecord(bytes: Uint8Array, place: string): DecodedRecord {
   return { id: textOf(stored, "id"), agent: textOf(stored, "agent"), record };
 }
 
-/** End of a summary's window or of a gap, or time of an alert; undefined where the bytes are no record. */
+/** End of a summary's window or of a gap, time of an alert, what a marker goes through; undefined where the bytes are no record. */
 export function timeOfRecord(bytes: Uint8Array): Millis | undefined {
   try {
     const { record } = decodeRecord(bytes, "a record");
+    if (record.kind === "complete") return record.through;
     return record.kind === "alert" ? record.time : record.end;
   } catch (error) {
     if (error instanceof Fault) return undefined;
@@ -177,6 +199,7 @@ function recordOf(stored: StoredObject, kind: string): DecodedRecord["record"] {
   if (kind === "summary") return summaryOf(stored);
   if (kind === "alert") return alertOf(stored);
   if (kind === "gap") return gapOf(stored);
+  if (kind === "complete") return completeOf(stored);
   throw damaged(stored.place, `its kind is ${kind}`);
 }
 
@@ -191,6 +214,17 @@ function gapOf(stored: StoredObject): Gap {
     start: millis(numberOf(stored, "start")),
     end: millis(numberOf(stored, "end")),
     records: wholeOf(stored, "records"),
+    readings: wholeOf(stored, "readings"),
+  };
+}
+
+function completeOf(stored: StoredObject): Complete {
+  return {
+    kind: "complete",
+    pipeline: textOf(stored, "pipeline"),
+    key: tagsOf(stored),
+    ...("from" in stored.fields ? { from: millis(numberOf(stored, "from")) } : {}),
+    through: millis(numberOf(stored, "through")),
     readings: wholeOf(stored, "readings"),
   };
 }

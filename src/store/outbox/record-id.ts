@@ -11,10 +11,12 @@ export type RecordId =
     }
   | { readonly kind: "alert"; readonly name: string }
   /** `name` has the gap's number in the key's place. */
-  | { readonly kind: "gap"; readonly name: string; readonly end: number };
+  | { readonly kind: "gap"; readonly name: string; readonly end: number }
+  | { readonly kind: "complete"; readonly name: string; readonly through: number };
 
-const kinds = ["summary", "alert", "gap"] as const;
+const kinds = ["summary", "alert", "gap", "complete"] as const;
 const beginnings = kinds.map((kind) => Buffer.from(`{"v":1,"kind":"${kind}","id":"`));
+const completeBeginning = Buffer.from(`{"v":1,"kind":"complete","id":"`);
 const quote = 0x22;
 
 /** undefined where the bytes are no record. */
@@ -33,12 +35,21 @@ export function idOf(bytes: Uint8Array): RecordId | undefined {
   if (fourthAt < 1) return undefined;
   const name = id.slice(0, fourthAt);
   if (kind === "alert") return { kind, name };
+  if (kind === "complete") {
+    const through = Number(id.slice(fifthAt + 1, sixthAt));
+    return Number.isFinite(through) ? { kind, name, through } : undefined;
+  }
   const start = Number(id.slice(fourthAt + 1, fifthAt));
   const resolution = Number(id.slice(fifthAt + 1, sixthAt));
   const revision = Number(id.slice(sixthAt + 1));
   if (!Number.isFinite(start + resolution + revision)) return undefined;
   if (kind === "gap") return { kind, name, end: start + resolution };
   return { kind, name, start, resolution, revision };
+}
+
+/** Whether the bytes are a completeness marker. */
+export function isComplete(bytes: Uint8Array): boolean {
+  return Buffer.compare(bytes.subarray(0, completeBeginning.length), completeBeginning) === 0;
 }
 
 /** agent/pipeline in `name` of an id, as it is there. */

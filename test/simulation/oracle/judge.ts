@@ -3,7 +3,7 @@
  *
  *   P1 acknowledged is durable     windows.ts, stored.ts, and PUBACKs that nobody was owed
  *   P2 determinism                 same.ts
- *   P3 conservation                conservation.ts; stored.ts, at every second
+ *   P3 conservation                conservation.ts, markers.ts; stored.ts, at every second
  *   P4 exactly once upstream       once.ts
  *   P5 exact aggregates            windows.ts
  *      resolution before data      degraded.ts, in worlds whose outbox merges or drops
@@ -21,6 +21,7 @@ import { checkArrivals } from "./arrivals.ts";
 import { checkBudgets } from "./budgets.ts";
 import { checkConservation } from "./conservation.ts";
 import type { Evidence, Violation } from "./evidence.ts";
+import { checkMarkers } from "./markers.ts";
 import { checkDegraded } from "./degraded.ts";
 import { checkOnce, isDegraded } from "./once.ts";
 import { checkSame } from "./same.ts";
@@ -51,6 +52,7 @@ export function judge(evidence: Evidence): readonly Violation[] {
           checkStored(evidence, { isWhole }),
           checkOnce(evidence, { isWhole }),
           checkConservation(evidence, { isWhole }),
+          isWhole ? checkMarkers(evidence) : [],
           isWhole && !isDegraded(evidence) ? checkSame(evidence) : [],
           isWhole && isDegraded(evidence) ? checkDegraded(evidence) : [],
         ]),

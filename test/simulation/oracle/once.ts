@@ -38,17 +38,23 @@ export function isGap({ record }: Upstream): boolean {
   return record["kind"] === "gap";
 }
 
+/** It says how far its key is complete. */
+export function isMarker({ record }: Upstream): boolean {
+  return record["kind"] === "complete";
+}
+
 function checkIdentities(records: readonly Upstream[], isDegraded: boolean): readonly string[] {
   const found: string[] = [];
   const seen = new Set<string>();
   const revisions = new Map<string, number>();
   const lastSaid = new Map<string, string>();
-  for (const { record, lane } of records) {
+  for (const read of records) {
+    const { record, lane } = read;
     const id = String(record["id"]);
     if (id.startsWith("no JSON")) found.push(id);
     if (seen.has(id)) found.push(`${id} is there twice`);
     seen.add(id);
-    if (lane !== "summaries" || isDegraded) continue;
+    if (lane !== "summaries" || isDegraded || isMarker(read)) continue;
     const window = windowOf(id);
     const revision = Number(record["revision"]);
     const next = revisions.get(window) ?? 0;
@@ -98,7 +104,8 @@ export function newestWindows(
   const newest = new Map<string, Upstream["record"]>();
   for (const read of upstream) {
     const { place, record } = read;
-    if (place !== of.place || isGap(read) || record["pipeline"] !== of.pipeline) continue;
+    if (place !== of.place || record["pipeline"] !== of.pipeline) continue;
+    if (isGap(read) || isMarker(read)) continue;
     const window = windowOf(String(record["id"]));
     const known = newest.get(window);
     if (known === undefined || Number(known["revision"]) < Number(record["revision"])) {

@@ -90,6 +90,7 @@ export function gatewayConfig(plan: Plan): Config {
       waitMs: commitWaitMs,
       intervalMs: commit.commitIntervalMs,
       checkpointMs: commit.checkpointMs,
+      markerMs: 5_000,
     },
     logBytesMax,
     store: {

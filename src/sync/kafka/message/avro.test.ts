@@ -59,7 +59,7 @@ test("the schema files are what the code writes by", () => {
 });
 
 test("a summary has its fields; those it lacks are null; times are whole milliseconds", () => {
-  const nothing = { sumError: null, mean: null, max: null, variance: null };
+  const nothing = { sumError: null, mean: null, max: null, variance: null, completeReadings: null };
   assert.deepEqual(decode("summary", encodeSummary("gw/1", summary)), {
     id: "gw%2F1/temp/device=p1/1764000000000/10000/2",
     agent: "gw/1",

@@ -1,5 +1,5 @@
 /**
- * Summaries and alerts in Avro, and gaps among them, framed as the clients of a Confluent-compatible
+ * Summaries and alerts in Avro, gaps and completeness markers among them, framed as the clients of a Confluent-compatible
  * schema registry expect it:
  *
  *   0  u8   magic, 0
@@ -80,6 +80,7 @@ export const summarySchema: RecordSchema = {
     { name: "merged", ...optionalWhole },
     { name: "gapRecords", ...optionalWhole },
     { name: "gapReadings", ...optionalWhole },
+    { name: "completeReadings", ...optionalWhole },
   ],
 };
 
@@ -117,8 +118,11 @@ export async function openAvro({ schemaIds }: AvroOptions): Promise<AvroEncoder>
     const record = parse(bytes, place);
     const kind = textOf(record, "kind");
     const isGap = kind === "gap";
-    const isSummary = kind === "summary" || (isGap && textOf(record, "lane") === "summaries");
-    const value = (isSummary ? summaryOf : alertOf)(isGap ? gapAs(record) : record);
+    const isMarker = kind === "complete";
+    const isSummary =
+      kind === "summary" || isMarker || (isGap && textOf(record, "lane") === "summaries");
+    const fields = isGap ? gapAs(record) : isMarker ? markerAs(record) : record;
+    const value = (isSummary ? summaryOf : alertOf)(fields);
     try {
       return isSummary ? encodeSummary(value) : encodeAlert(value);
     } catch (cause) {
@@ -195,6 +199,7 @@ function summaryOf(record: StoredObject): object {
     merged: optional(wholeOf, record, "merged"),
     gapRecords: optional(wholeOf, record, "gapRecords"),
     gapReadings: optional(wholeOf, record, "gapReadings"),
+    completeReadings: optional(wholeOf, record, "completeReadings"),
   };
 }
 
@@ -208,6 +213,14 @@ function gapAs(record: StoredObject): StoredObject {
   const ofAlert = { time: end, reason: "gap", score: 0, expected: 0, limit: 0 };
   const fields = { id, agent, pipeline, key: {}, start, end, ...ofSummary, ...ofAlert };
   return { place: record.place, fields: { ...fields, gapRecords: records, gapStart: start } };
+}
+
+/** A completeness marker as a summary without readings; from where it counts to where, if not all. */
+function markerAs(record: StoredObject): StoredObject {
+  const { id, agent, pipeline, key, through, from = through, readings } = record.fields;
+  const none = { revision: 0, count: 0, arrivalTimed: 0 };
+  const fields = { id, agent, pipeline, key, start: from, end: through, ...none };
+  return { place: record.place, fields: { ...fields, completeReadings: readings } };
 }
 
 function alertOf(record: StoredObject): object {

@@ -9,6 +9,7 @@
  *                                     └────────────┘                        ce_subject
  *                                                    └─────────────────┘    end of the window: ce_time
  *
+ * A completeness marker has `complete` where a window has its start: the last of a key has its own key.
  * A window has one key through all its revisions, so a compacted topic keeps the last; all windows of
  * a pipeline's key lie in one partition, in order. The id is read by its offsets, and key, subject and
  * JSON value are views of the record: tens of thousands a second leave no other garbage than what is
@@ -89,6 +90,7 @@ function cloudEventHeaders({ agent, format }: MessageOptions): HeadersOf {
     summary: [...fixed, header("ce_type", "weir.summary.v1")],
     alert: [...fixed, header("ce_type", "weir.alert.v1")],
     gap: [...fixed, header("ce_type", "weir.gap.v1")],
+    complete: [...fixed, header("ce_type", "weir.complete.v1")],
   };
   // Windows end together, so most records have the time of the one before.
   let time: Header | undefined;
@@ -132,12 +134,12 @@ function percentEncoded(text: string): string {
 
 /** Offsets in the record: of the id, and of the ends of its first parts. */
 type Id = {
-  readonly kind: "summary" | "alert" | "gap";
+  readonly kind: "summary" | "alert" | "gap" | "complete";
   readonly start: number;
   readonly agentEnd: number;
   readonly nameEnd: number;
   readonly timeEnd: number;
-  /** Event time: the end of the window or the gap, or the time of the alert's reading; ms since 1970. */
+  /** Event time: the end of the window or the gap, what a marker goes through, the time of the alert's reading; ms since 1970. */
   readonly timeMs: number;
 };
 
@@ -145,6 +147,7 @@ const beginnings = {
   summary: ascii('{"v":1,"kind":"summary","id":"'),
   alert: ascii('{"v":1,"kind":"alert","id":"'),
   gap: ascii('{"v":1,"kind":"gap","id":"'),
+  complete: ascii('{"v":1,"kind":"complete","id":"'),
 };
 
 const slash = 0x2f;
@@ -161,7 +164,7 @@ function readId(record: Uint8Array, at: OutboxPlace): Id {
   const timeEnd = partEnd(record, nameEnd + 1, end);
   const fifthEnd = partEnd(record, timeEnd + 1, end);
   const isWhole = fifthEnd < end && partEnd(record, fifthEnd + 1, end) === end;
-  const time = numberIn(record, nameEnd + 1, timeEnd);
+  const time = kind === "complete" ? 0 : numberIn(record, nameEnd + 1, timeEnd);
   const timeMs = kind === "alert" ? time : time + numberIn(record, timeEnd + 1, fifthEnd);
   if (!isWhole || Number.isNaN(timeMs)) {
     throw damaged(placeOf(at), `id does not have the form of kind ${kind}`);
@@ -172,7 +175,8 @@ function readId(record: Uint8Array, at: OutboxPlace): Id {
 function kindOf(record: Uint8Array): Id["kind"] | undefined {
   if (startsWith(record, beginnings.summary)) return "summary";
   if (startsWith(record, beginnings.alert)) return "alert";
-  return startsWith(record, beginnings.gap) ? "gap" : undefined;
+  if (startsWith(record, beginnings.gap)) return "gap";
+  return startsWith(record, beginnings.complete) ? "complete" : undefined;
 }
 
 /** Where the next `/` before `end` is; `end` or beyond where there is none. */
@@ -207,9 +211,10 @@ function startsWith(record: Uint8Array, beginning: Uint8Array): boolean {
 
 function damagedBeginning(record: Uint8Array, at: OutboxPlace): Fault {
   const text = Buffer.from(record.subarray(0, 64)).toString("latin1");
-  const known = /^\{"v":1,("kind":"(summary|alert|gap)",)?/.exec(text);
+  const known = /^\{"v":1,("kind":"(summary|alert|gap|complete)",)?/.exec(text);
   if (known === null) return damaged(placeOf(at), "v is not 1");
-  if (known[1] === undefined) return damaged(placeOf(at), "kind is none of summary, alert and gap");
+  if (known[1] === undefined)
+    return damaged(placeOf(at), "kind is none of summary, alert, gap and complete");
   return damaged(placeOf(at), "id does not follow its kind");
 }
 

@@ -11,8 +11,10 @@ export type Break = {
     | "changed"
     /** A record that no cursor counts. */
     | "beyond"
-    /** An older revision after a newer one. */
+    /** An older revision after a newer one, or a window after the marker that counted it. */
     | "overtaken"
+    /** The newest revisions do not add up to what a completeness marker says. */
+    | "counted"
     /** It cannot be read. */
     | "unreadable";
   readonly topic: string;

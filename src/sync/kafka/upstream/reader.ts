@@ -25,7 +25,9 @@ export type Standing =
   /** As new or older is known: it changes nothing. */
   | "known"
   | "alert"
-  | "gap";
+  | "gap"
+  /** What was read so far of its key is all there is, up to a time. */
+  | "complete";
 
 export class UpstreamReader {
   readonly #windowsMax: number;

@@ -4,16 +4,12 @@
  * to its last byte: ours of today, or one of those before, which had fewer fields at the end.
  */
 
-import type { Alert, Gap, Summary } from "../../../core/record.ts";
 import { decodeRecord, type DecodedRecord } from "../../../store/outbox/record-codec.ts";
 import { damaged, encodeJson } from "../../../store/state/stored-json.ts";
 import { alertSchema, openAvroReaders, type RecordSchema, summarySchema } from "../message/avro.ts";
 
 /** Faults: STORE_FAILED, naming `place`, where it is no record. */
-export type RecordReader = (
-  value: Uint8Array,
-  place: string,
-) => Promise<DecodedRecord & { readonly record: Summary | Alert | Gap }>;
+export type RecordReader = (value: Uint8Array, place: string) => Promise<DecodedRecord>;
 
 /** The Avro library is loaded at the first value that wants it. */
 export function openRecordReader(): RecordReader {
@@ -73,6 +69,8 @@ async function versions(
 /** The bytes of one kind may pass for another: the id has the time of the record as its fourth part. */
 function isOfKind(kind: Kind, fields: Fields): boolean {
   const [, , , time, length] = String(fields["id"]).split("/");
+  if (kind === "summary" && time === "complete")
+    return Math.floor(Number(length)) === fields["end"];
   const begun = kind === "summary" ? fields["start"] : (fields["gapStart"] ?? fields["time"]);
   const isWhole = kind === "alert" || Number.isFinite(Number(length));
   return Math.floor(Number(time)) === begun && isWhole;
@@ -80,15 +78,29 @@ function isOfKind(kind: Kind, fields: Fields): boolean {
 
 /** As the JSON record has it; see docs/format/kafka.md for the differences. */
 function jsonOf(kind: Kind, fields: Fields): object {
-  const { gapRecords, gapReadings, gapStart, symbol, ...own } = fields;
+  const { gapRecords, gapReadings, gapStart: _, completeReadings, symbol, ...own } = fields;
   const present = Object.fromEntries(
     Object.entries(own)
       .filter(([, value]) => value !== null && value !== undefined)
       .map(([name, value]) => [name, jsonValue(value)]),
   );
+  // The id has fractions of a millisecond still.
+  const [, , , time, length] = String(own["id"]).split("/").map(Number);
+  if (completeReadings !== null && completeReadings !== undefined) {
+    const from = own["start"] === own["end"] ? {} : { from: own["start"] };
+    return {
+      v: 1,
+      kind: "complete",
+      ...present,
+      ...from,
+      through: length,
+      readings: completeReadings,
+    };
+  }
+  const window = { start: time, end: (time ?? 0) + (length ?? 0) };
   if (gapRecords === null || gapRecords === undefined) {
     const value = symbol === null || symbol === undefined ? {} : { value: symbol };
-    return { v: 1, kind, ...present, ...value };
+    return { v: 1, kind, ...present, ...value, ...(kind === "summary" ? window : {}) };
   }
   const last = Number(/\/gap:(\d+)\//.exec(String(own["id"]))?.[1] ?? 0);
   return {
@@ -97,8 +109,7 @@ function jsonOf(kind: Kind, fields: Fields): object {
     ...present,
     lane: kind === "summary" ? "summaries" : "alerts",
     last,
-    start: own["start"] ?? gapStart,
-    end: own["end"] ?? own["time"],
+    ...window,
     records: gapRecords,
     readings: gapReadings ?? 0,
   };

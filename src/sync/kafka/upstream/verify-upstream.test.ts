@@ -7,10 +7,10 @@ import {
   RecordedTopics,
 } from "../../../../test/support/kafka/recorded-topics.ts";
 import { SimulatedClock } from "../../../../test/support/simulated-clock.ts";
-import type { Gap, Summary } from "../../../core/record.ts";
+import type { Complete, Gap, Summary } from "../../../core/record.ts";
 import { limits } from "../../../core/limits.ts";
 import { millis } from "../../../core/units.ts";
-import { encodeGap, encodeSummary } from "../../../store/outbox/record-codec.ts";
+import { encodeComplete, encodeGap, encodeSummary } from "../../../store/outbox/record-codec.ts";
 import { type Verdict, verifyUpstream, type VerifyOptions } from "./verify-upstream.ts";
 
 const agent = "gw1";
@@ -263,6 +263,8 @@ test("gaps, merged summaries and withdrawals are added up", async () => {
       gaps: 1,
       missingRecords: 4,
       missingReadings: 40,
+      markers: 0,
+      markedReadings: 0,
     },
   ]);
 });
@@ -305,4 +307,154 @@ test("an agent without a cursor is told so", async () => {
   const topics = new RecordedTopics(agent, { [topic]: 1 });
   await assert.rejects(verify(topics), { code: "INPUT_INVALID", message: /no agent has a cursor/ });
   await assert.rejects(verify(topics, { agent: "gw2" }), { message: /^gw2 has no cursor/ });
+});
+
+// ---- completeness markers ----
+
+const marker = (device: number, windows: number, over: Partial<Complete> = {}): Uint8Array =>
+  encodeComplete(agent, {
+    kind: "complete",
+    pipeline: "temp",
+    key: [["device", `p${device}`]],
+    through: millis(begin + windows * windowMs),
+    readings: 10 * windows,
+    ...over,
+  });
+
+const stream = { topic, lane: "summaries", outbox: first } as const;
+
+/** Two devices with a window each in every step, and a marker of both after every third. */
+function markedHistory(
+  count: number,
+  change: (records: readonly Uint8Array[], window: number) => readonly Uint8Array[] = (same) =>
+    same,
+): RecordedTopics {
+  const topics = new RecordedTopics(agent, { [topic]: count });
+  for (let window = 0; window < 9; window++) {
+    const records = [1, 2].map((device) => summary({ device, window }));
+    if (window % 3 === 2) records.push(...[1, 2].map((device) => marker(device, window + 1)));
+    topics.send(stream, change(records, window));
+  }
+  return topics;
+}
+
+test("markers are compared with what came before them", async () => {
+  const verdict = await verify(markedHistory(3));
+  assert.ok(verdict.kind === "proven", JSON.stringify(verdict));
+  const [pipeline] = verdict.agents[0]!.pipelines;
+  assert.equal(pipeline?.markers, 6);
+  assert.equal(pipeline?.markedReadings, 180);
+});
+
+const spoilings: readonly (readonly [
+  what: string,
+  change: (records: readonly Uint8Array[], window: number) => readonly Uint8Array[],
+  kind: string,
+  expected: RegExp,
+])[] = [
+  [
+    "a window that was never sent",
+    (records, window) => (window === 4 ? records.slice(1) : records),
+    "counted",
+    /^60 readings in all windows of gw1\/temp\/device=p1 that end by/,
+  ],
+  [
+    "a window with other readings",
+    (records, window) =>
+      window === 4 ? [summary({ device: 1, window, count: 11 }), ...records.slice(1)] : records,
+    "counted",
+    /^60 readings/,
+  ],
+  [
+    "a marker before its window",
+    (records, window) => (window === 2 ? records.toReversed() : records),
+    "counted",
+    /^30 readings in all windows of gw1\/temp\/device=p2/,
+  ],
+  [
+    "a correction of what was marked",
+    (records, window) =>
+      window === 5
+        ? [summary({ device: 1, window: 1, revision: 1, count: 11 }), ...records]
+        : records,
+    "overtaken",
+    /^no window of gw1\/temp\/device=p1\/1764000010000 that ends by 1764000030000/,
+  ],
+  [
+    "a marker twice",
+    (records, window) => (window === 3 ? [...records, marker(1, 3)] : records),
+    "repeated",
+    /^a marker of gw1\/temp\/device=p1\/complete that goes beyond 1764000030000/,
+  ],
+];
+
+for (const [what, change, kind, expected] of spoilings) {
+  test(`${what} is named`, async () => {
+    for (const count of [1, 3]) {
+      const verdict = await verify(markedHistory(count, change));
+      assert.ok(verdict.kind === "broken", what);
+      // A marker that comes before its windows falls short, or is followed by one of them.
+      const kinds = what === "a marker before its window" ? ["counted", "overtaken"] : [kind];
+      assert.ok(kinds.includes(verdict.first.what), verdict.first.what);
+      if (verdict.first.what === kind && count === 1)
+        assert.match(verdict.first.expected, expected);
+    }
+  });
+}
+
+test("keys fall short of their markers by what gaps say, and by no more", async () => {
+  const without = (readings: number): RecordedTopics =>
+    markedHistory(3, (records, window) => {
+      if (window === 1) return records.slice(1);
+      return window === 8
+        ? [...records, encodeGap(agent, { ...gap, records: 1, readings })]
+        : records;
+    });
+  assert.equal((await verify(without(10))).kind, "proven");
+  const verdict = await verify(without(9));
+  assert.ok(verdict.kind === "broken");
+  assert.equal(verdict.first.what, "counted");
+});
+
+test("a marker within a merged summary waits for the next one", async () => {
+  const merged = { end: millis(begin + 6 * windowMs), merged: 6, count: 60 };
+  const change = (records: readonly Uint8Array[], window: number): readonly Uint8Array[] => {
+    if (window > 5) return records;
+    const markers = records.slice(2);
+    return window === 0 ? [1, 2].map((device) => summary({ device, window, ...merged })) : markers;
+  };
+  const sent = (readings: number): RecordedTopics =>
+    markedHistory(2, (records, window) =>
+      window === 8
+        ? [...records.slice(0, 2), marker(1, 9, { readings }), marker(2, 9)]
+        : change(records, window).length > 0
+          ? change(records, window)
+          : [summary({ device: 3, window })],
+    );
+  assert.equal((await verify(sent(90))).kind, "proven");
+  assert.equal((await verify(sent(80))).kind, "broken");
+});
+
+test("where the front is gone, sums are compared from the first marker on", async () => {
+  for (const window of [undefined, 7]) {
+    const topics = markedHistory(1, (records, of) => (of === window ? records.slice(1) : records));
+    topics.truncate({ topic, partition: 0 }, 7);
+    const verdict = await verify(topics);
+    assert.equal(verdict.kind, window === undefined ? "proven" : "broken");
+    if (verdict.kind === "proven") assert.equal(verdict.agents[0]?.pipelines[0]?.markers, 4);
+  }
+});
+
+test("a count that began later is compared from there on", async () => {
+  const from = millis(begin + 2 * windowMs);
+  const change = (records: readonly Uint8Array[], window: number): readonly Uint8Array[] =>
+    window % 3 === 2
+      ? [
+          ...records.slice(0, 2),
+          ...[1, 2].map((device) =>
+            marker(device, window + 1, { from, readings: 10 * (window - 1) }),
+          ),
+        ]
+      : records;
+  assert.equal((await verify(markedHistory(2, change))).kind, "proven");
 });

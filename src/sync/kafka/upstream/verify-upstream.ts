@@ -150,7 +150,11 @@ class AgentVerifier {
       if ("what" in outcome) return outcome;
       const name = nameOf(next);
       if (found.has(name)) proven.set(name, outcome);
-      if (counts !== undefined) pipelines = counts.pipelines;
+      if (counts !== undefined) {
+        const short = forksKnown === this.#forks.size ? counts.finish() : undefined;
+        if (short !== undefined) return short;
+        pipelines = counts.pipelines;
+      }
       next = [...found.values()].find((stream) => !proven.has(nameOf(stream)));
       if (forksKnown !== this.#forks.size) next ??= [...found.values()][0];
     }
@@ -169,7 +173,7 @@ class AgentVerifier {
     for (const { from } of this.#forks.values()) {
       excluded.set(from.outbox, Math.min(from.number, excluded.get(from.outbox) ?? Infinity));
     }
-    return new CountProof(excluded);
+    return new CountProof({ excluded, mayBeginLater: this.#options.mayBeginLater });
   }
 
   // ---- one read of a topic ----
@@ -190,7 +194,7 @@ class AgentVerifier {
       for (;;) {
         const message = await of.next();
         if (message === undefined) return undefined;
-        const broken = await this.#visit(message, to);
+        const broken = await this.#visit(message, { ...to, isTrimmed: of.isTrimmed });
         if (broken !== undefined) return broken;
         if (message.outbox === outbox && message.lane === lane) return message;
       }
@@ -252,7 +256,7 @@ class AgentVerifier {
 
   async #visit(
     message: UpstreamMessage,
-    { found, counts, forksKnown }: Visited,
+    { found, counts, forksKnown, isTrimmed }: Visited & { readonly isTrimmed: boolean },
   ): Promise<Break | undefined> {
     const { at, outbox, lane, number, forkedFrom, value } = message;
     const stream = { topic: at.topic, outbox, lane };
@@ -265,7 +269,7 @@ class AgentVerifier {
     const place = `${at.topic}/${at.partition} at offset ${at.offset}`;
     try {
       const { record } = await this.#read(value, place);
-      const broken = counts.take(record, message);
+      const broken = counts.take(record, message, { isTrimmed });
       // What contradicts it may be of the other history of an outbox that has parted: counted anew.
       return this.#forks.size === forksKnown ? broken : undefined;
     } catch (error) {
