@@ -173,7 +173,7 @@ const times = ["start", "end", "time", "firstTime", "lastTime"];
 function asAvro({ v: _, kind, ...fields }: Fields): Fields {
   const absent =
     kind === "summary"
-      ? [...aggregates, "merged", "gapRecords", "gapReadings"]
+      ? [...aggregates, "merged", "gapRecords", "gapReadings", "completeReadings"]
       : ["value", "symbol", "gapStart", "gapRecords"];
   const { value, ...rest } = fields;
   const own = kind === "alert" ? { ...rest, [isText(fields) ? "symbol" : "value"]: value } : fields;

@@ -17,6 +17,9 @@ import {
 } from "../support/kafka/failure-rig.ts";
 import { readCommitted, type ReadRecord, writeRecord } from "../support/kafka/kcat.ts";
 import { startHalf, topicNames } from "../support/kafka/uplink-half.ts";
+import { sampleRecord } from "../support/kafka/sample-record.ts";
+import { millis } from "../../src/core/units.ts";
+import { decodeRecord, encodeComplete } from "../../src/store/outbox/record-codec.ts";
 import { type Outcome, weir } from "../support/weir-command.ts";
 
 const { alerts, summaries, cursors } = topicNames;
@@ -146,6 +149,46 @@ describe("what is upstream", () => {
     assert.match(
       changed.error,
       /changed\/0 at offset 19: record \w{32}:summaries:19: expected the digest \w{32} .* a value from 5 to 19 is not what was sent/,
+    );
+  });
+
+  it("is not proven where it does not add up to a completeness marker", async (t) => {
+    const rig = await broker(t);
+    if (rig === undefined) return;
+    const agent = "gw3";
+    const half = await startHalf({ agent, bootstrap: rig.proxy.bootstrap });
+    const records = Array.from({ length: 8 }, (_, number) =>
+      sampleRecord({ agent, lane: "summaries", number, by: "gw3" }),
+    );
+    const windows = records.map((record) => decodeRecord(record, "a sample").record);
+    const [first] = windows;
+    assert.ok(first?.kind === "summary");
+    const marker = (through: number, readings: number): Uint8Array =>
+      encodeComplete(agent, {
+        kind: "complete",
+        pipeline: first.pipeline,
+        key: first.key,
+        through: millis(through),
+        readings,
+      });
+    // Every fourth window is of one key, and has one reading.
+    await half.emitRecords("summaries", [...records, marker(first.end + 4_000, 2)]);
+    await half.sent();
+    const right = await verify(rig, agent, [alerts, summaries]);
+    assert.equal(right.code, 0, right.output);
+    assert.match(
+      right.out,
+      /sums as 1 completeness marker said, 2 readings by the last of each key/,
+    );
+
+    await half.emitRecords("summaries", [marker(first.end + 8_000, 3)]);
+    await half.sent();
+    await half[Symbol.asyncDispose]();
+    const wrong = await verify(rig, agent, [alerts, summaries]);
+    assert.equal(wrong.code, 1);
+    assert.match(
+      wrong.error,
+      /gw3: summaries\/\d at offset \d+: record \w{32}:summaries:9: expected 3 readings in all windows of gw3\/temp\/by=gw3,device=d0 that end by \d+, found 2/,
     );
   });
 });

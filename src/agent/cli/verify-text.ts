@@ -41,7 +41,7 @@ function pipelineText(count: PipelineCount): string {
   }
   if (count.markers > 0) {
     parts.push(
-      `${counted(count.markers, "completeness marker")} agree, the last with ${counted(count.markedReadings, "reading")}`,
+      `sums as ${counted(count.markers, "completeness marker")} said, ${counted(count.markedReadings, "reading")} by the last of each key`,
     );
   }
   if (alerts > 0) parts.push(counted(alerts, "alert"));

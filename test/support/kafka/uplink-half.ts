@@ -145,6 +145,17 @@ export class UplinkHalf {
     this.#drain.wake();
   }
 
+  /** As emit, records of the test's own. */
+  async emitRecords(lane: Lane, records: readonly Uint8Array[]): Promise<void> {
+    const outbox = new OutboxWriter();
+    for (const record of records) {
+      this.#emitted[lane].push(Buffer.from(record).toString("utf8"));
+      outbox.add(lane, record);
+    }
+    await commitRecords(this.#parts.store, outbox);
+    this.#drain.wake();
+  }
+
   /** Resolves when all that was emitted is upstream, and that is stored. */
   async sent(): Promise<void> {
     await this.until("everything is sent", () => lanes.every((lane) => this.#isSent(lane)));
