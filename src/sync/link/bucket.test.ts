@@ -27,7 +27,12 @@ test("whatever comes when, no 10 s have more than the bandwidth, burst included"
         let bucket = emptyBucket(bandwidth, 0);
         let nowMs = 0;
         const sent: { readonly atMs: number; readonly bytes: number }[] = [];
-        for (const { pauseMs, part } of wishes) {
+        // Then one who was quiet for long enough to have a burst, and wants all there is.
+        const greedy = Array.from({ length: 60 }, (_, n) => ({
+          pauseMs: n === 0 ? 700 : 1,
+          part: 1,
+        }));
+        for (const { pauseMs, part } of [...wishes, ...greedy]) {
           const bytes = Math.floor(bucket.burst * part);
           nowMs += pauseMs % 7 === 0 ? pauseMs : 0;
           bucket = filled(bucket, nowMs);
