@@ -18,6 +18,7 @@ import { commitDefaults, configOf, sourceDefaults } from "../src/agent/config/co
 import { openAgentOnDoors } from "../src/agent/start.ts";
 import { systemDisk } from "../src/agent/doors/disk.ts";
 import type { Disk } from "../src/core/doors.ts";
+import { limits } from "../src/core/limits.ts";
 import { position } from "../src/core/units.ts";
 import type { TableStore } from "../src/store/tables/table-store.ts";
 import { openMonthStore } from "./month-store.ts";
@@ -102,7 +103,11 @@ async function fillTables(): Promise<void> {
 async function merge(n: number): Promise<void> {
   rmSync(work, { recursive: true, force: true });
   cpSync(full, work, { recursive: true });
-  await using opened = await openMonthStore(work, { bytesMax, mergeTablesMin: tables });
+  await using opened = await openMonthStore(work, {
+    bytesMax,
+    mergeTablesMin: tables,
+    mergeShare: limits.mergeShare,
+  });
   say({ event: `merging-${n}` });
   const begun = performance.now();
   merging = opened.tables;

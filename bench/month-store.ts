@@ -21,7 +21,12 @@ export async function openMonthStore(
   {
     bytesMax,
     mergeTablesMin = limits.mergeTablesMin,
-  }: { readonly bytesMax: number; readonly mergeTablesMin?: number },
+    mergeShare = 1,
+  }: {
+    readonly bytesMax: number;
+    readonly mergeTablesMin?: number;
+    readonly mergeShare?: number;
+  },
 ): Promise<OpenedStore> {
   const path = join(directory, "state.mdb");
   const kv = await openCheckedKv(openKvLmdb({ path, bytesMax: limits.kvBytesMax }));
@@ -43,6 +48,7 @@ export async function openMonthStore(
       freeBytesMin: limits.freeBytesMin,
       mergeTablesMin,
     },
+    mergeShare,
     clockNow: () => Number.POSITIVE_INFINITY,
   });
   return {

@@ -6,6 +6,7 @@
  * in the same way again.
  */
 
+import { limits } from "../core/limits.ts";
 import { MalformedBytes } from "../core/bytes.ts";
 import { Catalog } from "../core/catalog.ts";
 import type { Clock, Disk, Kv, Random } from "../core/doors.ts";
@@ -99,6 +100,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     from,
     refused: refusedOf(recovered),
     policy: options.policy,
+    mergeShare: limits.mergeShare,
     ...(options.isSparing === undefined ? {} : { isSparing: options.isSparing }),
     clockNow: options.clockNow,
     ...(options.memoryRowsMax === undefined ? {} : { rowsMax: options.memoryRowsMax }),

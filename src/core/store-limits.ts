@@ -44,6 +44,8 @@ export const storeLimits = {
   /** Rows that a flush counts, and series it passes over, before it looks whether it should. */
   flushRowsPerTurn: 16_384,
   flushSeriesPerTurn: 1_024,
+  /** What of its time a merge takes for itself, unless tables come faster than that. */
+  mergeShare: 0.25,
   /** Each time they wait so long, at most, for a frame that is being appended. */
   giveWayMsMax: 5,
   /** Tables of the first level of one partition that are merged; at most so many at a time. */

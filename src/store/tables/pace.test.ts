@@ -39,3 +39,25 @@ test("but not for ever, and not for what is over", async () => {
   await clock.pass(0);
   assert.equal(isOverAgain(), true);
 });
+
+test("who has a share of the time rests for the others' share of it, and not when it is stopped", async () => {
+  const clock = new SimulatedClock(0);
+  const pace = new Pace(clock);
+  await clock.pass(limits.workStepMs);
+  let isOver = false;
+  void pace
+    .breathe(() => 0.25)
+    .then(() => {
+      isOver = true;
+    });
+  await clock.pass(3 * limits.workStepMs - 1);
+  assert.equal(isOver, false);
+  await clock.pass(1);
+  assert.equal(isOver, true);
+  await clock.pass(1_000);
+  const breath = pace.breathe(() => 0.25);
+  await clock.pass(0);
+  pace.stop();
+  await breath;
+  await assert.rejects(pace.breathe(), { name: "Stopped" });
+});

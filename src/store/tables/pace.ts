@@ -43,7 +43,7 @@ export class Pace {
     void work.then(over, over);
   }
 
-  /** Before something is tried again; over early when it is stopped. One at a time. */
+  /** Over early when it is stopped. One at a time. */
   async rest(delayMs: number): Promise<void> {
     if (this.#stopped) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -54,12 +54,18 @@ export class Pace {
     this.#wake = undefined;
   }
 
-  /** Call between small steps: resolves at once, or when others had their turn. Throws Stopped. */
-  async breathe(): Promise<void> {
+  /**
+   * Call between small steps: resolves at once, or when others had their turn, and the time that is
+   * not its share (1 is all of it; a step that took long counts as limits.giveWayMsMax). Throws Stopped.
+   */
+  async breathe(shareOf: () => number = () => 1): Promise<void> {
     if (this.#stopped) throw new Stopped("the store is closing");
-    if (this.#clock.monotonic() - this.#since < limits.workStepMs) return;
+    const tookMs = this.#clock.monotonic() - this.#since;
+    if (tookMs < limits.workStepMs) return;
     await new Promise<void>((resolve) => this.#clock.soon(resolve));
     if (this.#first !== undefined) await this.#waitForFirst();
+    const share = shareOf();
+    if (share < 1) await this.rest(Math.min(tookMs, limits.giveWayMsMax) * (1 / share - 1));
     this.#since = this.#clock.monotonic();
   }
 

@@ -24,6 +24,8 @@ export type TableStoreOptions = {
   readonly policy: CompactionPolicy;
   /** Whether what can wait is to wait, since the device is written to too much. Default: never. */
   readonly isSparing?: () => boolean;
+  /** What of its time a merge takes for itself, in (0, 1], unless it is behind. Default: all of it. */
+  readonly mergeShare?: number;
   /** Event time that is surely reached by the clock; undefined while nobody can tell. */
   readonly clockNow: () => number | undefined;
   /** Default limits.memoryTableRowsMax. */

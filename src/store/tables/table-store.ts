@@ -8,9 +8,8 @@
  * memory table is filled while at most one other is written; when both are full the loop waits, and
  * with it the senders.
  *
- * What runs beside the loop (flush, compaction) runs here, one thing at a time, in small steps; only
- * a flush, for which senders may wait, runs between two steps of a merge. A disk
- * that is full or broken is tried again; meanwhile the status says so.
+ * What runs beside the loop (flush, compaction) runs here, one thing at a time, in small steps; only a
+ * flush, for which senders may wait, runs between two steps of a merge. A disk that fails is tried again.
  */
 
 import type { Batch } from "../../core/batch.ts";
@@ -19,6 +18,7 @@ import { limits } from "../../core/limits.ts";
 import { type Position, position } from "../../core/units.ts";
 import type { Step } from "../../edge-ops/operator.ts";
 import { type CompactionJob, eraseJob, planCompaction } from "./compaction/compaction-plan.ts";
+import { mergeShareNow } from "./compaction/merge-share.ts";
 import { flushMemory } from "./memory/flush.ts";
 import { FlushedTimes } from "./memory/flushed-times.ts";
 import { MemoryTable, SpareSlabs } from "./memory/memory-table.ts";
@@ -471,7 +471,7 @@ export class TableStore {
   /** Between two steps of a merge: a full memory does not wait for its end. */
   async #giveWay(): Promise<void> {
     if (this.#frozen !== undefined) await this.#flush(this.#frozen);
-    await this.#pace.breathe();
+    await this.#pace.breathe(() => mergeShareNow(this.#listing.tables, this.#options));
   }
 
   /** One transaction. */

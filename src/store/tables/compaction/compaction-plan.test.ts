@@ -4,6 +4,7 @@ import { limits } from "../../../core/limits.ts";
 import { position } from "../../../core/units.ts";
 import { type CompactionPolicy, planCompaction, sparing } from "./compaction-plan.ts";
 import type { ListedTable } from "../listing/table-list.ts";
+import { mergeShareNow } from "./merge-share.ts";
 
 const day = limits.partitionMs;
 const minute = 60_000;
@@ -163,4 +164,13 @@ test("while writes are spared merges wait, up to a bound, and nothing else does"
   const bound = planCompaction([...many, table(10), table(100)], spared, undefined);
   assert.deepEqual([bound?.kind, bound?.inputs.length], ["merge", limits.mergeTablesMax]);
   assert.equal(planCompaction([...many, table(100)], spared, 101 * day)?.kind, "expire");
+});
+
+test("a merge takes its share of the time, until twice as many tables wait as it takes", () => {
+  const options = { policy, mergeShare: 0.25 };
+  const many = Array.from({ length: 2 * policy.mergeTablesMin }, () => table(10));
+  const elsewhere = [table(11), table(10, { class: "fast" }), table(10, { level: 1 })];
+  assert.equal(mergeShareNow([...many.slice(1), ...elsewhere], options), 0.25);
+  assert.equal(mergeShareNow([...many, ...elsewhere], options), 1);
+  assert.equal(mergeShareNow([], { policy }), 1);
 });
