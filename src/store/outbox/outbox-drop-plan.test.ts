@@ -4,7 +4,13 @@ import { limits } from "../../core/limits.ts";
 import type { Alert, Summary } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
 import { type DropBlock, type DropOptions, type DropPlan, planDrop } from "./outbox-drop-plan.ts";
-import { decodeRecord, encodeAlert, encodeGap, encodeSummary } from "./record-codec.ts";
+import {
+  decodeRecord,
+  encodeAlert,
+  encodeComplete,
+  encodeGap,
+  encodeSummary,
+} from "./record-codec.ts";
 
 const options: DropOptions = {
   lane: "summaries",
@@ -211,4 +217,29 @@ test("alerts stand alone", async () => {
   );
   const found = await plan(blocksOf(storm), { lane: "alerts" });
   assert.deepEqual(shown(found), ["gap 1-3: 3 records, 0 readings, last 2"]);
+});
+
+test("markers go with what is dropped around them, and no gap counts them", async () => {
+  const marker = (number: number): Uint8Array =>
+    encodeComplete("gw1", {
+      kind: "complete",
+      pipeline: "temp",
+      key: [["device", "p1"]],
+      through: millis(number * 10_000),
+      readings: 10 * number,
+    });
+  const blocks = blocksOf(
+    [...windows(0, 2), marker(1), ...windows(2, 4)],
+    [...windows(4, 6), marker(4)],
+    windows(6, 12),
+  );
+  const found = await plan(blocks, { bytesWanted: 450 });
+  assert.deepEqual(shown(found), ["gap 0-6: 6 records, 150 readings, last 6"]);
+  assert.deepEqual(found.dropped, new Map([["temp", { records: 6, readings: 150 }]]));
+  // Alone they are no reason to change anything.
+  const alone = await plan(blocksOf([marker(1), marker(2)], windows(6, 12)), {
+    bytesWanted: 100,
+    part: 1,
+  });
+  assert.deepEqual([alone.records, alone.blockEnd], [[], 0]);
 });

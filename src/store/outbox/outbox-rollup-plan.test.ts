@@ -4,7 +4,7 @@ import type { Summary } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
 import { GapEnds } from "./gap-ends.ts";
 import { planRun, type PlanOptions, type TierPass } from "./outbox-rollup-plan.ts";
-import { decodeRecord, encodeAlert, encodeSummary } from "./record-codec.ts";
+import { decodeRecord, encodeAlert, encodeComplete, encodeSummary } from "./record-codec.ts";
 
 const minute = 60_000;
 const options: PlanOptions = {
@@ -45,6 +45,7 @@ function windows(from: number, to: number): readonly Uint8Array[] {
 function shown(records: readonly Uint8Array[]): readonly string[] {
   return records.map((bytes) => {
     const { record } = decodeRecord(bytes, "a record");
+    if (record.kind === "complete") return `complete ${record.through / 10_000}`;
     if (record.kind !== "summary") return record.kind;
     const { start, end, revision } = record;
     return `${start / 10_000}/${end - start}/${revision}`;
@@ -131,4 +132,26 @@ test("a pass that cannot have more moves on by half of the run at least", async 
   const stuck = Array.from({ length: 8 }, (_, n) => [windowOf(6 + n)]);
   const plan = await planRun(passOf(), stuck, { ...options, isCut: true });
   assert.ok((plan.resume?.block ?? 8) >= 4);
+});
+
+/** Windows of p1 that end by the one of this number are complete. */
+function markerOf(number: number, device = "p1"): Uint8Array {
+  return encodeComplete("gw1", {
+    kind: "complete",
+    pipeline: "temp",
+    key: [["device", device]],
+    through: millis(number * 10_000),
+    readings: number,
+  });
+}
+
+test("of the markers among what changes the newest of each key goes behind all of it", async () => {
+  const [before, inside, last] = [markerOf(3), markerOf(9), markerOf(11)];
+  const other = markerOf(1, "p2");
+  const part = [...windows(6, 9), inside, other, ...windows(9, 11), last, ...windows(11, 20)];
+  const plan = await planRun(passOf(), [[...windows(3, 6), before], part], options);
+  assert.deepEqual([plan.blockFirst, plan.blockEnd, plan.merged], [1, 2, 12]);
+  const merged = ["6/60000/0", "12/60000/0", ...shown(windows(18, 20))];
+  // That of the block before stays where it is.
+  assert.deepEqual(shown(plan.records), [...merged, "complete 11", "complete 1"]);
 });

@@ -4,15 +4,17 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Tags } from "../../core/frame.ts";
-import type { Alert, Gap, Summary, SummaryFields } from "../../core/record.ts";
+import type { Alert, Complete, Gap, Summary, SummaryFields } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
 import {
   decodeRecord,
   encodeAlert,
+  encodeComplete,
   encodeGap,
   encodeSummary,
   timeOfRecord,
 } from "./record-codec.ts";
+import { idOf } from "./record-id.ts";
 
 const goldenFolder = join(import.meta.dirname, "../../../test/golden");
 const golden = readFileSync(join(goldenFolder, "records-v1.ndjson"), "utf8");
@@ -113,6 +115,36 @@ test("a gap says what it stands for", () => {
   assert.deepEqual([first?.record, second?.record], [gap, alerts]);
   assert.equal(second?.agent, "gw/2");
   assert.deepEqual(records.map(timeOfRecord), [gap.end, gap.end]);
+});
+
+test("a completeness marker says through when, and how many readings that are", () => {
+  const marker: Complete = {
+    kind: "complete",
+    pipeline: "visits@2",
+    key: [],
+    from: millis(1_763_999_990_000),
+    through: millis(1_764_007_200_500.5),
+    readings: 0,
+  };
+  const lines = readFileSync(join(goldenFolder, "records-complete-v1.ndjson"), "utf8")
+    .trimEnd()
+    .split("\n");
+  const records = lines.map((line) => decodeRecord(new TextEncoder().encode(line), "golden"));
+  assert.deepEqual(records[1]?.record, marker);
+  const again = records.map(({ agent, record }) => {
+    assert.ok(record.kind === "complete");
+    return new TextDecoder().decode(encodeComplete(agent, record));
+  });
+  assert.deepEqual(again, lines);
+  assert.deepEqual(
+    lines.map((line) => timeOfRecord(new TextEncoder().encode(line))),
+    [1_764_003_600_000, 1_764_007_200_500.5],
+  );
+  assert.deepEqual(idOf(new TextEncoder().encode(lines[1])), {
+    kind: "complete",
+    name: "gw1/visits@2/",
+    through: 1_764_007_200_500.5,
+  });
 });
 
 test("what the golden file says is what was meant", () => {

@@ -6,7 +6,7 @@
 import type { Clock } from "../../../core/doors.ts";
 import { isEnvironmental } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
-import type { Cluster, FetchedRecord } from "../cluster.ts";
+import type { Cluster, FetchedRecord, TopicSource } from "../cluster.ts";
 import { CommittedRecords } from "./committed-records.ts";
 import { messageOf, type UpstreamMessage } from "./upstream-message.ts";
 
@@ -16,11 +16,14 @@ export type FollowOptions = {
   readonly from: "beginning" | "end";
   /** Ends with what was there when it began. */
   readonly endsThere: boolean;
-  readonly connect: () => Promise<Cluster>;
+  readonly connect: () => Promise<FollowedCluster>;
   readonly clock: Clock;
   /** The session failed; it is tried again. */
   readonly onTrouble: (error: Error) => void;
 };
+
+/** A session, which is closed in the end. */
+export type FollowedCluster = TopicSource & Pick<Cluster, "close">;
 
 type Followed = { readonly records: CommittedRecords; readonly end: number };
 
@@ -69,7 +72,7 @@ export async function* followTopics(
 }
 
 async function openAll(
-  cluster: Cluster,
+  cluster: TopicSource,
   { topics, from, takes }: FollowOptions,
 ): Promise<readonly Followed[]> {
   const followed: Followed[] = [];
@@ -95,7 +98,7 @@ async function reconnected(
     isOver,
     wait,
   }: { readonly isOver: () => boolean; readonly wait: (ms: number) => Promise<void> },
-): Promise<Cluster> {
+): Promise<FollowedCluster> {
   for (let tries = 0; ; tries++) {
     try {
       return await connect();
