@@ -16,7 +16,7 @@ import { judge } from "./oracle/judge.ts";
 import { type LinkPlan, patientOutbox, type Plan } from "./plan.ts";
 import { Trace } from "./trace.ts";
 import { saidAtTheEnd } from "./world/agent-words.ts";
-import { readFiles, readKafka } from "./world/consumer.ts";
+import { readFiles, readKafka, verifiedKafka } from "./world/consumer.ts";
 import {
   arrivalsName,
   filesDirectory,
@@ -151,6 +151,7 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     failures: world.failures,
     leftOver: said?.leftOver ?? 0,
     incidents: said?.incidents ?? [],
+    unproven: plan.uplinks.kafka ? await verifiedKafka(world.link.cluster) : undefined,
     medium: world.medium,
     changedBuffers: world.changedBuffers,
     links: (plan.uplinks.links ?? []).map((link) => linkUse(link, world)),

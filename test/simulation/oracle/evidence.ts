@@ -147,6 +147,8 @@ export type Evidence = {
   /** Records kept for uplinks at the end, and what uplinks had to report. */
   readonly leftOver: number;
   readonly incidents: readonly string[];
+  /** The first break that the agent's own verification of Kafka finds. */
+  readonly unproven: string | undefined;
   /** At how many starts the medium refused for too long to give back the log, and how many damaged
    * places agents named. */
   readonly medium: { readonly lost: number; readonly named: number };

@@ -143,6 +143,7 @@ const sound: Evidence = {
   failures: [],
   leftOver: 0,
   incidents: [],
+  unproven: undefined,
   medium: { lost: 0, named: 0 },
   changedBuffers: [],
   links: [],
@@ -223,6 +224,7 @@ const broken: Readonly<Record<string, readonly [promise: string, changes: Partia
   ],
   "records that are left": ["P4", { leftOver: 1 }],
   "an incident": ["P4", { incidents: ["one"] }],
+  "a break that the agent itself finds": ["P4", { unproven: "one" }],
   "a wrong minimum": ["P5", { upstream: instead(window(0, [first], { min: 9 })) }],
   "a bound that is exceeded": [
     "P6",

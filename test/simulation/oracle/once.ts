@@ -5,6 +5,7 @@
  *           and in each partition they rise
  *   both    no identity twice; revisions of a window are 0, 1, 2 and so on, in that order, and each
  *           says something that the one before it did not
+ *   proof   `weir upstream verify` finds no break
  *   end     nothing is left in the outbox, and no uplink has an incident to tell of
  */
 
@@ -15,7 +16,7 @@ export function checkOnce(
   evidence: Evidence,
   { isWhole }: { readonly isWhole: boolean },
 ): readonly Violation[] {
-  const { upstream, incidents, leftOver } = evidence;
+  const { upstream, incidents, leftOver, unproven } = evidence;
   const lanes = Map.groupBy(upstream, ({ place, lane }) => `${lane} in ${place}`);
   const found = [...lanes].flatMap(([where, records]) => [
     ...(isWhole ? checkIdentities(records, isDegraded(evidence)) : []).map(
@@ -25,6 +26,7 @@ export function checkOnce(
   ]);
   if (leftOver > 0) found.push(`${leftOver} records are still in the outbox`);
   found.push(...incidents.map((incident) => `an incident: ${incident}`));
+  if (isWhole && unproven !== undefined) found.push(`not proven: ${unproven}`);
   return found.map((what) => ({ promise: "P4", what }));
 }
 

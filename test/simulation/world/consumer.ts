@@ -1,5 +1,10 @@
 /** What a consumer reads upstream: of Kafka what is committed, of files every line. */
 
+import type { Clock } from "../../../src/core/doors.ts";
+import { Fault } from "../../../src/core/faults.ts";
+import { millis } from "../../../src/core/units.ts";
+import { sentenceOf } from "../../../src/sync/kafka/upstream/break.ts";
+import { verifyUpstream } from "../../../src/sync/kafka/upstream/verify-upstream.ts";
 import type { ClusterModel } from "../../support/kafka/cluster-model.ts";
 import { otherAgent } from "../../support/kafka/stuck-transaction.ts";
 import type { FaultDisk } from "../../support/fault-disk.ts";
@@ -24,6 +29,47 @@ export function readKafka(cluster: ClusterModel): readonly Upstream[] {
         record: recordOf(value),
       }));
   });
+}
+
+/**
+ * What `weir upstream verify` has against what is in Kafka: a sentence, or undefined. It is part of the
+ * agent's code: the oracle asks the same in its own ways.
+ */
+export async function verifiedKafka(cluster: ClusterModel): Promise<string | undefined> {
+  if (!cluster.hasTopic(topics.cursor)) return undefined;
+  cluster.fate = () => "answer";
+  const { alerts, summaries, cursor: cursorTopic } = topics;
+  const session = cluster.connect();
+  try {
+    const verdict = await verifyUpstream(session, {
+      topics: [summaries, alerts].filter((topic) => cluster.hasTopic(topic)),
+      cursorTopic,
+      agent: undefined,
+      mayBeginLater: false,
+      clock: impatient(),
+    });
+    return verdict.kind === "broken" ? sentenceOf(verdict.first) : undefined;
+  } catch (error) {
+    // An agent that never sent anything has no cursor.
+    if (error instanceof Fault && error.code === "INPUT_INVALID") return undefined;
+    throw error;
+  } finally {
+    await session.close();
+  }
+}
+
+/** For whom every wait is over at once. */
+function impatient(): Clock {
+  let elapsedMs = 0;
+  return {
+    now: () => millis(elapsedMs),
+    monotonic: () => (elapsedMs += 1_000),
+    after: (_delayMs, run) => {
+      queueMicrotask(run);
+      return () => undefined;
+    },
+    soon: (run) => queueMicrotask(run),
+  };
 }
 
 /** `place`: what the oracle calls the directory. */
