@@ -422,6 +422,32 @@ const bounds = {
   /** An orderly end waits so long for the answer to its last status. */
   bridgeCloseWaitMs: 1_000,
 
+  /** Records of one POST, before compression. */
+  postBatchBytes: 262_144, // 256 KiB
+  postBatchBytesMax: 1_048_576, // 1 MiB
+  /** As small as it gets where the endpoint, or the way to it, takes no larger ones. */
+  postBatchBytesMin: 4_096, // 4 KiB
+  /** So many of the smaller size are taken before twice as much is tried. */
+  postGrowsAfter: 16,
+  /** Posts of one range that are lost on the way before a smaller one is tried. */
+  postLossesMax: 2,
+  /** Records in a row that an endpoint may refuse one by one before another must be taken again. */
+  postLeftOutMax: 16,
+  /** Records tried one by one to see whether the endpoint takes any. */
+  postProbesMax: 8,
+  postLingerMs: 1_000,
+  postConnectMs: 10_000,
+  postAnswerMs: 30_000,
+  /** Of an answer no more is read. */
+  postAnswerBytesMax: 16_384, // 16 KiB
+  /** Of its words in a message. */
+  postWordsMax: 200,
+  /** Bytes of a body that are given to the connection at a time. */
+  postPieceBytes: 16_384, // 16 KiB
+  postHeadersMax: 16,
+  /** Longest Retry-After that is heeded. */
+  postRetryAfterMsMax: 900_000,
+
   // configuration
   configCharactersMax: 1_048_576,
   configDepthMax: 32,

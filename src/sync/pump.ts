@@ -11,7 +11,7 @@
  */
 
 import type { Clock, Random } from "../core/doors.ts";
-import { isEnvironmental } from "../core/faults.ts";
+import { Fault, isEnvironmental } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import type { Millis } from "../core/units.ts";
 import type { Lane } from "../store/outbox/outbox.ts";
@@ -337,7 +337,7 @@ export class Pump {
     const jitter = this.#options.random.uint32() / 2 ** 32;
     this.#failuresInARow += 1;
     this.#state = "waiting";
-    this.#wakeAfter(longest * (0.5 + jitter / 2));
+    this.#wakeAfter(Math.max(longest * (0.5 + jitter / 2), askedWaitMs(error)));
   }
 
   #wakeAfter(delayMs: number): void {
@@ -356,6 +356,12 @@ const networkCodes: ReadonlySet<string> = new Set([
   "UPLINK_LOGIN_REFUSED",
   "CONNECT_FAILED",
 ]);
+
+/** So long the other side asked to be left alone. */
+function askedWaitMs(error: Error): number {
+  const asked = error instanceof Fault ? error.facts["retryAfterMs"] : undefined;
+  return typeof asked === "number" ? asked : 0;
+}
 
 /** As many as have `bytesMax` bytes, at least one. */
 function firstOf(records: readonly Uint8Array[], bytesMax: number): readonly Uint8Array[] {

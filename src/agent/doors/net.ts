@@ -5,33 +5,28 @@
  *   connect  TCP -> [TLS] -> [WebSocket upgrade] -> NetSocket      one deadline for all
  */
 
-import { createServer, type Server, Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { assert } from "../../core/assert.ts";
 import type {
   CertificateStatus,
   Clock,
   ConnectAddress,
   ListenAddress,
-  Net,
   NetAddress,
+  Net,
   NetListener,
   NetSocket,
-  TlsConnect,
   Wire,
 } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { Turns } from "../../core/turns.ts";
 import { systemClock } from "./clock.ts";
+import { connected, keepProbed } from "./connected.ts";
 import { type Handshake, Handshakes } from "./handshakes.ts";
 import { type HandleOf, noHandle, StreamSocket, takeHandle } from "./stream-socket.ts";
-import { openTlsGate, type TlsGate, unconnected } from "./tls.ts";
-import { serverReason } from "./tls-reasons.ts";
+import { openTlsGate, type TlsGate } from "./tls.ts";
 import { openWebSocketGate, upgradeOwn, type WebSocketGate } from "./websocket.ts";
-import { localOf, wired } from "./wired-socket.ts";
-
-/** A peer that vanished without a word is noticed by the kernel's probes. */
-const PROBE_AFTER_MS = 60_000;
 
 /** `clock` is for deadlines, and for looking at the files of certificates. */
 export function systemNet(clock: Clock = systemClock()): Net {
@@ -106,65 +101,23 @@ class SystemNet implements Net {
     { waitMs, wire }: { readonly waitMs: number; readonly wire?: Wire | undefined },
   ): Promise<NetSocket> {
     const { host, port, tls, webSocket } = address;
-    const at = { host, port, ...localOf(wire) };
-    const raw = wire === undefined ? undefined : wired(new Socket(), wire);
-    const socket =
-      tls === undefined ? (raw ?? new Socket()) : await this.#begin(tls, { host, port, raw });
-    const reasonOf = (error: NodeJS.ErrnoException): string | undefined =>
-      tls === undefined
-        ? undefined
-        : serverReason(error, {
-            nowMs: this.#clock.now(),
-            ownCertificate: tls.certificateFile !== undefined,
-          });
-    const { promise, resolve, reject } = Promise.withResolvers<NetSocket>();
-    const failed = (error: NodeJS.ErrnoException): void => {
-      cancel();
-      socket.destroy();
-      reject(connectFault(error, address, reasonOf(error)));
+    const options = {
+      waitMs,
+      wire,
+      clock: this.#clock,
+      onCertificate: (status: CertificateStatus) => {
+        this.#ownCertificates.set(status.file, status);
+      },
     };
-    const cancel = this.#clock.after(waitMs, () =>
-      failed(new Error(`no answer within ${waitMs} ms`)),
-    );
-    const given = (end: NetSocket): void => {
-      cancel();
-      socket.removeListener("error", failed);
-      resolve(end);
-    };
-    socket.on("error", failed);
-    // What is the kernel's business is that of the socket under TLS.
-    const bare = raw ?? socket;
-    bare.setNoDelay(true);
-    const connected = (): void => {
-      keepProbed(bare);
+    return await connected<NetSocket>(address, options, (socket, reasonOf) => {
       if (webSocket !== undefined) {
-        upgradeOwn(socket, { host, port, path: webSocket.path, reasonOf }).then(given, failed);
-        return;
+        return upgradeOwn(socket, { host, port, path: webSocket.path, reasonOf });
       }
       socket.pause();
-      const handleOf = tls === undefined && raw === undefined ? this.#handleOf : noHandle;
-      given(new StreamSocket(socket, { handleOf, ended: this.#ended, reasonOf }));
-    };
-    if (tls === undefined) socket.connect(at, connected);
-    else {
-      raw?.connect(at);
-      socket.once("secureConnect", connected);
-    }
-    return await promise;
-  }
-
-  async #begin(
-    tls: TlsConnect,
-    at: NetAddress & { readonly raw: Socket | undefined },
-  ): Promise<Socket> {
-    const nowMs = this.#clock.now();
-    const { socket, expires } = await unconnected(tls, { ...at, nowMs });
-    const { certificateFile: file } = tls;
-    if (file !== undefined && expires !== undefined) {
-      const status = { file, expires, reloads: 0, reloadFailures: 0, trouble: undefined };
-      this.#ownCertificates.set(file, status);
-    }
-    return socket;
+      const isPlain = tls === undefined && wire === undefined;
+      const handleOf = isPlain ? this.#handleOf : noHandle;
+      return new StreamSocket(socket, { handleOf, ended: this.#ended, reasonOf });
+    });
   }
 
   certificates(): readonly CertificateStatus[] {
@@ -194,10 +147,6 @@ function admit(
   };
   if (gate === undefined) secured(handshake.socket, undefined);
   else gate.secure(handshake, ({ socket, certificateName }) => secured(socket, certificateName));
-}
-
-function keepProbed(socket: Socket): void {
-  socket.setKeepAlive(true, PROBE_AFTER_MS);
 }
 
 function listenerOf(
@@ -230,18 +179,6 @@ function listenerOf(
         setImmediate(resolve);
       }),
   };
-}
-
-function connectFault(
-  error: NodeJS.ErrnoException,
-  { host, port }: NetAddress,
-  reason: string | undefined,
-): Fault {
-  const what = error.code ?? error.message;
-  return new Fault("CONNECT_FAILED", `cannot connect to ${host}:${port}: ${reason ?? what}`, {
-    cause: error,
-    facts: { host, port, error: what },
-  });
 }
 
 function faultOf(error: NodeJS.ErrnoException, address: NetAddress): Fault {

@@ -21,11 +21,17 @@ import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { uplinkKey } from "../../store/state/kv-key.ts";
 import type { Lane } from "../../store/outbox/outbox.ts";
-import type { Delivery, Incident, Incidents, LaneFacts, Receipt, UplinkLane } from "../uplink.ts";
+import type { Delivery, Incidents, LaneFacts, Receipt, UplinkLane } from "../uplink.ts";
 import type { Answer } from "./bridge-link.ts";
 import { type MessageMaker, packetBytesOf } from "./bridge-message.ts";
 import type { BridgeSession, SlotUser } from "./bridge-session.ts";
-import { type BridgeState, decodeBridgeState, encodeBridgeState } from "./bridge-state.ts";
+import {
+  type BridgeState,
+  decodeBridgeState,
+  encodeBridgeState,
+  fromStart,
+  withIncident,
+} from "./bridge-state.ts";
 
 export type BridgeLaneOptions = {
   readonly uplink: string;
@@ -320,15 +326,4 @@ function refused(answer: Answer & { readonly kind: "refused" }, topic: string, u
     `${url} refuses what is published on ${topic}: ${why} (${code})${isRight ? "; let this user publish there" : ""}`,
     { facts: { topic, code } },
   );
-}
-
-/** Where the outbox begins beyond the state, the records between are missing. */
-function fromStart(lane: Lane, state: BridgeState, start: number): BridgeState {
-  if (start <= state.next) return state;
-  const what = `${lane} ${state.next} to ${start - 1} were no longer in the outbox, or not readable there`;
-  return { ...withIncident(state, { first: state.next, next: start, what }), next: start };
-}
-
-function withIncident(state: BridgeState, last: Incident): BridgeState {
-  return { ...state, incidents: { count: state.incidents.count + 1, last } };
 }

@@ -20,7 +20,7 @@ export type MessageMakerOptions = {
 };
 
 /** Where a record stands: its outbox, its lane there, and its number in the lane. */
-type RecordPlace = { readonly outbox: string; readonly lane: Lane; readonly seq: number };
+export type RecordPlace = { readonly outbox: string; readonly lane: Lane; readonly seq: number };
 
 export type MessageMaker = (record: Uint8Array, at: RecordPlace) => BridgeMessage;
 
@@ -62,7 +62,7 @@ export function packetBytesOf({ topic, payload, attributes }: BridgeMessage): nu
 }
 
 /** Made of Kafka's headers, whose names are `ce_` and the attribute's; the content type is a property. */
-function attributeMaker(
+export function attributeMaker(
   agent: string,
   headers: "cloudevents" | "minimal",
 ): (record: Uint8Array, at: RecordPlace) => Attributes {

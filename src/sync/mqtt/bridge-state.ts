@@ -1,8 +1,13 @@
-/** What a lane of the bridge keeps in the state store; docs/format/records.md has the bytes. */
+/**
+ * What a lane of the bridge, or of an uplink over HTTP, keeps in the state store: at least once, with an
+ * id that stays. docs/format/records.md has the bytes.
+ */
 
 import { damaged, decodeJson, encodeJson, textOf, wholeOf } from "../../store/state/stored-json.ts";
 import { incidentOf } from "../incident.ts";
-import type { Incidents } from "../uplink.ts";
+import type { Random } from "../../core/doors.ts";
+import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Incident, Incidents } from "../uplink.ts";
 
 export type BridgeState = {
   /** In the id of every record: one history of this lane. */
@@ -45,4 +50,21 @@ export function decodeBridgeState(bytes: Uint8Array, place: string): BridgeState
       last: last === undefined ? undefined : incidentOf(last, place),
     },
   };
+}
+
+/** Where the outbox begins beyond the state, the records between are missing. */
+export function fromStart(lane: Lane, state: BridgeState, start: number): BridgeState {
+  if (start <= state.next) return state;
+  const what = `${lane} ${state.next} to ${start - 1} were no longer in the outbox, or not readable there`;
+  return { ...withIncident(state, { first: state.next, next: start, what }), next: start };
+}
+
+export function withIncident(state: BridgeState, last: Incident): BridgeState {
+  return { ...state, incidents: { count: state.incidents.count + 1, last } };
+}
+
+/** A name for a history of a lane: 16 bytes in hex. */
+export function freshOutbox(random: Random): string {
+  const words = Array.from({ length: 4 }, () => random.uint32());
+  return words.map((word) => word.toString(16).padStart(8, "0")).join("");
 }

@@ -10,6 +10,7 @@ import type { Uplink } from "../uplink.ts";
 import { BridgeLane, type BridgeLaneOptions } from "./bridge-lane.ts";
 import type { ConnectBridge } from "./bridge-link.ts";
 import { createMessageMaker, type MessageMakerOptions } from "./bridge-message.ts";
+import { freshOutbox } from "./bridge-state.ts";
 import { BridgeSession, type BridgeStatus } from "./bridge-session.ts";
 
 export type MqttUplinkOptions = MessageMakerOptions &
@@ -58,16 +59,10 @@ export function openMqttUplink(options: MqttUplinkOptions): Uplink {
           lingerMs: lane === "alerts" ? 0 : lingerMs,
           batchBytesMax,
           answerMs,
-          freshOutbox: () => hexOf(random),
+          freshOutbox: () => freshOutbox(random),
           onClosed,
           get,
         }),
     ),
   };
-}
-
-/** 16 bytes. */
-function hexOf(random: Random): string {
-  const words = Array.from({ length: 4 }, () => random.uint32());
-  return words.map((word) => word.toString(16).padStart(8, "0")).join("");
 }
