@@ -30,6 +30,7 @@ import { type Config, dataflowSpecOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
 import { type DegradedReason, degradedReasons } from "./degraded.ts";
+import type { HttpDoor } from "./doors/http-client.ts";
 import type { KafkaDoor } from "./doors/kafka.ts";
 import type { GuardOptions } from "./http/guard.ts";
 import { type HttpServer, openHttp } from "./http/server.ts";
@@ -64,8 +65,9 @@ export type Doors = {
   readonly net: Net;
   readonly kv: Kv;
   readonly hashing: Hashing;
-  /** Only where an uplink goes to Kafka. */
+  /** Each only where an uplink goes there. */
   readonly kafka?: KafkaDoor;
+  readonly http?: HttpDoor;
   /** What was written to the device of the data directory; absent: nobody counts. */
   readonly readDeviceWrites?: () => Promise<DeviceWrites | undefined>;
   /** Only where the configuration names a file of users. */

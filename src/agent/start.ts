@@ -90,6 +90,7 @@ export async function openAgentOnDoors(
       doors: {
         clock,
         ...(await kafkaDoor(config, clock)),
+        ...(await httpDoor(config, clock)),
         random: systemRandom(),
         hashing: systemHashing,
         readDeviceWrites: () => readDeviceWrites(config.dataDirectory),
@@ -156,6 +157,12 @@ function usersFileDoor({ mqtt: { usersFile } }: Config): Pick<Doors, "usersFile"
 async function kafkaDoor({ uplinks }: Config, clock: Clock): Promise<Pick<Doors, "kafka">> {
   if (uplinks.every(({ kind }) => kind !== "kafka")) return {};
   return { kafka: (await import("./doors/kafka.ts")).systemKafka(clock) };
+}
+
+/** The same. */
+async function httpDoor({ uplinks }: Config, clock: Clock): Promise<Pick<Doors, "http">> {
+  if (uplinks.every(({ kind }) => kind !== "http")) return {};
+  return { http: (await import("./doors/http-client.ts")).systemHttp(clock) };
 }
 
 function uplinkDirectories({ uplinks }: Config): readonly string[] {

@@ -33,7 +33,9 @@ export async function openUplinks(parts: UplinkParts): Promise<readonly Uplink[]
     if (uplink.kind === "file") uplinks.push(fileUplink(uplink, parts));
     else if (uplink.kind === "kafka") {
       uplinks.push((await import("./uplink-to-kafka.ts")).kafkaUplink(uplink, parts));
-    } else uplinks.push((await import("./uplink-to-mqtt.ts")).mqttUplink(uplink, parts));
+    } else if (uplink.kind === "mqtt") {
+      uplinks.push((await import("./uplink-to-mqtt.ts")).mqttUplink(uplink, parts));
+    } else uplinks.push((await import("./uplink-to-http.ts")).httpUplink(uplink, parts));
   }
   return uplinks;
 }

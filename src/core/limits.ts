@@ -445,6 +445,7 @@ const bounds = {
   /** Bytes of a body that are given to the connection at a time. */
   postPieceBytes: 16_384, // 16 KiB
   postHeadersMax: 16,
+  postHeaderCharactersMax: 4_096,
   /** Longest Retry-After that is heeded. */
   postRetryAfterMsMax: 900_000,
 

@@ -22,6 +22,7 @@ export async function checkFiles(config: Config): Promise<CheckedFiles> {
     ...listenerChecks(config, clock),
     ...connectChecks(config, clock),
     ...kafkaChecks(config, clock),
+    ...tokenChecks(config),
   ];
   const problems: string[] = [];
   const warnings: (string | undefined)[] = [];
@@ -57,7 +58,9 @@ function listenerChecks({ mqtt, http }: Config, clock: Clock): Check[] {
 function connectChecks({ brokers, uplinks }: Config, clock: Clock): Check[] {
   const addresses = [
     ...brokers.flatMap((broker) => broker.addresses.map(({ connect }) => connect)),
-    ...uplinks.flatMap((uplink) => (uplink.kind === "mqtt" ? [uplink.address] : [])),
+    ...uplinks.flatMap((uplink) =>
+      uplink.kind === "mqtt" || uplink.kind === "http" ? [uplink.address] : [],
+    ),
   ];
   return addresses.flatMap(({ tls }) => {
     if (tls === undefined) return [];
@@ -75,6 +78,18 @@ function kafkaChecks({ uplinks }: Config, clock: Clock): Check[] {
     return async () => {
       const { openCredentials } = await import("../doors/kafka-credentials.ts");
       await openCredentials(uplink.security, clock).read();
+      return undefined;
+    };
+  });
+}
+
+function tokenChecks({ uplinks }: Config): Check[] {
+  return uplinks.flatMap((uplink) => {
+    if (uplink.kind !== "http" || uplink.login === undefined) return [];
+    const { login } = uplink;
+    return async () => {
+      const { authorizationOf } = await import("../doors/http-client.ts");
+      await authorizationOf(login);
       return undefined;
     };
   });

@@ -104,7 +104,7 @@ test("contradictions are named with their place", async () => {
     ["{ url: mqtt://a, topics: { status: 'a/{pipeline}' } }", /may be \{agent\}$/m],
     ["{ url: mqtt://a, topics: { summaries: $SYS/x } }", /the broker's own/],
     ["{ url: mqtt://a }\n  - mqtt: { url: mqtt://a }", /goes to this broker already/],
-    ["{ url: mqtt://a }\n    file: { directory: out }", /one of file, kafka and mqtt/],
+    ["{ url: mqtt://a }\n    file: { directory: out }", /one of file, kafka, mqtt and http/],
     ["{ urls: mqtt://a }", /did you mean "url"/],
   ];
   for (const [text, why] of cases) assert.match(await faultsOf(text), why, text);

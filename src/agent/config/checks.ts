@@ -20,6 +20,7 @@ import type { Finding } from "./fault.ts";
 import { bridgeClientId, checkBridge } from "./bridge-config.ts";
 import { checkKafka } from "./kafka-config.ts";
 import { checkHttp } from "./http-config.ts";
+import { checkPost, postIdentity } from "./post-config.ts";
 import { checkLinks } from "./link-config.ts";
 import { portsOf } from "./listener-config.ts";
 import { suggestion } from "./nearest.ts";
@@ -63,6 +64,7 @@ export function check(shape: Shape): Checked {
     const parts = [
       uplink?.kafka && checkKafka(uplink.kafka, ["uplinks", index, "kafka"]),
       uplink?.mqtt && checkBridge(uplink.mqtt, ["uplinks", index, "mqtt"]),
+      uplink?.http && checkPost(uplink.http, ["uplinks", index, "http"]),
     ];
     for (const checked of parts) {
       findings.push(...(checked?.findings ?? []));
@@ -224,10 +226,10 @@ function uplinkFindings(uplinks: readonly (UplinkSection | undefined)[]): Findin
   const taken = new Map<string, number>();
   for (const [index, uplink] of uplinks.entries()) {
     if (uplink === undefined) continue;
-    const { file, kafka, mqtt } = uplink;
-    const kinds = [file, kafka, mqtt].filter((kind) => kind !== undefined);
+    const { file, kafka, mqtt, http } = uplink;
+    const kinds = [file, kafka, mqtt, http].filter((kind) => kind !== undefined);
     if (kinds.length !== 1) {
-      const message = "each uplink is one of file, kafka and mqtt";
+      const message = "each uplink is one of file, kafka, mqtt and http";
       findings.push({ path: ["uplinks", index], message });
       continue;
     }
@@ -237,14 +239,20 @@ function uplinkFindings(uplinks: readonly (UplinkSection | undefined)[]): Findin
     if (before === undefined) continue;
     const message =
       kafka === undefined
-        ? `uplinks[${before}] ${file === undefined ? "goes to this broker" : "writes to this directory"} already`
+        ? `uplinks[${before}] ${doingOf(uplink)} already`
         : `uplinks[${before}] is kafka already; one cluster per agent`;
     findings.push({ path: ["uplinks", index], message });
   }
   return findings;
 }
 
-function identityOf({ file, mqtt }: UplinkSection): string {
+function doingOf({ file, http }: UplinkSection): string {
+  if (http !== undefined) return "posts to this address";
+  return file === undefined ? "goes to this broker" : "writes to this directory";
+}
+
+function identityOf({ file, mqtt, http }: UplinkSection): string {
+  if (http !== undefined) return `http ${postIdentity(http)}`;
   if (mqtt !== undefined) return `mqtt ${URL.parse(mqtt.url)?.host ?? mqtt.url}`;
   return file === undefined ? "kafka" : `file ${file.directory}`;
 }
@@ -270,7 +278,9 @@ function sharedIdentities({ file, brokers, uplinks }: Shape): Finding[] {
 /** In a cluster, or at a broker, two agents with one name are a mistake that stops one of them. */
 function identityFindings({ agent, uplinks }: ConfigFile): Finding[] {
   if (agent !== defaultAgentName || uplinks.every(({ file }) => file !== undefined)) return [];
-  const place = uplinks.some(({ kafka }) => kafka !== undefined) ? "Kafka" : "a broker";
+  const isBroker = uplinks.some(({ mqtt }) => mqtt !== undefined);
+  const elsewhere = isBroker ? "a broker" : "an endpoint";
+  const place = uplinks.some(({ kafka }) => kafka !== undefined) ? "Kafka" : elsewhere;
   const message = `an agent that sends to ${place} needs a name of its own: set agent to this gateway's`;
   return [{ path: ["agent"], message }];
 }

@@ -13,6 +13,7 @@ import type { ListenerSection } from "./listener-section.ts";
 import type { BridgeSection } from "./bridge-section.ts";
 import type { LinkSection } from "./link-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
+import type { PostSection } from "./post-section.ts";
 import type { StoreSection } from "./store-section.ts";
 
 export type ConfigFile = {
@@ -107,7 +108,7 @@ export type FrequencySection = {
   readonly width: number;
 };
 
-/** Exactly one of file, kafka and mqtt makes sense; the checks say so. */
+/** Exactly one of file, kafka, mqtt and http makes sense; the checks say so. */
 export type UplinkSection = {
   readonly file?: {
     readonly directory: string;
@@ -116,6 +117,7 @@ export type UplinkSection = {
   };
   readonly kafka?: KafkaSection;
   readonly mqtt?: BridgeSection;
+  readonly http?: PostSection;
   readonly via?: readonly string[];
 };
 

@@ -13,6 +13,7 @@ import type { QuotasConfig } from "./access-config.ts";
 import type { HttpConfig } from "./http-config.ts";
 import type { BridgeUplinkConfig } from "./bridge-config.ts";
 import type { KafkaUplinkConfig } from "./kafka-config.ts";
+import type { PostUplinkConfig } from "./post-config.ts";
 import type { AccessConfig } from "../ingest/mqtt/access/access.ts";
 import type { BrokerConfig } from "../ingest/mqtt/subscriber/subscriber-config.ts";
 import { sourceDefaults as receiveDefaults, type SourceConfig } from "../ingest/source-config.ts";
@@ -43,7 +44,11 @@ export type FileUplinkConfig = {
   readonly rotateMs: number;
 };
 
-export type UplinkConfig = FileUplinkConfig | KafkaUplinkConfig | BridgeUplinkConfig;
+export type UplinkConfig =
+  | FileUplinkConfig
+  | KafkaUplinkConfig
+  | BridgeUplinkConfig
+  | PostUplinkConfig;
 
 export type CommitConfig = {
   /** Longest time a reading waits for the sync it shares with others, ms. */

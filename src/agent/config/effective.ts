@@ -29,6 +29,7 @@ import { listenAddress } from "./listener-config.ts";
 import { bridgeUplinkConfig } from "./bridge-config.ts";
 import { linkPolicy } from "./link-config.ts";
 import { kafkaUplinkConfig } from "./kafka-config.ts";
+import { postUplinkConfig } from "./post-config.ts";
 import { storeConfig } from "./store-config.ts";
 
 /** `file` has passed all checks; relative paths are relative to `directory`. */
@@ -56,13 +57,14 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
 }
 
 function uplinkOf(
-  { file, kafka, mqtt, via }: UplinkSection,
+  { file, kafka, mqtt, http, via }: UplinkSection,
   where: { readonly agent: string; readonly directory: string },
 ): UplinkConfig {
   const { directory } = where;
   const over = via === undefined ? {} : { via };
   if (mqtt !== undefined) return { ...bridgeUplinkConfig(mqtt, where), ...over };
   if (kafka !== undefined) return { ...kafkaUplinkConfig(kafka, directory), ...over };
+  if (http !== undefined) return { ...postUplinkConfig(http, directory), ...over };
   assert(file !== undefined, "a checked uplink has a kind");
   return {
     kind: "file",

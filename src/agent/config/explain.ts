@@ -129,6 +129,21 @@ function uplinkText(uplink: UplinkConfig): string {
     const secured = `${tls === undefined ? "no TLS" : `TLS${tls.certificateFile === undefined ? "" : " with a certificate of its own"}`}, ${user === undefined ? "no login" : `login as ${user}`}`;
     return `MQTT ${level === 5 ? "5" : "3.1.1"} at ${url} as ${clientId}, ${secured}, at least once: ${to.summaries} and ${to.alerts}; summaries wait ${durationText(waitMs)} for others`;
   }
+  if (uplink.kind === "http") {
+    const { url, address, login, format, compress, lingerMs: waitMs } = uplink;
+    const { tls } = address;
+    const secured =
+      tls === undefined
+        ? "no TLS"
+        : `TLS${tls.certificateFile === undefined ? "" : " with a certificate of its own"}`;
+    const as =
+      login === undefined
+        ? "no login"
+        : login.kind === "basic"
+          ? `login as ${login.user}`
+          : "login by token";
+    return `POST to ${url}, ${secured}, ${as}, at least once: ${format}${compress === "gzip" ? ", gzip" : ""}; summaries wait ${durationText(waitMs)} for others`;
+  }
   const { brokers, delivery, format, compression, topics, lingerMs, security } = uplink;
   const { tls, sasl } = security;
   const login = sasl === undefined ? "no login" : `login by ${sasl.mechanism}`;

@@ -127,7 +127,7 @@ test("what contradicts itself is refused where it stands", async () => {
     ["  - kafka: { brokers: [] }", /brokers: expected a list of 1 to 32/],
     ["  - kafka: { brokers: ['localhost:99999'] }", /brokers\[0\]: 99999 is no port/],
     [kafka("topics: { partitions: 0 }"), /topics\.partitions: at least 1, or -1/],
-    ["  - {}", /uplinks\[0\]: each uplink is one of file, kafka and mqtt/],
+    ["  - {}", /uplinks\[0\]: each uplink is one of file, kafka, mqtt and http/],
     [`${kafka("")}\n${kafka("")}`, /uplinks\[1\]: uplinks\[0\] is kafka already/],
   ];
   for (const [text, expected] of cases) {

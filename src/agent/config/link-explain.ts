@@ -60,7 +60,7 @@ export function linkRows(link: LinkPolicy, config: Config): Row[] {
 }
 
 function nameOf(uplink: UplinkConfig): string {
-  if (uplink.kind === "mqtt") return uplink.url;
+  if (uplink.kind === "mqtt" || uplink.kind === "http") return uplink.url;
   return uplink.kind === "kafka" ? "kafka" : uplink.directory;
 }
 
@@ -81,7 +81,9 @@ function windowText({ from, to, days }: LocalWindow): string {
 function dayRows(uplink: UplinkConfig, link: LinkPolicy, { pipelines }: Config): Row[] {
   const each = pipelines.reduce((sum, spec) => sum + summariesPerDay(spec), 0);
   if (each === 0) return [];
-  const isPacked = uplink.kind === "kafka" && uplink.compression !== "none";
+  const isPacked =
+    (uplink.kind === "kafka" && uplink.compression !== "none") ||
+    (uplink.kind === "http" && uplink.compress === "gzip");
   const recordBytes = isPacked ? PACKED_BYTES : PLAIN_BYTES;
   const bytes = each * EXAMPLE_KEYS * recordBytes;
   const { bandwidth, quota, windows } = link;

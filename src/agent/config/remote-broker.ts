@@ -48,7 +48,8 @@ export function shownAddress(url: string): string {
   return url.replace(/\?.*$/s, "?...");
 }
 
-function tlsConnect(tls: RemoteBrokerSection["tls"], directory: string): TlsConnect {
+/** Paths of `tls` are relative to `directory`. */
+export function tlsConnect(tls: RemoteBrokerSection["tls"], directory: string): TlsConnect {
   const { ca, certificate, key, serverName } = tls ?? {};
   const from = (path: string): string => resolve(directory, path);
   return {

@@ -34,6 +34,7 @@ import { brokerSchema } from "./broker-schema.ts";
 import { httpSchema } from "./http-schema.ts";
 import { bridgeSchema } from "./bridge-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
+import { postSchema } from "./post-schema.ts";
 import { linkSchema } from "./link-schema.ts";
 import { listenersSchema } from "./listener-schema.ts";
 import { publishSchema } from "./publish-schema.ts";
@@ -257,11 +258,12 @@ const fileSchema = section("NDJSON files: written, synced, renamed when complete
 });
 
 export const uplinkSchema: v.GenericSchema<unknown, UplinkSection> = section(
-  "Where summaries and alerts go: file, kafka or mqtt.",
+  "Where summaries and alerts go: file, kafka, mqtt or http.",
   {
     file: v.exactOptional(fileSchema),
     kafka: v.exactOptional(kafkaSchema),
     mqtt: v.exactOptional(bridgeSchema),
+    http: v.exactOptional(postSchema),
     via: v.exactOptional(
       list(
         "Links it goes over, the first to prefer; without it whatever there is.",

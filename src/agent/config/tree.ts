@@ -119,7 +119,8 @@ const secretKeys: ReadonlySet<string | number> = new Set([
 
 /** Whether what stands at the path must never be printed. */
 function isSecret(path: Path): boolean {
-  return path.some((key) => secretKeys.has(key));
+  // A header may be a key of an API.
+  return path.some((key) => secretKeys.has(key)) || path.at(-2) === "headers";
 }
 
 const QUOTED_CHARACTERS_MAX = 60;

@@ -100,6 +100,7 @@ class Connection implements HttpConnection {
     const authorization = login && (await authorizationOf(login));
     const headers = {
       host: target.host,
+      connection: "keep-alive",
       "user-agent": "weir",
       accept: "*/*",
       ...target.headers,
@@ -153,8 +154,13 @@ class Connection implements HttpConnection {
       });
     };
     sent.on("error", lost);
-    sent.on("close", () => lost(new Error("the connection ended without an answer")));
-    sent.on("upgrade", () => sent.destroy(new Error("it answers in another protocol")));
+    sent.on("close", () => {
+      if (!hasAnswer) lost(new Error("the connection ended without an answer"));
+    });
+    sent.on("upgrade", (_response, socket) => {
+      lost(new Error("it answers in another protocol"));
+      socket.destroy();
+    });
     sent.on("response", (response) => {
       hasAnswer = true;
       readAnswer(response, { secrets: sending.secrets, nowMs: this.#clock.now() }).then(
