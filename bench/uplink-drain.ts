@@ -103,7 +103,7 @@ function uplinkOf(options: DrainOptions, store: StateStore): ReturnType<typeof o
     avro: undefined,
     isOutdated: undefined,
     get: (key) => store.get(key),
-    read: (lane, of) => store.read(lane, of),
+    read: (at, of) => store.lanes.readLane(at, of),
   });
 }
 

@@ -19,7 +19,7 @@ import { createBatch } from "../core/batch.ts";
 import { type Position, position, type SeriesId } from "../core/units.ts";
 import type { ErasedKeys, PipelineKey } from "../edge-ops/dataflow.ts";
 import { erasedRecord } from "../store/outbox/erased-record.ts";
-import { lanes } from "../store/outbox/outbox.ts";
+import { queues } from "../store/outbox/lane.ts";
 import { rewriteLane } from "../store/outbox/rewrite-outbox.ts";
 import { eraseDeadLetters, type KeptDeadLetter } from "../store/state/dead-letters.ts";
 import { allTime } from "../store/tables/rows.ts";
@@ -63,7 +63,7 @@ export async function eraseSeries(options: ErasureOptions): Promise<Erased> {
   const pipelines = dataflow.ledger.view().pipelines.map(({ pipeline }) => pipeline);
   const { tells, kept } = chooseRecords(catalog, { series, keys, pipelines });
   const rewritten = { records: 0, damagedBlocks: 0 };
-  for (const lane of lanes) {
+  for (const lane of queues) {
     const done = await rewriteLane(kv, lane, (bytes, number) =>
       erasedRecord(bytes, { number, tells }),
     );

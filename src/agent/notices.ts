@@ -78,7 +78,7 @@ export function noticesOf(
   for (const listener of status.mqtt.listeners) notices.push(...listenerNotices(listener));
   for (const broker of status.brokers) notices.push(...brokerNotices(broker, status.clock.now));
   for (const { name, lanes } of status.uplinks) {
-    for (const [lane, { trouble, incidents, facts }] of Object.entries(lanes)) {
+    for (const [lane, { trouble, incidents, facts, waitsForBackfill }] of Object.entries(lanes)) {
       const unheard = Number(facts["unheard"] ?? 0);
       add(
         `uplink_unheard_${name}`,
@@ -96,6 +96,12 @@ export function noticesOf(
         `uplink_incident_${name}_${lane}`,
         incidents.count,
         () => `uplink ${name}, ${lane}: ${incidents.last?.what ?? ""}`,
+      );
+      add(
+        `uplink_waits_${name}`,
+        waitsForBackfill ? 1 : 0,
+        () =>
+          `uplink ${name}: summaries wait until some of what is behind is sent: they correct it, and it is in too many pieces; nothing is lost`,
       );
       add(
         `uplink_trouble_${name}_${lane}`,

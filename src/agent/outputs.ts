@@ -62,7 +62,7 @@ export class Outputs implements Sink {
   summary(_at: Position, summary: Summary): void {
     if (this.muted) return;
     this.#summaries += 1;
-    this.#outbox.add("summaries", encodeSummary(this.#agent, summary));
+    this.#outbox.add("summaries", encodeSummary(this.#agent, summary), summary.end);
   }
 
   alert(_at: Position, alert: Alert): void {

@@ -18,7 +18,8 @@
 
 import type { Clock } from "../core/doors.ts";
 import { limits } from "../core/limits.ts";
-import { type Lane, lanes, type OutboxWriter } from "../store/outbox/outbox.ts";
+import { type Queue, queues } from "../store/outbox/lane.ts";
+import type { OutboxWriter } from "../store/outbox/outbox.ts";
 import { isComplete } from "../store/outbox/record-id.ts";
 import { pipelineOfRecord } from "../store/outbox/record-pipeline.ts";
 import { encodeJson } from "../store/state/stored-json.ts";
@@ -69,15 +70,15 @@ type OwnTopicsOptions = {
   readonly status: () => OwnStatus;
 };
 
-const nouns: Readonly<Record<Lane, string>> = { alerts: "alert", summaries: "summary" };
+const nouns: Readonly<Record<Queue, string>> = { alerts: "alert", summaries: "summary" };
 
 export class OwnTopics {
   readonly #options: OwnTopicsOptions;
-  readonly #waiting: Readonly<Record<Lane, WaitingRecords>> = {
+  readonly #waiting: Readonly<Record<Queue, WaitingRecords>> = {
     alerts: new WaitingRecords(),
     summaries: new WaitingRecords(),
   };
-  readonly #published: Record<Lane, number> = { alerts: 0, summaries: 0 };
+  readonly #published: Record<Queue, number> = { alerts: 0, summaries: 0 };
   #broker: LocalBroker | undefined;
   #statuses = 0;
   #dropped = 0;
@@ -109,7 +110,7 @@ export class OwnTopics {
   /** These records are durable. They are read only, now and later. */
   committed(outbox: OutboxWriter): void {
     if (this.#broker === undefined || this.#broker.subscriptionCount === 0) return;
-    for (const lane of lanes) {
+    for (const lane of queues) {
       if (this.#options.config[lane]) this.#add(this.#broker, lane, outbox.records(lane));
     }
     if (this.#cancelRun === undefined) this.#run();
@@ -121,7 +122,7 @@ export class OwnTopics {
     this.#cancelRun?.();
     this.#cancelStatus?.();
     if (broker === undefined) return;
-    for (const lane of lanes) while (this.#publishNext(broker, lane) > 0);
+    for (const lane of queues) while (this.#publishNext(broker, lane) > 0);
     this.#broker = undefined;
     const { config, clock } = this.#options;
     if (config.statusMs === undefined) return;
@@ -134,7 +135,7 @@ export class OwnTopics {
 
   // ---- records ----
 
-  #add(broker: LocalBroker, lane: Lane, records: readonly Uint8Array[]): void {
+  #add(broker: LocalBroker, lane: Queue, records: readonly Uint8Array[]): void {
     const { agent } = this.#options;
     const waiting = this.#waiting[lane];
     /** By pipeline; undefined where nobody subscribed. */
@@ -165,7 +166,7 @@ export class OwnTopics {
     const broker = this.#broker;
     if (broker === undefined) return;
     let left = limits.ownTurnBytes;
-    for (const lane of lanes) {
+    for (const lane of queues) {
       while (left > 0 && !this.#mustWait(broker, lane)) {
         const bytes = this.#publishNext(broker, lane);
         if (bytes === 0) break;
@@ -179,7 +180,7 @@ export class OwnTopics {
     this.#cancelRun = clock.after(delayMs, () => this.#run());
   }
 
-  #mustWait(broker: LocalBroker, lane: Lane): boolean {
+  #mustWait(broker: LocalBroker, lane: Queue): boolean {
     if (broker.backlogged) return true;
     if (lane === "alerts") return false;
     if (broker.unreadBytes <= limits.ownUnreadBytes) {
@@ -192,7 +193,7 @@ export class OwnTopics {
   }
 
   /** The bytes of what was published; 0 where nothing waits. */
-  #publishNext(broker: LocalBroker, lane: Lane): number {
+  #publishNext(broker: LocalBroker, lane: Queue): number {
     const next = this.#waiting[lane].take();
     if (next === undefined) return 0;
     broker.publish(next.topic, next.record, { retain: false, qos: 1 });

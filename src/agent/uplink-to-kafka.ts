@@ -64,7 +64,7 @@ export function kafkaUplink(
     avro: uplink.format === "json" ? undefined : () => avroOf(uplink, { doors, store }),
     isOutdated: (clientId) => credentials(clientId).isOutdated(),
     get: (key) => store.get(key),
-    read: (lane, options) => store.read(lane, options),
+    read: (at, options) => store.lanes.readLane(at, options),
   });
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { assertRelations } from "./limit-relations.ts";
+import { laneLimits } from "./lane-limits.ts";
 import { storeLimits } from "./store-limits.ts";
 
 const bounds = {
@@ -487,11 +488,11 @@ const bounds = {
   queryPieceCharacters: 32_768,
 };
 
-/** The names of all bounds; every value is a whole number in the unit its name says. */
-export type Limits = {
-  readonly [name in keyof typeof bounds | keyof typeof storeLimits]: number;
-};
+type Name = keyof typeof bounds | keyof typeof laneLimits | keyof typeof storeLimits;
 
-export const limits: Limits = { ...bounds, ...storeLimits };
+/** The names of all bounds; every value is a whole number in the unit its name says. */
+export type Limits = { readonly [name in Name]: number };
+
+export const limits: Limits = { ...bounds, ...laneLimits, ...storeLimits };
 
 assertRelations(limits);

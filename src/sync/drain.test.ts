@@ -7,7 +7,8 @@ import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { outboxKey } from "../store/state/kv-key.ts";
 import { KvMemory } from "../store/state/kv-memory.ts";
-import { byLane, type Lane, OutboxWriter } from "../store/outbox/outbox.ts";
+import { byLane, type Lane, type Queue } from "../store/outbox/lane.ts";
+import { OutboxWriter } from "../store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../store/state/state-store.ts";
 import { type Drain, openDrain } from "./drain.ts";
 import type { Delivery, Incidents, LaneFacts, Receipt, Uplink, UplinkLane } from "./uplink.ts";
@@ -16,6 +17,7 @@ import type { Delivery, Incidents, LaneFacts, Receipt, Uplink, UplinkLane } from
 class ListUplink implements Uplink {
   readonly name: string;
   readonly lanes: Readonly<Record<Lane, ListLane>>;
+  readonly freshForMs: number = limits.freshForMs;
   readonly calls: string[] = [];
   /** Thrown by the next deliveries, one each. */
   readonly failures: Error[] = [];
@@ -115,7 +117,7 @@ async function rig(...uplinks: readonly Uplink[]): Promise<Rig> {
   return { kv, store, clock, drain };
 }
 
-async function emit(store: StateStore, lane: Lane, ...names: readonly string[]): Promise<void> {
+async function emit(store: StateStore, lane: Queue, ...names: readonly string[]): Promise<void> {
   const outbox = new OutboxWriter();
   for (const name of names) outbox.add(lane, new TextEncoder().encode(name));
   await commitRecords(store, outbox);
@@ -130,7 +132,7 @@ test("each lane goes on its own: an alert does not wait for summaries that are u
   });
   await emit(store, "summaries", "s0", "s1");
   drain.wake();
-  await store.advance([]);
+  for (let turn = 0; turn < 4; turn++) await store.advance([]);
   uplink.gate = Promise.resolve();
   await emit(store, "alerts", "a0");
   drain.wake();
@@ -138,7 +140,7 @@ test("each lane goes on its own: an alert does not wait for summaries that are u
   assert.deepEqual(uplink.out.summaries, []);
   open();
   await drain.idle();
-  assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: ["s0", "s1"] });
+  assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: ["s0", "s1"], backfill: [] });
   assert.deepEqual(store.get("uplink/a/alerts"), Uint8Array.of(1));
 });
 
@@ -332,7 +334,7 @@ test("closing waits for the delivery that is under way and begins no other", asy
   await emit(store, "summaries", "s0");
   open();
   await closed;
-  assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: [] });
+  assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: [], backfill: [] });
   assert.equal(uplink.calls.at(-1), "alerts close");
   assert.equal(store.status.outbox.alerts.records, 1, "the receipt of a0 was stored");
   drain.wake();

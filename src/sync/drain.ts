@@ -2,11 +2,15 @@
  * drain: from the outbox to the uplinks. Each lane of each uplink has a pump of its own (pump.ts), so
  * that an uplink that is offline holds no other up, and alerts do not wait for summaries. A block
  * leaves the outbox when every uplink has it.
+ *
+ * Of the summaries what is fresh goes first: while an uplink is away or slow, what becomes too old is put
+ * behind (fresh-first.ts), and its lane `backfill` sends that while the others have nothing ready.
  */
 
 import type { Clock, Random } from "../core/doors.ts";
-import { byLane, type Lane, lanes } from "../store/outbox/outbox.ts";
+import { byLane, type Lane, lanes } from "../store/outbox/lane.ts";
 import type { StateStore } from "../store/state/state-store.ts";
+import { FreshFirst } from "./fresh-first.ts";
 import type { Via, ViaStatus } from "./link/via.ts";
 import { Pump, type PumpStatus, pumpStates } from "./pump.ts";
 import type { Uplink } from "./uplink.ts";
@@ -40,6 +44,7 @@ export class Drain {
     readonly name: string;
     readonly via: Via | undefined;
     readonly pumps: Record<Lane, Pump>;
+    readonly freshFirst: FreshFirst;
   }[];
 
   constructor({ uplinks, ...parts }: DrainParts) {
@@ -47,27 +52,48 @@ export class Drain {
       uplinks.map(({ name }) => name),
       (uplink, lane) => uplinks.find(({ name }) => name === uplink)?.lanes[lane].held ?? 0,
     );
-    this.#uplinks = uplinks.map(({ name, lanes: ends, via }) => {
-      const pumps: Record<Lane, Pump> = byLane((lane) => {
-        const onRecovered = (): void => {
-          for (const other of lanes) pumps[other].retry();
-        };
-        return new Pump({ ...parts, uplink: name, lane, end: ends[lane], via, onRecovered });
-      });
-      return { name, via, pumps };
+    this.#uplinks = uplinks.map(({ name, lanes: ends, via, freshForMs }) => {
+      const onRecovered = (): void => {
+        for (const other of lanes) pumps[other].retry();
+      };
+      const mustYield = (): boolean =>
+        pumps.alerts.isReady || pumps.summaries.isReady || !pumps.summaries.isOpen;
+      const pumps: Record<Lane, Pump> = byLane(
+        (lane) =>
+          new Pump({
+            ...parts,
+            uplink: name,
+            lane,
+            end: ends[lane],
+            via,
+            freshForMs: lane === "summaries" ? freshForMs : Infinity,
+            mustYield,
+            onRecovered,
+            onRested: () => {
+              if (lane !== "backfill") pumps.backfill.wake();
+              else if (pumps.summaries.mustFollow) pumps.summaries.wake();
+            },
+          }),
+      );
+      const freshFirst = new FreshFirst({ store: parts.store, uplink: name, freshForMs });
+      return { name, via, pumps, freshFirst };
     });
   }
 
   /** There may be more in the outbox. A lane that waits after a failure waits on. */
   wake(): void {
-    for (const pump of this.#pumps) pump.wake();
+    for (const { pumps, freshFirst } of this.#uplinks) {
+      for (const lane of lanes) pumps[lane].wake();
+      if (!pumps.summaries.keepsUp) freshFirst.wake();
+    }
   }
 
   /** Resolves when every uplink has everything, without waiting for more, or waits after a failure. */
   async idle(): Promise<void> {
     for (const pump of this.#pumps) pump.flush();
-    while (this.#pumps.some(({ running }) => running !== undefined)) {
-      for (const { running } of this.#pumps) await running;
+    const all = [...this.#pumps, ...this.#uplinks.map(({ freshFirst }) => freshFirst)];
+    while (all.some(({ running }) => running !== undefined)) {
+      for (const { running } of all) await running;
     }
   }
 
@@ -84,7 +110,9 @@ export class Drain {
 
   /** Ends after the deliveries that are under way. */
   async close(): Promise<void> {
+    for (const { freshFirst } of this.#uplinks) freshFirst.close();
     await Promise.all(this.#pumps.map((pump) => pump.close()));
+    for (const { freshFirst } of this.#uplinks) await freshFirst.running;
   }
 
   get #pumps(): readonly Pump[] {

@@ -20,7 +20,8 @@ import type { Clock, Disk, DiskFile, KvWrite } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { uplinkKey } from "../store/state/kv-key.ts";
-import type { Lane } from "../store/outbox/outbox.ts";
+import type { Lane } from "../store/outbox/lane.ts";
+import type { Range } from "../store/outbox/split.ts";
 import { decodeJson, encodeJson, wholeOf } from "../store/state/stored-json.ts";
 import { incidentOf } from "./incident.ts";
 import type { Delivery, Incident, Incidents, LaneFacts, Receipt, UplinkLane } from "./uplink.ts";
@@ -102,9 +103,7 @@ export class FileLane implements UplinkLane {
     const names = new Set(await disk.list(directory));
     const stored = this.#readCursor();
     return this.#receipt(
-      stored === undefined
-        ? firstCursor(lane, start, names)
-        : await this.#recover(fromStart(lane, stored, start), names),
+      stored === undefined ? firstCursor(lane, start, names) : await this.#recover(stored, names),
     );
   }
 
@@ -118,10 +117,10 @@ export class FileLane implements UplinkLane {
   async deliver(): Promise<Receipt> {
     assert(this.#cursor !== undefined, "a lane is opened first");
     assert(this.#delivery !== undefined, "a delivery is prepared first");
-    const { from, first, records } = this.#delivery;
+    const { lost, first, records } = this.#delivery;
     const { fileBytesMax, lane } = this.#options;
     const lines = linesOf(records);
-    let cursor = fromStart(lane, this.#cursor, from);
+    let cursor = lost.reduce((known, range) => without(known, lane, range), this.#cursor);
     if (cursor.bytes > 0 && cursor.bytes + lines.length > fileBytesMax) {
       cursor = await this.#rotate(cursor);
     }
@@ -324,15 +323,14 @@ function firstCursor(lane: Lane, start: number, names: ReadonlySet<string>): Cur
   });
 }
 
-/** Where the outbox begins beyond the cursor, the records between are missing. */
-function fromStart(lane: Lane, cursor: Cursor, start: number): Cursor {
-  if (start <= cursor.next) return cursor;
+/** The outbox no longer has these, or cannot read them. */
+function without(cursor: Cursor, lane: Lane, { low, high }: Range): Cursor {
   const missing = withIncident(cursor, {
-    first: cursor.next,
-    next: start,
-    what: `${lane} ${cursor.next} to ${start - 1} were no longer in the outbox, or not readable there`,
+    first: low,
+    next: high,
+    what: `${lane} ${low} to ${high - 1} were no longer in the outbox, or not readable there`,
   });
-  return { ...missing, next: start };
+  return { ...missing, next: high };
 }
 
 function withIncident(cursor: Cursor, last: Incident): Cursor {

@@ -5,7 +5,7 @@
  */
 
 import { limits } from "../core/limits.ts";
-import { byLane } from "../store/outbox/outbox.ts";
+import { byLane } from "../store/outbox/lane.ts";
 import { FileLane, type FileLaneOptions } from "./file-lane.ts";
 import type { Uplink } from "./uplink.ts";
 
@@ -21,6 +21,8 @@ export function openFileUplink({ name = "files", ...options }: FileUplinkOptions
   const bounds = { fileBytesMax: limits.uplinkFileBytesMax, fileAgeMs: limits.uplinkFileAgeMs };
   return {
     name,
+    // A disk is never away for long, and readers of files have one order.
+    freshForMs: Infinity,
     lanes: byLane((lane) => new FileLane({ ...bounds, ...options, lane, uplink: name })),
   };
 }

@@ -5,6 +5,10 @@
  *              ^                                                     |
  *              +--------------- wait, doubled, jittered <------------+  any failure
  *
+ * What a lane has of its queue is the store's to say (store/outbox/lane-reading.ts). The fresh lane puts
+ * what is too old behind before it takes anything; backfill takes nothing while another lane of its uplink
+ * has something ready.
+ *
  * Under a backlog a receipt is stored together with the next intent, so each delivery costs one
  * transaction of the state store. Nothing is ever given up: waits are bounded, tries are not, and
  * the outbox is. Only where another agent uses our identity does a pump halt.
@@ -14,8 +18,10 @@ import type { Clock, Random } from "../core/doors.ts";
 import { Fault, isEnvironmental } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import type { Millis } from "../core/units.ts";
-import type { Lane } from "../store/outbox/outbox.ts";
+import { type Lane, queueOf } from "../store/outbox/lane.ts";
 import { timeOfRecord } from "../store/outbox/record-codec.ts";
+import type { Range } from "../store/outbox/split.ts";
+import type { LaneOf } from "../store/outbox/standings.ts";
 import type { StateStore } from "../store/state/state-store.ts";
 import type { Admission, Held, Link } from "./link/link.ts";
 import type { Via } from "./link/via.ts";
@@ -28,6 +34,12 @@ export type PumpOptions = {
   readonly end: UplinkLane;
   /** What it goes over, and may have to wait for. */
   readonly via?: Via | undefined;
+  /** See Uplink.freshForMs; Infinity for all lanes but the fresh one. */
+  readonly freshForMs: number;
+  /** Whether others go first now; whoever does says so by `onRested`. */
+  readonly mustYield: () => boolean;
+  /** It has nothing to do any more, or must wait. */
+  readonly onRested: () => void;
   readonly store: StateStore;
   readonly clock: Clock;
   readonly random: Random;
@@ -36,14 +48,15 @@ export type PumpOptions = {
 };
 
 /** The worst first. */
-export const pumpStates = ["halted", "waiting", "opening", "closed", "running"] as const;
+export const pumpStates = ["halted", "waiting", "opening", "closed", "running", "idle"] as const;
 
 export type PumpState = (typeof pumpStates)[number];
 
 export type PumpStatus = {
   /**
    * `waiting`: the last try failed, the next one comes by itself. `halted`: another agent uses our
-   * identity; records stay in the outbox until a person has looked.
+   * identity; records stay in the outbox until a person has looked. `idle`: nothing was ever behind, so
+   * there is no session.
    */
   readonly state: PumpState;
   /** The last failure as a sentence; undefined while it runs. */
@@ -51,6 +64,8 @@ export type PumpStatus = {
   /** The link it goes over, and why it waits for that; undefined: nothing is said of links, or it does not wait. */
   readonly link: string | undefined;
   readonly held: Held | undefined;
+  /** The fresh lane waits until backfill has sent something: what comes next must follow it. */
+  readonly waitsForBackfill: boolean;
   /** Number of the next record: all before it are out there, but for those in `missing` and `incidents`. */
   readonly delivered: number;
   /** Records that are not out there yet. */
@@ -87,6 +102,12 @@ export class Pump {
   #deliveries = 0;
   #failures = 0;
   #missing = 0;
+  /** Not known to the lane yet. */
+  #lost: Range[] = [];
+  /** What comes next must follow what another lane has. */
+  #mustFollow = false;
+  /** Since when (monotonic ms) a delivery is under way. */
+  #deliveringSince: number | undefined;
   /** The link that it was opened over. */
   #over: Link | undefined;
   /** What the link said when it was asked last. */
@@ -107,16 +128,15 @@ export class Pump {
 
   get status(): PumpStatus {
     const { end, store, lane } = this.#options;
+    const isUnused = lane === "backfill" && this.#state === "opening" && this.#behind === 0;
     return {
-      state: this.#state,
+      state: isUnused ? "idle" : this.#state,
       trouble: this.#trouble,
       link: this.#over?.name,
       held: this.#admission.kind === "held" ? this.#admission.why : undefined,
+      waitsForBackfill: this.#mustFollow && lane === "summaries",
       delivered: this.#next,
-      behind: Math.min(
-        store.span(lane).next - Math.max(this.#next, store.span(lane).first),
-        store.status.outbox[lane].records,
-      ),
+      behind: Math.min(this.#behind, store.status.outbox[queueOf(lane)].records),
       oldest: this.#oldest(),
       deliveries: this.#deliveries,
       failures: this.#failures,
@@ -128,19 +148,20 @@ export class Pump {
 
   /** Reads one block of the outbox, once per record that becomes the oldest. */
   #oldest(): Millis | undefined {
-    const { store, lane } = this.#options;
-    if (this.#oldestKnown?.number === this.#next) return this.#oldestKnown.time;
-    if (store.span(lane).next <= this.#next) return undefined;
-    const [record] = store.read(lane, { from: this.#next, bytesMax: 1 }).records;
+    if (this.#behind === 0) return undefined;
+    const { store } = this.#options;
+    const position = store.lanes.positionOf(this.#at, this.#next);
+    if (this.#oldestKnown?.number === position) return this.#oldestKnown.time;
+    const [record] = store.lanes.readLane(this.#at, { from: position, bytesMax: 1 }).records;
     const time = record === undefined ? undefined : timeOfRecord(record);
-    this.#oldestKnown = { number: this.#next, time };
+    this.#oldestKnown = { number: position, time };
     return time;
   }
 
   wake(): void {
     if (this.#state !== "opening" && this.#state !== "running") return;
     this.#wanted = true;
-    if (this.#running !== undefined) return;
+    if (this.#running !== undefined || this.#mustRest) return;
     const { tendMs } = this.#options.end;
     const tendsMs = this.#state === "running" ? tendMs : Infinity;
     const waitMs = Math.max(this.#lingerLeftMs(), tendsMs > 0 ? this.#heldMs() : 0);
@@ -179,9 +200,46 @@ export class Pump {
     return this.#state === "closed";
   }
 
+  get #at(): LaneOf {
+    const { uplink, lane } = this.#options;
+    return { uplink, lane };
+  }
+
   /** Records that have not been given to the uplink. */
   get #behind(): number {
-    return this.#options.store.span(this.#options.lane).next - this.#next;
+    return this.#options.store.lanes.lag(this.#at, this.#next);
+  }
+
+  /** It sends something, or would if it were its turn. */
+  get isReady(): boolean {
+    if (this.#deliveringSince !== undefined) return true;
+    if (this.#state !== "running" && this.#state !== "opening") return false;
+    if (this.#behind === 0 || this.#mustFollow || this.#admission.kind === "held") return false;
+    return this.#running !== undefined || this.#lingerLeftMs() === 0;
+  }
+
+  /** What comes next must follow what another lane has. */
+  get mustFollow(): boolean {
+    return this.#mustFollow;
+  }
+
+  /** It is neither away nor held nor slow, as far as it knows. */
+  get keepsUp(): boolean {
+    if (this.#state !== "running" || this.#admission.kind === "held") return false;
+    const since = this.#deliveringSince ?? Infinity;
+    return this.#options.clock.monotonic() - since < limits.slowDeliveryMs;
+  }
+
+  /** It is open and knows what is out there. */
+  get isOpen(): boolean {
+    return this.#state === "running";
+  }
+
+  /** Backfill alone: without anything to send, or while others go first, it does nothing. */
+  get #mustRest(): boolean {
+    const { lane, mustYield } = this.#options;
+    if (lane !== "backfill") return false;
+    return (this.#state === "opening" && this.#behind === 0) || mustYield();
   }
 
   #lingerLeftMs(): number {
@@ -198,7 +256,7 @@ export class Pump {
   #heldMs(): number {
     const { via, lane, clock, store } = this.#options;
     if (via === undefined) return 0;
-    const { records, bytes } = store.status.outbox[lane];
+    const { records, bytes } = store.status.outbox[queueOf(lane)];
     const behind = Math.min(this.#behind, records);
     if (behind > 0) this.#waitsSince ??= clock.monotonic();
     this.#admission = via.admit({
@@ -219,7 +277,12 @@ export class Pump {
   async #open(): Promise<void> {
     const { end, store, lane, via } = this.#options;
     this.#over = via?.linkOf(lane);
-    await this.#settle(await end.open(store.span(lane).first));
+    const { first } = store.span(queueOf(lane));
+    this.#lost = [];
+    await this.#settle(await end.open(store.lanes.positionOf(this.#at, first)));
+    // What is out there is known: the rest of what was taken is not held any more.
+    this.#held = Math.max(this.#next, Math.min(this.#held, end.held));
+    store.lanes.release(this.#at, this.#held);
   }
 
   async #run(): Promise<void> {
@@ -237,6 +300,7 @@ export class Pump {
       await this.#fail(error);
     }
     this.#running = undefined;
+    this.#options.onRested();
   }
 
   async #pass(): Promise<void> {
@@ -247,10 +311,13 @@ export class Pump {
       if (this.#state === "opening") this.#state = "running";
     }
     if (end.tendMs <= 0) await this.#settle(await end.tend());
-    while (!this.#closed && this.#behind > 0 && this.#heldMs() === 0) {
+    this.#mustFollow = false;
+    while (!this.#closed && this.#behind > 0 && this.#heldMs() === 0 && !this.#mustRest) {
       if (this.#isElsewhere) await this.#open();
+      await this.#putBehind();
       await this.#deliverBatch();
       this.#succeeded();
+      if (this.#mustFollow) break;
     }
     if (this.#behind === 0) {
       this.#hasBegun = false;
@@ -266,35 +333,57 @@ export class Pump {
     this.#trouble = undefined;
   }
 
+  /** What is too old to be sent before what is fresh, where that is more than one delivery. */
+  async #putBehind(): Promise<void> {
+    const { store, uplink, freshForMs, end } = this.#options;
+    if (freshForMs === Infinity) return;
+    const options = { freshForMs, slackMs: 0, fitsBytes: end.batchBytesMax };
+    while (!this.#closed && (await store.lanes.putBehind(uplink, options))) continue;
+  }
+
   async #deliverBatch(): Promise<void> {
-    const { end, store, lane } = this.#options;
-    const { uplink } = this.#options;
+    const { end, store } = this.#options;
     const { kind } = this.#admission;
     const allowed = kind === "go" ? this.#admission.bytesMax : Infinity;
     const options = { from: this.#next, bytesMax: Math.min(end.batchBytesMax, allowed) };
-    const read = await store.take({ uplink, lane }, options);
-    const { from, first, next, damaged } = read;
-    const records = firstOf(read.records, allowed);
-    this.#held = Math.max(this.#held, next);
-    if (records.length === 0) {
-      // Blocks that cannot be read, or are gone: the lane sees the gap at its next delivery.
-      const reached = damaged > 0 ? next : store.span(lane).next;
-      this.#missing += reached - this.#next;
-      await this.#settle(this.#receipt);
-      this.#next = reached;
-      await this.#store([], reached);
+    const read = await store.lanes.take(this.#at, options);
+    if (read === undefined) {
+      this.#mustFollow = true;
       return;
     }
-    this.#missing += from - this.#next;
-    const intent = end.prepare({ from, first, records, bytesMax: allowed });
+    const { position, from, first, next } = read;
+    const records = firstOf(read.records, allowed);
+    this.#held = Math.max(this.#held, next);
+    if (from > position) {
+      // Blocks that cannot be read, or are gone: the lane is told with its next delivery.
+      this.#missing += from - position;
+      this.#lost.push({ low: position, high: from });
+    }
+    if (records.length === 0) {
+      await this.#settle(this.#receipt);
+      this.#next = next;
+      if (from > position) await this.#store([], next);
+      return;
+    }
+    const intent = end.prepare({ lost: this.#lost, first, records, bytesMax: allowed });
     if (intent.length > 0) await this.#settle(this.#receipt, intent);
     this.#hasBegun = true;
-    this.#receipt = await end.deliver();
+    this.#receipt = await this.#delivered();
+    this.#lost = [];
     if (this.#over !== undefined) this.#options.via?.succeeded(this.#over);
     this.#next = this.#receipt.next;
     this.#held = this.#next;
     this.#deliveries += 1;
     if (intent.length === 0) await this.#settle(this.#receipt);
+  }
+
+  async #delivered(): Promise<Receipt> {
+    this.#deliveringSince = this.#options.clock.monotonic();
+    try {
+      return await this.#options.end.deliver();
+    } finally {
+      this.#deliveringSince = undefined;
+    }
   }
 
   /** Makes a receipt durable, with `more` and the removal of what every uplink has by then. */
@@ -308,8 +397,7 @@ export class Pump {
   }
 
   async #store(writes: Receipt["writes"], next: number): Promise<void> {
-    const { store, uplink, lane } = this.#options;
-    await store.advance(writes, { uplink, lane, next, held: this.#held });
+    await this.#options.store.advance(writes, { ...this.#at, next, held: this.#held });
     this.#settled = next;
   }
 

@@ -18,16 +18,18 @@
  */
 
 import type { KvWrite } from "../core/doors.ts";
-import type { Lane } from "../store/outbox/outbox.ts";
+import { limits } from "../core/limits.ts";
+import type { Lane } from "../store/outbox/lane.ts";
+import type { Range } from "../store/outbox/split.ts";
 import type { Via } from "./link/via.ts";
 
 export type Delivery = {
   /**
-   * Beyond the last receipt's `next` where the outbox lost what lay between: the lane says so in its
-   * own terms and goes on.
+   * Numbers since the last receipt's `next` that the outbox lost: the lane says so in its own terms.
+   * What else lies before `first` stands for no record, or is another lane's.
    */
-  readonly from: number;
-  /** Number of records[0]: those from `from` on before it stand for no record, and nothing is lost. */
+  readonly lost: readonly Range[];
+  /** Number of records[0]. */
   readonly first: number;
   /** Consecutive numbers; at least one. Read only, valid until the delivery is over. */
   readonly records: readonly Uint8Array[];
@@ -62,8 +64,8 @@ export interface UplinkLane {
    */
   open(start: number): Promise<Receipt>;
   /**
-   * By what is stored, before it is opened: every record of the lane below this may be out there, or
-   * on its way. The outbox does not change those.
+   * By what is stored: every record of the lane below this may be out there, or on its way. The outbox
+   * does not change those. Asked before the lane is opened, and when what `open` gave is stored.
    */
   readonly held: number;
   /** What is to be stored before `deliver`. Touches nothing outside. */
@@ -90,12 +92,19 @@ export interface UplinkLane {
   close(): Promise<void>;
 }
 
+/** Of a lane whose uplink takes so much at a time: what is behind goes in small pieces. */
+export function laneBatchBytes(lane: Lane, bytesMax: number): number {
+  return lane === "backfill" ? Math.min(bytesMax, limits.backfillBatchBytesMax) : bytesMax;
+}
+
 export type LaneFacts = Readonly<Record<string, string | number>>;
 
 export type Uplink = {
   /** Unique among the agent's uplinks; part of its keys. */
   readonly name: string;
   readonly lanes: Readonly<Record<Lane, UplinkLane>>;
+  /** What is older than the newest by more does not keep what is fresh waiting; Infinity: nothing is. */
+  readonly freshForMs: number;
   /** The links it goes over; undefined: whatever there is. */
   readonly via?: Via | undefined;
 };

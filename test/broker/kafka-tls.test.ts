@@ -20,7 +20,8 @@ import type { Clock } from "../../src/core/doors.ts";
 import { Fault, type FaultCode } from "../../src/core/faults.ts";
 import { limits } from "../../src/core/limits.ts";
 import { KvMemory } from "../../src/store/state/kv-memory.ts";
-import { byLane, lanes, OutboxWriter } from "../../src/store/outbox/outbox.ts";
+import { byLane, lanes, queues } from "../../src/store/outbox/lane.ts";
+import { OutboxWriter } from "../../src/store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../src/sync/drain.ts";
 import { connectCluster } from "../../src/sync/kafka/client/client.ts";
@@ -285,6 +286,7 @@ class UplinkHalf implements AsyncDisposable {
     const random = seededRandom(1);
     const uplink = {
       name: "kafka",
+      freshForMs: Infinity,
       lanes: byLane((lane) => this.#uplink(wayTo(clock), random).lanes[lane]),
     };
     this.#drain = openDrain({ store, uplinks: [uplink], clock, random });
@@ -307,7 +309,7 @@ class UplinkHalf implements AsyncDisposable {
     const outbox = new OutboxWriter();
     for (let added = 0; added < count; added++, this.#emitted++) {
       const of = { agent, number: this.#emitted, by: "original" };
-      for (const lane of lanes) outbox.add(lane, sampleRecord({ ...of, lane }));
+      for (const queue of queues) outbox.add(queue, sampleRecord({ ...of, lane: queue }));
     }
     await commitRecords(this.#store, outbox);
     this.#drain.wake();
@@ -358,7 +360,7 @@ class UplinkHalf implements AsyncDisposable {
       },
       isOutdated: () => way.credentials.isOutdated(),
       get: (key) => this.#store.get(key),
-      read: (lane, of) => this.#store.read(lane, of),
+      read: (at, of) => this.#store.lanes.readLane(at, of),
     });
   }
 }

@@ -9,7 +9,8 @@ import { systemKafka } from "../../src/agent/doors/kafka.ts";
 import { systemRandom } from "../../src/agent/doors/random.ts";
 import { limits } from "../../src/core/limits.ts";
 import { KvMemory } from "../../src/store/state/kv-memory.ts";
-import { byLane, type Lane, OutboxWriter } from "../../src/store/outbox/outbox.ts";
+import { byLane, type Queue } from "../../src/store/outbox/lane.ts";
+import { OutboxWriter } from "../../src/store/outbox/outbox.ts";
 import { openStateStore } from "../../src/store/state/state-store.ts";
 import { openDrain } from "../../src/sync/drain.ts";
 import { openKafkaUplink } from "../../src/sync/kafka/kafka-uplink.ts";
@@ -67,14 +68,15 @@ test("a backlog is sent at the bandwidth of its link and never above it, and an 
         wire: over.wire(lane),
       }),
     isOutdated: undefined,
+    freshForMs: Infinity,
     get: (key) => store.get(key),
-    read: (lane, of) => store.read(lane, of),
+    read: (at, of) => store.lanes.readLane(at, of),
   });
   const arrivals: { readonly atMs: number; readonly bytes: number }[] = [];
   proxy.onArrival = (bytes) => arrivals.push({ atMs: clock.monotonic(), bytes });
   const drain = openDrain({ store, uplinks: [uplink], clock, random });
   t.after(() => drain.close());
-  const emit = async (lane: Lane, count: number): Promise<void> => {
+  const emit = async (lane: Queue, count: number): Promise<void> => {
     const outbox = new OutboxWriter();
     for (let number = 0; number < count; number++) {
       outbox.add(lane, sampleRecord({ agent: "link", lane, number, by: "x".repeat(200) }));

@@ -15,7 +15,8 @@ import { readConfig } from "../../src/agent/cli/configured.ts";
 import { nodeFlags } from "../../src/agent/node-flags.ts";
 import { dataPaths, startAgent } from "../../src/agent/start.ts";
 import { limits } from "../../src/core/limits.ts";
-import { lanes, readOutbox } from "../../src/store/outbox/outbox.ts";
+import { queues } from "../../src/store/outbox/lane.ts";
+import { readOutbox } from "../../src/store/outbox/outbox.ts";
 import { decodeRecord } from "../../src/store/outbox/record-codec.ts";
 import { readCheckedKv } from "../../src/store/state/checked-kv.ts";
 import { readDeadLetters } from "../../src/store/state/dead-letters.ts";
@@ -131,7 +132,7 @@ function waiting(data: string): {
 } {
   const raw = openKvLmdb({ path: dataPaths(data).state, bytesMax: limits.kvBytesMax });
   const kv = readCheckedKv(raw);
-  const records = lanes.flatMap((lane) => {
+  const records = queues.flatMap((lane) => {
     const all = readOutbox(kv, lane, { from: 0, bytesMax: Number.MAX_SAFE_INTEGER });
     return all.records.map((record) => Buffer.from(record).toString());
   });

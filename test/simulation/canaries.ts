@@ -347,4 +347,57 @@ export const canaries: readonly Canary[] = [
       },
     ],
   },
+  {
+    name: "fresh-before-its-own-older-revision",
+    seeds: [4],
+    breaks: ["P4"],
+    edits: [
+      {
+        file: "src/store/outbox/lane-reading.ts",
+        from: "records.map((record) => mustFollow(split, record))",
+        to: "records.map((record) => mustFollow(split, record) && false)",
+      },
+    ],
+  },
+  {
+    name: "forget-a-range-put-behind",
+    seeds: [4],
+    breaks: ["P1", "P4"],
+    edits: [
+      {
+        file: "src/store/outbox/outbox-lanes.ts",
+        from: "write([splitWrite(uplink, split), splitFormatWrite()]);",
+        to: "write([splitFormatWrite()]);",
+      },
+    ],
+  },
+  {
+    name: "backfill-before-what-fresh-has-in-doubt",
+    seeds: [1],
+    breaks: ["P1", "P4"],
+    edits: [
+      {
+        file: "src/store/outbox/outbox-lanes.ts",
+        from: "return mustWaitForFresh(this.standings, uplink, read.position) ? undefined : read;",
+        to: "return mustWaitForFresh(this.standings, uplink, read.position) && false ? undefined : read;",
+      },
+      {
+        file: "src/sync/drain.ts",
+        from: "pumps.alerts.isReady || pumps.summaries.isReady || !pumps.summaries.isOpen;",
+        to: "false;",
+      },
+    ],
+  },
+  {
+    name: "a-marker-before-what-is-behind",
+    seeds: [4],
+    breaks: ["P3"],
+    edits: [
+      {
+        file: "src/store/outbox/split.ts",
+        from: '  if (id?.kind === "complete") return through > unsplit.through;',
+        to: '  if (id?.kind === "complete") return false;',
+      },
+    ],
+  },
 ];

@@ -28,6 +28,13 @@ const smallLimits: readonly SourceEdit[] = [
     ["linkPieceBytesMax", "32_768", "256"],
     ["linkBatchBytesMin", "4_096", "512"],
   ]),
+  // Summaries are put behind soon, and in few pieces.
+  ...madeSmall("src/core/lane-limits.ts", [
+    ["freshForMs", "300_000", "6_000"],
+    ["behindBlocksPerStep", "64", "3"],
+    ["behindRangesMax", "256", "3"],
+    ["backfillBatchBytesMax", "131_072", "2_048"],
+  ]),
   // Tables of few rows in several blocks and pieces; several partitions, merges and scattered rows.
   ...madeSmall("src/core/store-limits.ts", [
     ["tableBlockRowsMax", "1_024", "32"],

@@ -177,7 +177,7 @@ test("a topic that takes small batches only is not tried with large ones after e
     sessions.add(session);
     return "answer";
   };
-  const half = await startHalf(world);
+  const half = await startHalf(world, { uplink: { freshForMs: Infinity } });
   await half.emit({ summaries: 2_000 }, { bytes: 200 });
   await world.pass(hourMs);
   const { delivered, deliveries } = half.status();

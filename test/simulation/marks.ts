@@ -300,6 +300,37 @@ export const marks: readonly Mark[] = [
     to: "    const count = this.#refused.acceptedOf(at, batch.rows, accepted);\n    if (count < batch.rows) MARK;",
   },
   // drain
+  // fresh first
+  {
+    name: "what is too old is put behind",
+    file: "src/store/outbox/outbox-lanes.ts",
+    from: "      await this.#storeSplit(uplink, old.split);",
+    to: "      MARK; await this.#storeSplit(uplink, old.split);",
+  },
+  {
+    name: "a correction follows what is behind",
+    file: "src/store/outbox/outbox-lanes.ts",
+    from: "        await this.#storeSplit(uplink, found.split);",
+    to: "        MARK; await this.#storeSplit(uplink, found.split);",
+  },
+  {
+    name: "what is fresh waits for backfill: too many ranges",
+    file: "src/store/outbox/outbox-lanes.ts",
+    from: '      case "wait":\n        return undefined;',
+    to: '      case "wait":\n        return MARK, undefined;',
+  },
+  {
+    name: "what was in doubt joins what is behind",
+    file: "src/store/outbox/lane-reading.ts",
+    from: "  const isMore = ranges.length > split.ranges.length;",
+    to: "  if (split.ranges.some((range) => range.low === high)) MARK;\n  const isMore = ranges.length > split.ranges.length;",
+  },
+  {
+    name: "blocks leave from the middle of a queue",
+    file: "src/store/outbox/outbox.ts",
+    from: "        else holes = withRange(",
+    to: "        else MARK, holes = withRange(",
+  },
   {
     name: "fencing, or an answer that says so",
     file: "src/sync/kafka/kafka-lane.ts",

@@ -108,7 +108,7 @@ async function takeAll(store: StateStore): Promise<ReadonlyMap<number, number>> 
   const finestSince = keys.map(() => Number.POSITIVE_INFINITY);
   let counted = 0;
   for (let from = store.span(lane).first; from < store.span(lane).next; ) {
-    const taken = await store.take({ uplink: "u", lane }, { from, bytesMax: 4_194_304 });
+    const taken = (await store.lanes.take({ uplink: "u", lane }, { from, bytesMax: 4_194_304 }))!;
     for (const bytes of taken.records) {
       const { record } = decodeRecord(bytes, "a record");
       assert.ok(record.kind === "summary");

@@ -140,15 +140,17 @@ test("a month without an uplink: bytes in their bound, nobody waits, every readi
   await month.pass(stepMs);
   assert.ok(await world.until(() => month.half.isDone));
   world.cluster.settle();
-  const [found, ...others] = [...histories(world.cluster, "summaries", "a month")];
-  assert.ok(found !== undefined && others.length === 0, "it is one outbox");
-  const [, values] = found;
-  const cursor = lastCursor(world.cluster, "gw1", "summaries");
-  assert.equal(cursor.seq, values.length);
-  assert.equal(cursor.digest, digestOf(values), "the digest is that of the values");
-  assert.equal(month.half.status().incidents.count, 0);
-  assert.equal(month.half.status().missing, 0);
-  const all = values.map((value): Record => JSON.parse(value));
+  const all = (["summaries", "backfill"] as const).flatMap((lane) => {
+    const [found, ...others] = [...histories(world.cluster, lane, "a month")];
+    assert.ok(found !== undefined && others.length === 0, `${lane}: it is one outbox`);
+    const [, values] = found;
+    const cursor = lastCursor(world.cluster, "gw1", lane);
+    assert.equal(cursor.seq, values.length);
+    assert.equal(cursor.digest, digestOf(values), "the digest is that of the values");
+    assert.equal(month.half.status(lane).incidents.count, 0);
+    assert.equal(month.half.status(lane).missing, 0);
+    return values.map((value): Record => JSON.parse(value));
+  });
   const sum = month.counts.reduce((total, counts) => total + counts.reduce((a, b) => a + b, 0), 0);
   assert.equal(
     all.reduce((total, { count }) => total + count, 0),

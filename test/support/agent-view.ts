@@ -18,6 +18,7 @@ const pump: PumpStatus = {
   trouble: undefined,
   link: undefined,
   held: undefined,
+  waitsForBackfill: false,
   delivered: 0,
   behind: 0,
   oldest: undefined,
@@ -190,6 +191,7 @@ export const sampleStatus: Status = {
       links: [{ link: "lte", isUp: false }],
       lanes: {
         alerts: { ...pump, delivered: 1, behind: 1 },
+        backfill: { ...pump, state: "idle" },
         summaries: { ...pump, state: "waiting", delivered: 4, behind: 3, oldest: millis(40_000) },
       },
     },

@@ -1,7 +1,7 @@
 /** The effective policy of a link, and what of it depends on several values. */
 
 import { limits } from "../../core/limits.ts";
-import { lanes } from "../../store/outbox/outbox.ts";
+import { lanes } from "../../store/outbox/lane.ts";
 import { isTimezone } from "../../sync/link/local-time.ts";
 import type { LinkPolicy } from "../../sync/link/policy.ts";
 import type { LocalWindow } from "../../sync/link/schedule.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { PipelineSpec } from "../../edge-ops/spec.ts";
-import { lanes } from "../../store/outbox/outbox.ts";
+import { lanes } from "../../store/outbox/lane.ts";
 import type { LinkPolicy } from "../../sync/link/policy.ts";
 import type { LocalWindow } from "../../sync/link/schedule.ts";
 import type { Config, UplinkConfig } from "./config.ts";

@@ -27,6 +27,7 @@ import {
   checkpointKey,
   droppedKey,
   emittedKey,
+  isSplitKey,
   ledgerKey,
   rollupKey,
   savepointKey,
@@ -38,10 +39,13 @@ import {
   textOf,
   wholeOf,
 } from "../state/stored-json.ts";
+import { splitFormatWrite } from "../state/state-format.ts";
 import { swapWrites } from "../tables/listing/table-list.ts";
 import { opened } from "./whole-files.ts";
 
-const FORMAT = 1;
+/** The first where summaries may be split between lanes: a weir that knows of none must not begin from it. */
+const FORMAT_SPLIT = 2;
+const FORMAT = FORMAT_SPLIT;
 
 const keptKeys = [checkpointKey, droppedKey, emittedKey, ledgerKey, rollupKey];
 const keptPrefixes = ["catalog/", "outbox-end/", "outbox-start/", "outbox/", "state/", "uplink/"];
@@ -79,7 +83,8 @@ export async function writeSavepoint(
     bytes += encoded.length;
   };
   const { name, weir, created, position: at } = savepoint;
-  await write({ format: FORMAT, name, weir, created, position: at });
+  const format = hasSplit(kv) ? FORMAT_SPLIT : 1;
+  await write({ format, name, weir, created, position: at });
   let entries = 0;
   for (const { key, value } of entriesOf(kv)) {
     await write({ key, value: Buffer.from(value).toString("base64") });
@@ -248,8 +253,15 @@ export async function restoreSavepoint(
   if (positionOf(kv) !== found.position) throw notWhole(path, "its position is not its state's");
   const { name, weir, created, position: at } = found;
   const begun = { key: savepointKey, value: encodeJson({ name, weir, created, position: at }) };
-  await kv.commit([begun, ...readingsLeft(kv, at)]);
+  const formats = hasSplit(kv) ? [splitFormatWrite()] : [];
+  await kv.commit([begun, ...formats, ...readingsLeft(kv, at)]);
   return found;
+}
+
+function hasSplit(kv: Kv): boolean {
+  return kv
+    .range({ from: "uplink/", to: behindKeys("uplink/") })
+    .some(({ key }) => isSplitKey(key));
 }
 
 function isKept(key: string): boolean {

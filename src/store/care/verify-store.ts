@@ -14,7 +14,9 @@ import { readEmitted } from "../state/emitted.ts";
 import { readDeadLetters } from "../state/dead-letters.ts";
 import { limits } from "../../core/limits.ts";
 import { surveyLog } from "../log/log-recovery.ts";
-import { lanes, readOutbox, readSpan } from "../outbox/outbox.ts";
+import { queues } from "../outbox/lane.ts";
+import { readOutbox } from "../outbox/outbox.ts";
+import { readSpan } from "../outbox/queue-span.ts";
 import { type ReadListing, readingsOf, readListing } from "../tables/listing/quarantine.ts";
 import { tableIdOf, tablePath } from "../tables/listing/table-files.ts";
 import type { ListedTable } from "../tables/listing/table-list.ts";
@@ -138,7 +140,7 @@ async function verifyState(
     for (const _ of readCheckpoint(kv)?.checkpoint.chunks() ?? []) continue;
   });
   await tryTo(() => void readDeadLetters(kv, { limit: limits.deadLettersKeptMax }));
-  for (const lane of lanes) {
+  for (const lane of queues) {
     await tryTo(async () => {
       const span = readSpan(kv, lane);
       for (let from = span.first; from < span.next; await pause()) {

@@ -24,7 +24,7 @@ import { limits } from "../../core/limits.ts";
 import type { Gap } from "../../core/record.ts";
 import { type Millis, millis } from "../../core/units.ts";
 import type { PipelineWindow } from "./outbox-rollup-plan.ts";
-import type { Lane } from "./outbox.ts";
+import type { Queue } from "./lane.ts";
 import { decodeRecord, encodeGap } from "./record-codec.ts";
 import { idOf, pipelineIn, type RecordId } from "./record-id.ts";
 
@@ -37,7 +37,7 @@ export type DropBlock = {
 };
 
 export type DropOptions = {
-  readonly lane: Lane;
+  readonly lane: Queue;
   /** To be freed, as stored. */
   readonly bytesWanted: number;
   /** Records that are looked at behind the part. */
@@ -282,12 +282,12 @@ function nameOfUnit(
 type Missing = { start: Millis; end: Millis; records: number; readings: number; last: number };
 
 class Gaps {
-  readonly #lane: Lane;
+  readonly #lane: Queue;
   /** By agent and pipeline. */
   readonly #missing = new Map<string, { readonly names: readonly [string, string] } & Missing>();
   readonly #dropped = new Map<string, { records: number; readings: number }>();
 
-  constructor(lane: Lane) {
+  constructor(lane: Queue) {
     this.#lane = lane;
   }
 

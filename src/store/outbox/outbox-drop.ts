@@ -17,13 +17,15 @@
 
 import { limits } from "../../core/limits.ts";
 import { droppedKey, numberOfKey } from "../state/kv-key.ts";
-import type { Segment, StateStore } from "../state/state-store.ts";
+import type { StateStore } from "../state/state-store.ts";
+import type { Range } from "./split.ts";
 import { decodeJson, encodeJson, itemsOf, wholeOf } from "../state/stored-json.ts";
 import type { Pace } from "../tables/pace.ts";
 import type { GapEnds } from "./gap-ends.ts";
 import { type DropBlock, type Dropped, planDrop } from "./outbox-drop-plan.ts";
 import type { PipelineWindow } from "./outbox-rollup-plan.ts";
-import { type BlockRun, byLane, type Lane, type ReadRun } from "./outbox.ts";
+import { byQueue, type Queue } from "./lane.ts";
+import type { BlockRun, ReadRun } from "./outbox.ts";
 
 /** Of the lane's bound: what is left when dropping ends. */
 const lowShare = 15 / 16;
@@ -39,7 +41,7 @@ export type OutboxDropOptions = {
 export class OutboxDrop {
   readonly #options: OutboxDropOptions;
   /** By low end of a segment that is there: where its next part begins. */
-  readonly #from: Record<Lane, ReadonlyMap<number, number>> = byLane(() => new Map());
+  readonly #from: Record<Queue, ReadonlyMap<number, number>> = byQueue(() => new Map());
   #counts: Dropped;
 
   constructor(options: OutboxDropOptions) {
@@ -53,26 +55,26 @@ export class OutboxDrop {
   }
 
   /** A commit waits because the lane is full. */
-  isNeeded(lane: Lane): boolean {
+  isNeeded(lane: Queue): boolean {
     const { bytes, bytesMax, bytesWaiting } = this.#options.store.room(lane);
     return bytesWaiting > 0 && bytes + bytesWaiting > bytesMax;
   }
 
   /** Drops until the commit that waits has room and some more; false where that is not to be had. */
-  async makeRoom(lane: Lane): Promise<boolean> {
+  async makeRoom(lane: Queue): Promise<boolean> {
     while (this.#bytesWanted(lane) > 0) {
       if (!(await this.#stepIn(lane))) return !this.isNeeded(lane);
     }
     return true;
   }
 
-  #bytesWanted(lane: Lane): number {
+  #bytesWanted(lane: Queue): number {
     const { bytes, bytesMax, bytesWaiting } = this.#options.store.room(lane);
     return bytes + bytesWaiting - lowShare * bytesMax;
   }
 
   /** One step in the oldest segment that is not through; false where all are. */
-  async #stepIn(lane: Lane): Promise<boolean> {
+  async #stepIn(lane: Queue): Promise<boolean> {
     const segments = this.#options.store.segments(lane);
     const known = this.#from[lane];
     const from = new Map(segments.map(({ low }) => [low, known.get(low) ?? low]));
@@ -89,7 +91,7 @@ export class OutboxDrop {
   }
 
   /** Where the next step of the segment begins. */
-  async #step(lane: Lane, { low, high }: Segment, from: number): Promise<number> {
+  async #step(lane: Queue, { low, high }: Range, from: number): Promise<number> {
     const { store, windowOf, gapEnds, pace } = this.#options;
     const breathe = (): Promise<void> => pace.breathe();
     const bytesMax = limits.outboxRollupBytesMax;
@@ -116,7 +118,7 @@ export class OutboxDrop {
     return last.next - 1;
   }
 
-  async *#behind(lane: Lane, { low, high }: Segment): AsyncGenerator<DropBlock> {
+  async *#behind(lane: Queue, { low, high }: Range): AsyncGenerator<DropBlock> {
     const { store, pace } = this.#options;
     const breathe = (): Promise<void> => pace.breathe();
     for (let from = low; from < high; ) {

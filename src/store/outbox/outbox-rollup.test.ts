@@ -9,12 +9,13 @@ import { WindowStream } from "../../../test/support/window-stream.ts";
 import type { Random } from "../../core/doors.ts";
 import type { Summary } from "../../core/record.ts";
 import { KvMemory } from "../state/kv-memory.ts";
-import { type Lane, OutboxWriter } from "./outbox.ts";
+import type { Queue } from "./lane.ts";
+import { OutboxWriter } from "./outbox.ts";
 import { openOutboxRollup, type OutboxRollup, type OutboxRollupOptions } from "./outbox-rollup.ts";
 import { decodeRecord, encodeComplete, encodeSummary } from "./record-codec.ts";
 import { openStateStore, type StateStore } from "../state/state-store.ts";
 
-const lane: Lane = "summaries";
+const lane: Queue = "summaries";
 const hour = 3_600_000;
 const tiers = [10_000, 60_000, 600_000, hour, 24 * hour];
 const startMs = Date.UTC(2026, 0, 1, 10, 30);
@@ -50,7 +51,10 @@ class ModelUplink {
   /** Crashes where `stop` says so: before it sends, or before it stores that it has. */
   async send(store: StateStore, bytesMax: number, stop: () => boolean): Promise<boolean> {
     const before = this.next;
-    const taken = await store.take({ uplink: this.name, lane }, { from: before, bytesMax });
+    const taken = (await store.lanes.take(
+      { uplink: this.name, lane },
+      { from: before, bytesMax },
+    ))!;
     if (taken.records.length === 0) {
       // After a crash the store may not know yet.
       await this.#store(store, before, before);
@@ -325,9 +329,9 @@ test("a run that an uplink was given some of is not replaced", async () => {
   const options = { from: 0, bytesMax: 1e9, breathe: () => Promise.resolve() };
   const run = await store.readRun(lane, { ...options, ...segment! });
   const records = [run.records[0]![0]!];
-  const taken = store.take({ uplink: uplink!.name, lane }, { from: 0, bytesMax: 1 });
+  const taken = store.lanes.take({ uplink: uplink!.name, lane }, { from: 0, bytesMax: 1 });
   const replaced = store.replace(lane, run, { records, writes: [] });
-  assert.equal((await taken).records.length, 1);
+  assert.equal((await taken)?.records.length, 1);
   assert.equal(await replaced, false, "they were taken before");
   const [rest] = store.segments(lane);
   assert.equal(rest?.low, 1, "what was taken is held");

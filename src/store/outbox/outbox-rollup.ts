@@ -30,8 +30,10 @@ import { type PipelineWindow, planRun, type RunPlan, type TierPass } from "./out
 import { GapEnds } from "./gap-ends.ts";
 import { OutboxDrop } from "./outbox-drop.ts";
 import type { Dropped } from "./outbox-drop-plan.ts";
-import { type BlockRun, type Lane, lanes, type ReadRun } from "./outbox.ts";
-import type { Segment, StateStore } from "../state/state-store.ts";
+import { type Queue, queues } from "./lane.ts";
+import type { BlockRun, ReadRun } from "./outbox.ts";
+import type { StateStore } from "../state/state-store.ts";
+import type { Range } from "./split.ts";
 import { Pace, Stopped } from "../tables/pace.ts";
 import { decodeJson, encodeJson, itemsOf, objectOf, wholeOf } from "../state/stored-json.ts";
 
@@ -39,7 +41,7 @@ import { decodeJson, encodeJson, itemsOf, objectOf, wholeOf } from "../state/sto
 const highShare = 3 / 4;
 const lowShare = 5 / 8;
 
-const lane: Lane = "summaries";
+const lane: Queue = "summaries";
 
 export type RollupCounts = {
   /** Summaries that others took the place of. */
@@ -164,7 +166,7 @@ export class OutboxRollup {
   }
 
   #mustDrop(): boolean {
-    return this.#options.mayDrop && lanes.some((each) => this.#drop.isNeeded(each));
+    return this.#options.mayDrop && queues.some((each) => this.#drop.isNeeded(each));
   }
 
   #isOver(share: number): boolean {
@@ -208,7 +210,7 @@ export class OutboxRollup {
     await this.#remember();
     if (this.#mustMerge()) await this.#merge();
     if (!this.#options.mayDrop) return;
-    for (const each of lanes) {
+    for (const each of queues) {
       if (this.#drop.isNeeded(each) && !(await this.#drop.makeRoom(each))) this.#isStuck = true;
     }
   }
@@ -235,7 +237,7 @@ export class OutboxRollup {
   }
 
   /** What is free, and passes over what still begins there. */
-  #segments(): readonly Segment[] {
+  #segments(): readonly Range[] {
     const segments = this.#options.store.segments(lane);
     for (const [name, { low }] of this.#passes) {
       if (!segments.some((segment) => segment.low === low)) this.#passes.delete(name);
@@ -252,7 +254,7 @@ export class OutboxRollup {
     return pass;
   }
 
-  async #step(pass: TierPass & { seen: number }, { low, high }: Segment): Promise<void> {
+  async #step(pass: TierPass & { seen: number }, { low, high }: Range): Promise<void> {
     const { store } = this.#options;
     const breathe = (): Promise<void> => this.#pace.breathe();
     const bytesMax = limits.outboxRollupBytesMax;

@@ -1,11 +1,11 @@
 /**
- * The outbox: the durable queue for the uplinks, in lanes. A record gets the next number of its lane
+ * The outbox: what waits for the uplinks, in two durable queues. A record gets the next number of its queue
  * when it is committed; numbers have no gaps and are never given twice. The records of one commit
- * and lane are one value (a record block), or a few where they are many.
+ * and queue are one value (a record block), or a few where they are many.
  *
- *   outbox/<lane>/<last>   a block, by the number of its last record
- *   outbox-end/<lane>      next number, bytes of blocks ever added      written by commits
- *   outbox-start/<lane>    first number kept, bytes of blocks removed   written when pruned or replaced
+ *   outbox/<queue>/<last>   a block, by the number of its last record
+ *   outbox-end/<queue>      next number, bytes of blocks ever added      written by commits
+ *   outbox-start/<queue>    first number kept, bytes of blocks removed   written when pruned or replaced
  *
  * Blocks that no uplink was given yet may be replaced by fewer records (outbox-rollup.ts). Those take
  * the last of the numbers; the first block says how many before it stand for none:
@@ -19,51 +19,33 @@
 import { assert } from "../../core/assert.ts";
 import type { Kv, KvWrite } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
-import { numberOfKey, outboxEndKey, outboxKey, outboxStartKey } from "../state/kv-key.ts";
-import { decodeBlock, encodeBlock, skippedIn } from "./record-block.ts";
-import { damaged, decodeJson, encodeJson, wholeOf } from "../state/stored-json.ts";
-
-export type Lane = "alerts" | "summaries";
+import { numberOfKey, outboxEndKey, outboxKey } from "../state/kv-key.ts";
+import { encodeJson } from "../state/stored-json.ts";
+import type { Queue } from "./lane.ts";
+import { type QueueSpan, startWrite } from "./queue-span.ts";
+import { countIn as recordsInBlock, decodeBlock, encodeBlock, skippedIn } from "./record-block.ts";
+import { difference, endOfRecord, type Range, withRange } from "./split.ts";
 
 const blocksPerRead = 16;
-
-/** In the order in which an uplink serves them. */
-export const lanes: readonly Lane[] = ["alerts", "summaries"];
-
-/** What `valueOf` gives for each lane, as an object the caller owns. */
-export function byLane<Value>(valueOf: (lane: Lane) => Value): Record<Lane, Value> {
-  return { alerts: valueOf("alerts"), summaries: valueOf("summaries") };
-}
 
 /** Of the outbox' bound, what alerts have to themselves; the rest is the summaries'. */
 const alertsShare = 1 / 8;
 
 /**
- * What a lane may hold of an outbox of `bytesMax` bytes. Neither lane takes of the other's: summaries
+ * What a queue may hold of an outbox of `bytesMax` bytes. Neither queue takes of the other's: summaries
  * that nobody fetches keep no alert out, and a storm of alerts no summary.
  */
-export function laneBytesMax(lane: Lane, bytesMax: number): number {
+export function queueBytesMax(queue: Queue, bytesMax: number): number {
   const alerts = Math.floor(bytesMax * alertsShare);
-  return lane === "alerts" ? alerts : bytesMax - alerts;
+  return queue === "alerts" ? alerts : bytesMax - alerts;
 }
-
-/** Where a lane stands. Bytes are those of blocks as stored, since the beginning. */
-export type LaneSpan = {
-  /** Number of the next record. */
-  readonly next: number;
-  readonly bytesAdded: number;
-  /** Number of the first record still kept; equal to `next` when the lane is empty. */
-  readonly first: number;
-  readonly bytesRemoved: number;
-  /** Numbers from `first` to `next` that stand for no record. */
-  readonly skipped: number;
-};
 
 /** Gathers the records of the next commit. Bounded by its owner, who looks at `bytes`. */
 export class OutboxWriter {
-  readonly #records: Record<Lane, Uint8Array[]> = { alerts: [], summaries: [] };
+  readonly #records: Record<Queue, Uint8Array[]> = { alerts: [], summaries: [] };
   #count = 0;
   #bytes = 0;
+  #newest: number | undefined;
 
   get count(): number {
     return this.#count;
@@ -73,22 +55,35 @@ export class OutboxWriter {
     return this.#bytes;
   }
 
-  /** Takes ownership of `record`: it is not changed afterwards. */
-  add(lane: Lane, record: Uint8Array): void {
-    this.#records[lane].push(record);
+  /** Latest end of a summary's window; undefined without summaries. */
+  get newest(): number | undefined {
+    return this.#newest;
+  }
+
+  /** Takes ownership of `record`: it is not changed afterwards. `end`: of a summary's window. */
+  add(queue: Queue, record: Uint8Array, end?: number): void {
+    if (queue === "summaries") {
+      const at = end ?? endOfRecord(record) ?? Number.NEGATIVE_INFINITY;
+      this.#newest = Math.max(this.#newest ?? at, at);
+    }
+    this.#records[queue].push(record);
     this.#count += 1;
     this.#bytes += record.length;
   }
 
-  records(lane: Lane): readonly Uint8Array[] {
-    return this.#records[lane];
+  records(queue: Queue): readonly Uint8Array[] {
+    return this.#records[queue];
   }
 }
 
-/** New blocks of one lane with the writes that store them, and where the lane stands afterwards. */
-export type Appended = { readonly writes: readonly KvWrite[]; readonly span: LaneSpan };
+/** New blocks of one queue with the writes that store them, and where the queue stands afterwards. */
+export type Appended = { readonly writes: readonly KvWrite[]; readonly span: QueueSpan };
 
-export function appendWrites(lane: Lane, span: LaneSpan, records: readonly Uint8Array[]): Appended {
+export function appendWrites(
+  queue: Queue,
+  span: QueueSpan,
+  records: readonly Uint8Array[],
+): Appended {
   if (records.length === 0) return { writes: [], span };
   const writes: KvWrite[] = [];
   let { next, bytesAdded } = span;
@@ -96,44 +91,61 @@ export function appendWrites(lane: Lane, span: LaneSpan, records: readonly Uint8
     const block = encodeBlock(part);
     next += part.length;
     bytesAdded += block.length;
-    writes.push({ key: outboxKey(lane, next - 1), value: block });
+    writes.push({ key: outboxKey(queue, next - 1), value: block });
   }
-  assert(Number.isSafeInteger(next), "numbers of a lane are below 2^53");
-  writes.push({ key: outboxEndKey(lane), value: encodeJson({ next, bytes: bytesAdded }) });
+  assert(Number.isSafeInteger(next), "numbers of a queue are below 2^53");
+  writes.push({ key: outboxEndKey(queue), value: encodeJson({ next, bytes: bytesAdded }) });
   return { writes, span: { ...span, next, bytesAdded } };
 }
 
 /**
- * Removes the blocks that lie wholly below `below`, at most limits.outboxPruneBlocksMax of them;
- * `more` says that some are left. Reads them for their sizes, a few at a time.
+ * Removes the blocks that lie wholly in one of `ranges` (ascending, what nobody needs any more), at most
+ * limits.outboxPruneBlocksMax of them; `more` says that some are left. Reads them for their sizes, a few
+ * at a time.
  */
 export function pruneWrites(
   kv: Kv,
-  lane: Lane,
-  span: LaneSpan,
-  below: number,
+  queue: Queue,
+  span: QueueSpan,
+  ranges: readonly Range[],
 ): Appended & { readonly more: boolean } {
   const writes: KvWrite[] = [];
-  const to = outboxKey(lane, Math.min(below, span.next));
-  let { first, bytesRemoved, skipped } = span;
-  let more = true;
-  while (more && writes.length < limits.outboxPruneBlocksMax) {
-    const blocks = kv.range({ from: outboxKey(lane, first), to, limit: blocksPerRead });
-    for (const { key, value } of blocks) {
-      writes.push({ key, value: undefined });
-      bytesRemoved += value.length;
-      skipped -= skippedIn(value);
-      first = numberOfKey(key) + 1;
+  let { first, bytesRemoved, skipped, holes } = span;
+  let more = false;
+  for (const { low, high } of difference(ranges, holes)) {
+    for (let at = low; at < high && !more; ) {
+      const blocks = kv.range({
+        from: outboxKey(queue, at),
+        to: outboxKey(queue, high),
+        limit: blocksPerRead,
+      });
+      for (const { key, value } of blocks) {
+        at = numberOfKey(key) + 1;
+        const begin = at - recordsInBlock(value) - skippedIn(value);
+        const isFirst = low <= first;
+        if (!isFirst && begin < low) continue;
+        writes.push({ key, value: undefined });
+        bytesRemoved += value.length;
+        skipped -= skippedIn(value);
+        if (isFirst) first = at;
+        else holes = withRange(holes, { low: begin, high: at });
+      }
+      if (blocks.length < blocksPerRead) break;
+      more = writes.length >= limits.outboxPruneBlocksMax;
     }
-    more = blocks.length === blocksPerRead;
+    const [hole] = holes;
+    if (hole !== undefined && hole.low <= first) {
+      first = Math.max(first, hole.high);
+      holes = holes.slice(1);
+    }
   }
   if (writes.length === 0) return { writes, span, more: false };
-  const pruned = { ...span, first, bytesRemoved, skipped };
-  writes.push(startWrite(lane, pruned));
+  const pruned = { ...span, first, bytesRemoved, skipped, holes };
+  writes.push(startWrite(queue, pruned));
   return { writes, span: pruned, more };
 }
 
-/** Blocks of a lane that follow each other: keys and values as stored, and the numbers they have. */
+/** Blocks of a queue that follow each other: keys and values as stored, and the numbers they have. */
 export type BlockRun = {
   readonly blocks: readonly { readonly key: string; readonly value: Uint8Array }[];
   /** Number of the first block's first record, or of the first that it skips. */
@@ -144,8 +156,8 @@ export type BlockRun = {
 
 /** Puts `records` in the place of all that the run has: at least one, and no more than there were. */
 export function replaceWrites(
-  lane: Lane,
-  span: LaneSpan,
+  queue: Queue,
+  span: QueueSpan,
   { run, records }: { readonly run: BlockRun; readonly records: readonly Uint8Array[] },
 ): Appended {
   let next = run.next - records.length;
@@ -164,11 +176,11 @@ export function replaceWrites(
     skipped = 0;
     next += part.length;
     bytesRemoved -= block.length;
-    values.set(outboxKey(lane, next - 1), block);
+    values.set(outboxKey(queue, next - 1), block);
   }
   const replaced = { ...span, bytesRemoved, skipped: skippedAll };
   const blocks = [...values].map(([key, value]) => ({ key, value }));
-  return { writes: [...blocks, startWrite(lane, replaced)], span: replaced };
+  return { writes: [...blocks, startWrite(queue, replaced)], span: replaced };
 }
 
 /**
@@ -176,8 +188,8 @@ export function replaceWrites(
  * removes it.
  */
 export function rewriteWrites(
-  lane: Lane,
-  span: LaneSpan,
+  queue: Queue,
+  span: QueueSpan,
   {
     key,
     before,
@@ -189,89 +201,7 @@ export function rewriteWrites(
     bytesRemoved: span.bytesRemoved + before.length - (after?.length ?? 0),
     skipped: span.skipped - (after === undefined ? skippedIn(before) : 0),
   };
-  return { writes: [{ key, value: after }, startWrite(lane, rewritten)], span: rewritten };
-}
-
-function startWrite(lane: Lane, { first, bytesRemoved, skipped }: LaneSpan): KvWrite {
-  const value = encodeJson({
-    first,
-    bytes: bytesRemoved,
-    ...(skipped === 0 ? {} : { skipped }),
-  });
-  return { key: outboxStartKey(lane), value };
-}
-
-/**
- * Where the lane stands, from the store. A start that is missing is found again from the blocks; an
- * end is not, since nothing else says which numbers were given. Faults: STORE_FAILED.
- */
-export function readSpan(kv: Kv, lane: Lane): LaneSpan {
-  const end = readPair(kv, outboxEndKey(lane), "next");
-  const start = readPair(kv, outboxStartKey(lane), "first");
-  const [firstBlock] = blocksOf(kv, lane, { limit: 1 });
-  if (end === undefined) {
-    if (start === undefined && firstBlock === undefined) return unusedSpan;
-    throw damaged(
-      `the state store's ${outboxEndKey(lane)}`,
-      `it is missing beside ${start === undefined ? "blocks" : "the start"} of its lane, and nobody knows which numbers were given`,
-    );
-  }
-  const written = { next: end.number, bytesAdded: end.bytes };
-  if (start === undefined) {
-    return isFirstEver(firstBlock) ? { ...unusedSpan, ...written } : recounted(kv, lane, written);
-  }
-  return {
-    ...written,
-    first: start.number,
-    bytesRemoved: start.bytes,
-    skipped: start.skipped,
-  };
-}
-
-const unusedSpan: LaneSpan = { next: 0, bytesAdded: 0, first: 0, bytesRemoved: 0, skipped: 0 };
-
-/** The start is written when a block is removed or replaced: without one the first is as it was added. */
-function isFirstEver(entry: OutboxEntry | undefined): boolean {
-  if (entry === undefined) return false;
-  const block = decodeBlock(entry.value);
-  if (block.kind === "damaged") return true; // nobody knows how many records it has
-  return block.skipped === 0 && block.records.length === numberOfKey(entry.key) + 1;
-}
-
-/** Reads every block of the lane: what they hold is what was not removed. */
-function recounted(kv: Kv, lane: Lane, written: Pick<LaneSpan, "next" | "bytesAdded">): LaneSpan {
-  let first: number | undefined;
-  let bytes = 0;
-  let skipped = 0;
-  for (let from = 0; ; ) {
-    const entries = blocksOf(kv, lane, { from, limit: blocksPerRead });
-    for (const { key, value } of entries) {
-      from = numberOfKey(key) + 1;
-      const block = first === undefined ? decodeBlock(value) : undefined;
-      if (block?.kind === "records") first = from - block.records.length - block.skipped;
-      first ??= 0;
-      bytes += value.length;
-      skipped += skippedIn(value);
-    }
-    if (entries.length < blocksPerRead) break;
-  }
-  return {
-    ...written,
-    first: first ?? written.next,
-    bytesRemoved: written.bytesAdded - bytes,
-    skipped,
-  };
-}
-
-type OutboxEntry = { readonly key: string; readonly value: Uint8Array };
-
-function blocksOf(
-  kv: Kv,
-  lane: Lane,
-  { from = 0, limit }: { readonly from?: number; readonly limit: number },
-): readonly OutboxEntry[] {
-  const to = outboxKey(lane, Number.MAX_SAFE_INTEGER);
-  return kv.range({ from: outboxKey(lane, from), to, limit });
+  return { writes: [{ key, value: after }, startWrite(queue, rewritten)], span: rewritten };
 }
 
 export type OutboxRead = {
@@ -287,23 +217,28 @@ export type OutboxRead = {
 };
 
 /**
- * Records of the lane from number `from` on, as many as fit into `bytesMax` and at least one block.
- * Reads whole blocks, so it may give less than what is there. A damaged block comes alone.
+ * Records of the queue from number `from` on, as many as fit into `bytesMax` and at least one block.
+ * Reads whole blocks, so it may give less than what is there, and more than what is `below`. A damaged
+ * block comes alone.
  */
 export function readOutbox(
   kv: Kv,
-  lane: Lane,
-  { from, bytesMax }: { readonly from: number; readonly bytesMax: number },
+  queue: Queue,
+  {
+    from,
+    bytesMax,
+    below = Number.MAX_SAFE_INTEGER,
+  }: { readonly from: number; readonly bytesMax: number; readonly below?: number },
 ): OutboxRead {
   const records: Uint8Array[] = [];
   let begin = from;
   let first = from;
   let next = from;
   let bytes = 0;
-  for (;;) {
+  while (next < below) {
     const [entry] = kv.range({
-      from: outboxKey(lane, next),
-      to: outboxKey(lane, Number.MAX_SAFE_INTEGER),
+      from: outboxKey(queue, next),
+      to: outboxKey(queue, Number.MAX_SAFE_INTEGER),
       limit: 1,
     });
     if (entry === undefined) break;
@@ -343,19 +278,19 @@ export type ReadRun = BlockRun & {
  */
 export async function readRun(
   kv: Kv,
-  lane: Lane,
+  queue: Queue,
   { from, low, high, bytesMax, breathe }: ReadRunOptions,
 ): Promise<ReadRun> {
   const blocks: { readonly key: string; readonly value: Uint8Array }[] = [];
   const records: (readonly Uint8Array[])[] = [];
-  const to = outboxKey(lane, high);
+  const to = outboxKey(queue, high);
   let bytes = 0;
   let first = from;
   let next = from;
   let resume: number | undefined;
   while (bytes < bytesMax && next < high) {
     await breathe();
-    const [entry] = kv.range({ from: outboxKey(lane, next), to, limit: 1 });
+    const [entry] = kv.range({ from: outboxKey(queue, next), to, limit: 1 });
     if (entry === undefined) break;
     const end = numberOfKey(entry.key) + 1;
     const block = decodeBlock(entry.value);
@@ -385,18 +320,6 @@ export type ReadRunOptions = {
   /** Called before each block: resolves when others had their turn. */
   readonly breathe: () => Promise<void>;
 };
-
-function readPair(
-  kv: Kv,
-  key: string,
-  name: "next" | "first",
-): { readonly number: number; readonly bytes: number; readonly skipped: number } | undefined {
-  const value = kv.get(key);
-  if (value === undefined) return undefined;
-  const stored = decodeJson(value, `the state store's ${key}`);
-  const skipped = "skipped" in stored.fields ? wholeOf(stored, "skipped") : 0;
-  return { number: wholeOf(stored, name), bytes: wholeOf(stored, "bytes"), skipped };
-}
 
 /** The records in runs that fit into a block. */
 function* partsOf(records: readonly Uint8Array[]): Generator<readonly Uint8Array[]> {

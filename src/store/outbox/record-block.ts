@@ -82,6 +82,12 @@ export function decodeBlock(block: Uint8Array): DecodedBlock {
   return { ...decoded, skipped: skippedIn(block) };
 }
 
+/** How many records a block has, by its header alone, which is not checked. */
+export function countIn(block: Uint8Array): number {
+  if (block.length < headerBytes) return 0;
+  return new DataView(block.buffer, block.byteOffset, block.length).getUint32(4, true);
+}
+
 /** How many numbers a block skips, by its header alone. */
 export function skippedIn(block: Uint8Array): number {
   if (block.length < headerBytesWithSkipped || block[0] !== versionWithSkipped) return 0;

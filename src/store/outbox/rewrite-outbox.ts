@@ -5,7 +5,9 @@
 
 import type { Kv } from "../../core/doors.ts";
 import { numberOfKey, outboxKey } from "../state/kv-key.ts";
-import { type Lane, readSpan, rewriteWrites } from "./outbox.ts";
+import type { Queue } from "./lane.ts";
+import { rewriteWrites } from "./outbox.ts";
+import { readSpan } from "./queue-span.ts";
 import { decodeBlock, encodeBlock } from "./record-block.ts";
 
 export type Rewritten = {
@@ -18,13 +20,13 @@ export type Rewritten = {
  * Puts `change(record, its number)` in the place of every record it gives something for, a block in
  * each transaction. No state store is open on `kv` that goes on afterwards. Faults: those of `kv.commit`.
  */
-export async function rewriteLane(kv: Kv, lane: Lane, change: Change): Promise<Rewritten> {
-  let span = readSpan(kv, lane);
+export async function rewriteLane(kv: Kv, queue: Queue, change: Change): Promise<Rewritten> {
+  let span = readSpan(kv, queue);
   let records = 0;
   let damagedBlocks = 0;
-  const to = outboxKey(lane, Number.MAX_SAFE_INTEGER);
+  const to = outboxKey(queue, Number.MAX_SAFE_INTEGER);
   for (let from = span.first; ; ) {
-    const [entry] = kv.range({ from: outboxKey(lane, from), to, limit: 1 });
+    const [entry] = kv.range({ from: outboxKey(queue, from), to, limit: 1 });
     if (entry === undefined) return { records, damagedBlocks };
     const { key, value: before } = entry;
     from = numberOfKey(key) + 1;
@@ -33,7 +35,7 @@ export async function rewriteLane(kv: Kv, lane: Lane, change: Change): Promise<R
     if (changed.kind === "damaged") damagedBlocks += 1;
     else records += changed.records;
     const after = changed.kind === "changed" ? changed.block : undefined;
-    const rewritten = rewriteWrites(lane, span, { key, before, after });
+    const rewritten = rewriteWrites(queue, span, { key, before, after });
     await kv.commit(rewritten.writes);
     span = rewritten.span;
   }

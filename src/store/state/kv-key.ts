@@ -72,6 +72,18 @@ export function uplinkKey(uplink: string, lane: string): string {
   return `uplink/${encodeURIComponent(uplink)}/${lane}`;
 }
 
+/** Which summaries of the outbox are backfill's for an uplink. */
+export function splitKey(uplink: string): string {
+  return uplinkKey(uplink, splitName);
+}
+
+export function isSplitKey(key: string): boolean {
+  return key.startsWith("uplink/") && key.endsWith(`/${splitName}`);
+}
+
+/** No lane's. */
+const splitName = "split";
+
 /** By the position of the erasure in the log. */
 export function tombstoneKey(at: number): string {
   return `tombstone/${hex16(at)}`;

@@ -5,6 +5,10 @@
  *   2   accepted readings are in tables, and the log is released below them too
  *   3   blocks of the outbox may skip numbers
  *   4   values have checksums (checked-value.ts)
+ *   8   the queue of the summaries may be split between lanes, and have holes (outbox/split.ts)
+ *
+ * A store of version 4 becomes 8 when something is put behind for the first time: before, an older weir
+ * goes on with it. 5, 6 and 7 are one flipped bit away from versions without checksums, and never given.
  *
  * The versions stand as these few texts and are compared whole: no flipped bit makes a store with
  * checksums one without.
@@ -15,7 +19,10 @@ import { Fault } from "../../core/faults.ts";
 import { formatKey } from "./kv-key.ts";
 import { damaged, decodeJson, wholeOf } from "./stored-json.ts";
 
-const version = 4;
+const version = 8;
+const versionUnsplit = 4;
+const unchecked = [1, 2, 3];
+const checked = [versionUnsplit, version];
 
 /** What is in a store: nothing, values as they are, or with checksums. */
 export type StateFormat = "empty" | "unchecked" | "checked";
@@ -31,8 +38,8 @@ export function formatOf(kv: Kv): StateFormat {
     );
   }
   const text = new TextDecoder().decode(value);
-  if (text === textOf(version)) return "checked";
-  for (let older = 1; older < version; older++) if (text === textOf(older)) return "unchecked";
+  if (checked.some((known) => text === textOf(known))) return "checked";
+  if (unchecked.some((known) => text === textOf(known))) return "unchecked";
   const place = "the state store's format";
   const found = wholeOf(decodeJson(value, place), "version");
   if (found <= version) throw damaged(place, `it is ${text}`);
@@ -43,7 +50,13 @@ export function formatOf(kv: Kv): StateFormat {
   );
 }
 
+/** Of a store in which nothing was put behind yet. */
 export function formatWrite(): KvWrite {
+  return { key: formatKey, value: new TextEncoder().encode(textOf(versionUnsplit)) };
+}
+
+/** From the first time on that something is. */
+export function splitFormatWrite(): KvWrite {
   return { key: formatKey, value: new TextEncoder().encode(textOf(version)) };
 }
 

@@ -11,14 +11,15 @@ import { deviceId, millis, position, seriesId, sourceId, symbolId } from "../../
 import type { Checkpoint } from "./checkpoint-store.ts";
 import { readDeadLetter, readDeadLetters } from "./dead-letters.ts";
 import { KvMemory } from "./kv-memory.ts";
-import { type Lane, lanes, OutboxWriter } from "../outbox/outbox.ts";
+import { type Queue, queues } from "../outbox/lane.ts";
+import { OutboxWriter } from "../outbox/outbox.ts";
 import { type Commit, openStateStore, type StateStore } from "./state-store.ts";
 
 const text = new TextEncoder();
 
-function outboxOf(records: Partial<Record<Lane, readonly string[]>>): OutboxWriter {
+function outboxOf(records: Partial<Record<Queue, readonly string[]>>): OutboxWriter {
   const writer = new OutboxWriter();
-  for (const lane of lanes) {
+  for (const lane of queues) {
     for (const record of records[lane] ?? []) writer.add(lane, text.encode(record));
   }
   return writer;
@@ -35,7 +36,7 @@ function commitOf(changes: Partial<Commit> = {}): Commit {
   };
 }
 
-function textsOf(store: StateStore, lane: Lane, from: number, bytesMax = 1e9): readonly string[] {
+function textsOf(store: StateStore, lane: Queue, from: number, bytesMax = 1e9): readonly string[] {
   const { records } = store.read(lane, { from, bytesMax });
   return records.map((record) => new TextDecoder().decode(record));
 }

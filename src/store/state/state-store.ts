@@ -6,16 +6,17 @@
  *   replace   fewer records in the place of others that no uplink was given (outbox-rollup.ts)
  *
  * The loop commits, the drain advances; the store puts their transactions one after another. Both
- * keep to their own keys (a lane's end is the loop's, its start the drain's), so neither waits for
+ * keep to their own keys (a queue's end is the loop's, its start the drain's), so neither waits for
  * what the other found out.
  *
- * The outbox is bounded in bytes, each lane by its share. When it fills up, older summaries are merged
+ * The outbox is bounded in bytes, each queue by its share. When it fills up, older summaries are merged
  * into coarser ones. A commit that would still exceed the bound waits until there is room; meanwhile
  * the loop takes no more readings and nobody is acknowledged. What is merged or dropped decides the rollup
  * (outbox-rollup.ts, decision 0016).
  *
  * An uplink takes records to send them. From then on they are held for it: the outbox does not change
- * what is out there or may be.
+ * what is out there or may be. Of the summaries each uplink has two lanes; which records are whose is its
+ * split (outbox/split.ts), changed in transactions of its own or with what a lane says.
  */
 
 import { assert } from "../../core/assert.ts";
@@ -36,14 +37,11 @@ import {
 import { type DeadLetterSpan, deadLetterWrites, readDeadLetterSpan } from "./dead-letters.ts";
 import { type Emitted, readEmitted } from "./emitted.ts";
 import { emittedKey, ledgerKey } from "./kv-key.ts";
+import { byQueue, type Lane, type Queue, queueOf, queues } from "../outbox/lane.ts";
 import {
   appendWrites,
   type BlockRun,
-  byLane,
-  type Lane,
-  laneBytesMax,
-  lanes,
-  type LaneSpan,
+  queueBytesMax,
   type OutboxRead,
   type OutboxWriter,
   pruneWrites,
@@ -51,9 +49,12 @@ import {
   type ReadRunOptions,
   readOutbox,
   readRun,
-  readSpan,
   replaceWrites,
 } from "../outbox/outbox.ts";
+import { type QueueSpan, readSpan, recordsIn } from "../outbox/queue-span.ts";
+import { OutboxLanes } from "../outbox/outbox-lanes.ts";
+import type { Range } from "../outbox/split.ts";
+import type { LaneOf } from "../outbox/standings.ts";
 import { encodeJson } from "./stored-json.ts";
 
 /** What one commit makes durable. All buffers are given away: never touched again. */
@@ -77,19 +78,14 @@ export type Recovered = {
   readonly checkpoint?: RecoveredCheckpoint;
 };
 
-export type Reached = {
-  readonly uplink: string;
-  readonly lane: Lane;
-  /** The uplink surely has everything below. */
+export type Reached = LaneOf & {
+  /** The uplink surely has every number of the lane below. */
   readonly next: number;
   /** Everything below may be out there, or on its way; as `next` where absent. */
   readonly held?: number;
 };
 
-/** Numbers [low, high) of a lane: all of them were sent to the same uplinks, and are held for none. */
-export type Segment = { readonly low: number; readonly high: number };
-
-export type LaneStatus = {
+export type QueueStatus = {
   /** Records kept and their bytes as stored; whole blocks, so a delivered record may be among them. */
   readonly records: number;
   readonly bytes: number;
@@ -103,7 +99,7 @@ export type LaneStatus = {
 };
 
 export type StoreStatus = {
-  readonly outbox: Readonly<Record<Lane, LaneStatus>>;
+  readonly outbox: Readonly<Record<Queue, QueueStatus>>;
   /** A commit waits for room in the outbox. */
   readonly outboxFull: boolean;
   readonly deadLetters: { readonly kept: number; readonly total: number };
@@ -136,11 +132,11 @@ export async function openStateStore(
 }
 
 export class StateStore {
+  /** What each lane of each uplink has of the queues. */
+  readonly lanes: OutboxLanes;
   readonly #kv: Kv;
   readonly #outboxBytesMax: number;
-  readonly #spans: Record<Lane, LaneSpan>;
-  /** By lane and uplink: everything below `next` is out there, and that is stored. */
-  readonly #reached: Record<Lane, Map<string, Standing>> = byLane(() => new Map());
+  readonly #spans: Record<Queue, QueueSpan>;
   /** Told after a commit, and when one waits. */
   #onGrown: () => void = () => undefined;
   #deadLetters: DeadLetterSpan;
@@ -166,22 +162,27 @@ export class StateStore {
     this.#outboxBytesMax = options.outboxBytesMax;
     this.#definitionCount = options.definitionCount;
     this.#checkpoint = options.checkpoint;
-    this.#spans = byLane((lane) => readSpan(kv, lane));
+    this.#spans = byQueue((queue) => readSpan(kv, queue));
+    this.lanes = new OutboxLanes(kv, {
+      spans: this.#spans,
+      inTurn: (run) => this.#inTurn(run),
+      write: (writes) => this.#write(writes),
+    });
     this.#deadLetters = readDeadLetterSpan(kv);
   }
 
   get status(): StoreStatus {
     const { first, next } = this.#deadLetters;
     return {
-      outbox: byLane((lane) => this.#laneStatus(lane)),
+      outbox: byQueue((queue) => this.#queueStatus(queue)),
       outboxFull: this.#waiting !== undefined,
       deadLetters: { kept: next - first, total: next },
     };
   }
 
-  /** Numbers of the first record a lane keeps and of the next it will get. */
-  span(lane: Lane): { readonly first: number; readonly next: number } {
-    return this.#spans[lane];
+  /** Numbers of the first record a queue keeps and of the next it will get. */
+  span(queue: Queue): { readonly first: number; readonly next: number } {
+    return this.#spans[queue];
   }
 
   /**
@@ -215,11 +216,7 @@ export class StateStore {
     uplinks: readonly string[],
     heldOf: (uplink: string, lane: Lane) => number = () => 0,
   ): void {
-    for (const lane of lanes) {
-      for (const uplink of uplinks) {
-        this.#reached[lane].set(uplink, { next: 0, held: heldOf(uplink, lane) });
-      }
-    }
+    for (const uplink of uplinks) this.lanes.serve(uplink, (lane) => heldOf(uplink, lane));
   }
 
   /** `listener` is called when a commit has added to the outbox, or waits for room. */
@@ -233,49 +230,31 @@ export class StateStore {
    */
   async advance(writes: readonly KvWrite[], reached?: Reached): Promise<void> {
     let rest: readonly KvWrite[] = writes;
+    let from: number | undefined;
     let more = true;
     while (more) {
       await this.#inTurn(async () => {
-        more = await this.#advanceNow(rest, reached);
+        if (reached === undefined) {
+          await this.#write(rest);
+          more = false;
+          return;
+        }
+        from ??= this.lanes.standings.of(reached).next;
+        more = await this.#advanceNow(rest, reached, from);
       });
       rest = [];
       this.#waiting?.goOn();
     }
   }
 
-  /** As `read`, for an uplink that sends the records: until it says more, they are held for it. */
-  async take(
-    { uplink, lane }: Pick<Reached, "uplink" | "lane">,
-    options: { readonly from: number; readonly bytesMax: number },
-  ): Promise<OutboxRead> {
-    let taken: OutboxRead | undefined;
-    await this.#inTurn(() => {
-      taken = this.read(lane, options);
-      const { next = 0, held = 0 } = this.#reached[lane].get(uplink) ?? {};
-      this.#reached[lane].set(uplink, { next, held: Math.max(held, taken.next) });
-      return Promise.resolve();
-    });
-    assert(taken !== undefined, "it was read in its turn");
-    return taken;
-  }
-
-  /** What of the lane may be changed, in the order of the numbers. */
-  segments(lane: Lane): readonly Segment[] {
-    const { first, next } = this.#spans[lane];
-    const standings = [...this.#reached[lane].values()];
-    const cuts = [first, ...standings.flatMap((at) => [at.next, at.held]), next]
-      .filter((cut) => cut >= first && cut <= next)
-      .toSorted((a, b) => a - b);
-    return cuts.flatMap((low, index) => {
-      const high = cuts[index + 1] ?? low;
-      const isHeld = standings.some((at) => at.next <= low && low < at.held);
-      return high === low || isHeld ? [] : [{ low, high }];
-    });
+  /** What of the queue may be changed, in the order of the numbers. */
+  segments(queue: Queue): readonly Range[] {
+    return this.lanes.segments(queue);
   }
 
   /** Blocks of a segment with their records; see readRun. */
-  async readRun(lane: Lane, options: ReadRunOptions): Promise<ReadRun> {
-    return await readRun(this.#kv, lane, options);
+  async readRun(queue: Queue, options: ReadRunOptions): Promise<ReadRun> {
+    return await readRun(this.#kv, queue, options);
   }
 
   /**
@@ -283,7 +262,7 @@ export class StateStore {
    * transaction. False where the run is not to be changed any more: an uplink was given some of it.
    */
   async replace(
-    lane: Lane,
+    queue: Queue,
     run: BlockRun,
     {
       records,
@@ -292,23 +271,23 @@ export class StateStore {
   ): Promise<boolean> {
     let isDone = false;
     await this.#inTurn(async () => {
-      const isFree = this.segments(lane).some(
+      const isFree = this.segments(queue).some(
         ({ low, high }) => low <= run.first && run.next <= high,
       );
       if (!isFree) return;
-      const replaced = replaceWrites(lane, this.#spans[lane], { run, records });
+      const replaced = replaceWrites(queue, this.#spans[queue], { run, records });
       await this.#write([...replaced.writes, ...writes]);
       const { bytesRemoved, skipped } = replaced.span;
-      this.#spans[lane] = { ...this.#spans[lane], bytesRemoved, skipped };
+      this.#spans[queue] = { ...this.#spans[queue], bytesRemoved, skipped };
       isDone = true;
     });
     this.#waiting?.goOn();
     return isDone;
   }
 
-  /** Records of the lane from `from` on; see readOutbox. */
-  read(lane: Lane, options: { readonly from: number; readonly bytesMax: number }): OutboxRead {
-    return readOutbox(this.#kv, lane, options);
+  /** Records of the queue from `from` on; see readOutbox. */
+  read(queue: Queue, options: ReadOptions): OutboxRead {
+    return readOutbox(this.#kv, queue, options);
   }
 
   /** A value that an uplink stored by `advance`. */
@@ -344,19 +323,19 @@ export class StateStore {
 
   // ---- commit ----
 
-  /** The outbox blocks of a commit. Only commits move a lane's end, so this may be done early. */
-  #appended(outbox: OutboxWriter): readonly LaneAppended[] {
-    return lanes.map((lane) => ({
-      lane,
-      ...appendWrites(lane, this.#spans[lane], outbox.records(lane)),
+  /** The outbox blocks of a commit. Only commits move a queue's end, so this may be done early. */
+  #appended(outbox: OutboxWriter): readonly QueueAppended[] {
+    return queues.map((queue) => ({
+      queue,
+      ...appendWrites(queue, this.#spans[queue], outbox.records(queue)),
     }));
   }
 
-  async #waitForRoom(appended: readonly LaneAppended[]): Promise<void> {
-    const bytes = new Map(appended.map(({ lane, writes }) => [lane, addedBytes(writes)]));
-    const bytesOf = (lane: Lane): number => bytes.get(lane) ?? 0;
+  async #waitForRoom(appended: readonly QueueAppended[]): Promise<void> {
+    const bytes = new Map(appended.map(({ queue, writes }) => [queue, addedBytes(writes)]));
+    const bytesOf = (queue: Queue): number => bytes.get(queue) ?? 0;
     for (;;) {
-      const full = lanes.find((lane) => !this.#hasRoom(lane, bytesOf(lane)));
+      const full = queues.find((queue) => !this.#hasRoom(queue, bytesOf(queue)));
       if (full === undefined) return;
       // No uplink can make room any more: whoever waits for it would wait for ever.
       if (this.#broken !== undefined) throw this.#broken;
@@ -369,28 +348,28 @@ export class StateStore {
     }
   }
 
-  #fullFault(lane: Lane): Fault {
-    const { bytes, bytesMax } = this.#laneStatus(lane);
+  #fullFault(queue: Queue): Fault {
+    const { bytes, bytesMax } = this.#queueStatus(queue);
     return new Fault(
       "OUTBOX_FULL",
-      `the outbox holds ${bytes} of ${bytesMax} bytes of ${lane} and no uplink takes them; what is not in it yet stays in the log and follows when there is room`,
-      { facts: { lane, bytes, bytesMax } },
+      `the outbox holds ${bytes} of ${bytesMax} bytes of ${queue} and no uplink takes them; what is not in it yet stays in the log and follows when there is room`,
+      { facts: { queue, bytes, bytesMax } },
     );
   }
 
-  /** An empty lane takes any commit, or a small bound would stop everything for good. */
-  #hasRoom(lane: Lane, bytes: number): boolean {
-    const { bytes: held, bytesMax } = this.#laneStatus(lane);
+  /** An empty queue takes any commit, or a small bound would stop everything for good. */
+  #hasRoom(queue: Queue, bytes: number): boolean {
+    const { bytes: held, bytesMax } = this.#queueStatus(queue);
     return bytes === 0 || held === 0 || held + bytes <= bytesMax;
   }
 
-  /** What a lane holds, may hold, and would have to hold for the commit that waits, as stored. */
-  room(lane: Lane): Room {
-    const { bytes, bytesMax } = this.#laneStatus(lane);
-    return { bytes, bytesMax, bytesWaiting: this.#waiting?.bytes(lane) ?? 0 };
+  /** What a queue holds, may hold, and would have to hold for the commit that waits, as stored. */
+  room(queue: Queue): Room {
+    const { bytes, bytesMax } = this.#queueStatus(queue);
+    return { bytes, bytesMax, bytesWaiting: this.#waiting?.bytes(queue) ?? 0 };
   }
 
-  async #commitNow(commit: Commit, appended: readonly LaneAppended[]): Promise<void> {
+  async #commitNow(commit: Commit, appended: readonly QueueAppended[]): Promise<void> {
     const { through, ledger, definitions } = commit;
     const letters = deadLetterWrites(this.#deadLetters, commit.deadLetters);
     const checkpoint =
@@ -405,39 +384,45 @@ export class StateStore {
     ]);
     this.#definitionCount += definitions.length;
     this.#deadLetters = letters.span;
+    this.lanes.grown(commit.outbox.newest);
     if (checkpoint !== undefined) this.#checkpoint = checkpoint.index;
-    for (const { lane, span } of appended) {
+    for (const { queue, span } of appended) {
       const { next, bytesAdded } = span;
-      this.#spans[lane] = { ...this.#spans[lane], next, bytesAdded };
+      this.#spans[queue] = { ...this.#spans[queue], next, bytesAdded };
     }
   }
 
   // ---- advance ----
 
   /** Whether there is more to remove. */
-  async #advanceNow(writes: readonly KvWrite[], reached: Reached | undefined): Promise<boolean> {
-    if (reached === undefined) {
-      await this.#write(writes);
-      return false;
+  async #advanceNow(
+    writes: readonly KvWrite[],
+    reached: Reached,
+    /** Where the lane was before. */
+    from: number,
+  ): Promise<boolean> {
+    const queue = queueOf(reached.lane);
+    const step = this.lanes.step(reached, from);
+    const pruned = pruneWrites(this.#kv, queue, this.#spans[queue], step.sent);
+    try {
+      await this.#write([...writes, ...step.writes, ...pruned.writes]);
+    } catch (error) {
+      step.undo();
+      throw error;
     }
-    const { uplink, lane, next } = reached;
-    const others = [...this.#reached[lane]].filter(([name]) => name !== uplink);
-    const below = others.reduce((least, [, other]) => Math.min(least, other.next), next);
-    const pruned = pruneWrites(this.#kv, lane, this.#spans[lane], below);
-    await this.#write([...writes, ...pruned.writes]);
-    const { first, bytesRemoved, skipped } = pruned.span;
-    this.#spans[lane] = { ...this.#spans[lane], first, bytesRemoved, skipped };
-    this.#reached[lane].set(uplink, { next, held: Math.max(next, reached.held ?? next) });
+    step.done();
+    const { first, bytesRemoved, skipped, holes } = pruned.span;
+    this.#spans[queue] = { ...this.#spans[queue], first, bytesRemoved, skipped, holes };
     return pruned.more;
   }
 
-  #laneStatus(lane: Lane): LaneStatus {
-    const span = this.#spans[lane];
+  #queueStatus(queue: Queue): QueueStatus {
+    const span = this.#spans[queue];
     const { first, next, skipped } = span;
     return {
-      records: next - first - skipped,
+      records: recordsIn(span),
       bytes: heldBytes(span),
-      bytesMax: laneBytesMax(lane, this.#outboxBytesMax),
+      bytesMax: queueBytesMax(queue, this.#outboxBytesMax),
       merged: skipped,
       first,
       next,
@@ -451,15 +436,14 @@ export type Room = {
   readonly bytesWaiting: number;
 };
 
+type ReadOptions = { readonly from: number; readonly bytesMax: number };
+
 /** A commit that the outbox has no room for. */
-type WaitingCommit = { readonly bytes: (lane: Lane) => number; readonly goOn: () => void };
+type WaitingCommit = { readonly bytes: (queue: Queue) => number; readonly goOn: () => void };
 
-/** Of an uplink in a lane, as `Reached` has it. */
-type Standing = { readonly next: number; readonly held: number };
+type QueueAppended = ReturnType<typeof appendWrites> & { readonly queue: Queue };
 
-type LaneAppended = ReturnType<typeof appendWrites> & { readonly lane: Lane };
-
-function heldBytes({ bytesAdded, bytesRemoved }: LaneSpan): number {
+function heldBytes({ bytesAdded, bytesRemoved }: QueueSpan): number {
   return bytesAdded - bytesRemoved;
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { gzipSync } from "node:zlib";
-import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
 import { attributeMaker } from "../mqtt/bridge-message.ts";
 import type { Post } from "./http-connection.ts";
 

@@ -3,7 +3,7 @@
  * door has the real one (src/agent/doors/http-client.ts).
  */
 
-import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
 
 export type Post = {
   /** Of this delivery; those that each POST has are the door's. Names in lower case. */

@@ -22,14 +22,14 @@ import { assert } from "../../core/assert.ts";
 import type { KvWrite } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
-import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
 import { uplinkKey } from "../../store/state/kv-key.ts";
 import {
   type BridgeState,
   decodeBridgeState,
   encodeBridgeState,
-  fromStart,
   withIncident,
+  without,
 } from "../mqtt/bridge-state.ts";
 import type { Delivery, Incidents, LaneFacts, Receipt, UplinkLane } from "../uplink.ts";
 import type { PostMaker } from "./http-body.ts";
@@ -113,7 +113,6 @@ export class HttpLane implements UplinkLane {
       if (stored?.until !== undefined && stored.until > stored.next) this.#open = stored.until;
       this.#state = stored ?? { outbox: freshOutbox(), next: start, incidents: this.#incidents };
     }
-    this.#state = fromStart(lane, this.#state, start);
     return Promise.resolve(this.#receipt());
   }
 
@@ -132,7 +131,7 @@ export class HttpLane implements UplinkLane {
     const delivery = this.#delivery;
     assert(delivery !== undefined, "a delivery is prepared first");
     assert(this.#state !== undefined, "a lane is opened first");
-    this.#state = fromStart(this.#options.lane, this.#state, delivery.from);
+    this.#state = without(this.#state, this.#options.lane, delivery.lost);
     const { first, records } = delivery;
     let { length: count } = records;
     while (true) {

@@ -4,10 +4,11 @@
  */
 
 import type { Random } from "../../core/doors.ts";
-import { byLane, lanes } from "../../store/outbox/outbox.ts";
+import { limits } from "../../core/limits.ts";
+import { byLane } from "../../store/outbox/lane.ts";
 import type { Via } from "../link/via.ts";
 import { freshOutbox } from "../mqtt/bridge-state.ts";
-import type { Uplink } from "../uplink.ts";
+import { laneBatchBytes, type Uplink } from "../uplink.ts";
 import { createPostMaker, type HttpFormat } from "./http-body.ts";
 import { HttpLane, type HttpLaneOptions } from "./http-lane.ts";
 
@@ -24,6 +25,8 @@ export type HttpUplinkOptions = Pick<
   readonly random: Random;
   /** The links it goes over. */
   readonly over?: Via | undefined;
+  /** See Uplink.freshForMs. */
+  readonly freshForMs?: number;
 };
 
 /** The uplink; it touches nothing before its lanes are opened. */
@@ -33,6 +36,7 @@ export function openHttpUplink(options: HttpUplinkOptions): Uplink {
   return {
     name,
     via,
+    freshForMs: options.freshForMs ?? limits.freshForMs,
     lanes: byLane(
       (lane) =>
         new HttpLane({
@@ -41,8 +45,8 @@ export function openHttpUplink(options: HttpUplinkOptions): Uplink {
           endpoint,
           connect,
           posts,
-          lingerMs: lane === lanes[0] ? 0 : lingerMs,
-          batchBytesMax,
+          lingerMs: lane === "summaries" ? lingerMs : 0,
+          batchBytesMax: laneBatchBytes(lane, batchBytesMax),
           freshOutbox: () => freshOutbox(random),
           get,
         }),

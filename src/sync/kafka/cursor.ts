@@ -16,7 +16,7 @@
 import { hash } from "node:crypto";
 import { assert } from "../../core/assert.ts";
 import { Fault } from "../../core/faults.ts";
-import type { Lane } from "../../store/outbox/outbox.ts";
+import { type Lane, laneNamed } from "../../store/outbox/lane.ts";
 import {
   damaged,
   decodeJson,
@@ -105,8 +105,8 @@ export function encodeCursor(cursor: Cursor): Uint8Array {
 /** Faults: FORMAT_TOO_NEW; STORE_FAILED where it is no cursor. `place` says where it was read. */
 export function decodeCursor(bytes: Uint8Array, place: string): Cursor {
   const cursor = decodeAnyCursor(bytes, place);
-  const { lane } = cursor;
-  if (lane !== "alerts" && lane !== "summaries") throw damaged(place, `its lane is ${lane}`);
+  const lane = laneNamed(cursor.lane);
+  if (lane === undefined) throw damaged(place, `its lane is ${cursor.lane}`);
   return { ...cursor, lane };
 }
 

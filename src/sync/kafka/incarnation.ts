@@ -9,7 +9,7 @@
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
-import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
 import type { Cluster, ProduceBatch, Producer, TopicPartition, TransactionOf } from "./cluster.ts";
 import { type Cursor, cursorKey, encodeCursor } from "./cursor.ts";
 import { readCursor } from "./cursor-reading.ts";

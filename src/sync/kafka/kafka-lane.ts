@@ -12,7 +12,8 @@ import type { KvWrite } from "../../core/doors.ts";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { uplinkKey } from "../../store/state/kv-key.ts";
-import type { Lane, OutboxRead } from "../../store/outbox/outbox.ts";
+import type { LaneRead } from "../../store/outbox/lane-reading.ts";
+import type { LaneOf } from "../../store/outbox/standings.ts";
 import type { Delivery, Incidents, LaneFacts, Receipt, UplinkLane } from "../uplink.ts";
 import { Closing } from "./closing.ts";
 import { type Cluster, errorOf } from "./cluster.ts";
@@ -20,7 +21,7 @@ import type { Cursor } from "./cursor.ts";
 import { Incarnation, type IncarnationOptions } from "./incarnation.ts";
 import { decodeLaneState, encodeLaneState, type LaneState } from "./lane-state.ts";
 import type { MessageEncoder } from "./message/message.ts";
-import { ownMarkAt } from "./own-mark.ts";
+import { type OwnRecords, ownMarkAt } from "./own-mark.ts";
 import { reconcile, resumeUpsert, type Verdict } from "./reconcile.ts";
 import type { Compression } from "./message/record-batch.ts";
 import {
@@ -55,9 +56,9 @@ export type KafkaLaneOptions = IncarnationOptions & {
   /** Reads from the state store: StateStore.get and read. */
   readonly get: (key: string) => Uint8Array | undefined;
   readonly read: (
-    lane: Lane,
+    at: LaneOf,
     options: { readonly from: number; readonly bytesMax: number },
-  ) => OutboxRead;
+  ) => LaneRead;
 };
 
 /**
@@ -93,6 +94,8 @@ export class KafkaLane implements UplinkLane {
   /** Less than batchBytesMax after a batch was refused or took too long; grows with each success. */
   #batchBytesNow: number;
   #refused: Refused | undefined;
+  /** Everything below was under way without a transaction, and may be out there. */
+  #doubted = 0;
   /** Where the session was when it failed. */
   #failedIn: SessionState = "closed";
   #start = 0;
@@ -151,7 +154,7 @@ export class KafkaLane implements UplinkLane {
     const stored = this.#options.get(this.#key);
     if (stored === undefined) return 0;
     const { number, intent } = decodeLaneState(stored, `the state store's ${this.#key}`);
-    return intent?.number ?? number;
+    return Math.max(intent?.number ?? number, this.#doubted);
   }
 
   /** Fences whoever had the lane, reads the cursor, and brings our state in line with it. */
@@ -341,6 +344,8 @@ export class KafkaLane implements UplinkLane {
       this.#on({ kind: "foreign" });
       return;
     }
+    const { intent } = this.#state ?? {};
+    if (intent?.delivery === "upsert") this.#doubted = Math.max(this.#doubted, intent.number);
     this.#isHeld = true;
     this.#isFresh = true;
     this.#verdict = reconciled.verdict;
@@ -348,7 +353,8 @@ export class KafkaLane implements UplinkLane {
   }
 
   #ownMarkAt(seq: number): ReturnType<typeof ownMarkAt> {
-    const { lane, read, recordBytesMax: messageBytesMax } = this.#options;
+    const { lane, uplink, recordBytesMax: messageBytesMax } = this.#options;
+    const read: OwnRecords["read"] = (options) => this.#options.read({ uplink, lane }, options);
     assert(
       this.#state !== undefined && this.#encoding !== undefined,
       "there is a state to compare",

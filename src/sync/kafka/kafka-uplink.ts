@@ -4,9 +4,12 @@
  */
 
 import type { Clock, Random } from "../../core/doors.ts";
-import { byLane, type Lane, type OutboxRead } from "../../store/outbox/outbox.ts";
+import { limits } from "../../core/limits.ts";
+import { byLane, type Lane, type Queue, queueOf } from "../../store/outbox/lane.ts";
+import type { LaneRead } from "../../store/outbox/lane-reading.ts";
+import type { LaneOf } from "../../store/outbox/standings.ts";
 import type { Via } from "../link/via.ts";
-import type { Uplink } from "../uplink.ts";
+import { laneBatchBytes, type Uplink } from "../uplink.ts";
 import type { AvroEncoder } from "./message/avro.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Encoding, KafkaLane } from "./kafka-lane.ts";
@@ -24,8 +27,8 @@ export type KafkaUplinkOptions = {
   /** Version of weir. */
   readonly version: string;
   readonly delivery: Guarantee;
-  /** Topic names: one per lane, and the cursors'. */
-  readonly lanes: Readonly<Record<Lane, string>>;
+  /** Topic names: one per queue, and the cursors'. */
+  readonly lanes: Readonly<Record<Queue, string>>;
   readonly cursorTopic: string;
   readonly topics: TopicOptions;
   readonly headers: "cloudevents" | "minimal";
@@ -40,6 +43,8 @@ export type KafkaUplinkOptions = {
   readonly connect: (clientId: string, lane: Lane) => Promise<Cluster>;
   /** The links it goes over. */
   readonly over?: Via | undefined;
+  /** See Uplink.freshForMs. */
+  readonly freshForMs?: number;
   /** What makes Avro of records, where that is the format; asked until it succeeds. */
   readonly avro: (() => Promise<AvroEncoder>) | undefined;
   /** Whether what the client's last session logged in with was replaced. */
@@ -47,20 +52,22 @@ export type KafkaUplinkOptions = {
   /** Reads from the state store. */
   readonly get: (key: string) => Uint8Array | undefined;
   readonly read: (
-    lane: Lane,
+    at: LaneOf,
     options: { readonly from: number; readonly bytesMax: number },
-  ) => OutboxRead;
+  ) => LaneRead;
 };
 
 /** The uplink; it touches nothing before its lanes are opened. */
 export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
   const { name, agent, lanes, random, connect, isOutdated, lingerMs, over: via, ...rest } = options;
+  const { freshForMs = limits.freshForMs } = options;
   const randomHex = (bytes: number): string => hexOf(random, bytes);
   const boot = randomHex(8);
   const encoding = encodingOf(options);
   return {
     name,
     via,
+    freshForMs,
     lanes: byLane((lane) => {
       const clientId = `weir-${agent}-${lane}`;
       return new KafkaLane({
@@ -68,8 +75,9 @@ export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
         agent,
         lane,
         uplink: name,
-        topic: lanes[lane],
-        lingerMs: lane === "alerts" ? 0 : lingerMs,
+        topic: lanes[queueOf(lane)],
+        batchBytesMax: laneBatchBytes(lane, rest.batchBytesMax),
+        lingerMs: lane === "summaries" ? lingerMs : 0,
         boot,
         randomHex,
         encoding,
@@ -80,7 +88,7 @@ export function openKafkaUplink(options: KafkaUplinkOptions): Uplink {
   };
 }
 
-/** Made once for both lanes; after a failure it is tried again. */
+/** Made once for all lanes; after a failure it is tried again. */
 function encodingOf(options: KafkaUplinkOptions): () => Promise<Encoding> {
   let made: Promise<Encoding> | undefined;
   return async () => {

@@ -5,7 +5,7 @@
  */
 
 import { Fault } from "../../core/faults.ts";
-import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
 import {
   damaged,
   decodeJson,

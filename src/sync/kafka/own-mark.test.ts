@@ -45,7 +45,7 @@ test("our own mark is that of the transactions made of the same records, whateve
       let sent = state;
       while (sent.number < all.length) {
         const { number } = sent;
-        const delivery = { from: number, first: number, records: all.slice(number) };
+        const delivery = { lost: [], first: number, records: all.slice(number) };
         const made = createTransaction(delivery, {
           ...options,
           state: sent,
@@ -57,12 +57,12 @@ test("our own mark is that of the transactions made of the same records, whateve
           const own = ownMarkAt(intent.mark.seq, {
             ...options,
             state,
-            read: (_lane, { from }) => ({
+            read: ({ from }) => ({
               records: all.slice(from, from + 7),
+              position: from,
               from,
               first: from,
               next: Math.min(all.length, from + 7),
-              damaged: 0,
             }),
           });
           assert.deepEqual(own, { mark: intent.mark, number: intent.number });
@@ -74,6 +74,6 @@ test("our own mark is that of the transactions made of the same records, whateve
 });
 
 test("a copy that has fewer records than the cluster has no mark there", () => {
-  const read = () => ({ records: [], from: 0, first: 0, next: 0, damaged: 0 });
+  const read = () => ({ records: [], position: 0, from: 0, first: 0, next: 0 });
   assert.equal(ownMarkAt(1, { lane: "alerts", state, read, encode, messageBytesMax }), undefined);
 });

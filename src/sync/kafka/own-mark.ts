@@ -8,7 +8,8 @@
  */
 
 import { limits } from "../../core/limits.ts";
-import type { Lane, OutboxRead } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
+import type { LaneRead } from "../../store/outbox/lane-reading.ts";
 import { digestAfter, type Mark } from "./cursor.ts";
 import type { LaneState } from "./lane-state.ts";
 import { fit, type FitOptions } from "./transaction.ts";
@@ -16,10 +17,8 @@ import { fit, type FitOptions } from "./transaction.ts";
 export type OwnRecords = Omit<FitOptions, "refused"> & {
   readonly lane: Lane;
   readonly state: Pick<LaneState, "mark" | "number" | "forkedFrom">;
-  readonly read: (
-    lane: Lane,
-    options: { readonly from: number; readonly bytesMax: number },
-  ) => OutboxRead;
+  /** Reads what the lane has. */
+  readonly read: (options: { readonly from: number; readonly bytesMax: number }) => LaneRead;
 };
 
 /** The mark at `seq` and the number of the next record; undefined where there are not so many. */
@@ -29,8 +28,8 @@ export function ownMarkAt(
 ): { readonly mark: Mark; readonly number: number } | undefined {
   let { mark, number } = state;
   while (mark.seq < seq) {
-    const part = read(lane, { from: number, bytesMax: limits.uplinkBatchBytesMax });
-    if (part.records.length === 0 || part.from !== number) return undefined;
+    const part = read({ from: number, bytesMax: limits.uplinkBatchBytesMax });
+    if (part.records.length === 0 || part.from !== part.position) return undefined;
     number = part.first;
     for (const record of part.records) {
       if (mark.seq === seq) break;

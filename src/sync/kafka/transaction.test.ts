@@ -4,6 +4,7 @@ import { Fault } from "../../core/faults.ts";
 import { digestAfter, emptyDigest } from "./cursor.ts";
 import type { LaneState } from "./lane-state.ts";
 import type { MessageEncoder } from "./message/message.ts";
+import type { Delivery } from "../uplink.ts";
 import { createTransaction, type Transaction, type TransactionOptions } from "./transaction.ts";
 
 const state: LaneState = {
@@ -32,13 +33,13 @@ function transactionOf(
   texts: readonly string[],
   {
     first = 110,
-    from = first,
+    lost = [],
     ...more
-  }: Partial<TransactionOptions> & { readonly first?: number; readonly from?: number } = {},
+  }: Partial<TransactionOptions> & Partial<Pick<Delivery, "first" | "lost">> = {},
 ): Transaction {
   const records = texts.map((text) => Buffer.from(text));
   return createTransaction(
-    { from, first, records },
+    { lost, first, records },
     {
       lane: "alerts",
       state,
@@ -146,11 +147,11 @@ test("a record that the topic refused alone is left out", () => {
 });
 
 test("a gap in the outbox is an incident, and numbers upstream have none", () => {
-  const { state: after } = transactionOf(["a"], { first: 120 });
-  assert.deepEqual([after.number, after.intent.number, after.intent.mark.seq], [120, 121, 11]);
+  const { state: after } = transactionOf(["a"], { first: 130, lost: [{ low: 112, high: 120 }] });
+  assert.deepEqual([after.number, after.intent.number, after.intent.mark.seq], [130, 131, 11]);
   assert.deepEqual(after.incidents.last, {
-    first: 110,
+    first: 112,
     next: 120,
-    what: "alerts 110 to 119 were no longer in the outbox, or not readable there",
+    what: "alerts 112 to 119 were no longer in the outbox, or not readable there",
   });
 });

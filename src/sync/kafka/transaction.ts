@@ -8,7 +8,8 @@
  */
 
 import { Fault } from "../../core/faults.ts";
-import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
+import type { Range } from "../../store/outbox/split.ts";
 import type { Delivery } from "../uplink.ts";
 import { digestAfter, withBoot } from "./cursor.ts";
 import { type Intent, type LaneState, withIncident } from "./lane-state.ts";
@@ -54,12 +55,12 @@ export type TransactionOptions = FitOptions & {
 };
 
 export function createTransaction(
-  { from, first, records }: Omit<Delivery, "bytesMax">,
+  { lost, first, records }: Omit<Delivery, "bytesMax">,
   options: TransactionOptions,
 ): Transaction {
   const { lane, partitions, bytesMax } = options;
   const messages = new Map<number, Message[]>();
-  let state = skipped(options.state, lane, from);
+  let state = lost.reduce((known, range) => without(known, lane, range), options.state);
   state = { ...state, number: Math.max(state.number, first) };
   let { seq, digest } = state.mark;
   let bytes = 0;
@@ -123,12 +124,10 @@ export function fit(
   return { kind: "unfit", why: `(${key}) has ${size} bytes, ${reason}: it was left out` };
 }
 
-/** The outbox no longer has what lies before `from`, or cannot read it. */
-function skipped(state: LaneState, lane: Lane, from: number): LaneState {
-  const { number } = state;
-  if (from <= number) return state;
-  const what = `${lane} ${number} to ${from - 1} were no longer in the outbox, or not readable there`;
-  return { ...withIncident(state, { first: number, next: from, what }), number: from };
+/** The outbox no longer has these, or cannot read them. */
+function without(state: LaneState, lane: Lane, { low, high }: Range): LaneState {
+  const what = `${lane} ${low} to ${high - 1} were no longer in the outbox, or not readable there`;
+  return { ...withIncident(state, { first: low, next: high, what }), number: high };
 }
 
 /** Without the record that would be next. */

@@ -183,7 +183,10 @@ test("outside its hours a link takes alerts only, and not even those where it sa
   const held = { kind: "held", why: "outside-hours", forMs: limits.linkLookMs };
   assert.deepEqual(link.admit({ lane: "summaries", ...idle }), held);
   assert.equal(link.admit({ lane: "alerts", ...idle }).kind, "go");
-  assert.deepEqual(link.status.held, { summaries: "outside-hours" });
+  assert.deepEqual(link.status.held, {
+    summaries: "outside-hours",
+    backfill: "outside-hours",
+  });
   await clock.pass(10 * 3_600_000);
   assert.equal(link.admit({ lane: "summaries", ...idle }).kind, "go");
   const strict = rig({ windows, alerts: "windows" });
@@ -215,12 +218,19 @@ test("a quota that is used up holds summaries, then alerts, until the next day",
   link.wire("summaries").received(300_000);
   await clock.pass(100);
   assert.equal(link.status.quota?.usedBytes, 800_000);
-  assert.deepEqual(link.status.held, { summaries: "quota-used" });
+  assert.deepEqual(link.status.held, {
+    summaries: "quota-used",
+    backfill: "quota-used",
+  });
   const admission = link.admit({ lane: "alerts", ...idle });
   assert.deepEqual(admission, { kind: "go", bytesMax: 200_000 });
   sendFor(link, "alerts", 199_000);
   await clock.pass(100);
-  assert.deepEqual(link.status.held, { alerts: "quota-used", summaries: "quota-used" });
+  assert.deepEqual(link.status.held, {
+    alerts: "quota-used",
+    summaries: "quota-used",
+    backfill: "quota-used",
+  });
   await clock.pass(12 * 3_600_000);
   assert.deepEqual(link.status.held, {});
 });

@@ -11,7 +11,7 @@
 import { assert } from "../../core/assert.ts";
 import type { Clock, KvWrite, Wire } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
-import { type Lane, lanes } from "../../store/outbox/outbox.ts";
+import { type Lane, lanes } from "../../store/outbox/lane.ts";
 import { uplinkKey } from "../../store/state/kv-key.ts";
 import { localTime } from "./local-time.ts";
 import { Pace } from "./pace.ts";

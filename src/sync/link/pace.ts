@@ -13,7 +13,7 @@
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
-import { type Lane, lanes } from "../../store/outbox/outbox.ts";
+import { type Lane, lanes } from "../../store/outbox/lane.ts";
 import {
   type Bucket,
   filled,

@@ -3,7 +3,7 @@
  * a link is always there and costs nothing.
  */
 
-import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
 import type { LocalWindow } from "./schedule.ts";
 
 export type LinkPolicy = {

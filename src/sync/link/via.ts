@@ -7,7 +7,7 @@
  */
 
 import type { Clock, Wire } from "../../core/doors.ts";
-import { type Lane, lanes } from "../../store/outbox/outbox.ts";
+import { type Lane, lanes } from "../../store/outbox/lane.ts";
 import { afterFailure, type Health, healthy, isUp } from "./health.ts";
 import type { Admission, Asking, Link } from "./link.ts";
 

@@ -20,7 +20,7 @@ import type { Clock, KvWrite } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { uplinkKey } from "../../store/state/kv-key.ts";
-import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
 import type { Delivery, Incidents, LaneFacts, Receipt, UplinkLane } from "../uplink.ts";
 import type { Answer } from "./bridge-link.ts";
 import { type MessageMaker, packetBytesOf } from "./bridge-message.ts";
@@ -29,8 +29,8 @@ import {
   type BridgeState,
   decodeBridgeState,
   encodeBridgeState,
-  fromStart,
   withIncident,
+  without,
 } from "./bridge-state.ts";
 
 export type BridgeLaneOptions = {
@@ -102,13 +102,13 @@ export class BridgeLane implements UplinkLane, SlotUser {
   }
 
   async open(start: number): Promise<Receipt> {
-    const { lane, freshOutbox, session } = this.#options;
+    const { freshOutbox, session } = this.#options;
     await session.open();
     this.#fastestMs = Number.POSITIVE_INFINITY;
     this.#lookedAt = this.#options.clock.monotonic();
     const known = this.#state ?? this.#stored();
     const fresh = { outbox: freshOutbox(), next: start, incidents: this.#incidents };
-    this.#state = fromStart(lane, known ?? fresh, start);
+    this.#state = known ?? fresh;
     return this.#receipt();
   }
 
@@ -132,7 +132,7 @@ export class BridgeLane implements UplinkLane, SlotUser {
     assert(delivery !== undefined, "a delivery is prepared first");
     assert(this.#state !== undefined, "a lane is opened first");
     assert(this.#flight === undefined, "one delivery at a time");
-    this.#state = fromStart(lane, this.#state, delivery.from);
+    this.#state = without(this.#state, lane, delivery.lost);
     const flight = new Flight(delivery.records.length);
     this.#flight = flight;
     const cancel = this.#watch(flight);

@@ -4,7 +4,7 @@
  * They are those that Kafka's headers carry. Documented in docs/format/mqtt.md.
  */
 
-import type { Lane } from "../../store/outbox/outbox.ts";
+import { byQueue, type Lane, type Queue, queueOf } from "../../store/outbox/lane.ts";
 import { pipelineOfRecord } from "../../store/outbox/record-pipeline.ts";
 import { createMessageEncoder, type MessageEncoder } from "../kafka/message/message.ts";
 import type { Attributes, BridgeMessage } from "./bridge-link.ts";
@@ -12,8 +12,8 @@ import type { Attributes, BridgeMessage } from "./bridge-link.ts";
 export type MessageMakerOptions = {
   /** Name of this gateway. */
   readonly agent: string;
-  /** Of each lane: topic with `{agent}` and `{pipeline}` for names. */
-  readonly topics: Readonly<Record<Lane, string>>;
+  /** Of each queue: topic with `{agent}` and `{pipeline}` for names. */
+  readonly topics: Readonly<Record<Queue, string>>;
   readonly retain: boolean;
   /** `none` with MQTT 3.1.1, which has no properties; `minimal` is the id alone. */
   readonly attributes: "cloudevents" | "minimal" | "none";
@@ -27,17 +27,17 @@ export type MessageMaker = (record: Uint8Array, at: RecordPlace) => BridgeMessag
 /** Faults of the maker: STORE_FAILED where the bytes are not those of a record. */
 export function createMessageMaker(options: MessageMakerOptions): MessageMaker {
   const { agent, topics, retain, attributes } = options;
-  const named: Record<Lane, Map<string, string>> = { alerts: new Map(), summaries: new Map() };
-  const topicOf = (lane: Lane, pipeline: string): string => {
-    const known = named[lane].get(pipeline);
+  const named: Record<Queue, Map<string, string>> = byQueue(() => new Map());
+  const topicOf = (queue: Queue, pipeline: string): string => {
+    const known = named[queue].get(pipeline);
     if (known !== undefined) return known;
-    const topic = bridgeTopic(topics[lane], { agent, pipeline });
-    named[lane].set(pipeline, topic);
+    const topic = bridgeTopic(topics[queue], { agent, pipeline });
+    named[queue].set(pipeline, topic);
     return topic;
   };
   const attributesOf = attributes === "none" ? () => undefined : attributeMaker(agent, attributes);
   return (record, at) => ({
-    topic: topicOf(at.lane, pipelineOfRecord(record) ?? ""),
+    topic: topicOf(queueOf(at.lane), pipelineOfRecord(record) ?? ""),
     payload: record,
     retain,
     attributes: attributesOf(record, at),

@@ -2,9 +2,10 @@
  * The connection of a bridge, shared by its lanes: whoever needs it first opens it, and what the
  * broker allows to be under way is shared out here.
  *
- *   alerts    ────┐  at most receiveMax - 1
+ *   alerts    ────┐
  *   summaries ────┼──▶ one connection, one order, ──▶ broker
- *   status    ────┘  at most 7/8 of it: alerts find room
+ *   backfill  ────┤    of what it allows under way each lane leaves an eighth to those before it
+ *   status    ────┘
  *
  * It also says who we are: a retained status when it opens and every so often, and a will that says
  * offline when we are gone without a word.
@@ -13,7 +14,7 @@
 import type { Clock } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
-import type { Lane } from "../../store/outbox/outbox.ts";
+import { byLane, type Lane, lanes } from "../../store/outbox/lane.ts";
 import type { Answer, BridgeLink, BridgeMessage, ConnectBridge, LinkEnd } from "./bridge-link.ts";
 
 type BridgeSessionOptions = {
@@ -51,7 +52,7 @@ export class BridgeSession {
   #over: unknown;
   #connecting: Promise<BridgeLink> | undefined;
   #inFlight = 0;
-  readonly #inFlightOf: Record<Lane, number> = { alerts: 0, summaries: 0 };
+  #inFlightOf: Record<Lane, number> = byLane(() => 0);
   #cancelStatus: (() => void) | undefined;
   /** While the answer to a status is due. */
   #cancelOwed: (() => void) | undefined;
@@ -119,7 +120,8 @@ export class BridgeSession {
     if (this.#link === undefined) return false;
     const all = Math.min(this.#link.receiveMax, limits.bridgeInFlightMax);
     if (this.#inFlight >= all) return false;
-    return lane === "alerts" || all === 1 || this.#inFlightOf[lane] < all - Math.ceil(all / 8);
+    const left = lanes.indexOf(lane) * Math.ceil(all / 8);
+    return this.#inFlightOf[lane] < Math.max(1, all - left);
   }
 
   /** Only with room. `onAnswer` is not called once the link has ended. */
@@ -140,7 +142,7 @@ export class BridgeSession {
     this.#link.destroy();
   }
 
-  /** Both lanes have let go: the last status, then the end. */
+  /** All lanes have let go: the last status, then the end. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#closed.reject(this.#lost({ why: "the agent ends", takenOver: false }));
@@ -185,7 +187,8 @@ export class BridgeSession {
     this.#over = over;
     opened = this.#opened += 1;
     this.#connections += 1;
-    this.#inFlight = this.#inFlightOf.alerts = this.#inFlightOf.summaries = 0;
+    this.#inFlight = 0;
+    this.#inFlightOf = byLane(() => 0);
     this.#renewStatus();
     return link;
   }
@@ -198,7 +201,8 @@ export class BridgeSession {
     this.#traffic.sent += link.traffic.sent;
     this.#traffic.received += link.traffic.received;
     this.#unheard += link.unheard;
-    this.#inFlight = this.#inFlightOf.alerts = this.#inFlightOf.summaries = 0;
+    this.#inFlight = 0;
+    this.#inFlightOf = byLane(() => 0);
     const { ended = { why: "the connection ended", takenOver: false } } = link;
     this.#lastEnd = { ...ended, why: this.#whyGivenUp ?? ended.why };
     this.#whyGivenUp = undefined;
@@ -223,9 +227,8 @@ export class BridgeSession {
       if (this.#opened !== opened || this.#link === undefined) return;
       this.#inFlight -= 1;
       onAnswer(answer);
-      // Alerts first: the lane that was registered for them is asked before the other.
-      this.#users.get("alerts")?.roomMade();
-      this.#users.get("summaries")?.roomMade();
+      // In the order of the lanes: alerts first.
+      for (const lane of lanes) this.#users.get(lane)?.roomMade();
     });
   }
 

@@ -6,7 +6,8 @@
 import { damaged, decodeJson, encodeJson, textOf, wholeOf } from "../../store/state/stored-json.ts";
 import { incidentOf } from "../incident.ts";
 import type { Random } from "../../core/doors.ts";
-import type { Lane } from "../../store/outbox/outbox.ts";
+import type { Lane } from "../../store/outbox/lane.ts";
+import type { Range } from "../../store/outbox/split.ts";
 import type { Incident, Incidents } from "../uplink.ts";
 
 export type BridgeState = {
@@ -52,11 +53,12 @@ export function decodeBridgeState(bytes: Uint8Array, place: string): BridgeState
   };
 }
 
-/** Where the outbox begins beyond the state, the records between are missing. */
-export function fromStart(lane: Lane, state: BridgeState, start: number): BridgeState {
-  if (start <= state.next) return state;
-  const what = `${lane} ${state.next} to ${start - 1} were no longer in the outbox, or not readable there`;
-  return { ...withIncident(state, { first: state.next, next: start, what }), next: start };
+/** The outbox no longer has these, or cannot read them. */
+export function without(state: BridgeState, lane: Lane, lost: readonly Range[]): BridgeState {
+  return lost.reduce((known, { low, high }) => {
+    const what = `${lane} ${low} to ${high - 1} were no longer in the outbox, or not readable there`;
+    return { ...withIncident(known, { first: low, next: high, what }), next: high };
+  }, state);
 }
 
 export function withIncident(state: BridgeState, last: Incident): BridgeState {

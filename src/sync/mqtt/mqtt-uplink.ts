@@ -4,9 +4,10 @@
  */
 
 import type { Clock, Random } from "../../core/doors.ts";
-import { byLane } from "../../store/outbox/outbox.ts";
+import { limits } from "../../core/limits.ts";
+import { byLane, lanes } from "../../store/outbox/lane.ts";
 import type { Via } from "../link/via.ts";
-import type { Uplink } from "../uplink.ts";
+import { laneBatchBytes, type Uplink } from "../uplink.ts";
 import { BridgeLane, type BridgeLaneOptions } from "./bridge-lane.ts";
 import type { ConnectBridge } from "./bridge-link.ts";
 import { createMessageMaker, type MessageMakerOptions } from "./bridge-message.ts";
@@ -23,12 +24,14 @@ export type MqttUplinkOptions = MessageMakerOptions &
     readonly status: BridgeStatus | undefined;
     /** The links it goes over. */
     readonly over?: Via | undefined;
+    /** See Uplink.freshForMs. */
+    readonly freshForMs?: number;
   };
 
 /** The uplink; it touches nothing before its lanes are opened. */
 export function openMqttUplink(options: MqttUplinkOptions): Uplink {
   const { name, url, clock, random, connect, status, lingerMs, over: via } = options;
-  const { batchBytesMax, answerMs, get } = options;
+  const { batchBytesMax, answerMs, get, freshForMs = limits.freshForMs } = options;
   const session = new BridgeSession({
     url,
     clock,
@@ -38,7 +41,7 @@ export function openMqttUplink(options: MqttUplinkOptions): Uplink {
     over: () => via?.linkOf("alerts"),
   });
   const make = createMessageMaker(options);
-  let open = 2;
+  let open = lanes.length;
   /** The last lane to let go closes the connection. */
   const onClosed = async (): Promise<void> => {
     open -= 1;
@@ -47,6 +50,7 @@ export function openMqttUplink(options: MqttUplinkOptions): Uplink {
   return {
     name,
     via,
+    freshForMs,
     lanes: byLane(
       (lane) =>
         new BridgeLane({
@@ -56,8 +60,8 @@ export function openMqttUplink(options: MqttUplinkOptions): Uplink {
           clock,
           session,
           make,
-          lingerMs: lane === "alerts" ? 0 : lingerMs,
-          batchBytesMax,
+          lingerMs: lane === "summaries" ? lingerMs : 0,
+          batchBytesMax: laneBatchBytes(lane, batchBytesMax),
           answerMs,
           freshOutbox: () => freshOutbox(random),
           onClosed,

@@ -47,7 +47,7 @@ function quotaOf({ name, quotaBytes, slackBytes, sent, receivedBytes }: LinkUse)
 
 function hoursOf({ name, closedUntilMs, sent }: LinkUse): readonly Violation[] {
   const early = sent.find(
-    ({ atMs, lane, isRecords }) => lane === "summaries" && isRecords && atMs < closedUntilMs,
+    ({ atMs, lane, isRecords }) => lane !== "alerts" && isRecords && atMs < closedUntilMs,
   );
   if (early === undefined) return [];
   const what = `summaries went over ${name} at ${early.atMs} ms, closed until ${closedUntilMs}`;

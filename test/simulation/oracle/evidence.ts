@@ -28,7 +28,7 @@ export type Place = "kafka" | "files" | "replayed";
 /** A record as a consumer reads it. */
 export type Upstream = {
   readonly place: Place;
-  readonly lane: "summaries" | "alerts";
+  readonly lane: "summaries" | "alerts" | "backfill";
   /** The partition, in Kafka. */
   readonly partition: number;
   /** The header `ce_id`, in Kafka. */

@@ -14,7 +14,7 @@ type Window = { readonly start: number; readonly end: number; readonly count: nu
 
 export function checkMarkers({ upstream, replayed = [] }: Evidence): readonly Violation[] {
   const streams = Map.groupBy(
-    [...upstream, ...replayed].filter(({ lane }) => lane === "summaries"),
+    [...upstream, ...replayed].filter(({ lane }) => lane !== "alerts"),
     ({ place, record }) => `${String(record["pipeline"])} in ${place}`,
   );
   return [...streams]

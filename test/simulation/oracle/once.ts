@@ -3,7 +3,7 @@
  *
  *   Kafka   under one outbox, the numbers of a lane are 0, 1, 2 and so on, each once
  *           and in each partition they rise
- *   both    no identity twice; revisions of a window are 0, 1, 2 and so on, in that order, and each
+ *   both    over all lanes of summaries: no identity twice; revisions of a window are 0, 1, 2 and so on, in that order, and each
  *           says something that the one before it did not
  *   proof   `weir upstream verify` finds no break
  *   end     nothing is left in the outbox, and no uplink has an incident to tell of
@@ -18,12 +18,21 @@ export function checkOnce(
 ): readonly Violation[] {
   const { upstream, incidents, leftOver, unproven } = evidence;
   const lanes = Map.groupBy(upstream, ({ place, lane }) => `${lane} in ${place}`);
-  const found = [...lanes].flatMap(([where, records]) => [
-    ...(isWhole ? checkIdentities(records, isDegraded(evidence)) : []).map(
-      (what) => `${where}: ${what}`,
+  // What is behind is of the same windows as what is fresh.
+  const kinds = Map.groupBy(
+    upstream,
+    ({ place, lane }) => `${lane === "alerts" ? lane : "summaries"} in ${place}`,
+  );
+  const found = [
+    ...[...kinds].flatMap(([where, records]) =>
+      (isWhole ? checkIdentities(records, isDegraded(evidence)) : []).map(
+        (what) => `${where}: ${what}`,
+      ),
     ),
-    ...checkNumbers(records).map((what) => `${where}: ${what}`),
-  ]);
+    ...[...lanes].flatMap(([where, records]) =>
+      checkNumbers(records).map((what) => `${where}: ${what}`),
+    ),
+  ];
   if (leftOver > 0) found.push(`${leftOver} records are still in the outbox`);
   found.push(...incidents.map((incident) => `an incident: ${incident}`));
   if (isWhole && unproven !== undefined) found.push(`not proven: ${unproven}`);
@@ -56,7 +65,7 @@ function checkIdentities(records: readonly Upstream[], isDegraded: boolean): rea
     if (id.startsWith("no JSON")) found.push(id);
     if (seen.has(id)) found.push(`${id} is there twice`);
     seen.add(id);
-    if (lane !== "summaries" || isDegraded || isMarker(read)) continue;
+    if (lane === "alerts" || isDegraded || isMarker(read)) continue;
     const window = windowOf(id);
     const revision = Number(record["revision"]);
     const next = revisions.get(window) ?? 0;

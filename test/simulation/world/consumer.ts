@@ -22,7 +22,7 @@ export function readKafka(cluster: ClusterModel): readonly Upstream[] {
       .filter(({ key }) => key !== otherAgent)
       .map(({ partition, value = "", headers }) => ({
         place: "kafka" as const,
-        lane,
+        lane: laneIn(headers["ce_id"], lane),
         partition,
         eventId: headers["ce_id"] ?? "",
         text: value,
@@ -92,6 +92,11 @@ export function readFiles(
         record: recordOf(text),
       })),
   );
+}
+
+/** The lane of a record in a topic: its id says so. */
+function laneIn(eventId = "", topic: (typeof lanes)[number]): Upstream["lane"] {
+  return eventId.split(":")[1] === "backfill" ? "backfill" : topic;
 }
 
 /** What is no record has the identity of what it is. */

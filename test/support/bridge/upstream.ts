@@ -4,7 +4,8 @@
  */
 
 import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
-import { type Lane, OutboxWriter } from "../../../src/store/outbox/outbox.ts";
+import type { Queue } from "../../../src/store/outbox/lane.ts";
+import { OutboxWriter } from "../../../src/store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../../src/sync/drain.ts";
 import type { ConnectBridge } from "../../../src/sync/mqtt/bridge-link.ts";
@@ -24,14 +25,14 @@ export type Half = {
   readonly drain: Drain;
   readonly kv: MortalKv;
   /** Commits the next records of a lane. */
-  readonly add: (lane: Lane, count: number) => Promise<void>;
+  readonly add: (lane: Queue, count: number) => Promise<void>;
   /** Ends it without a word; what the next one starts with. */
   readonly kill: () => { readonly image: KvImage; readonly clock: SimulatedClock };
   readonly close: () => Promise<void>;
 };
 
 /** Text of every record committed so far, by lane, in the order of their numbers. */
-export type Committed = Record<Lane, string[]>;
+export type Committed = Record<Queue, string[]>;
 
 export async function openHalf(options: {
   readonly connect: ConnectBridge;
@@ -62,6 +63,7 @@ export async function openHalf(options: {
     connect,
     status: undefined,
     lingerMs: 0,
+    freshForMs: Infinity,
     batchBytesMax: limits.bridgeBatchBytes,
     answerMs: limits.bridgeAnswerMs,
     get: (key) => store.get(key),

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import { Fault } from "../../../src/core/faults.ts";
-import { type Lane, lanes } from "../../../src/store/outbox/outbox.ts";
+import { type Lane, lanes } from "../../../src/store/outbox/lane.ts";
 import type {
   Answer,
   ConnectHttp,

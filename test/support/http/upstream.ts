@@ -4,7 +4,8 @@
  */
 
 import { limits } from "../../../src/core/limits.ts";
-import { type Lane, OutboxWriter } from "../../../src/store/outbox/outbox.ts";
+import type { Queue } from "../../../src/store/outbox/lane.ts";
+import { OutboxWriter } from "../../../src/store/outbox/outbox.ts";
 import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
 import { openStateStore, type StateStore } from "../../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../../src/sync/drain.ts";
@@ -24,14 +25,14 @@ export type HttpHalf = {
   readonly drain: Drain;
   readonly kv: MortalKv;
   /** Commits the next records of a lane, in one commit. */
-  readonly add: (lane: Lane, count: number) => Promise<void>;
+  readonly add: (lane: Queue, count: number) => Promise<void>;
   /** Ends it without a word; what the next one starts with. */
   readonly kill: () => { readonly image: KvImage; readonly clock: SimulatedClock };
   readonly close: () => Promise<void>;
 };
 
 /** Text of every record committed so far, by lane, in the order of their numbers. */
-export type Committed = Record<Lane, string[]>;
+export type Committed = Record<Queue, string[]>;
 
 export async function openHttpHalf(options: {
   readonly connect: ConnectHttp;
@@ -56,6 +57,7 @@ export async function openHttpHalf(options: {
     random,
     connect,
     lingerMs: 0,
+    freshForMs: Infinity,
     batchBytesMax: limits.postBatchBytes,
     get: (key) => store.get(key),
     ...changes,

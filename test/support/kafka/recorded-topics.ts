@@ -17,7 +17,7 @@ import {
   type MessageEncoder,
 } from "../../../src/sync/kafka/message/message.ts";
 import { partitionOf } from "../../../src/sync/kafka/message/murmur2.ts";
-import type { Lane } from "../../../src/store/outbox/outbox.ts";
+import type { Lane } from "../../../src/store/outbox/lane.ts";
 
 type Entry = Omit<FetchedBatch, "records"> & {
   readonly first: number;

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { lanes } from "../../../src/store/outbox/outbox.ts";
+import { queues } from "../../../src/store/outbox/lane.ts";
 import type { Incident } from "../../../src/sync/uplink.ts";
 import type { UpstreamHalf, UpstreamWorld } from "./upstream-half.ts";
 import { digestOf, type FoundCursor, histories, lastCursor, received } from "./upstream-oracle.ts";
@@ -21,7 +21,7 @@ export function assertNothingSilent(
   where: string,
 ): void {
   world.cluster.settle();
-  for (const lane of lanes) {
+  for (const lane of queues) {
     const at = `${where}, ${lane}`;
     const found = histories(world.cluster, lane, at);
     const emitted = halves.map((half) => half.emitted[lane]);

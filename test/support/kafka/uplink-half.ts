@@ -17,7 +17,8 @@ import { systemRandom } from "../../../src/agent/doors/random.ts";
 import type { Clock } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
 import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
-import { byLane, type Lane, lanes, OutboxWriter } from "../../../src/store/outbox/outbox.ts";
+import { byQueue, type Queue, queues } from "../../../src/store/outbox/lane.ts";
+import { OutboxWriter } from "../../../src/store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../../src/sync/drain.ts";
 import { connectCluster } from "../../../src/sync/kafka/client/client.ts";
@@ -30,7 +31,7 @@ import { MortalKv } from "./mortal-kv.ts";
 import { sampleRecord } from "./sample-record.ts";
 
 /** The texts of the records that were emitted, by lane: at [n] the record with the number n. */
-export type Emitted = Readonly<Record<Lane, readonly string[]>>;
+export type Emitted = Readonly<Record<Queue, readonly string[]>>;
 
 /** What is left of a half: its store, and what the test knows to be in it. */
 export type Remains = { readonly image: KvImage; readonly emitted: Emitted };
@@ -76,7 +77,7 @@ export class UplinkHalf {
   readonly agent: string;
   readonly #parts: Parts;
   readonly #drain: Drain;
-  readonly #emitted: Record<Lane, string[]>;
+  readonly #emitted: Record<Queue, string[]>;
   readonly #clusters: Cluster[] = [];
   #remains: Remains | undefined;
 
@@ -86,7 +87,7 @@ export class UplinkHalf {
     const { store } = parts;
     this.agent = agent;
     this.#parts = parts;
-    this.#emitted = byLane((lane) => [...(remains?.emitted[lane] ?? [])]);
+    this.#emitted = byQueue((lane) => [...(remains?.emitted[lane] ?? [])]);
     const clock = this.#mortalClock(systemClock());
     const random = systemRandom();
     const uplink = openKafkaUplink({
@@ -95,7 +96,7 @@ export class UplinkHalf {
       random,
       connect: (clientId) => this.#connect(clientId, options),
       get: (key) => store.get(key),
-      read: (lane, of) => store.read(lane, of),
+      read: (at, of) => store.lanes.readLane(at, of),
     });
     this.#drain = openDrain({ store, uplinks: [uplink], clock, random });
   }
@@ -108,32 +109,32 @@ export class UplinkHalf {
     return this.#remains !== undefined;
   }
 
-  status(lane: Lane): PumpStatus {
+  status(lane: Queue): PumpStatus {
     const [uplink] = this.#drain.status;
     if (uplink === undefined) throw new Error("the drain serves one uplink");
     return uplink.lanes[lane];
   }
 
   /** What the lane found when it was opened last: a word of reconcile.ts. */
-  found(lane: Lane): string {
+  found(lane: Queue): string {
     return String(this.status(lane).facts["found"] ?? "nothing yet");
   }
 
   /** What the lane has to tell a person; empty if nothing. */
-  told(lane: Lane): string {
+  told(lane: Queue): string {
     return this.status(lane).incidents.last?.what ?? "";
   }
 
   /** Texts of the lane's records that are not known to be upstream. */
-  kept(lane: Lane): readonly string[] {
+  kept(lane: Queue): readonly string[] {
     return this.#emitted[lane].slice(this.status(lane).delivered);
   }
 
   /** Commits so many new records of each lane, which tell agent, `by` and number; they may be sent. */
-  async emit(counts: Partial<Record<Lane, number>>, by = "original"): Promise<void> {
+  async emit(counts: Partial<Record<Queue, number>>, by = "original"): Promise<void> {
     const outbox = new OutboxWriter();
     const { agent } = this;
-    for (const lane of lanes) {
+    for (const lane of queues) {
       const first = this.#emitted[lane].length;
       for (let number = first; number < first + (counts[lane] ?? 0); number++) {
         const record = sampleRecord({ agent, lane, number, by });
@@ -146,7 +147,7 @@ export class UplinkHalf {
   }
 
   /** As emit, records of the test's own. */
-  async emitRecords(lane: Lane, records: readonly Uint8Array[]): Promise<void> {
+  async emitRecords(lane: Queue, records: readonly Uint8Array[]): Promise<void> {
     const outbox = new OutboxWriter();
     for (const record of records) {
       this.#emitted[lane].push(Buffer.from(record).toString("utf8"));
@@ -158,10 +159,10 @@ export class UplinkHalf {
 
   /** Resolves when all that was emitted is upstream, and that is stored. */
   async sent(): Promise<void> {
-    await this.until("everything is sent", () => lanes.every((lane) => this.#isSent(lane)));
+    await this.until("everything is sent", () => queues.every((lane) => this.#isSent(lane)));
   }
 
-  /** Resolves when `isSo`; rejects after half a minute with what the lanes say. */
+  /** Resolves when `isSo`; rejects after half a minute with what the queues say. */
   async until(what: string, isSo: () => boolean): Promise<void> {
     const deadline = performance.now() + sentWaitMsMax;
     while (!isSo()) {
@@ -187,7 +188,7 @@ export class UplinkHalf {
   /** A copy of its store, as a backup has it. */
   backup(): Remains {
     const { memory } = this.#parts;
-    return { image: memory.image(), emitted: byLane((lane) => [...this.#emitted[lane]]) };
+    return { image: memory.image(), emitted: byQueue((lane) => [...this.#emitted[lane]]) };
   }
 
   /** kill -9. Synchronous: what is not committed now will never be. */
@@ -202,7 +203,7 @@ export class UplinkHalf {
     if (!this.isDead) await this.#drain.close();
   }
 
-  #isSent(lane: Lane): boolean {
+  #isSent(lane: Queue): boolean {
     const { delivered } = this.status(lane);
     return (
       delivered === this.#emitted[lane].length && this.#parts.store.span(lane).first === delivered

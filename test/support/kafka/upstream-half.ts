@@ -11,7 +11,15 @@
 import type { Clock, Kv, KvWrite, Random } from "../../../src/core/doors.ts";
 import { limits } from "../../../src/core/limits.ts";
 import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
-import { byLane, type Lane, lanes, OutboxWriter } from "../../../src/store/outbox/outbox.ts";
+import {
+  byQueue,
+  type Lane,
+  lanes,
+  type Queue,
+  queueOf,
+  queues,
+} from "../../../src/store/outbox/lane.ts";
+import { OutboxWriter } from "../../../src/store/outbox/outbox.ts";
 import {
   openOutboxRollup,
   type OutboxRollup,
@@ -30,7 +38,7 @@ import { sampleRecord } from "./sample-record.ts";
 import { SteppedClock } from "./stepped-clock.ts";
 import { timedCluster } from "./timed-cluster.ts";
 
-export const topics: Readonly<Record<Lane, string>> = { alerts: "alerts", summaries: "summaries" };
+export const topics: Readonly<Record<Queue, string>> = { alerts: "alerts", summaries: "summaries" };
 export const cursorTopic = "cursors";
 export const requestMs = 30_000;
 
@@ -48,8 +56,8 @@ export class UpstreamWorld {
   activity = 0;
   /** Lives so far: each draws from a seed of its own. */
   lives = 0;
-  /** What the lanes of all lives had to tell, each incident once. */
-  readonly incidents: Readonly<Record<Lane, Map<string, Incident>>> = byLane(() => new Map());
+  /** What the queues of all lives had to tell, each incident once. */
+  readonly incidents: Readonly<Record<Queue, Map<string, Incident>>> = byQueue(() => new Map());
   #sessions = new Map<ClusterModel, UpstreamHalf[]>();
   readonly #followed: Set<UpstreamHalf> = new Set();
 
@@ -113,7 +121,7 @@ export class UpstreamWorld {
       const status = half.drain.status[0]?.lanes;
       for (const lane of lanes) {
         const last = status?.[lane].incidents.last;
-        if (last !== undefined) this.incidents[lane].set(JSON.stringify(last), last);
+        if (last !== undefined) this.incidents[queueOf(lane)].set(JSON.stringify(last), last);
       }
       if (half.isDead) this.#followed.delete(half);
     }
@@ -125,8 +133,8 @@ export type HalfOptions = {
   /** What tells its records from those of other halves with the same numbers. */
   readonly origin?: string;
   readonly image?: KvImage;
-  /** Records of the lanes that the image knows, by number. */
-  readonly emitted?: Readonly<Record<Lane, readonly string[]>>;
+  /** Records of the queues that the image knows, by number. */
+  readonly emitted?: Readonly<Record<Queue, readonly string[]>>;
   /** Call of store or cluster at which it crashes, counted from 1. */
   readonly crashAt?: number;
   readonly uplink?: Partial<KafkaUplinkOptions>;
@@ -139,7 +147,7 @@ export type HalfOptions = {
 export class UpstreamHalf {
   readonly world: UpstreamWorld;
   /** By lane, the records that are in its outbox or left it, by number. */
-  readonly emitted: Record<Lane, string[]>;
+  readonly emitted: Record<Queue, string[]>;
   readonly crashed: Promise<"crashed">;
   /** Timers that wait. */
   timers = 0;
@@ -157,7 +165,7 @@ export class UpstreamHalf {
     this.world = world;
     this.#options = options;
     this.#kv = new KvMemory(options.image === undefined ? {} : { image: options.image });
-    this.emitted = byLane((lane) => [...(options.emitted?.[lane] ?? [])]);
+    this.emitted = byQueue((lane) => [...(options.emitted?.[lane] ?? [])]);
     this.crashed = new Promise((resolve) => {
       this.#signal = resolve;
     });
@@ -169,7 +177,7 @@ export class UpstreamHalf {
 
   /** What another life goes on from. */
   get remains(): Pick<HalfOptions, "image" | "emitted"> {
-    return { image: this.image, emitted: byLane((lane) => [...this.emitted[lane]]) };
+    return { image: this.image, emitted: byQueue((lane) => [...this.emitted[lane]]) };
   }
 
   get store(): StateStore {
@@ -198,19 +206,19 @@ export class UpstreamHalf {
   }
 
   get isDone(): boolean {
-    return lanes.every((lane) => this.isLaneDone(lane));
+    return queues.every((lane) => this.isLaneDone(lane));
   }
 
   get isHalted(): boolean {
     return lanes.some((lane) => this.status(lane).state === "halted");
   }
 
-  isLaneDone(lane: Lane): boolean {
-    const { state, behind } = this.status(lane);
+  isLaneDone(lane: Queue): boolean {
+    const ofQueue = lanes.filter((each) => queueOf(each) === lane).map((each) => this.status(each));
     return (
-      state === "running" &&
-      behind === 0 &&
-      this.store.span(lane).first === this.store.span(lane).next
+      ofQueue.every(
+        ({ state, behind }) => (state === "running" || state === "idle") && behind === 0,
+      ) && this.store.span(lane).first === this.store.span(lane).next
     );
   }
 
@@ -222,7 +230,7 @@ export class UpstreamHalf {
     );
     this.#store = store;
     // A life before this one may have died while a commit took effect.
-    for (const lane of lanes) {
+    for (const lane of queues) {
       for (let n = this.emitted[lane].length; n < store.span(lane).next; n++) {
         this.emitted[lane].push(this.#text(lane, n));
       }
@@ -249,7 +257,7 @@ export class UpstreamHalf {
       avro: undefined,
       isOutdated: undefined,
       get: (key) => store.get(key),
-      read: (lane, options) => store.read(lane, options),
+      read: (at, options) => store.lanes.readLane(at, options),
       ...uplink,
     });
     this.#drain = openDrain({ store, uplinks: [kafka], clock, random });
@@ -260,20 +268,20 @@ export class UpstreamHalf {
 
   /** Puts new records into the outbox, in one commit, and wakes the drain. */
   async emit(
-    counts: Partial<Record<Lane, number>>,
+    counts: Partial<Record<Queue, number>>,
     { bytes = 0 }: { readonly bytes?: number } = {},
   ): Promise<void> {
     const outbox = new OutboxWriter();
-    const texts = byLane((lane) =>
+    const texts = byQueue((lane) =>
       Array.from({ length: counts[lane] ?? 0 }, (_, n) =>
         this.#text(lane, this.emitted[lane].length + n, bytes),
       ),
     );
-    for (const lane of lanes) {
+    for (const lane of queues) {
       for (const text of texts[lane]) outbox.add(lane, new TextEncoder().encode(text));
     }
     await commitRecords(this.store, outbox);
-    for (const lane of lanes) this.emitted[lane].push(...texts[lane]);
+    for (const lane of queues) this.emitted[lane].push(...texts[lane]);
     this.drain.wake();
   }
 
@@ -298,7 +306,7 @@ export class UpstreamHalf {
     return below(this.world.random, 2) === 0 ? "hang-request" : "hang-answer";
   }
 
-  #text(lane: Lane, number: number, bytes = 0): string {
+  #text(lane: Queue, number: number, bytes = 0): string {
     const { agent = "gw1", origin = "a" } = this.#options;
     const by = origin + "x".repeat(bytes);
     return new TextDecoder().decode(sampleRecord({ agent, lane, number, by }));

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../../src/agent/doors/clock.ts";
 import { verifyUpstream } from "../../../src/sync/kafka/upstream/verify-upstream.ts";
-import { byLane, type Lane, lanes } from "../../../src/store/outbox/outbox.ts";
+import { byQueue, type Queue, queues } from "../../../src/store/outbox/lane.ts";
 import { openCluster } from "./failure-rig.ts";
 import { readCommitted, type ReadRecord } from "./kcat.ts";
 import { allDecided } from "./stable-offsets.ts";
@@ -17,7 +17,7 @@ import { type Emitted, type TopicNames, topicNames } from "./uplink-half.ts";
 type Outboxes = ReadonlyMap<string, readonly string[]>;
 
 export type Upstream = {
-  readonly outboxes: Readonly<Record<Lane, Outboxes>>;
+  readonly outboxes: Readonly<Record<Queue, Outboxes>>;
   /** `<outbox>:<seq>` of all `weir-forked-from` headers, once each. */
   readonly forkedFrom: readonly string[];
 };
@@ -26,7 +26,7 @@ type UpstreamOptions = {
   readonly bootstrap: string;
   readonly topics?: Partial<TopicNames>;
   /** The number that an outbox begins with here: not 0 where another cluster has those before. */
-  readonly from?: Readonly<Record<Lane, number>>;
+  readonly from?: Readonly<Record<Queue, number>>;
 };
 
 /** What is upstream of an agent. Throws where a number is missing, is there twice, or out of order. */
@@ -42,7 +42,7 @@ export async function assertOnce(
   const read = await readAll(options);
   for (const { agent, emitted } of halves) {
     const { outboxes, forkedFrom } = upstreamOf(agent, read, options.from);
-    for (const lane of lanes) {
+    for (const lane of queues) {
       const texts = emitted[lane].slice(options.from?.[lane]);
       const expected = texts.length === 0 ? [] : [texts];
       assert.deepEqual([...outboxes[lane].values()], expected, `${lane} of ${agent}`);
@@ -73,7 +73,7 @@ async function assertProven(agents: readonly string[], options: UpstreamOptions)
   await cluster.close();
 }
 
-type Read = Readonly<Record<Lane, readonly ReadRecord[]>>;
+type Read = Readonly<Record<Queue, readonly ReadRecord[]>>;
 
 async function readAll({ bootstrap, topics }: UpstreamOptions): Promise<Read> {
   const names = { ...topicNames, ...topics };
@@ -89,14 +89,14 @@ function upstreamOf(
   read: Read,
   from: UpstreamOptions["from"] = { alerts: 0, summaries: 0 },
 ): Upstream {
-  const own = byLane((lane) =>
+  const own = byQueue((lane) =>
     read[lane].filter(({ headers }) => headers["ce_source"] === `/weir/${agent}`),
   );
-  const forks = lanes.flatMap((lane) =>
+  const forks = queues.flatMap((lane) =>
     own[lane].map(({ headers }) => headers["weir-forked-from"]),
   );
   return {
-    outboxes: byLane((lane) => outboxesOf(own[lane], from[lane], `${lane} of ${agent}`)),
+    outboxes: byQueue((lane) => outboxesOf(own[lane], from[lane], `${lane} of ${agent}`)),
     forkedFrom: [...new Set(forks.filter((fork) => fork !== undefined))],
   };
 }

@@ -17,7 +17,7 @@
  */
 
 import type { Fault } from "../../../core/faults.ts";
-import type { Lane } from "../../../store/outbox/outbox.ts";
+import type { Lane } from "../../../store/outbox/lane.ts";
 import { damaged } from "../../../store/state/stored-json.ts";
 import type { AvroEncoder } from "./avro.ts";
 import type { BatchRecord, Header } from "./record-batch.ts";
