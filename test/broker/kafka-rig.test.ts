@@ -9,7 +9,7 @@ import avro, { type Schema } from "avsc";
 import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";
 import { readDecoded } from "../support/kafka/java-consumer.ts";
 import { readCommitted, writeRecord } from "../support/kafka/kcat.ts";
-import { freePorts } from "../support/kafka/ports.ts";
+import { freePorts } from "../support/ports.ts";
 import { apiKeys, type KafkaProxy, openProxy, type Verdict } from "../support/kafka/proxy.ts";
 import { requireKafka } from "../support/kafka/require-kafka.ts";
 

@@ -11,7 +11,7 @@ import {
 } from "../../src/agent/ingest/mqtt/subscriber/subscriber.ts";
 import type { ConnectAddress, TlsConnect } from "../../src/core/doors.ts";
 import { RecordingReceiver } from "../support/front-rig.ts";
-import { freePorts } from "../support/kafka/ports.ts";
+import { freePorts } from "../support/ports.ts";
 import { startMosquitto } from "../support/mosquitto/server.ts";
 import { until } from "../support/mosquitto/site.ts";
 import { requireTool } from "../support/require-tool.ts";

@@ -232,7 +232,9 @@ test("a file system that fails under a running agent closes its core; repaired, 
     await until("readings are acknowledged", () => load.acknowledged > before + 500);
     disk.breakDown();
     // Calls that were under way may be told of a failure where later ones find it read-only.
-    await untilDegraded(site, "disk_read_only", "disk_failed");
+    await untilDegraded(site, "disk_read_only", "disk_failed").catch((error: unknown) => {
+      throw new Error(agent.output(), { cause: error });
+    });
     await until("the core is closed", async () => {
       const { code, body } = await ask(site, "/v1/status");
       return code === 503 && /^disk_(read_only|failed)$/.test(JSON.parse(body).error);

@@ -18,7 +18,7 @@ import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";
 import { StillOpen } from "../support/kafka/stable-offsets.ts";
 import { inTime, once, steps, warmUp } from "../support/kafka/failure-rig.ts";
 import type { KafkaVersion } from "../support/kafka/jars.ts";
-import { freePorts } from "../support/kafka/ports.ts";
+import { freePorts } from "../support/ports.ts";
 import { openProxy } from "../support/kafka/proxy.ts";
 import { requireKafka } from "../support/kafka/require-kafka.ts";
 import { readOutboxes } from "../support/kafka/upstream-records.ts";

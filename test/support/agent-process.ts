@@ -2,9 +2,9 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { nodeFlags } from "../../src/agent/node-flags.ts";
+import { freePorts } from "./ports.ts";
 
 const main = fileURLToPath(new URL("../../src/agent/cli/main.ts", import.meta.url));
 
@@ -47,14 +47,8 @@ export async function startAgentProcess(
   };
 }
 
-/** A TCP port that was free a moment ago. */
+/** A TCP port that was free a moment ago; see freePorts. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
-  server.close();
-  await once(server, "close");
-  return address.port;
+  const [port = 0] = await freePorts(1);
+  return port;
 }

@@ -28,7 +28,7 @@ import { join } from "node:path";
 import * as admin from "./admin.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
 import type { KafkaVersion } from "./jars.ts";
-import { freePorts } from "./ports.ts";
+import { freePorts } from "../ports.ts";
 import { type ServerOptions, serverProperties } from "./server-properties.ts";
 import { formatStorage, outputOf, type Server, type ServerPlace, startServer } from "./server.ts";
 

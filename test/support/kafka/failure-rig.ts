@@ -6,7 +6,7 @@ import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import type { Queue } from "../../../src/store/outbox/lane.ts";
 import { eventually } from "./cluster-contract-rig.ts";
 import { type KafkaBroker, type KafkaOptions, startKafka } from "./broker.ts";
-import { freePorts } from "./ports.ts";
+import { freePorts } from "../ports.ts";
 import { apiKeys, type KafkaProxy, openProxy, type Verdict } from "./proxy.ts";
 import { requireKafka } from "./require-kafka.ts";
 import { type HalfOptions, startHalf, type UplinkHalf } from "./uplink-half.ts";

@@ -23,7 +23,7 @@ import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePorts } from "../kafka/ports.ts";
+import { freePorts } from "../ports.ts";
 import { findTool } from "../require-tool.ts";
 
 export type MosquittoOptions = {

@@ -1,4 +1,4 @@
-/** Ports for brokers and proxies, which tests stop and start again while clients keep dialling. */
+/** Ports for what tests stop and start again while clients keep dialling: agents, brokers, proxies. */
 
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -8,7 +8,7 @@ import { createServer } from "node:net";
  *
  * They lie below the range from which the system takes the ports of outgoing connections: there, a
  * client that dials a stopped broker over and over may at last meet its own port and be connected
- * to itself, and the broker could not come back.
+ * to itself, or any other program take the port, and the broker could not come back.
  */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const ports = new Set<number>();
