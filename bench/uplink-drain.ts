@@ -11,6 +11,7 @@
  * an agent does once in its life; the session that sends is opened within what is measured.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Kv } from "../src/core/doors.ts";
 import { openKvLmdb } from "../src/store/state/kv-lmdb.ts";
 import { openStateStore, type StateStore } from "../src/store/state/state-store.ts";
@@ -18,10 +19,11 @@ import { systemClock } from "../src/agent/doors/clock.ts";
 import { systemRandom } from "../src/agent/doors/random.ts";
 import { kafkaUplinkDefaults } from "../src/agent/config/kafka-config.ts";
 import { version } from "../src/agent/version.ts";
-import { openDrain } from "../src/sync/drain.ts";
+import { type Drain, openDrain } from "../src/sync/drain.ts";
 import { connectCluster } from "../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../src/sync/kafka/cluster.ts";
 import { openKafkaUplink } from "../src/sync/kafka/kafka-uplink.ts";
+import type { PumpStatus } from "../src/sync/pump.ts";
 import { createMessageEncoder, type Message } from "../src/sync/kafka/message/message.ts";
 import { loadProtocol } from "../src/sync/kafka/client/protocol.ts";
 import { storeBytesMax, storePath } from "./uplink-outbox.ts";
@@ -53,6 +55,8 @@ export type DrainCost = {
 /** Transactions whose messages the producer sends again and again: all of them would fill the heap. */
 const batchesMade = 16;
 
+const triesMax = 50;
+
 const [kind, json] = process.argv.slice(2);
 const options = JSON.parse(json ?? "{}") as DrainOptions;
 const cost = kind === "weir" ? await drainOutbox(options) : await sendByProducer(options);
@@ -65,16 +69,13 @@ async function drainOutbox(options: DrainOptions): Promise<DrainCost> {
   const { store } = await openStateStore(kv);
   const { next: records } = store.span("summaries");
   await (await connect(options, "warm-up")).close();
-  const meter = startMeter();
   const drain = openDrain({
     store,
     uplinks: [uplinkOf(options, store)],
     clock: systemClock(),
     random: systemRandom(),
   });
-  await drain.idle();
-  const taken = meter();
-  const status = drain.status[0]?.lanes.summaries;
+  const { taken, status } = await measured(drain);
   if (status?.delivered !== records || store.span("summaries").first !== records) {
     throw new Error(`not everything was delivered: ${JSON.stringify(status)}`);
   }
@@ -86,6 +87,23 @@ async function drainOutbox(options: DrainOptions): Promise<DrainCost> {
     sentBytes: Number(status.facts["sentBytes"]),
     storeCommits: kv.commits,
   };
+}
+
+/** Of the first try that sent something: topics that were just made may have no leader yet. */
+async function measured(
+  drain: Drain,
+): Promise<{
+  readonly taken: ReturnType<ReturnType<typeof startMeter>>;
+  readonly status: PumpStatus | undefined;
+}> {
+  for (let tries = 1; ; tries++) {
+    const meter = startMeter();
+    await drain.idle();
+    const taken = meter();
+    const status = drain.status[0]?.lanes.summaries;
+    if (status?.delivered !== 0 || tries === triesMax) return { taken, status };
+    await sleep(200);
+  }
 }
 
 function uplinkOf(options: DrainOptions, store: StateStore): ReturnType<typeof openKafkaUplink> {
