@@ -90,9 +90,7 @@ async function drainOutbox(options: DrainOptions): Promise<DrainCost> {
 }
 
 /** Of the first try that sent something: topics that were just made may have no leader yet. */
-async function measured(
-  drain: Drain,
-): Promise<{
+async function measured(drain: Drain): Promise<{
   readonly taken: ReturnType<ReturnType<typeof startMeter>>;
   readonly status: PumpStatus | undefined;
 }> {
