@@ -118,6 +118,8 @@ function uplinkOf(options: DrainOptions, store: StateStore): ReturnType<typeof o
     connect: (clientId) => connect(options, clientId),
     avro: undefined,
     isOutdated: undefined,
+    // One lane sends all of it: what is measured is how fast.
+    freshForMs: Infinity,
     get: (key) => store.get(key),
     read: (at, of) => store.lanes.readLane(at, of),
   });

@@ -20,7 +20,7 @@ import type { Clock } from "../../src/core/doors.ts";
 import { Fault, type FaultCode } from "../../src/core/faults.ts";
 import { limits } from "../../src/core/limits.ts";
 import { KvMemory } from "../../src/store/state/kv-memory.ts";
-import { byLane, lanes, queues } from "../../src/store/outbox/lane.ts";
+import { byLane, queues } from "../../src/store/outbox/lane.ts";
 import { OutboxWriter } from "../../src/store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../src/sync/drain.ts";
@@ -245,15 +245,15 @@ test("an uplink goes on with a certificate that was replaced, and sends each rec
 
   installed.replace(rig.renewed);
   await half.clock.pass(limits.kafkaCredentialsMs);
-  await half.until("all lanes connected again", () => half.sessions === sessions + lanes.length);
-  await half.until("all lanes are ready", () => half.isReady);
+  await half.until("all queues connected again", () => half.sessions === sessions + queues.length);
+  await half.until("all queues are ready", () => half.isReady);
   await kafka.revokeAll("User:CN=client");
   await half.emit(2);
   await half.until("the last records are sent", () => half.isSent);
-  assert.equal(half.sessions, sessions + lanes.length);
+  assert.equal(half.sessions, sessions + queues.length);
   assert.equal(half.failures, failures);
 
-  for (const lane of lanes) {
+  for (const lane of queues) {
     const of = { bootstrap: kafka.bootstrap, topic: `weir.${lane}` };
     const numbers = (await readCommitted(of)).map(({ headers }) =>
       headers["ce_id"]?.split(":").at(-1),
@@ -332,7 +332,7 @@ class UplinkHalf implements AsyncDisposable {
   }
 
   get #pumps(): readonly Drain["status"][number]["lanes"]["alerts"][] {
-    return this.#drain.status.flatMap((uplink) => lanes.map((lane) => uplink.lanes[lane]));
+    return this.#drain.status.flatMap((uplink) => queues.map((queue) => uplink.lanes[queue]));
   }
 
   #uplink(way: Way, random: ReturnType<typeof seededRandom>): ReturnType<typeof openKafkaUplink> {
