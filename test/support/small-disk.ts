@@ -54,9 +54,12 @@ export class SmallDisk {
     writeFileSync(`/sys/fs/ext4/${basename(device)}/trigger_fs_error`, "test");
   }
 
-  /** Unmounts it, checks it, mounts it again. Rejects while a process has it open. */
+  /**
+   * Unmounts it, checks it, mounts it again. Throws while a process has it open, and where no loop device
+   * was to be had; the next call goes on from there.
+   */
   repair(): void {
-    run("umount", [this.path]);
+    if (isMountedAt(this.path)) run("umount", [this.path]);
     try {
       run("e2fsck", ["-fy", this.#image ?? ""]);
     } catch {
@@ -74,12 +77,13 @@ export function mountSmallDisk(
   const home = mkdtempSync(join(tmpdir(), "weir-disk-"));
   const path = join(home, "disk");
   const image = join(home, "image");
-  let isMounted = false;
   t.after(() => {
-    if (isMounted) run("umount", ["-l", path]); // what a failed test left open goes with its process
+    if (isMountedAt(path)) run("umount", ["-l", path]); // what a failed test left open goes with its process
+    keepEmpty(path, false);
     rmSync(home, { recursive: true, force: true });
   });
   mkdirSync(path);
+  keepEmpty(path, true);
   try {
     if (kind === "tmpfs") {
       run("mount", ["-t", "tmpfs", "-o", `size=${mib}m`, "weir-test", path]);
@@ -89,12 +93,29 @@ export function mountSmallDisk(
       run("mkfs.ext4", ["-q", "-F", "-m", "0", image]);
       mountImage(image, path);
     }
-    isMounted = true;
   } catch (error) {
     lacking(t, `needs the right to mount a ${kind} (${String(error)})`);
     return undefined;
   }
   return new SmallDisk(path, kind === "ext4" ? image : undefined);
+}
+
+function isMountedAt(path: string): boolean {
+  try {
+    run("findmnt", ["-n", path]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** While nothing is mounted on it nobody begins a data directory there, where file systems know that. */
+function keepEmpty(path: string, isKept: boolean): void {
+  try {
+    run("chattr", [isKept ? "+i" : "-i", path]);
+  } catch {
+    // The agent then has to come between an umount and a mount to notice.
+  }
 }
 
 function mountImage(image: string, path: string): void {
