@@ -10,6 +10,8 @@
  * lmdb-js enlarges its memory map whenever it is full, whatever `mapSize` says, so the bound is ours:
  * before a commit the pages in use plus what the commit may need must stay within `bytesMax`. The
  * file can be somewhat longer than the pages in use, since LMDB reuses freed pages where they fit.
+ * The map has room for all of that from the beginning: of one that was enlarged, a piece outlives the
+ * closing, and a disk that failed could not be unmounted while the agent waits for it.
  */
 
 import { open, type RootDatabase } from "lmdb";
@@ -35,12 +37,20 @@ const freeingPutBytesMax = 65_536;
 /** Pages a commit changes beside those of its values: the path to the root, the list of free pages. */
 const commitPagesExtra = 16;
 
+const mapUnitBytes = 65_536;
+
+/** Address space, which costs no memory: a quarter more than may be in use, for a file that is longer. */
+function mapBytesOf(bytesMax: number): number {
+  return Math.ceil((bytesMax * 1.25) / mapUnitBytes) * mapUnitBytes;
+}
+
 /** Opens or makes the store. Faults: STORE_FAILED. About 12 MB RSS, nearly all for loading lmdb. */
 export function openKvLmdb(options: KvLmdbOptions): Kv {
   try {
     return new KvLmdb(
       open<Uint8Array, string>({
         path: options.path,
+        mapSize: mapBytesOf(options.bytesMax),
         noSubdir: true,
         overlappingSync: false,
         eventTurnBatching: false,
