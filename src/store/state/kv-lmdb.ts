@@ -10,8 +10,9 @@
  * lmdb-js enlarges its memory map whenever it is full, whatever `mapSize` says, so the bound is ours:
  * before a commit the pages in use plus what the commit may need must stay within `bytesMax`. The
  * file can be somewhat longer than the pages in use, since LMDB reuses freed pages where they fit.
- * The map has room for all of that from the beginning: of one that was enlarged, a piece outlives the
- * closing, and a disk that failed could not be unmounted while the agent waits for it.
+ * The map has room for all of that from the beginning: where it had been enlarged and then a write
+ * failed, something of it stayed mapped behind the closing, and the failed disk could not be unmounted
+ * while the agent waited for it (test/crash/bad-disk.test.ts sees that; enlarging alone does no harm).
  */
 
 import { open, type RootDatabase } from "lmdb";
