@@ -194,15 +194,15 @@ state came back, and says what it does about it.
     name: "savepoint",
     summary: "the state of an agent without its readings, in one file that later versions open",
     help: `usage: weir savepoint create NAME [--dir DIR] [-c weir.yaml | --data DATA] [--json]
-       weir savepoint restore NAME|FILE [--dir DIR] [-c weir.yaml | --data DATA] [--json]
+       weir savepoint restore FILE|NAME [--dir DIR] [-c weir.yaml | --data DATA] [--json]
        weir savepoint list [--dir DIR] [-c weir.yaml | --data DATA] [--json]
 
 create   writes operator state, names, ledger, outbox and the progress of the uplinks to one file. The
          agent must be stopped, in good order: outputs of one that runs are ahead of its last checkpoint,
          and would be sent again
 restore  makes a data directory from it, which must be empty or not there: windows go on where they were,
-         uplinks know what they have. Readings, dead letters and wear stay with the old directory; run no
-         more than one of both
+         uplinks know what they have. A NAME is looked for in DIR: say --dir, or name the file. Readings,
+         dead letters and wear stay with the old directory; run no more than one of both
 list     reads all of DIR to their ends; exit 1 where one is not whole
 
   --dir DIR          where savepoints are (default: savepoints in the data directory)

@@ -109,7 +109,7 @@ async function restore(named: string, { data, folder, json }: Place): Promise<nu
   if (!existsSync(path)) {
     throw new Fault(
       "INPUT_INVALID",
-      `${path} is not there; weir savepoint list shows those there are`,
+      `${path} is not there; name the file itself, or its folder with --dir: weir savepoint list shows those there are`,
     );
   }
   const partial = `${data}.partial`;
