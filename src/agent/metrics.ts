@@ -231,8 +231,10 @@ function uplinkFamilies({ uplinks, clock }: Status): Family[] {
   return [
     gauge(
       "weir_uplink_healthy",
-      "Whether the uplink was reached and runs without trouble.",
-      perLane(({ state, trouble }) => Number(state === "running" && trouble === undefined)),
+      "Whether the uplink was reached and runs without trouble, or has nothing to do.",
+      perLane(({ state, trouble }) =>
+        Number((state === "running" || state === "idle") && trouble === undefined),
+      ),
     ),
     gauge(
       "weir_uplink_state",

@@ -106,6 +106,11 @@ describe("the bridge's client", () => {
       { kind: "refused", code: 0x97, why: "Publish error: Quota exceeded" },
     ]);
     assert.equal(link.unheard, 1);
+    broker.puback = () => 0x10;
+    await answersOf(link, clock, [{ ...message, retain: true }]);
+    assert.equal(link.unheard, 1, "the broker keeps it");
+    await answersOf(link, clock, [message]);
+    assert.equal(link.unheard, 2);
     await link.close();
   });
 

@@ -60,6 +60,8 @@ class MqttLink implements BridgeLink {
   #ended: LinkEnd | undefined;
   #goodbye: LinkEnd | undefined;
   #unheard = 0;
+  /** Packet ids whose last message was a retained one; there are 65,535. */
+  readonly #retained = new Set<number>();
 
   constructor(parts: {
     readonly client: MqttClient;
@@ -77,8 +79,16 @@ class MqttLink implements BridgeLink {
         takenOver: reasonCode === SESSION_TAKEN_OVER,
       };
     });
+    client.on("packetsend", (packet) => {
+      if (packet.cmd !== "publish" || packet.messageId === undefined) return;
+      if (packet.retain) this.#retained.add(packet.messageId);
+      else this.#retained.delete(packet.messageId);
+    });
     client.on("packetreceive", (packet) => {
-      if (packet.cmd === "puback" && packet.reasonCode === NO_SUBSCRIBERS) this.#unheard += 1;
+      if (packet.cmd !== "puback" || packet.reasonCode !== NO_SUBSCRIBERS) return;
+      // What the broker retains is not dropped: who subscribes later gets it.
+      if (packet.messageId === undefined || !this.#retained.has(packet.messageId))
+        this.#unheard += 1;
     });
     client.on("error", (error) => {
       this.#goodbye ??= { why: error.message, takenOver: false };
