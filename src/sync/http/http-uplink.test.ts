@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { EndpointModel, type PostFate } from "../../../test/support/http/endpoint-model.ts";
-import {
-  type Committed,
-  type HttpHalf,
-  openHttpHalf,
-} from "../../../test/support/http/upstream.ts";
+import { openHttpHalf } from "../../../test/support/http/upstream.ts";
 import { below, seededRandom } from "../../../test/support/seeded-random.ts";
 import { eachSeed, seedCount } from "../../../test/support/seeds.ts";
+import type { Committed, SimulatedHalf } from "../../../test/support/simulated-half.ts";
 import { limits } from "../../core/limits.ts";
 import { byQueue, type Queue, queues } from "../../store/outbox/lane.ts";
 import type { HttpUplinkOptions } from "./http-uplink.ts";
@@ -19,14 +16,14 @@ async function rig(changes: Partial<HttpUplinkOptions> = {}) {
   return { endpoint, committed, half };
 }
 
-function statusOf(half: HttpHalf, lane: Queue) {
+function statusOf(half: SimulatedHalf, lane: Queue) {
   const [uplink] = half.drain.status;
   assert.ok(uplink !== undefined);
   return uplink.lanes[lane];
 }
 
 /** Many POSTs take many turns. */
-async function passOften(half: HttpHalf, { times, ms }: { times: number; ms: number }) {
+async function passOften(half: SimulatedHalf, { times, ms }: { times: number; ms: number }) {
   for (let i = 0; i < times; i++) await half.clock.pass(ms);
 }
 

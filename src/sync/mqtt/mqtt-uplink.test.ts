@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BridgeBrokerModel } from "../../../test/support/bridge/broker-model.ts";
-import { type Committed, type Half, openHalf } from "../../../test/support/bridge/upstream.ts";
+import { openBridgeHalf } from "../../../test/support/bridge/upstream.ts";
+import type { Committed, SimulatedHalf } from "../../../test/support/simulated-half.ts";
 import { below, seededRandom } from "../../../test/support/seeded-random.ts";
 import { eachSeed, seedCount } from "../../../test/support/seeds.ts";
 import { limits } from "../../core/limits.ts";
@@ -17,7 +18,7 @@ const topicOf: Readonly<Record<Queue, string>> = {
 async function rig(changes: Partial<MqttUplinkOptions> = {}) {
   const broker = new BridgeBrokerModel();
   const committed: Committed = { alerts: [], summaries: [] };
-  const half = await openHalf({ connect: broker.connect, committed, seed: 1, changes });
+  const half = await openBridgeHalf({ connect: broker.connect, committed, seed: 1, changes });
   return { broker, committed, half };
 }
 
@@ -25,7 +26,7 @@ function textsOf(broker: BridgeBrokerModel, lane: Queue): readonly string[] {
   return broker.taken.filter(({ topic }) => topic === topicOf[lane]).map(({ text }) => text);
 }
 
-function statusOf(half: Half, lane: Queue) {
+function statusOf(half: SimulatedHalf, lane: Queue) {
   const [uplink] = half.drain.status;
   assert.ok(uplink !== undefined);
   return uplink.lanes[lane];
@@ -222,7 +223,13 @@ describe("the bridge", () => {
     await half.close();
     const { image, clock } = half.kill();
     broker.fate = () => "answer";
-    const next = await openHalf({ connect: broker.connect, committed, seed: 2, image, clock });
+    const next = await openBridgeHalf({
+      connect: broker.connect,
+      committed,
+      seed: 2,
+      image,
+      clock,
+    });
     await clock.pass(1);
     assertAllThere(broker, committed);
     assert.equal(broker.taken.length, 16);
@@ -335,7 +342,7 @@ describe("the bridge", () => {
       const oneIn = 1 + below(random, 60);
       broker.fate = () =>
         below(random, oneIn) === 0 ? fates[below(random, fates.length)]! : "answer";
-      let half = await openHalf({ connect: broker.connect, committed, seed });
+      let half = await openBridgeHalf({ connect: broker.connect, committed, seed });
       for (let step = 0; step < 25; step++) {
         const lane = queues[below(random, 2)]!;
         await half.add(lane, 1 + below(random, 40));
@@ -352,7 +359,7 @@ describe("the bridge", () => {
           await half.clock.pass(below(random, 500));
           const { image, clock } = half.kill();
           broker.cut();
-          half = await openHalf({
+          half = await openBridgeHalf({
             connect: broker.connect,
             committed,
             seed: seed + step,
