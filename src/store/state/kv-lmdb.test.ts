@@ -51,6 +51,14 @@ test("disk and memory hold the same after any commits, and a reopened store too"
   await disk.close();
 });
 
+test("a bound that is none opens, and the store takes what it is given", async (t) => {
+  const path = join(folder(t), "state.mdb");
+  const kv = openKvLmdb({ path, bytesMax: Number.MAX_SAFE_INTEGER });
+  await kv.commit([{ key: "a", value: bytes(MiB, 1) }]);
+  assert.equal(kv.get("a")?.length, MiB);
+  await kv.close();
+});
+
 function contentOf(kv: Kv): unknown {
   return kv.range({ from: "!", to: "~" });
 }

@@ -19,6 +19,7 @@ import { open, type RootDatabase } from "lmdb";
 import { assert } from "../../core/assert.ts";
 import type { Kv, KvRange, KvWrite } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
+import { limits } from "../../core/limits.ts";
 import { assertKvKey } from "./kv-key.ts";
 
 export type KvLmdbOptions = {
@@ -40,9 +41,14 @@ const commitPagesExtra = 16;
 
 const mapUnitBytes = 65_536;
 
-/** Address space, which costs no memory: a quarter more than may be in use, for a file that is longer. */
+/**
+ * Address space, which costs no memory: a quarter more than may be in use, for a file that is longer. A
+ * map that the system does not give ends the process, so a bound that is none asks for no more than
+ * the largest store has, and lmdb-js enlarges that where it has to.
+ */
 function mapBytesOf(bytesMax: number): number {
-  return Math.ceil((bytesMax * 1.25) / mapUnitBytes) * mapUnitBytes;
+  const bytes = 1.25 * Math.min(bytesMax, limits.kvBytesMax);
+  return Math.ceil(bytes / mapUnitBytes) * mapUnitBytes;
 }
 
 /** Opens or makes the store. Faults: STORE_FAILED. About 12 MB RSS, nearly all for loading lmdb. */
