@@ -26,6 +26,7 @@ export async function weir(...args: readonly string[]): Promise<Outcome> {
   };
   child.stdout.setEncoding("utf8").on("data", takeInto("out"));
   child.stderr.setEncoding("utf8").on("data", takeInto("error"));
-  const [code] = await once(child, "close");
-  return { code: Number(code), ...said };
+  const [code, signal] = await once(child, "close");
+  if (typeof code !== "number") throw new Error(`weir was ended by ${signal}: ${said.output}`);
+  return { code, ...said };
 }
