@@ -115,8 +115,8 @@ export type Plan = {
     readonly lingerMs: number;
     /** Records of one transaction, in bytes. */
     readonly batchBytesMax: number;
-    /** What Kafka is reached over, the first to prefer; absent: nothing is said of it. */
-    readonly links?: readonly LinkPlan[];
+    /** What Kafka is reached over, the first to prefer; empty: nothing is said of it. */
+    readonly links: readonly LinkPlan[];
   };
   readonly devices: readonly DevicePlan[];
   readonly faults: readonly PlannedFault[];
@@ -230,6 +230,7 @@ function drawUsual(seed: number): Plan {
       kafka: uplink !== 9,
       lingerMs: percent(50) ? 0 : magnitude(random, [10, 2_000]),
       batchBytesMax: percent(50) ? 4_096 : 262_144,
+      links: [],
     },
     devices,
     faults: drawFaults(random, {

@@ -154,7 +154,7 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     unproven: plan.uplinks.kafka ? await verifiedKafka(world.link.cluster) : undefined,
     medium: world.medium,
     changedBuffers: world.changedBuffers,
-    links: (plan.uplinks.links ?? []).map((link) => linkUse(link, world)),
+    links: plan.uplinks.links.map((link) => linkUse(link, world)),
   };
 }
 

@@ -43,7 +43,7 @@ export function gatewayConfig(plan: Plan): Config {
     lingerMs: uplinks.lingerMs,
     batchBytesMax: uplinks.batchBytesMax,
     recordBytesMax: uplinks.batchBytesMax,
-    ...(uplinks.links === undefined ? {} : { via: uplinks.links.map(({ name }) => name) }),
+    ...(uplinks.links.length === 0 ? {} : { via: uplinks.links.map(({ name }) => name) }),
     topics: {
       ...kafkaUplinkDefaults.topics,
       ...topics,
@@ -84,7 +84,7 @@ export function gatewayConfig(plan: Plan): Config {
         ? [{ ...fileUplinkDefaults, directory: filesDirectory, rotateBytes: 4_096 }]
         : []),
     ],
-    links: (uplinks.links ?? []).map(linkPolicy),
+    links: uplinks.links.map(linkPolicy),
     commit: {
       ...commitDefaults,
       waitMs: commitWaitMs,
