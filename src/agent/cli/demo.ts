@@ -12,7 +12,7 @@ import { labelTable } from "./label-table.ts";
 import { ledgerText } from "./ledger-text.ts";
 import { startLiveView } from "./live-view.ts";
 import { scratchDirectory } from "./scratch-directory.ts";
-import { secondsMax, type StopSignal, stopSignal } from "./stop-signal.ts";
+import { secondsOption, type StopSignal, stopSignal } from "./stop-signal.ts";
 
 const STARTS_TRIED = 5;
 const PORTS_TRIED = 50;
@@ -94,12 +94,7 @@ function readOptions(args: readonly string[]): DemoOptions {
   }
   const port = { min: 1, max: PORT_MAX };
   return {
-    seconds: wholeOption(values.seconds, {
-      name: "--seconds",
-      fallback: Infinity,
-      min: 1,
-      max: secondsMax,
-    }),
+    seconds: secondsOption(values.seconds),
     devices: wholeOption(values.devices, {
       name: "--devices",
       fallback: 300,

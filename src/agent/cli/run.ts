@@ -7,11 +7,11 @@ import { systemClock } from "../doors/clock.ts";
 import { openWaitingHttp } from "../http/waiting.ts";
 import { type Agent, startAgent } from "../start.ts";
 import { superviseAgent } from "../supervised.ts";
-import { exitCodes, parseOptions, refusePositionals, wholeOption } from "./command.ts";
+import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { type Say, startJournal } from "./journal.ts";
 import { ledgerText } from "./ledger-text.ts";
-import { secondsMax, stopSignal } from "./stop-signal.ts";
+import { secondsOption, stopSignal } from "./stop-signal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, {
@@ -20,12 +20,7 @@ export async function run(args: readonly string[]): Promise<number> {
     json: { type: "boolean", default: false },
   });
   refusePositionals(positionals);
-  const seconds = wholeOption(values.seconds, {
-    name: "--seconds",
-    fallback: Infinity,
-    min: 1,
-    max: secondsMax,
-  });
+  const seconds = secondsOption(values.seconds);
   const say: Say = (event, facts) =>
     console.log(
       values.json

@@ -3,10 +3,10 @@
  * second Ctrl-C or SIGTERM ends at once.
  */
 
-import { exitCodes } from "./command.ts";
+import { exitCodes, wholeOption } from "./command.ts";
 
 /** Longest time a timer of Node can wait, in seconds. */
-export const secondsMax = 2_147_483;
+const secondsMax = 2_147_483;
 
 export type Ending = { readonly why: string; readonly failed: boolean };
 
@@ -16,6 +16,11 @@ export type StopSignal = {
   /** Makes it a reason to end. */
   readonly stop: (ending: Ending) => void;
 };
+
+/** What `--seconds` says; without it, for ever. Throws UsageError. */
+export function secondsOption(text: string | undefined): number {
+  return wholeOption(text, { name: "--seconds", fallback: Infinity, min: 1, max: secondsMax });
+}
 
 export function stopSignal(options: { readonly seconds: number }): StopSignal {
   const { promise, resolve } = Promise.withResolvers<Ending>();

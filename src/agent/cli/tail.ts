@@ -9,9 +9,9 @@ import { UpstreamReader } from "../../sync/kafka/upstream/reader.ts";
 import { openRecordReader } from "../../sync/kafka/upstream/record-reader.ts";
 import { partsOfKey } from "../../sync/kafka/upstream/upstream-message.ts";
 import { systemClock } from "../doors/clock.ts";
-import { exitCodes, parseOptions, refusePositionals, wholeOption } from "./command.ts";
+import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
 import { kafkaOptions, kafkaTarget } from "./kafka-target.ts";
-import { secondsMax, stopSignal } from "./stop-signal.ts";
+import { secondsOption, stopSignal } from "./stop-signal.ts";
 import { type Tailed, tailLine } from "./tail-text.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -25,12 +25,7 @@ export async function run(args: readonly string[]): Promise<number> {
     json: { type: "boolean", default: false },
   });
   refusePositionals(positionals);
-  const seconds = wholeOption(values.seconds, {
-    name: "--seconds",
-    fallback: Infinity,
-    min: 1,
-    max: secondsMax,
-  });
+  const seconds = secondsOption(values.seconds);
   const clock = systemClock();
   const target = await kafkaTarget(values, clock);
   let isOver = false;

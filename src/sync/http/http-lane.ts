@@ -25,12 +25,12 @@ import { limits } from "../../core/limits.ts";
 import type { Lane } from "../../store/outbox/lane.ts";
 import { uplinkKey } from "../../store/state/kv-key.ts";
 import {
-  type BridgeState,
-  decodeBridgeState,
-  encodeBridgeState,
+  type AtLeastOnceState,
+  decodeAtLeastOnceState,
+  encodeAtLeastOnceState,
   withIncident,
   without,
-} from "../mqtt/bridge-state.ts";
+} from "../at-least-once-state.ts";
 import type { Delivery, Incidents, LaneFacts, Receipt, UplinkLane } from "../uplink.ts";
 import type { PostMaker } from "./http-body.ts";
 import type { ConnectHttp, HttpConnection } from "./http-connection.ts";
@@ -58,7 +58,7 @@ export class HttpLane implements UplinkLane {
   readonly tendMs: number = Number.POSITIVE_INFINITY;
   readonly #options: HttpLaneOptions;
   readonly #key: string;
-  #state: BridgeState | undefined;
+  #state: AtLeastOnceState | undefined;
   #incidents: Incidents = { count: 0, last: undefined };
   #connection: HttpConnection | undefined;
   #traffic = { sent: 0, received: 0 };
@@ -124,7 +124,7 @@ export class HttpLane implements UplinkLane {
     const next = first + count;
     if (next <= (this.#state.until ?? 0)) return [];
     this.#state = { ...this.#state, until: next };
-    return [{ key: this.#key, value: encodeBridgeState(this.#state) }];
+    return [{ key: this.#key, value: encodeAtLeastOnceState(this.#state) }];
   }
 
   async deliver(): Promise<Receipt> {
@@ -271,13 +271,13 @@ export class HttpLane implements UplinkLane {
 
   #receipt(): Receipt {
     assert(this.#state !== undefined, "an open lane has a state");
-    const value = encodeBridgeState(this.#state);
+    const value = encodeAtLeastOnceState(this.#state);
     return { next: this.#state.next, writes: [{ key: this.#key, value }] };
   }
 
-  #stored(): BridgeState | undefined {
+  #stored(): AtLeastOnceState | undefined {
     const value = this.#options.get(this.#key);
-    return value && decodeBridgeState(value, `the state store's ${this.#key}`);
+    return value && decodeAtLeastOnceState(value, `the state store's ${this.#key}`);
   }
 
   #letGo(): void {

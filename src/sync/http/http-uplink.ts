@@ -7,7 +7,7 @@ import type { Random } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import { byLane } from "../../store/outbox/lane.ts";
 import type { Via } from "../link/via.ts";
-import { freshOutbox } from "../mqtt/bridge-state.ts";
+import { freshOutbox } from "../at-least-once-state.ts";
 import { laneBatchBytes, type Uplink } from "../uplink.ts";
 import { createPostMaker, type HttpFormat } from "./http-body.ts";
 import { HttpLane, type HttpLaneOptions } from "./http-lane.ts";

@@ -26,12 +26,12 @@ import type { Answer } from "./bridge-link.ts";
 import { type MessageMaker, packetBytesOf } from "./bridge-message.ts";
 import type { BridgeSession, SlotUser } from "./bridge-session.ts";
 import {
-  type BridgeState,
-  decodeBridgeState,
-  encodeBridgeState,
+  type AtLeastOnceState,
+  decodeAtLeastOnceState,
+  encodeAtLeastOnceState,
   withIncident,
   without,
-} from "./bridge-state.ts";
+} from "../at-least-once-state.ts";
 
 export type BridgeLaneOptions = {
   readonly uplink: string;
@@ -56,7 +56,7 @@ export class BridgeLane implements UplinkLane, SlotUser {
   readonly batchBytesMax: number;
   readonly #options: BridgeLaneOptions;
   readonly #key: string;
-  #state: BridgeState | undefined;
+  #state: AtLeastOnceState | undefined;
   #incidents: Incidents = { count: 0, last: undefined };
   #delivery: Delivery | undefined;
   #flight: Flight | undefined;
@@ -123,7 +123,7 @@ export class BridgeLane implements UplinkLane, SlotUser {
     const next = first + records.length;
     if (next <= (this.#state.until ?? 0)) return [];
     this.#state = { ...this.#state, until: next + limits.bridgeAheadRecords };
-    return [{ key: this.#key, value: encodeBridgeState(this.#state) }];
+    return [{ key: this.#key, value: encodeAtLeastOnceState(this.#state) }];
   }
 
   async deliver(): Promise<Receipt> {
@@ -250,13 +250,13 @@ export class BridgeLane implements UplinkLane, SlotUser {
 
   #receipt(): Receipt {
     assert(this.#state !== undefined, "an open lane has a state");
-    const value = encodeBridgeState(this.#state);
+    const value = encodeAtLeastOnceState(this.#state);
     return { next: this.#state.next, writes: [{ key: this.#key, value }] };
   }
 
-  #stored(): BridgeState | undefined {
+  #stored(): AtLeastOnceState | undefined {
     const value = this.#options.get(this.#key);
-    return value && decodeBridgeState(value, `the state store's ${this.#key}`);
+    return value && decodeAtLeastOnceState(value, `the state store's ${this.#key}`);
   }
 }
 

@@ -11,7 +11,7 @@ import { laneBatchBytes, type Uplink } from "../uplink.ts";
 import { BridgeLane, type BridgeLaneOptions } from "./bridge-lane.ts";
 import type { ConnectBridge } from "./bridge-link.ts";
 import { createMessageMaker, type MessageMakerOptions } from "./bridge-message.ts";
-import { freshOutbox } from "./bridge-state.ts";
+import { freshOutbox } from "../at-least-once-state.ts";
 import { BridgeSession, type BridgeStatus } from "./bridge-session.ts";
 
 export type MqttUplinkOptions = MessageMakerOptions &

@@ -3,14 +3,14 @@
  * id that stays. docs/format/records.md has the bytes.
  */
 
-import { damaged, decodeJson, encodeJson, textOf, wholeOf } from "../../store/state/stored-json.ts";
-import { incidentOf } from "../incident.ts";
-import type { Random } from "../../core/doors.ts";
-import type { Lane } from "../../store/outbox/lane.ts";
-import type { Range } from "../../store/outbox/split.ts";
-import type { Incident, Incidents } from "../uplink.ts";
+import { damaged, decodeJson, encodeJson, textOf, wholeOf } from "../store/state/stored-json.ts";
+import { incidentOf } from "./incident.ts";
+import type { Random } from "../core/doors.ts";
+import type { Lane } from "../store/outbox/lane.ts";
+import type { Range } from "../store/outbox/split.ts";
+import type { Incident, Incidents } from "./uplink.ts";
 
-export type BridgeState = {
+export type AtLeastOnceState = {
   /** In the id of every record: one history of this lane. */
   readonly outbox: string;
   /** Number of the next record: all before it were answered, or left out. */
@@ -25,7 +25,7 @@ export type BridgeState = {
 
 const version = 1;
 
-export function encodeBridgeState(state: BridgeState): Uint8Array {
+export function encodeAtLeastOnceState(state: AtLeastOnceState): Uint8Array {
   const { outbox, next, until, incidents } = state;
   return encodeJson({
     v: version,
@@ -38,7 +38,7 @@ export function encodeBridgeState(state: BridgeState): Uint8Array {
 }
 
 /** Faults: STORE_FAILED, naming `place`. */
-export function decodeBridgeState(bytes: Uint8Array, place: string): BridgeState {
+export function decodeAtLeastOnceState(bytes: Uint8Array, place: string): AtLeastOnceState {
   const stored = decodeJson(bytes, place);
   if (wholeOf(stored, "v") !== version) throw damaged(place, "it is of a later version");
   const { last, until } = stored.fields;
@@ -54,14 +54,18 @@ export function decodeBridgeState(bytes: Uint8Array, place: string): BridgeState
 }
 
 /** The outbox no longer has these, or cannot read them. */
-export function without(state: BridgeState, lane: Lane, lost: readonly Range[]): BridgeState {
+export function without(
+  state: AtLeastOnceState,
+  lane: Lane,
+  lost: readonly Range[],
+): AtLeastOnceState {
   return lost.reduce((known, { low, high }) => {
     const what = `${lane} ${low} to ${high - 1} were no longer in the outbox, or not readable there`;
     return { ...withIncident(known, { first: low, next: high, what }), next: high };
   }, state);
 }
 
-export function withIncident(state: BridgeState, last: Incident): BridgeState {
+export function withIncident(state: AtLeastOnceState, last: Incident): AtLeastOnceState {
   return { ...state, incidents: { count: state.incidents.count + 1, last } };
 }
 
