@@ -59,7 +59,11 @@ test("without more than a selector, the latest reading of each series", async (t
     `${day}T00:00:59Z     59  temperature{device=q1,line=b}  lab`,
   ]);
   const none = await query(port, "{line=c}");
-  assert.deepEqual(none, { code: 0, stdout: "", stderr: "" });
+  assert.deepEqual(none, {
+    code: 0,
+    stdout: "",
+    stderr: "weir: no series is meant by that: weir query --series lists all\n",
+  });
 });
 
 test("readings as JSON are the lines of the answer, with their end", async (t) => {
@@ -82,7 +86,11 @@ test("readings as JSON are the lines of the answer, with their end", async (t) =
 test("a minus before a time is no option, and what is a mistake is said in the agent's words", async (t) => {
   const port = await plant(t);
   const recent = await query(port, "--from", "-1d", "--readings");
-  assert.deepEqual(recent, { code: 0, stdout: "", stderr: "" });
+  assert.deepEqual(recent, {
+    code: 0,
+    stdout: "",
+    stderr: "weir: of these series nothing is kept in that span: --from and --to choose another\n",
+  });
   for (const [args, complaint] of [
     [["--from", "tomorrow"], /^weir query: from must be a time such as -7d/],
     [["temp{"], /^weir query: selector "temp\{", after 5 characters/],

@@ -37,6 +37,7 @@ function cellOf(title: string, value: unknown): string {
 export function notesOf(end: Row): readonly string[] {
   const { coarser, damaged, damagedReadings, limited, next, message, cost } = end;
   return [
+    ...nothingOf(end),
     ...listOf(coarser).map(
       ({ from, to, finest }) =>
         `from ${timeText(from)} to ${timeText(to)} there are only steps of ${Number(finest) / 1_000} s left`,
@@ -52,6 +53,13 @@ export function notesOf(end: Row): readonly string[] {
     ...(typeof message === "string" ? [message] : []),
     ...(cost === undefined ? [] : [`cost: ${costText(cost)}`]),
   ];
+}
+
+/** Why there are no rows, where nothing else says it. */
+function nothingOf({ rows, series, damaged, error }: Row): readonly string[] {
+  if (rows !== 0 || damaged !== undefined || error !== undefined) return [];
+  if (series === 0) return ["no series is meant by that: weir query --series lists all"];
+  return ["of these series nothing is kept in that span: --from and --to choose another"];
 }
 
 function costText(cost: unknown): string {
