@@ -1,6 +1,6 @@
 /** Makes the directories an agent writes to, or says in a sentence why it cannot. */
 
-import { access, constants, mkdir } from "node:fs/promises";
+import { access, constants, mkdir, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "../../core/faults.ts";
 
@@ -13,6 +13,13 @@ export async function makeDataDirectory(directories: readonly string[]): Promise
       throw faultOf(directory, await whyMissing(directory, cause));
     }
   }
+}
+
+/** Free bytes of the disk of `directory`; rejects with the system's code where nothing can be written there. */
+export async function writableBytes(directory: string): Promise<number> {
+  await access(directory, constants.W_OK);
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
 }
 
 /** Where a file system is read-only, Node says of a folder made with its parents that it is not there. */

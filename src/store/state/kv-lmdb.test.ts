@@ -165,6 +165,49 @@ test("after a failed write the store takes no more until it is reopened", async 
   await kv.close();
 });
 
+test("a disk that takes no writes is not written to, and the store takes no more until it is reopened", async (t) => {
+  const path = join(folder(t), "state.mdb");
+  let isReadOnly = false;
+  const freeBytes = (): Promise<number> =>
+    isReadOnly
+      ? Promise.reject(Object.assign(new Error("EROFS: read-only"), { code: "EROFS" }))
+      : Promise.resolve(MiB);
+  const kv = openKvLmdb({ path, bytesMax: MiB, freeBytes });
+  await kv.commit([{ key: "a", value: bytes(10, 1) }]);
+  const { mtimeMs } = statSync(path);
+  isReadOnly = true;
+  const told = { code: "STORE_FAILED", message: /could not be written \(EROFS/ };
+  await assert.rejects(kv.commit([{ key: "a", value: bytes(10, 2) }]), told);
+  isReadOnly = false;
+  await assert.rejects(kv.commit([{ key: "a", value: bytes(10, 3) }]), told);
+  assert.deepEqual(kv.get("a"), bytes(10, 1));
+  assert.equal(statSync(path).mtimeMs, mtimeMs, "LMDB was not asked");
+  await kv.close();
+});
+
+test("a disk that was full is asked before LMDB tries again, but what makes room is always tried", async (t) => {
+  const path = join(folder(t), "state.mdb");
+  const script = `
+    import { openKvLmdb } from ${JSON.stringify(join(import.meta.dirname, "kv-lmdb.ts"))};
+    let free = 1_000;
+    const freeBytes = () => Promise.resolve(free);
+    const kv = openKvLmdb({ path: ${JSON.stringify(path)}, bytesMax: 2 ** 30, freeBytes });
+    const tried = (...writes) => kv.commit(writes).then(() => "taken", (error) => error.code);
+    const value = new Uint8Array(1_000);
+    const said = [await tried({ key: "a", value }), await tried({ key: "b", value })];
+    said.push(await tried({ key: "c", value: new Uint8Array(4_000_000) }));
+    said.push(await tried({ key: "d", value }), await tried({ key: "a", value: undefined }));
+    said.push(await tried({ key: "c", value: new Uint8Array(4_000_000) }));
+    free = 500_000;
+    said.push(await tried({ key: "d", value }));
+    await kv.close();
+    console.log(JSON.stringify(said));
+  `;
+  const said: unknown = JSON.parse(await run(["-c", `ulimit -f 1000; exec "$0" "$@"`], script));
+  const [taken, full] = ["taken", "DISK_FULL"];
+  assert.deepEqual(said, [taken, taken, full, full, taken, full, taken]);
+});
+
 function run(shellArgs: readonly string[], script: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const args = [...shellArgs, process.execPath, "--input-type=module", "-e", script];

@@ -13,6 +13,10 @@
  * The map has room for all of that from the beginning: where it had been enlarged and then a write
  * failed, something of it stayed mapped behind the closing, and the failed disk could not be unmounted
  * while the agent waited for it (test/crash/bad-disk.test.ts sees that; enlarging alone does no harm).
+ *
+ * A write that fails is not LMDB's to find out where we can know it before: lmdb-js 3.5.6 then formats a
+ * message of up to 118 bytes into 100 of the heap (mdb_page_flush), and the C library may end the process
+ * for it. So a disk that takes no writes is asked first, and one that was full before each further try.
  */
 
 import { open, type RootDatabase } from "lmdb";
@@ -28,8 +32,8 @@ export type KvLmdbOptions = {
   /** Bytes in use beyond which a commit is refused. */
   readonly bytesMax: number;
   /**
-   * Free bytes of the disk (Disk.freeBytes of the folder). LMDB calls a write that found no space an
-   * input/output error; with this the two are told apart.
+   * Free bytes of the disk of the folder; rejects, with a Node-style `code`, where nothing can be written
+   * there. LMDB calls a write that found no space an input/output error; with this the two are told apart.
    */
   readonly freeBytes?: () => Promise<number>;
 };
@@ -103,6 +107,8 @@ class KvLmdb implements Kv {
   readonly #db: RootDatabase<Uint8Array, string>;
   readonly #options: KvLmdbOptions;
   #committing = false;
+  /** A commit found no space, and none has been done since. */
+  #wasFull = false;
   #closed = false;
   #failure: Fault | undefined;
 
@@ -136,6 +142,16 @@ class KvLmdb implements Kv {
     const neededBytes = this.#checkRoom(writes);
     this.#committing = true;
     try {
+      await this.#checkDisk(writes, neededBytes);
+      await this.#write(writes, neededBytes);
+      this.#wasFull = false;
+    } finally {
+      this.#committing = false;
+    }
+  }
+
+  async #write(writes: readonly KvWrite[], neededBytes: number): Promise<void> {
+    try {
       await this.#db.batch(() => {
         for (const { key, value } of writes) {
           if (value === undefined) void this.#db.remove(key);
@@ -143,10 +159,23 @@ class KvLmdb implements Kv {
         }
       });
     } catch (error) {
-      throw await this.#faultOf(await causeOf(error), neededBytes);
-    } finally {
-      this.#committing = false;
+      const cause = await causeOf(error);
+      // Where nobody can say how much is free, LMDB's own word counts.
+      const free = (await this.#options.freeBytes?.().catch(() => Infinity)) ?? Infinity;
+      const isFull = noSpace.includes(errorNumberOf(cause)) || free < neededBytes;
+      throw isFull ? this.#full(neededBytes, { cause }) : this.#failed(cause);
     }
+  }
+
+  /** Throws what a write would meet: nothing was written then. Small commits that remove may always try. */
+  async #checkDisk(writes: readonly KvWrite[], neededBytes: number): Promise<void> {
+    let free: number;
+    try {
+      free = (await this.#options.freeBytes?.()) ?? Infinity;
+    } catch (cause) {
+      throw this.#failed(cause);
+    }
+    if (this.#wasFull && free < neededBytes && !makesRoom(writes)) throw this.#full(neededBytes);
   }
 
   async close(): Promise<void> {
@@ -170,23 +199,20 @@ class KvLmdb implements Kv {
     );
   }
 
-  /**
-   * Without space the transaction was given up whole and may be tried again; after any other failure
-   * nothing is known about the medium, so the store takes no more until it is reopened.
-   */
-  async #faultOf(cause: unknown, neededBytes: number): Promise<Fault> {
-    const { path, freeBytes } = this.#options;
-    const free = (await freeBytes?.()) ?? Infinity;
-    if (noSpace.includes(errorNumberOf(cause)) || free < neededBytes) {
-      return new Fault(
-        "DISK_FULL",
-        `there is no space left on the disk of ${path}; free some space there and the commit is tried again by itself`,
-        {
-          cause,
-          facts: { path, neededBytes },
-        },
-      );
-    }
+  /** Without space the transaction was given up whole and may be tried again. */
+  #full(neededBytes: number, options: { readonly cause?: unknown } = {}): Fault {
+    const { path } = this.#options;
+    this.#wasFull = true;
+    return new Fault(
+      "DISK_FULL",
+      `there is no space left on the disk of ${path}; free some space there and the commit is tried again by itself`,
+      { ...options, facts: { path, neededBytes } },
+    );
+  }
+
+  /** After any other failure nothing is known about the medium: no more is taken until it is reopened. */
+  #failed(cause: unknown): Fault {
+    const { path } = this.#options;
     this.#failure = new Fault(
       "STORE_FAILED",
       `the state store ${path} could not be written (${messageOf(cause)}); check the disk, then start weir again`,
