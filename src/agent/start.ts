@@ -15,7 +15,7 @@ import { type DirectoryToLock, lockDirectories } from "./doors/directory-lock.ts
 import { readDeviceWrites } from "./doors/device-writes.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { systemHashing } from "./doors/hashing.ts";
-import { makeDataDirectory, writableBytes } from "./doors/data-directory.ts";
+import { checkWritable, makeDataDirectory } from "./doors/data-directory.ts";
 import { systemNet } from "./doors/net.ts";
 import { systemRandom } from "./doors/random.ts";
 import { checkStateFile } from "./doors/state-file.ts";
@@ -80,7 +80,8 @@ export async function openAgentOnDoors(
     const kv = openKvLmdb({
       path: paths.state,
       bytesMax: budgetSharesOf(config).stateBytes,
-      freeBytes: () => writableBytes(config.dataDirectory),
+      freeBytes: () => disk.freeBytes(config.dataDirectory),
+      checkWritable: () => checkWritable(config.dataDirectory),
     });
     opened.defer(() => kv.close());
     await disk.syncDirectory(config.dataDirectory);

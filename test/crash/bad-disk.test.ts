@@ -225,16 +225,28 @@ test("a file system that fails under a running agent closes its core; repaired, 
   const disk = mountSmallDisk(t, { kind: "ext4", mib: 320 });
   if (disk === undefined) return;
   const site = await siteOn(t, disk);
-  const agent = await started(t, site);
+  let agent = await started(t, site);
+  let outputs = "";
   const load = devices(t, site);
   for (let failure = 1; failure <= 2; failure++) {
     const before = load.acknowledged;
     await until("readings are acknowledged", () => load.acknowledged > before + 500);
     disk.breakDown();
     // Calls that were under way may be told of a failure where later ones find it read-only.
-    await untilDegraded(site, "disk_read_only", "disk_failed").catch((error: unknown) => {
-      throw new Error(agent.output(), { cause: error });
-    });
+    const isDegraded = await untilDegraded(site, "disk_read_only", "disk_failed").then(
+      () => true,
+      (error: unknown) => {
+        if (wasEndedByLmdb(agent)) return false;
+        throw new Error(agent.output(), { cause: error });
+      },
+    );
+    if (!isDegraded) {
+      t.diagnostic("the disk failed within a commit, and LMDB ended the process: started again");
+      outputs += agent.output();
+      await until("nothing of it is open any more", () => isRepaired(disk));
+      agent = await started(t, site);
+      continue;
+    }
     await until("the core is closed", async () => {
       const { code, body } = await ask(site, "/v1/status");
       return code === 503 && /^disk_(read_only|failed)$/.test(JSON.parse(body).error);
@@ -246,8 +258,17 @@ test("a file system that fails under a running agent closes its core; repaired, 
     await untilWell(site);
   }
   await assertWhole(site, load, agent);
-  assert.equal(agent.output().match(/weir: started/g)?.length, 3, agent.output());
+  outputs += agent.output();
+  assert.equal(outputs.match(/weir: started/g)?.length, 3, outputs);
 });
+
+/**
+ * A write of LMDB's that was under way as the disk failed: its message does not fit into the memory it has
+ * for it (kv-lmdb.ts), which the C library may find out. What starts weir at boot starts it again then.
+ */
+function wasEndedByLmdb(agent: AgentProcess): boolean {
+  return agent.child.signalCode === "SIGABRT" && /^Write error: /m.test(agent.output());
+}
 
 function isRepaired(disk: SmallDisk): boolean {
   try {

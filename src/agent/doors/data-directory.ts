@@ -1,6 +1,7 @@
 /** Makes the directories an agent writes to, or says in a sentence why it cannot. */
 
-import { access, constants, mkdir, statfs } from "node:fs/promises";
+import { accessSync } from "node:fs";
+import { access, constants, mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "../../core/faults.ts";
 
@@ -15,11 +16,9 @@ export async function makeDataDirectory(directories: readonly string[]): Promise
   }
 }
 
-/** Free bytes of the disk of `directory`; rejects with the system's code where nothing can be written there. */
-export async function writableBytes(directory: string): Promise<number> {
-  await access(directory, constants.W_OK);
-  const { bavail, bsize } = await statfs(directory);
-  return bavail * bsize;
+/** Throws the system's error where nothing can be written to the directory. Some microseconds. */
+export function checkWritable(directory: string): void {
+  accessSync(directory, constants.W_OK);
 }
 
 /** Where a file system is read-only, Node says of a folder made with its parents that it is not there. */

@@ -168,11 +168,10 @@ test("after a failed write the store takes no more until it is reopened", async 
 test("a disk that takes no writes is not written to, and the store takes no more until it is reopened", async (t) => {
   const path = join(folder(t), "state.mdb");
   let isReadOnly = false;
-  const freeBytes = (): Promise<number> =>
-    isReadOnly
-      ? Promise.reject(Object.assign(new Error("EROFS: read-only"), { code: "EROFS" }))
-      : Promise.resolve(MiB);
-  const kv = openKvLmdb({ path, bytesMax: MiB, freeBytes });
+  const checkWritable = (): void => {
+    if (isReadOnly) throw Object.assign(new Error("EROFS: read-only"), { code: "EROFS" });
+  };
+  const kv = openKvLmdb({ path, bytesMax: MiB, checkWritable });
   await kv.commit([{ key: "a", value: bytes(10, 1) }]);
   const { mtimeMs } = statSync(path);
   isReadOnly = true;

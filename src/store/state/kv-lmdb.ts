@@ -16,7 +16,8 @@
  *
  * A write that fails is not LMDB's to find out where we can know it before: lmdb-js 3.5.6 then formats a
  * message of up to 118 bytes into 100 of the heap (mdb_page_flush), and the C library may end the process
- * for it. So a disk that takes no writes is asked first, and one that was full before each further try.
+ * for it. So a disk is asked at the last moment whether it takes writes, and one that was full before each
+ * further try whether it has space.
  */
 
 import { open, type RootDatabase } from "lmdb";
@@ -32,10 +33,12 @@ export type KvLmdbOptions = {
   /** Bytes in use beyond which a commit is refused. */
   readonly bytesMax: number;
   /**
-   * Free bytes of the disk of the folder; rejects, with a Node-style `code`, where nothing can be written
-   * there. LMDB calls a write that found no space an input/output error; with this the two are told apart.
+   * Free bytes of the disk (Disk.freeBytes of the folder). LMDB calls a write that found no space an
+   * input/output error; with this the two are told apart.
    */
   readonly freeBytes?: () => Promise<number>;
+  /** Throws, with a Node-style `code`, where nothing can be written to the folder. Asked before each commit. */
+  readonly checkWritable?: () => void;
 };
 
 /** What a commit may put although the store is full, if it removes something: how room is made. */
@@ -142,7 +145,7 @@ class KvLmdb implements Kv {
     const neededBytes = this.#checkRoom(writes);
     this.#committing = true;
     try {
-      await this.#checkDisk(writes, neededBytes);
+      if (this.#wasFull && !makesRoom(writes)) await this.#checkSpace(neededBytes);
       await this.#write(writes, neededBytes);
       this.#wasFull = false;
     } finally {
@@ -152,6 +155,7 @@ class KvLmdb implements Kv {
 
   async #write(writes: readonly KvWrite[], neededBytes: number): Promise<void> {
     try {
+      this.#options.checkWritable?.();
       await this.#db.batch(() => {
         for (const { key, value } of writes) {
           if (value === undefined) void this.#db.remove(key);
@@ -167,15 +171,10 @@ class KvLmdb implements Kv {
     }
   }
 
-  /** Throws what a write would meet: nothing was written then. Small commits that remove may always try. */
-  async #checkDisk(writes: readonly KvWrite[], neededBytes: number): Promise<void> {
-    let free: number;
-    try {
-      free = (await this.#options.freeBytes?.()) ?? Infinity;
-    } catch (cause) {
-      throw this.#failed(cause);
-    }
-    if (this.#wasFull && free < neededBytes && !makesRoom(writes)) throw this.#full(neededBytes);
+  /** Throws where a disk that was full still is. Small commits that remove may always try. */
+  async #checkSpace(neededBytes: number): Promise<void> {
+    const free = (await this.#options.freeBytes?.()) ?? Infinity;
+    if (free < neededBytes) throw this.#full(neededBytes);
   }
 
   async close(): Promise<void> {
