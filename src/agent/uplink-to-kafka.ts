@@ -32,7 +32,7 @@ export function kafkaUplink(
     credentialsOf.set(clientId, known);
     return known;
   };
-  const { brokers, connectMs, requestMs, topics } = uplink;
+  const { brokers, addresses, connectMs, requestMs, topics } = uplink;
   const { delivery, headers, compression, lingerMs } = uplink;
   const { batchBytesMax, recordBytesMax, transactionMs } = uplink;
   return openKafkaUplink({
@@ -56,6 +56,7 @@ export function kafkaUplink(
       await kafka.connect({
         wire: via?.wire(lane),
         bootstrap: brokers,
+        ...(addresses === undefined ? {} : { addresses }),
         clientId,
         requestTimeoutMs: requestMs,
         connectTimeoutMs: connectMs,

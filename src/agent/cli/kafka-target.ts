@@ -68,6 +68,9 @@ export async function kafkaTarget(values: Values, clock: Clock): Promise<KafkaTa
     connect: async () =>
       await kafka.connect({
         bootstrap,
+        ...(configured?.uplink.addresses === undefined
+          ? {}
+          : { addresses: configured.uplink.addresses }),
         clientId: "weir-reader",
         requestTimeoutMs: configured?.uplink.requestMs ?? limits.kafkaRequestMs,
         connectTimeoutMs: configured?.uplink.connectMs ?? limits.kafkaConnectMs,

@@ -95,6 +95,14 @@ test("everything else is taken as it is set, paths relative to the file", async 
   assert.doesNotMatch(explained, /hush/);
 });
 
+test("addresses say where brokers are reached", async () => {
+  const { uplinks } = await configOf(
+    `  - kafka: { brokers: ["k1.plant:9092"], addresses: { "k1.plant:9092": "localhost:19092" } }`,
+  );
+  const addresses = { "k1.plant:9092": "localhost:19092" };
+  assert.deepEqual(uplinks, [{ ...kafkaUplinkDefaults, brokers: ["k1.plant:9092"], addresses }]);
+});
+
 test("what contradicts itself is refused where it stands", async () => {
   const kafka = (rest: string): string => `  - kafka: { brokers: ["localhost:9092"], ${rest} }`;
   const cases: readonly (readonly [string, RegExp])[] = [
@@ -126,6 +134,11 @@ test("what contradicts itself is refused where it stands", async () => {
     ["  - kafka: { brokers: ['localhost'] }", /brokers\[0\]: expected an address such as/],
     ["  - kafka: { brokers: [] }", /brokers: expected a list of 1 to 32/],
     ["  - kafka: { brokers: ['localhost:99999'] }", /brokers\[0\]: 99999 is no port/],
+    [
+      kafka("addresses: { 'k1:9092': 'localhost:70000' }"),
+      /kafka\.addresses\["k1:9092"\]: 70000 is no port/,
+    ],
+    [kafka("addresses: { 'k1:9092': tunnel }"), /addresses\["k1:9092"\]: expected an address such as/],
     [kafka("topics: { partitions: 0 }"), /topics\.partitions: at least 1, or -1/],
     ["  - {}", /uplinks\[0\]: each uplink is one of file, kafka, mqtt and http/],
     [`${kafka("")}\n${kafka("")}`, /uplinks\[1\]: uplinks\[0\] is kafka already/],

@@ -110,8 +110,12 @@ export function checkKafka(
     find(["record"], "a record must fit into a transaction: at most batch");
   }
   for (const [index, broker] of section.brokers.entries()) {
-    const port = Number(broker.slice(broker.lastIndexOf(":") + 1));
-    if (port < 1 || port > 65_535) find(["brokers", index], `${port} is no port: 1 to 65535`);
+    if (!hasPort(broker)) find(["brokers", index], `${portOf(broker)} is no port: 1 to 65535`);
+  }
+  for (const [from, to] of Object.entries(section.addresses ?? {})) {
+    const at = ["addresses", from];
+    if (!hasPort(from)) find(at, `${portOf(from)} is no port: 1 to 65535`);
+    if (!hasPort(to)) find(at, `${portOf(to)} is no port: 1 to 65535`);
   }
   for (const key of ["partitions", "replication"] as const) {
     if (topics[key] === 0) find(["topics", key], "at least 1, or -1 for what the cluster has");
@@ -154,6 +158,14 @@ function missingLogin(sasl: NonNullable<KafkaSection["sasl"]>): string | undefin
   return user === undefined || password === undefined
     ? `${mechanism} needs user and password`
     : undefined;
+}
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(":") + 1));
+}
+
+function hasPort(address: string): boolean {
+  return portOf(address) >= 1 && portOf(address) <= 65_535;
 }
 
 function hostOf(broker: string): string {

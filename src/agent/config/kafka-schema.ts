@@ -27,14 +27,11 @@ const topicName = (about: string): Value<string> => {
   );
 };
 
-const address = (about: string): Value<string> => {
-  const expected = "an address such as broker-1:9092";
-  return v.pipe(
-    v.string(expected),
-    v.regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/, expected),
-    v.description(about),
-  );
-};
+const addressExpected = "an address such as broker-1:9092";
+const addressPattern = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/;
+
+const address = (about: string): Value<string> =>
+  v.pipe(v.string(addressExpected), v.regex(addressPattern, addressExpected), v.description(about));
 
 const url = (about: string): Value<string> => {
   const expected = "an address such as https://schemas.example:8081";
@@ -107,6 +104,19 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
       min: 1,
       max: limits.kafkaBrokersMax,
     }),
+    addresses: v.exactOptional(
+      v.pipe(
+        v.record(
+          v.pipe(v.string(addressExpected), v.regex(addressPattern, addressExpected)),
+          address("Where it is reached."),
+          "a section of addresses",
+        ),
+        v.maxEntries(limits.kafkaBrokersMax, `at most ${limits.kafkaBrokersMax} addresses`),
+        v.description(
+          "Where brokers are reached, by the address that the cluster gives them: tunnels, forwarded ports.",
+        ),
+      ),
+    ),
     delivery: v.optional(
       choice("transactional is exactly once; upsert is at least once, for clusters without.", [
         "transactional",

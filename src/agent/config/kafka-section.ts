@@ -2,6 +2,8 @@
 
 export type KafkaSection = {
   readonly brokers: readonly string[];
+  /** Where to connect to, by the address that a broker is given. */
+  readonly addresses?: Readonly<Record<string, string>>;
   readonly delivery: "transactional" | "upsert";
   readonly format: "json" | "avro-confluent";
   readonly headers: "cloudevents" | "minimal";

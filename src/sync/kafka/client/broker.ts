@@ -31,8 +31,9 @@ export type Exchange<Answer> = {
 type Parts = { readonly protocol: Protocol; readonly options: ClusterOptions };
 
 export class Broker {
-  /** "host:port". */
+  /** "host:port", and where it is reached if that is elsewhere. */
   readonly address: string;
+  /** Where it is reached. */
   readonly #host: string;
   readonly #port: number;
   readonly #protocol: Protocol;
@@ -49,14 +50,15 @@ export class Broker {
 
   /** Touches no network before `open`. */
   constructor(address: string, { protocol, options }: Parts) {
-    const { host, port } = hostAndPort(address);
-    this.address = address;
+    const at = options.addresses?.[address] ?? address;
+    const { host, port } = hostAndPort(at);
+    this.address = at === address ? address : `${address} (at ${at})`;
     this.#host = host;
     this.#port = port;
     this.#protocol = protocol;
     this.#options = options;
     this.#peer = {
-      address,
+      address: this.address,
       principal: principalOf(options.sasl),
       mechanism: options.sasl?.mechanism,
       tls: options.tls !== undefined,
@@ -65,7 +67,11 @@ export class Broker {
     this.#linked = options.tls === undefined ? undefined : options.sockets?.forTls();
     this.#connection = new protocol.Connection(
       options.clientId,
-      connectionOptions(options, { host, protocol, socket: this.#linked?.socket }),
+      connectionOptions(options, {
+        host: hostAndPort(address).host,
+        protocol,
+        socket: this.#linked?.socket,
+      }),
     );
     checkAnswers(this.#connection, protocol);
     this.#connection.on("error", (error) => {

@@ -40,6 +40,23 @@ test("a peer that never answers is given up after the request timeout", async (t
   assert.equal(fault.message, `broker ${address}: no answer within 50 ms`);
 });
 
+test("a broker with another address is reached there, and a fault names both", async (t) => {
+  const at = await broker(t, answerOf);
+  const cluster = await connectCluster({
+    ...patience,
+    bootstrap: ["kafka-1.plant:9092"],
+    addresses: { "kafka-1.plant:9092": at },
+  });
+  assert.equal(cluster.id, "c");
+  await cluster.close();
+  const silent = await peer(t, (socket) => socket.destroy());
+  const fault = await refused({
+    bootstrap: ["kafka-2.plant:9092"],
+    addresses: { "kafka-1.plant:9092": at, "kafka-2.plant:9092": silent },
+  });
+  assert.match(fault.message, new RegExp(`^broker kafka-2.plant:9092 \\(at ${silent}\\): `));
+});
+
 test("a request without an answer fails after the request timeout, and so does the session", async (t) => {
   const cluster = await connected(t, { requestTimeoutMs: 50 }, (request) =>
     request.key === requests.FindCoordinator.key ? undefined : answerOf(request),

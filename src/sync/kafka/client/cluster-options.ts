@@ -5,6 +5,11 @@ import type { Socket } from "node:net";
 export type ClusterOptions = {
   /** Brokers to begin with, each "host:port", tried in this order. */
   readonly bootstrap: readonly string[];
+  /**
+   * Where to connect to instead, by the address that the bootstrap list or the cluster gives a broker:
+   * tunnels and forwarded ports. Its certificate is still checked for the name it is given.
+   */
+  readonly addresses?: Readonly<Record<string, string>>;
   /** Shown in the brokers' logs and quotas. */
   readonly clientId: string;
   /** A request without an answer after this fails. */

@@ -22,6 +22,7 @@ export function connectionOptions(
     protocol,
     socket,
   }: {
+    /** As the broker is named, wherever it is reached. */
     readonly host: string;
     readonly protocol: Protocol;
     /** What TLS is spoken on; undefined: one of the client's own. */
