@@ -36,7 +36,7 @@ test("what the user got wrong is a sentence", () => {
     ["--port 0", /--port must be between/],
     ["--devices many", /--devices must be a number/],
     ["--devices 0", /devices must be between/],
-    ["--faults all", /--faults must be none, some or many/],
+    ["--faults all", /--faults must be none, link, some or many/],
     ["--speed 10", /--speed needs --seconds/],
     ["--seconds -1", /ambiguous|must be more than 0/],
     ["--seconds=0", /must be more than 0/],

@@ -20,6 +20,7 @@ export type RunArguments = {
   /** Device time per real time; Infinity for `max`. */
   readonly speed: number;
   readonly seconds: number | undefined;
+  readonly drainMs: number;
   readonly epochMs: number | undefined;
   readonly isQuiet: boolean;
   readonly isJson: boolean;
@@ -35,6 +36,8 @@ export type Command =
       readonly plan: PlanOptions;
       readonly preset: FaultPreset;
       readonly truthFile: string | undefined;
+      readonly windowsFile: string | undefined;
+      readonly windowMs: number;
     }
   | {
       readonly kind: "real";
@@ -59,6 +62,7 @@ Both
   --seconds N            stop after N seconds (with --speed max: seconds of device time)
   --epoch MS             Unix milliseconds of the first moment. Default: such that the run ends now;
                          at --speed 1 that is the present
+  --drain N              wait up to N seconds for acknowledgements in the end (${limits.drainMs / 1_000})
   --truth FILE           ground truth as NDJSON
   --quiet                no progress lines
   --json                 the final report as one JSON object on stdout, progress on stderr
@@ -73,7 +77,9 @@ Fleet
   --cbor SHARE           multi-metric devices that speak CBOR, the others JSON (${planDefaults.cbor})
   --clockless SHARE      multi-metric devices without ts and seq (${planDefaults.clockless})
   --points SHARE         single-metric devices that send {"value":..,"ts":..} (${planDefaults.points})
-  --faults none|some|many   (some)
+  --faults none|link|some|many   (some; link: nothing but resends, disorder and broken connections)
+  --windows FILE         what was acknowledged, by device, metric and window, as NDJSON
+  --window-ms MS         length of these windows (10000)
 
 Real
   --from-reading N       first reading of each mote (${realDefaults.fromReading}: 12 minutes before the labels)
@@ -88,6 +94,7 @@ const bothOptions = {
   "client-prefix": { type: "string" },
   speed: { type: "string" },
   seconds: { type: "string" },
+  drain: { type: "string", default: String(limits.drainMs / 1_000) },
   epoch: { type: "string" },
   truth: { type: "string" },
   quiet: { type: "boolean", default: false },
@@ -106,6 +113,8 @@ const fleetOptions = {
   clockless: { type: "string", default: String(planDefaults.clockless) },
   points: { type: "string", default: String(planDefaults.points) },
   faults: { type: "string", default: "some" },
+  windows: { type: "string" },
+  "window-ms": { type: "string", default: "10000" },
 } as const;
 
 const realOptions = {
@@ -152,7 +161,12 @@ function parseFleet(words: readonly string[]): Command {
   }
   const problem = planProblem(plan);
   if (problem !== undefined) throw new UsageError(problem);
-  return { kind: "fleet", run, plan, preset, truthFile: values.truth };
+  const windowMs = numberOf("--window-ms", values["window-ms"]);
+  if (!Number.isInteger(windowMs) || windowMs < 1) {
+    throw new UsageError("--window-ms must be a whole number, 1 or more");
+  }
+  const { truth: truthFile, windows: windowsFile } = values;
+  return { kind: "fleet", run, plan, preset, truthFile, windowsFile, windowMs };
 }
 
 function parseReal(words: readonly string[]): Command {
@@ -175,6 +189,7 @@ type RunValues = {
   readonly "client-prefix"?: string | undefined;
   readonly speed?: string | undefined;
   readonly seconds?: string | undefined;
+  readonly drain: string;
   readonly epoch?: string | undefined;
   readonly quiet: boolean;
   readonly json: boolean;
@@ -196,6 +211,7 @@ function parseRun(values: RunValues, speedDefault: number): RunArguments {
     clientPrefix: values["client-prefix"],
     speed: parseSpeed(values.speed, speedDefault),
     seconds: values.seconds === undefined ? undefined : positiveOf("--seconds", values.seconds),
+    drainMs: 1_000 * positiveOf("--drain", values.drain),
     epochMs: values.epoch === undefined ? undefined : parseEpoch(values.epoch),
     isQuiet: values.quiet,
     isJson: values.json,
@@ -216,8 +232,8 @@ function parseEpoch(text: string): number {
 }
 
 function parsePreset(text: string): FaultPreset {
-  if (text === "none" || text === "some" || text === "many") return text;
-  throw new UsageError("--faults must be none, some or many");
+  if (text === "none" || text === "link" || text === "some" || text === "many") return text;
+  throw new UsageError("--faults must be none, link, some or many");
 }
 
 function positiveOf(name: string, text: string): number {

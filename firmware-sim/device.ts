@@ -7,7 +7,7 @@
  * message, or in a `lost` event, unless a dropout silenced the device; seq counts the samples.
  */
 import assert from "node:assert/strict";
-import type { DeviceEvent, Message } from "./event.ts";
+import type { DeviceEvent, Message, ReadingTruth } from "./event.ts";
 import { type Fault, openFaultCalendar } from "./fault.ts";
 import { entryAt, type MachineKind } from "./machines/catalog.ts";
 import type { Machine } from "./machines/machine.ts";
@@ -166,13 +166,13 @@ function encodeSample(spec: DeviceSpec, stamped: Stamped): readonly Message[] {
       return [messageOf(spec, "cbor", encodeCbor(flat), [stamped])];
     case "bare":
       return flat.fields.map(([metric, value]) =>
-        metricMessageOf(spec, metric, encodeBare(value), stamped),
+        metricMessageOf(spec, { metric, value, ts: undefined }, encodeBare(value), stamped),
       );
     case "point": {
       const { ts } = flat;
       assert(ts !== undefined, "a device that sends points has a clock");
       return flat.fields.map(([metric, value]) =>
-        metricMessageOf(spec, metric, encodePoint(value, ts), stamped),
+        metricMessageOf(spec, { metric, value, ts }, encodePoint(value, ts), stamped),
       );
     }
   }
@@ -190,19 +190,22 @@ function messageOf(
   payload: Buffer,
   samples: readonly Stamped[],
 ): Message {
-  const readings = samples.reduce((sum, { flat }) => sum + flat.fields.length, 0);
+  const values = samples.flatMap(({ flat: { ts, fields } }) =>
+    fields.map(([metric, value]) => ({ metric, value, ts })),
+  );
   const faults = [...new Set(samples.flatMap((stamped) => stamped.faults))];
-  const truth = { role: "original", readings, faults } as const;
+  const truth = { role: "original", readings: values.length, values, faults } as const;
   return { topic: `${spec.base}/${level}`, payload, qos: spec.qos, dup: false, truth };
 }
 
 function metricMessageOf(
   spec: DeviceSpec,
-  metric: string,
+  reading: ReadingTruth,
   payload: Buffer,
   { faults }: Stamped,
 ): Message {
+  const { metric } = reading;
   const own = faults.filter((fault) => fault.metric === undefined || fault.metric === metric);
-  const truth = { role: "original", readings: 1, faults: own } as const;
+  const truth = { role: "original", readings: 1, values: [reading], faults: own } as const;
   return { topic: `${spec.base}/${metric}`, payload, qos: spec.qos, dup: false, truth };
 }

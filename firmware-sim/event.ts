@@ -12,11 +12,21 @@ export type Message = {
   readonly truth: MessageTruth;
 };
 
+/** One reading as it was sent. */
+export type ReadingTruth = {
+  readonly metric: string;
+  readonly value: number | boolean | string;
+  /** As the device stamped it, Unix milliseconds; undefined where it has no clock. */
+  readonly ts: number | undefined;
+};
+
 export type MessageTruth = {
   /** `copy`: these bytes were sent before. `backlog`: taken while the link was down. */
   readonly role: "original" | "copy" | "backlog";
   /** Readings in the payload: values without ts and seq. */
   readonly readings: number;
+  /** These readings; a copy has the very objects of its original. */
+  readonly values: readonly ReadingTruth[];
   /** The faults that shaped this message or its sending. */
   readonly faults: readonly Fault[];
 };

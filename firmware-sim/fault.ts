@@ -218,9 +218,17 @@ const many: FaultRules = {
 /** Nothing ever fails. */
 const none: FaultRules = mapRules(some, (rule) => ({ ...rule, perHour: 0 }));
 
-export type FaultPreset = "none" | "some" | "many";
+/** A bad link, and nothing else: what devices measure and stamp is right. */
+const link: FaultRules = {
+  ...none,
+  duplicate: many.duplicate,
+  disorder: { ...many.disorder, magnitudeMax: 2 * second },
+  disconnect: { ...many.disconnect, perHour: 20, msMax: 20 * second },
+};
 
-export const faultPresets: Readonly<Record<FaultPreset, FaultRules>> = { none, some, many };
+export type FaultPreset = "none" | "link" | "some" | "many";
+
+export const faultPresets: Readonly<Record<FaultPreset, FaultRules>> = { none, link, some, many };
 
 function mapRules(rules: FaultRules, change: (rule: FaultRule) => FaultRule): FaultRules {
   return {

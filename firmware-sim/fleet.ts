@@ -12,7 +12,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agenda, type Entry } from "./agenda.ts";
 import { type Broker, Connection } from "./connection.ts";
-import type { DeviceProgram } from "./event.ts";
+import type { DeviceProgram, Message } from "./event.ts";
 import type { FaultKind } from "./fault.ts";
 import { limits } from "./limits.ts";
 import { randomOf, uniform } from "./random.ts";
@@ -39,10 +39,19 @@ export type FleetOptions = {
   readonly reconnectMsMax: number;
   /** Device time per real time; Infinity for as fast as possible. */
   readonly speed: number;
+  /** Told of each message as it is handed over and acknowledged, by its device. */
+  readonly watch?: FleetWatch | undefined;
+  /** How long to wait for outstanding PUBACKs at the end; limits.drainMs by default. */
+  readonly drainMs?: number;
   readonly writeTruth: (line: TruthLine) => void;
   readonly progress: (progress: Progress) => void;
   /** Ends the run early and cleanly. */
   readonly stop: AbortSignal;
+};
+
+export type FleetWatch = {
+  sent(device: string, message: Message): void;
+  acked(device: string, message: Message): void;
 };
 
 export type Progress = {
@@ -199,7 +208,7 @@ class Fleet {
   /** Waits, bounded, until nothing is in flight or buffered. */
   async #drain(): Promise<void> {
     this.#isAwaitingChange = true;
-    const deadline = performance.now() + limits.drainMsMax;
+    const deadline = performance.now() + (this.#options.drainMs ?? limits.drainMs);
     while (performance.now() < deadline && !this.#connections.every(({ isIdle }) => isIdle)) {
       await this.#pause(limits.sleepMsMax);
     }
@@ -222,7 +231,7 @@ class Fleet {
   }
 
   #openNext(): void {
-    const { broker, clientPrefix, devices, seed, reconnectMsMax } = this.#options;
+    const { broker, clientPrefix, devices, seed, reconnectMsMax, watch } = this.#options;
     const index = this.#connections.length;
     const device = devices[index];
     assert(device !== undefined, "there is a device without a connection");
@@ -231,8 +240,14 @@ class Fleet {
     const connection = Connection.open(
       { broker, clientId: `${clientPrefix}-${device}`, reconnectMs },
       {
-        sent: (message) => this.#truth?.sent(index, message),
-        acked: () => this.#truth?.acked(index),
+        sent: (message) => {
+          this.#truth?.sent(index, message);
+          watch?.sent(device, message);
+        },
+        acked: (message) => {
+          this.#truth?.acked(index);
+          watch?.acked(device, message);
+        },
         dropped: ({ truth }) => this.#dropped(index, truth),
         changed: () => this.#changed(),
       },

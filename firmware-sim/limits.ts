@@ -52,8 +52,8 @@ export const limits = {
   /** Longest sleep of the loop, so that a stop is noticed. */
   sleepMsMax: 250,
   progressMs: 5_000,
-  /** Wait for outstanding PUBACKs at the end. */
-  drainMsMax: 5_000,
+  /** Wait for outstanding PUBACKs at the end, unless told otherwise. */
+  drainMs: 5_000,
   /** Wait for sockets to close after that. */
   closeMsMax: 2_000,
 } as const;

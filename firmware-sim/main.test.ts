@@ -21,7 +21,7 @@ test("--help says how to use it and exits 0", () => {
 test("a wrong word exits 2 with a sentence", () => {
   const { code, error } = run("--faults", "all");
   assert.equal(code, 2);
-  assert.equal(error, "--faults must be none, some or many\nTry --help.\n");
+  assert.equal(error, "--faults must be none, link, some or many\nTry --help.\n");
 });
 
 test("a password file that is not there exits 1 with a sentence and no stack", () => {

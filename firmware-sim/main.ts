@@ -6,11 +6,18 @@
  */
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { type Command, help, parseCommand, type RunArguments } from "./arguments.ts";
-import { type FleetOptions, type FleetOutcome, type Progress, runFleet } from "./fleet.ts";
+import {
+  type FleetOptions,
+  type FleetOutcome,
+  type FleetWatch,
+  type Progress,
+  runFleet,
+} from "./fleet.ts";
 import { limits } from "./limits.ts";
 import { planPrograms, planProblem, planSpecs } from "./plan.ts";
 import { cutMotes, endReadingOf, labelsOf, loadMotes, motePrograms, readingMs } from "./real.ts";
 import type { TruthLine } from "./truth.ts";
+import { Windows } from "./windows.ts";
 
 type FleetCommand = Extract<Command, { kind: "fleet" }>;
 type RealCommand = Extract<Command, { kind: "real" }>;
@@ -36,9 +43,9 @@ async function main(words: readonly string[]): Promise<number> {
         process.stderr.write(`${command.problem}\nTry --help.\n`);
         return 2;
       case "fleet":
-        return await perform(command.run, command.truthFile, stageFleet(command));
+        return await performFleet(command);
       case "real":
-        return await perform(command.run, command.truthFile, await stageReal(command));
+        return await perform(command, await stageReal(command));
     }
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
@@ -95,7 +102,7 @@ async function stageReal({ run, fromReading, labelsFile }: RealCommand): Promise
     devices: motes.map(({ device }) => device),
     start(nowMs) {
       const time = { epochMs: run.epochMs ?? epochOf(run, durationMs, nowMs), fromReading };
-      if (labelsFile !== undefined) writeLabels(labelsFile, labelsOf(motes, time));
+      if (labelsFile !== undefined) writeLines(labelsFile, labelsOf(motes, time));
       const header = { seed: 0, fromReading, endReading, faults: "none" };
       return { epochMs: time.epochMs, programs: motePrograms(motes, time), header };
     },
@@ -124,10 +131,22 @@ function finiteOf(ms: number): number | undefined {
   return Number.isFinite(ms) ? ms : undefined;
 }
 
+/** Its windows are written in the end, also after a failure: what was acknowledged stays true. */
+async function performFleet(command: FleetCommand): Promise<number> {
+  const { windowsFile, windowMs } = command;
+  if (windowsFile === undefined) return await perform(command, stageFleet(command));
+  const windows = new Windows({ windowMs });
+  try {
+    return await perform(command, stageFleet(command), windows);
+  } finally {
+    writeLines(windowsFile, [{ line: "options", version: 1, windowMs }, ...windows.lines()]);
+  }
+}
+
 async function perform(
-  run: RunArguments,
-  truthFile: string | undefined,
+  { run, truthFile }: Pick<FleetCommand, "run" | "truthFile">,
   stage: Stage,
+  watch?: FleetWatch,
 ): Promise<number> {
   const password = run.passwordFile === undefined ? undefined : readPassword(run.passwordFile);
   const { host, port, username } = run;
@@ -140,6 +159,8 @@ async function perform(
     ...stage,
     broker: { host, port, username, password },
     speed: run.speed,
+    drainMs: run.drainMs,
+    watch,
     reconnectMsMax: limits.reconnectMsMax,
     writeTruth: truth.write,
     progress: (progress) => {
@@ -219,9 +240,9 @@ function openTruth(file: string | undefined): {
   };
 }
 
-function writeLabels(file: string, labels: readonly object[]): void {
-  const text = labels.map((label) => `${JSON.stringify(label)}\n`).join("");
-  orFail(`Cannot write the labels to ${file}`, () => writeFileSync(file, text));
+function writeLines(file: string, lines: readonly object[]): void {
+  const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  orFail(`Cannot write ${file}`, () => writeFileSync(file, text));
 }
 
 function readPassword(file: string): string {

@@ -116,16 +116,15 @@ function* moteEvents(
 ): Generator<DeviceEvent, void, undefined> {
   for (const { reading, isIndoor, humidity, temperature } of readings) {
     const at = (reading - time.fromReading) * readingMs;
-    const payload = encodeJson({
-      ts: time.epochMs + at,
-      seq: reading,
-      fields: [
-        ["humidity", humidity],
-        ["temperature", temperature],
-      ],
-    });
+    const ts = time.epochMs + at;
+    const fields = [
+      ["humidity", humidity],
+      ["temperature", temperature],
+    ] as const;
+    const payload = encodeJson({ ts, seq: reading, fields });
     const topic = `mote/${isIndoor ? "indoor" : "outdoor"}/${device}/state`;
-    const truth = { role: "original", readings: 2, faults: [] } as const;
+    const values = fields.map(([metric, value]) => ({ metric, value, ts }));
+    const truth = { role: "original", readings: 2, values, faults: [] } as const;
     yield { kind: "message", at, message: { topic, payload, qos: 1, dup: false, truth } };
   }
 }

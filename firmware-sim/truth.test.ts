@@ -15,7 +15,7 @@ const fault: Fault = {
 };
 
 function message(role: "original" | "copy"): Message {
-  const truth = { role, readings: 3, faults: [fault] } as const;
+  const truth = { role, readings: 3, values: [], faults: [fault] } as const;
   return { topic: "t", payload: Buffer.from("1"), qos: 1, dup: false, truth };
 }
 

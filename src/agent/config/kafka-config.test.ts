@@ -138,7 +138,10 @@ test("what contradicts itself is refused where it stands", async () => {
       kafka("addresses: { 'k1:9092': 'localhost:70000' }"),
       /kafka\.addresses\["k1:9092"\]: 70000 is no port/,
     ],
-    [kafka("addresses: { 'k1:9092': tunnel }"), /addresses\["k1:9092"\]: expected an address such as/],
+    [
+      kafka("addresses: { 'k1:9092': tunnel }"),
+      /addresses\["k1:9092"\]: expected an address such as/,
+    ],
     [kafka("topics: { partitions: 0 }"), /topics\.partitions: at least 1, or -1/],
     ["  - {}", /uplinks\[0\]: each uplink is one of file, kafka, mqtt and http/],
     [`${kafka("")}\n${kafka("")}`, /uplinks\[1\]: uplinks\[0\] is kafka already/],
