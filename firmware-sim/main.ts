@@ -135,7 +135,7 @@ function finiteOf(ms: number): number | undefined {
 async function performFleet(command: FleetCommand): Promise<number> {
   const { windowsFile, windowMs } = command;
   if (windowsFile === undefined) return await perform(command, stageFleet(command));
-  const windows = new Windows({ windowMs });
+  const windows = new Windows({ windowMs, now: () => Date.now() });
   try {
     return await perform(command, stageFleet(command), windows);
   } finally {

@@ -16,13 +16,15 @@ export type WindowLine = {
   readonly metric: string;
   /** Unix milliseconds; windows are half open and aligned to 0. */
   readonly start: number;
-  /** Acknowledged readings; `sum`, `min` and `max` are of these, and absent where they are texts. */
+  /** Acknowledged readings; `sum`, `min` and `max` are of these, and absent where these are no numbers. */
   readonly count: number;
   readonly sum?: number;
   readonly min?: number;
   readonly max?: number;
   /** Sent, and not acknowledged in the end: a receiver may have them. */
   readonly pending: number;
+  /** The longest time from the stamp of a reading to its acknowledgement, in milliseconds. */
+  readonly ageMs: number;
 };
 
 type Window = {
@@ -33,18 +35,22 @@ type Window = {
   sum: number;
   min: number;
   max: number;
-  isText: boolean;
+  isOther: boolean;
   pending: number;
+  ageMs: number;
 };
 
 export class Windows {
   readonly #windowMs: number;
+  readonly #now: () => number;
   readonly #windows = new Map<string, Window>();
   readonly #pending = new Set<ReadingTruth>();
   readonly #acknowledged = new WeakSet<ReadingTruth>();
 
-  constructor({ windowMs }: { readonly windowMs: number }) {
+  /** `now`: Unix milliseconds, on the clock of the devices. */
+  constructor({ windowMs, now }: { readonly windowMs: number; readonly now: () => number }) {
     this.#windowMs = windowMs;
+    this.#now = now;
   }
 
   sent(device: string, { qos, truth }: Message): void {
@@ -63,24 +69,24 @@ export class Windows {
       this.#acknowledged.add(reading);
       const window = this.#at(device, reading.metric, reading.ts);
       window.pending -= 1;
+      window.ageMs = Math.max(window.ageMs, this.#now() - reading.ts);
       add(window, reading.value);
     }
   }
 
   *lines(): Generator<WindowLine> {
     for (const {
-      device,
-      metric,
-      start,
-      count,
+      isOther,
       sum,
       min,
       max,
-      isText,
+      count,
       pending,
+      ageMs,
+      ...key
     } of this.#windows.values()) {
-      const numbers = isText || count === 0 ? {} : { sum, min, max };
-      yield { line: "window", device, metric, start, count, ...numbers, pending };
+      const numbers = isOther || count === 0 ? {} : { sum, min, max };
+      yield { line: "window", ...key, count, ...numbers, pending, ageMs };
     }
   }
 
@@ -89,8 +95,8 @@ export class Windows {
     const name = `${device}/${metric}/${start}`;
     const known = this.#windows.get(name);
     if (known !== undefined) return known;
-    const numbers = { count: 0, sum: 0, min: Infinity, max: -Infinity, isText: false, pending: 0 };
-    const fresh = { device, metric, start, ...numbers };
+    const numbers = { count: 0, sum: 0, min: Infinity, max: -Infinity, isOther: false };
+    const fresh = { device, metric, start, ...numbers, pending: 0, ageMs: 0 };
     this.#windows.set(name, fresh);
     return fresh;
   }
@@ -98,12 +104,11 @@ export class Windows {
 
 function add(window: Window, value: ReadingTruth["value"]): void {
   window.count += 1;
-  if (typeof value === "string") {
-    window.isText = true;
+  if (typeof value !== "number") {
+    window.isOther = true;
     return;
   }
-  const number = Number(value);
-  window.sum += number;
-  window.min = Math.min(window.min, number);
-  window.max = Math.max(window.max, number);
+  window.sum += value;
+  window.min = Math.min(window.min, value);
+  window.max = Math.max(window.max, value);
 }

@@ -1,27 +1,41 @@
 /**
- * The published JSON Schema of weir.yaml, made from the schema that the agent checks with:
- * `node tools/schema.ts` writes schema/weir.schema.json, a test holds the two together.
+ * The published JSON Schemas of weir.yaml and of scenarios, made from the schemas that they are checked
+ * with: `node tools/schema.ts` writes schema/*.schema.json, a test holds the two together.
  *
- * It describes the file as it is written: where the agent wants a number or a pattern, an editor
+ * A schema describes the file as it is written: where the agent wants a number or a pattern, an editor
  * must also accept `${...}`, which is replaced before the agent looks.
  */
 
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
+import type * as v from "valibot";
+import { scenarioSchema } from "../src/agent/cli/scenario/scenario-schema.ts";
 import { configSchema } from "../src/agent/config/schema.ts";
 
-export const schemaFile: string = resolve(import.meta.dirname, "../schema/weir.schema.json");
+const folder = resolve(import.meta.dirname, "../schema");
+
+export const schemaFile: string = resolve(folder, "weir.schema.json");
+export const scenarioSchemaFile: string = resolve(folder, "scenario.schema.json");
 
 /** The text of schema/weir.schema.json. */
 export function schemaText(): string {
-  const generated = toJsonSchema(configSchema, {
-    typeMode: "input",
-    target: "draft-2020-12",
-  });
+  return textOf(configSchema, { $id: "weir.schema.json", title: "weir.yaml" });
+}
+
+/** The text of schema/scenario.schema.json. */
+export function scenarioSchemaText(): string {
+  const title = "a scenario of weir sim";
+  return textOf(scenarioSchema, { $id: "scenario.schema.json", title });
+}
+
+function textOf(
+  of: v.GenericSchema,
+  names: { readonly $id: string; readonly title: string },
+): string {
+  const generated = toJsonSchema(of, { typeMode: "input", target: "draft-2020-12" });
   const schema = {
-    $id: "weir.schema.json",
-    title: "weir.yaml",
+    ...names,
     ...withSubstitution(generated),
     $defs: {
       substitution: {
@@ -96,5 +110,6 @@ function orSubstitution({ description, default: fallback, ...rest }: JsonSchema)
 
 if (import.meta.main) {
   writeFileSync(schemaFile, schemaText());
-  console.log(schemaFile);
+  writeFileSync(scenarioSchemaFile, scenarioSchemaText());
+  console.log(`${schemaFile}\n${scenarioSchemaFile}`);
 }

@@ -127,12 +127,24 @@ ${kafkaOptionsHelp}
   },
   {
     name: "sim",
-    summary: "a fleet of simulated devices with labelled faults",
+    summary: "a fleet of simulated devices with labelled faults; outage scripts against an agent",
     help: `usage: weir sim [real] [OPTIONS]
+       weir sim --scenario FILE [--verify] [--data DIR] [--drain TIME] [--json]
 
 Publishes to any MQTT broker. weir sim -- --help shows all options of the simulator.
 
-  --host HOST  --port N  --devices N  --seed N  --seconds N  --truth FILE`,
+  --host HOST  --port N  --devices N  --seed N  --seconds N  --truth FILE
+
+With a scenario it starts an agent of its own, lets a fleet publish to it, and plays what FILE says goes
+wrong: cuts, loss, delay and bandwidth of its link, kills, a full disk, commands (docs/scenarios.md). Then
+it waits until all is upstream.
+
+  --scenario FILE  the script
+  --verify         compare what was acknowledged to the fleet with what is upstream: exit 1 at any loss
+                   or repetition, and name it
+  --data DIR       what the agent keeps (default ./weir-sim-data), emptied first
+  --drain TIME     how long that may take in the end (default 10m)
+  --json           print JSON`,
     load: () => import("./sim.ts"),
   },
   {

@@ -293,7 +293,7 @@ test("a key without a value is not taken for a key that is not there", async () 
 });
 
 test("an empty file needs a version and sources", async () => {
-  const missing = (key: string): string => `1:1: ${key}: missing; the configuration needs this key`;
+  const missing = (key: string): string => `1:1: ${key}: missing; the file needs this key`;
   assert.deepEqual(await faultsOf(""), [missing("version"), missing("sources")]);
   assert.deepEqual(await faultsOf("- a\n"), ["1:1: expected a section of keys, found a list"]);
 });

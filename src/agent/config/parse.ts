@@ -64,7 +64,8 @@ function faultsOf(
   return { kind: "faults", faults: located(file, findings, tree) };
 }
 
-function located(
+/** In the order of the file. */
+export function located(
   file: string,
   findings: readonly Finding[],
   tree: Tree | undefined,

@@ -86,6 +86,19 @@ export function shapeOf(tree: Tree): Shape {
   };
 }
 
+/** A tree by any schema: its value, or what is wrong with it. */
+export function shapedBy<Value>(
+  schema: v.GenericSchema<unknown, Value>,
+  tree: Tree,
+):
+  | { readonly kind: "value"; readonly value: Value }
+  | { readonly kind: "findings"; readonly findings: readonly Finding[] } {
+  const result = v.safeParse(schema, plainOf(tree), { abortPipeEarly: true });
+  if (result.success) return { kind: "value", value: result.output };
+  const findings = result.issues.flatMap(innermost).map((issue) => findingOf(issue, tree));
+  return { kind: "findings", findings: distinct(findings) };
+}
+
 const nothing: Shape = {
   file: undefined,
   brokers: [],
@@ -185,7 +198,7 @@ function findingOf(issue: Issue, tree: Tree): Finding {
 
 function nameOfPlace(path: Path): string {
   const last = path.at(-1);
-  if (last === undefined) return "the configuration";
+  if (last === undefined) return "the file";
   return typeof last === "number" ? `each of ${String(path.at(-2))}` : last;
 }
 

@@ -54,6 +54,27 @@ export async function connectCluster(options: ClusterOptions): Promise<Cluster> 
   throw noBrokerFault(faults);
 }
 
+/** The addresses that the cluster gives its brokers, whatever the way to them. */
+export async function brokersOf(options: ClusterOptions): Promise<readonly string[]> {
+  const protocol = await loadProtocol();
+  const pool = new BrokerPool(protocol, options);
+  const faults: Fault[] = [];
+  try {
+    for (const address of options.bootstrap) {
+      try {
+        const { brokers } = await metadataOf(await pool.at(address), [], protocol);
+        return brokers.map(addressOf);
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        faults.push(error);
+      }
+    }
+    throw noBrokerFault(faults);
+  } finally {
+    pool.close();
+  }
+}
+
 const coordinatorKinds = { group: 0, transaction: 1 } as const;
 const topicResource = 2 as const;
 /** Stand for an offset in ListOffsets. */
