@@ -23,7 +23,7 @@ import report from "./test-reporter.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const folders = ["src", "firmware-sim", "test", "bench", "tools"];
-const waitingFolders = ["test/crash", "test/broker", "test/e2e", "bench"];
+const waitingFolders = ["test/crash", "test/broker", "test/e2e", "test/outage", "bench"];
 /** First of those that compute: at the end it would have the processors for itself. */
 const longest = "test/simulation";
 const testMsMax = 300_000;

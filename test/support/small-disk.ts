@@ -69,19 +69,33 @@ export class SmallDisk {
   }
 }
 
+export type DiskKind = { readonly kind: "tmpfs" | "ext4"; readonly mib: number };
+
 /** A tmpfs, or an ext4 in a file; undefined where this machine does not let us. */
-export function mountSmallDisk(
-  t: TestContext,
-  { kind, mib }: { readonly kind: "tmpfs" | "ext4"; readonly mib: number },
-): SmallDisk | undefined {
+export function mountSmallDisk(t: TestContext, of: DiskKind): SmallDisk | undefined {
+  try {
+    const { disk, remove } = makeSmallDisk(of);
+    t.after(remove);
+    return disk;
+  } catch (error) {
+    lacking(t, `needs the right to mount a ${of.kind} (${String(error)})`);
+    return undefined;
+  }
+}
+
+/** Throws where this machine does not let us. */
+export function makeSmallDisk({ kind, mib }: DiskKind): {
+  readonly disk: SmallDisk;
+  readonly remove: () => void;
+} {
   const home = mkdtempSync(join(tmpdir(), "weir-disk-"));
   const path = join(home, "disk");
   const image = join(home, "image");
-  t.after(() => {
+  const remove = (): void => {
     if (isMountedAt(path)) run("umount", ["-l", path]); // what a failed test left open goes with its process
     keepEmpty(path, false);
     rmSync(home, { recursive: true, force: true });
-  });
+  };
   mkdirSync(path);
   keepEmpty(path, true);
   try {
@@ -94,10 +108,10 @@ export function mountSmallDisk(
       mountImage(image, path);
     }
   } catch (error) {
-    lacking(t, `needs the right to mount a ${kind} (${String(error)})`);
-    return undefined;
+    remove();
+    throw error;
   }
-  return new SmallDisk(path, kind === "ext4" ? image : undefined);
+  return { disk: new SmallDisk(path, kind === "ext4" ? image : undefined), remove };
 }
 
 function isMountedAt(path: string): boolean {
