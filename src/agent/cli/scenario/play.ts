@@ -140,6 +140,7 @@ class Player {
         const times = await this.#run({
           agent,
           stage,
+          devices,
           fleetPort,
           config,
           httpPort: ports.httpPort,
@@ -217,11 +218,12 @@ class Player {
   async #run(of: {
     readonly agent: AgentChild;
     readonly stage: Stage;
+    readonly devices: FaultProxy;
     readonly fleetPort: number;
     readonly config: Config;
     readonly httpPort: number;
   }): Promise<{ readonly seconds: number; readonly drainSeconds: number }> {
-    const { agent, stage, fleetPort, config, httpPort } = of;
+    const { agent, stage, devices, fleetPort, config, httpPort } = of;
     const { forMs, seed, steps } = this.#scenario;
     const { stop, say } = this.#options;
     await agent.start();
@@ -229,13 +231,17 @@ class Player {
       withinMs: 60_000,
       what: "the agent starts",
     });
-    const begun = performance.now();
     const fleet = startFleet(this.#fleetArguments(fleetPort, config), { stdio: "ignore-output" });
     let isFleetDone = false;
     const fleetEnded = fleet.ended.then((code) => {
       isFleetDone = true;
       if (code !== 0) this.#trouble(`the fleet ended with ${code}`);
     });
+    await this.#until(() => isFleetDone || devices.counts.bytesDown > 0, {
+      withinMs: 60_000,
+      what: "a device connects",
+    });
+    const begun = performance.now();
     const status = agentAt({
       url: `http://127.0.0.1:${httpPort}`,
       ca: undefined,
