@@ -54,10 +54,10 @@ const lean: Partial<KafkaUplinkConfig> = {
 export const defaults: WireOptions = {
   series: 1_000,
   cases: [
-    { name: "10 s", windowMs: 10_000, windows: 60, uplink: {} },
-    { name: "1 min", windowMs: 60_000, windows: 20, uplink: {} },
-    { name: "1 min, Avro, minimal headers", windowMs: 60_000, windows: 20, uplink: lean },
-    { name: "10 min", windowMs: 600_000, windows: 6, uplink: {} },
+    { name: "10 s", windowMs: 10_000, windows: 30, uplink: {} },
+    { name: "1 min", windowMs: 60_000, windows: 10, uplink: {} },
+    { name: "1 min, Avro, minimal headers", windowMs: 60_000, windows: 10, uplink: lean },
+    { name: "10 min", windowMs: 600_000, windows: 2, uplink: {} },
   ],
 };
 
@@ -96,7 +96,7 @@ const version = "3.9";
 const agentName = "bench";
 const dayMs = 86_400_000;
 /** After the end of a window: devices' disorder, commit and linger are over. */
-const settledMs = 9_000;
+const settledMs = 13_000;
 
 export async function runWire({ series, cases }: WireOptions): Promise<WireResult> {
   if (!hasJars(version)) {
