@@ -106,6 +106,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: JSON.stringify(figures, undefined, 2) };
     },
   },
+  wire: {
+    question: "How many bytes go over the uplink, beside the same readings as raw JSON?",
+    run: async (tiny) => {
+      const { defaults, runWire, textOf, tinyOptions } = await import("./wire.ts");
+      const figures = await runWire(tiny ? tinyOptions : defaults);
+      return { figures, text: textOf(figures) };
+    },
+  },
 };
 
 const EXIT_USAGE = 2;

@@ -7,6 +7,8 @@
 
 import type { Clock, Disk, DiskFile, Kv } from "../src/core/doors.ts";
 import { type Millis, millis } from "../src/core/units.ts";
+import type { KafkaDoor } from "../src/agent/doors/kafka.ts";
+import type { Cluster } from "../src/sync/kafka/cluster.ts";
 
 /** What is under way at the doors. */
 export class UnderWay {
@@ -129,5 +131,38 @@ export function quietKv(kv: Kv, underWay: UnderWay): Kv {
     range: (options) => kv.range(options),
     commit: (writes) => underWay.of(kv.commit(writes)),
     close: () => kv.close(),
+  };
+}
+
+/** A cluster on real sockets that takes no time: the clock stands still until it has answered. */
+export function quietKafka(kafka: KafkaDoor, underWay: UnderWay): KafkaDoor {
+  return {
+    ...kafka,
+    connect: async (options) => quietCluster(await underWay.of(kafka.connect(options)), underWay),
+  };
+}
+
+function quietCluster(cluster: Cluster, underWay: UnderWay): Cluster {
+  return {
+    id: cluster.id,
+    get isLost() {
+      return cluster.isLost;
+    },
+    get traffic() {
+      return cluster.traffic;
+    },
+    partitionsOf: (...of) => underWay.of(cluster.partitionsOf(...of)),
+    createTopic: (...of) => underWay.of(cluster.createTopic(...of)),
+    topicConfig: (...of) => underWay.of(cluster.topicConfig(...of)),
+    initProducer: (...of) => underWay.of(cluster.initProducer(...of)),
+    addPartitions: (...of) => underWay.of(cluster.addPartitions(...of)),
+    addGroup: (...of) => underWay.of(cluster.addGroup(...of)),
+    produce: (...of) => underWay.of(cluster.produce(...of)),
+    commitOffset: (...of) => underWay.of(cluster.commitOffset(...of)),
+    endTransaction: (...of) => underWay.of(cluster.endTransaction(...of)),
+    committedOffsets: (...of) => underWay.of(cluster.committedOffsets(...of)),
+    offsets: (...of) => underWay.of(cluster.offsets(...of)),
+    fetch: (...of) => underWay.of(cluster.fetch(...of)),
+    close: () => underWay.of(cluster.close()),
   };
 }

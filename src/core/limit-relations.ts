@@ -78,7 +78,7 @@ export function assertRelations(limits: Limits): void {
     "a piece fits into half a step of a quota, and is never empty",
   );
   assert(
-    limits.linkBatchMs * 4 <= limits.kafkaRequestMs,
+    limits.linkFirstMs <= limits.linkBatchMs && limits.linkBatchMs * 4 <= limits.kafkaRequestMs,
     "a delivery at the bandwidth of its link has its answer in time, with three others beside it",
   );
   assert(

@@ -381,6 +381,8 @@ const bounds = {
   linkPieceBytesMax: 32_768, // 32 KiB
   /** What is under way at once, as time at the bandwidth: records of one delivery, before compression. */
   linkBatchMs: 5_000,
+  /** The same of the first delivery of a lane after it was opened: what is fresh is out there soon. */
+  linkFirstMs: 1_000,
   linkBatchBytesMin: 4_096, // 4 KiB
   /** Over so long it is seen which lane has had its share. */
   linkShareMs: 2_000,

@@ -116,6 +116,8 @@ export class Pump {
   #waitsSince: number | undefined;
   /** It has begun to send what waited. */
   #hasBegun = false;
+  /** Something was delivered since it was opened. */
+  #hasDelivered = false;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -264,6 +266,7 @@ export class Pump {
       bytes: records === 0 ? 0 : (bytes * behind) / records,
       waitedMs: this.#waitsSince === undefined ? 0 : clock.monotonic() - this.#waitsSince,
       hasBegun: this.#hasBegun,
+      hasDelivered: this.#hasDelivered,
     });
     return this.#admission.kind === "held" ? this.#admission.forMs : 0;
   }
@@ -277,6 +280,7 @@ export class Pump {
   async #open(): Promise<void> {
     const { end, store, lane, via } = this.#options;
     this.#over = via?.linkOf(lane);
+    this.#hasDelivered = false;
     const { first } = store.span(queueOf(lane));
     this.#lost = [];
     await this.#settle(await end.open(store.lanes.positionOf(this.#at, first)));
@@ -369,6 +373,7 @@ export class Pump {
     if (intent.length > 0) await this.#settle(this.#receipt, intent);
     this.#hasBegun = true;
     this.#receipt = await this.#delivered();
+    this.#hasDelivered = true;
     this.#lost = [];
     if (this.#over !== undefined) this.#options.via?.succeeded(this.#over);
     this.#next = this.#receipt.next;

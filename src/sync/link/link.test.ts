@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
 import type { KvWrite } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
-import { Link, type LinkOptions } from "./link.ts";
+import { type Admission, Link, type LinkOptions } from "./link.ts";
 import type { LinkPolicy } from "./policy.ts";
 import { Via } from "./via.ts";
 
@@ -68,7 +68,7 @@ function rig(
   return made;
 }
 
-const idle = { bytes: 1_000_000, waitedMs: 0, hasBegun: false };
+const idle = { bytes: 1_000_000, waitedMs: 0, hasBegun: false, hasDelivered: true };
 
 /** Sends as a socket does, piece by piece; counts what went. */
 function sendFor(link: Link, lane: "alerts" | "summaries", bytes: number): { sent: number } {
@@ -90,6 +90,14 @@ test("a link without a policy admits everything and is no affair of sockets", ()
   const { link } = rig({});
   assert.ok(link.isPlain);
   assert.deepEqual(link.admit({ lane: "summaries", ...idle }), { kind: "go", bytesMax: Infinity });
+});
+
+test("the first delivery after a lane was opened is under way for a second at most, others for five", () => {
+  const { link } = rig({ bandwidth: 16_000 });
+  const ask = (hasDelivered: boolean): Admission =>
+    link.admit({ lane: "summaries", ...idle, hasDelivered });
+  assert.deepEqual(ask(false), { kind: "go", bytesMax: 16_000 });
+  assert.deepEqual(ask(true), { kind: "go", bytesMax: 80_000 });
 });
 
 test("a backlog is sent at nine tenths of the bandwidth or more, and an alert goes between", async () => {

@@ -39,6 +39,8 @@ export type Asking = {
   readonly waitedMs: number;
   /** It has begun to send what waited, and has not come to the end of it. */
   readonly hasBegun: boolean;
+  /** Something was delivered since the lane was opened: the next one may be longer under way. */
+  readonly hasDelivered: boolean;
 };
 
 /** Why a lane waits. */
@@ -154,7 +156,7 @@ export class Link {
     if (this.#pace.isBehind(lane)) {
       return { kind: "held", why: "others-first", forMs: limits.linkTurnMs };
     }
-    return { kind: "go", bytesMax: this.#bytesMax(lane) };
+    return { kind: "go", bytesMax: this.#bytesMax(asking) };
   }
 
   get status(): LinkStatus {
@@ -204,12 +206,13 @@ export class Link {
     return this.#quotaLeft(lane) < limits.linkBatchBytesMin ? "quota-used" : undefined;
   }
 
-  #bytesMax(lane: Lane): number {
+  #bytesMax({ lane, hasDelivered }: Asking): number {
     const { bandwidth } = this.#options.policy;
+    const underWayMs = hasDelivered ? limits.linkBatchMs : limits.linkFirstMs;
     const atOnce =
       bandwidth === undefined
         ? Number.POSITIVE_INFINITY
-        : Math.max(limits.linkBatchBytesMin, (bandwidth * limits.linkBatchMs) / 1_000);
+        : Math.max(limits.linkBatchBytesMin, (bandwidth * underWayMs) / 1_000);
     return Math.floor(Math.min(atOnce, Math.max(1, this.#quotaLeft(lane))));
   }
 

@@ -10,6 +10,7 @@
 
 import { systemHashing } from "../../../src/agent/doors/hashing.ts";
 import { type Agent, openAgent } from "../../../src/agent/agent.ts";
+import { budgetSharesOf } from "../../../src/agent/config/budget-shares.ts";
 import type { Config } from "../../../src/agent/config/config.ts";
 import type { Random } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
@@ -188,6 +189,11 @@ export class Gateway {
     this.#outboxTiers = [];
     this.#image = new Map();
     this.#next = supervised;
+  }
+
+  /** Of this life: the one that applies the log once more has more room than the plan gives. */
+  get outboxBytesMax(): number {
+    return budgetSharesOf(this.#config).outboxBytes;
   }
 
   // ---- lives ----

@@ -202,7 +202,7 @@ export class World {
       atMs: this.#timeline.now,
       stored: storedCounts(agent),
       bounded: {
-        ...boundedIn(agent, { logBytesMax, outboxBytesMax: this.#plan.outbox.bytesMax }),
+        ...boundedIn(agent, { logBytesMax, outboxBytesMax: this.gateway.outboxBytesMax }),
         ...(this.isAsked
           ? {}
           : { "open files": [this.gateway.disk.openFiles, filesMax + 2 + tableFilesMax] }),
