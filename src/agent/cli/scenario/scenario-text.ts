@@ -29,7 +29,7 @@ export function scenarioText(
     ["devices", networkText(devices)],
     [
       "sent",
-      `${n(totals.messages)} messages (${n(totals.duplicates)} copies) with ${n(totals.readings)} readings; ${n(totals.acked)} of ${n(totals.qos1)} acknowledged, ${n(totals.dropped)} never sent`,
+      `${n(totals.messages)} messages (${n(totals.duplicates)} copies); ${n(totals.acked)} of ${n(totals.qos1)} acknowledged, ${n(totals.dropped)} never sent`,
     ],
     [
       "held to it",
