@@ -348,6 +348,18 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "merge-what-is-in-doubt",
+    breaks: ["P1", "P4"],
+    seeds: [66],
+    edits: [
+      {
+        file: "src/store/outbox/standings.ts",
+        from: '  if (number < held) return "h";\n',
+        to: "",
+      },
+    ],
+  },
+  {
     name: "fresh-before-its-own-older-revision",
     seeds: [4],
     breaks: ["P4"],
@@ -373,7 +385,7 @@ export const canaries: readonly Canary[] = [
   },
   {
     name: "backfill-before-what-fresh-has-in-doubt",
-    seeds: [1],
+    seeds: [5],
     breaks: ["P1", "P4"],
     edits: [
       {

@@ -164,8 +164,8 @@ function withLinks(plan: Plan, random: Random): Plan {
 /** Kafka is away for most of the time, and the outbox has room for little of it. */
 function withOutage(plan: Plan, random: Random): Plan {
   const durationMs = Math.max(plan.durationMs, 90_000);
-  const atMs = between(random, [1_000, 15_000]);
-  return {
+  const downAtMs = between(random, [1_000, 15_000]);
+  const outage: Plan = {
     ...plan,
     durationMs,
     // The whole log is what the truth is told from.
@@ -176,10 +176,21 @@ function withOutage(plan: Plan, random: Random): Plan {
       merges: below(random, 100) < 75,
       drops: below(random, 100) < 60,
     },
-    faults: [...plan.faults, { kind: "link-down" as const, atMs, forMs: durationMs }].toSorted(
-      (a, b) => a.atMs - b.atMs,
-    ),
   };
+  const down = (atMs: number, forMs: number): PlannedFault => ({ kind: "link-down", atMs, forMs });
+  // In half of them answers come and go in the middle: much is in doubt for the rest of the outage.
+  const wakes = below(random, 100) < 50;
+  const flakyAtMs = downAtMs + between(random, [10_000, 30_000]);
+  const flakyMs = between(random, [4_000, 12_000]);
+  const loss = { losePercent: between(random, [20, 60]), hangPercent: 10, delayMs: 300 };
+  const outages: readonly PlannedFault[] = wakes
+    ? [
+        down(downAtMs, flakyAtMs - downAtMs),
+        { kind: "link-flaky", atMs: flakyAtMs, forMs: flakyMs, ...loss },
+        down(flakyAtMs + flakyMs, durationMs),
+      ]
+    : [down(downAtMs, durationMs)];
+  return { ...outage, faults: [...plan.faults, ...outages].toSorted((a, b) => a.atMs - b.atMs) };
 }
 
 function drawUsual(seed: number): Plan {
