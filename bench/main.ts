@@ -98,6 +98,15 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       };
     },
   },
+  outage: {
+    question:
+      "After a week away: when is what is fresh upstream, and does the drain keep to the link?",
+    run: async (tiny) => {
+      const { defaults, runOutage, tinyOptions } = await import("./outage.ts");
+      const figures = await runOutage(tiny ? tinyOptions : defaults);
+      return { figures, text: JSON.stringify(figures, undefined, 2) };
+    },
+  },
   uplink: {
     question: "How fast does a full outbox drain into Kafka, and how late is an alert there?",
     run: async (tiny) => {

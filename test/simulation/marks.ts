@@ -299,6 +299,12 @@ export const marks: readonly Mark[] = [
     from: "    const count = this.#refused.acceptedOf(at, batch.rows, accepted);",
     to: "    const count = this.#refused.acceptedOf(at, batch.rows, accepted);\n    if (count < batch.rows) MARK;",
   },
+  {
+    name: "what is in doubt is not merged and not dropped",
+    file: "src/store/outbox/standings.ts",
+    from: "? [] : [{ low, high }]",
+    to: "? (MARK, []) : [{ low, high }]",
+  },
   // drain
   // fresh first
   {

@@ -275,6 +275,8 @@ class ModelSession implements Cluster {
   readonly id: string;
   readonly #way: Way;
   readonly #closed = Promise.withResolvers<never>();
+  /** Requests on their way. Each would leave a reaction with `#closed` if it raced with it. */
+  readonly #asking = new Set<(fault: unknown) => void>();
   #isClosed = false;
   #sent = 0;
   #received = 0;
@@ -282,7 +284,9 @@ class ModelSession implements Cluster {
   constructor(id: string, way: Way) {
     this.id = id;
     this.#way = way;
-    this.#closed.promise.catch(() => {});
+    this.#closed.promise.catch((fault: unknown) => {
+      for (const lose of this.#asking) lose(fault);
+    });
   }
 
   /** Connections of the model never close by themselves. */
@@ -374,10 +378,16 @@ class ModelSession implements Cluster {
   async #ask<Answer>(asked: Asked, answer: (broker: ModelBroker) => Answer): Promise<Answer> {
     if (this.#isClosed) throw lost("the session is closed");
     this.#sent += frameBytes;
-    const answered = this.#travel(asked, answer);
-    const value = await Promise.race([answered, this.#closed.promise]);
-    this.#received += frameBytes;
-    return value;
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.#asking.add(reject);
+    this.#travel(asked, answer).then(resolve, reject);
+    try {
+      const value = await promise;
+      this.#received += frameBytes;
+      return value;
+    } finally {
+      this.#asking.delete(reject);
+    }
   }
 
   async #travel<Answer>(asked: Asked, answer: (broker: ModelBroker) => Answer): Promise<Answer> {

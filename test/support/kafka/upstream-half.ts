@@ -54,6 +54,8 @@ export class UpstreamWorld {
   fate: (call: ModelCall, half: UpstreamHalf) => Fate = () => "answer";
   /** Calls of stores and cluster so far: while it stands still, nothing goes on. */
   activity = 0;
+  /** Commits of stores that take their own time. */
+  committing = 0;
   /** Lives so far: each draws from a seed of its own. */
   lives = 0;
   /** What the queues of all lives had to tell, each incident once. */
@@ -94,7 +96,7 @@ export class UpstreamWorld {
       const before = this.activity;
       await new Promise((resolve) => setImmediate(resolve));
       this.#hear();
-      still = this.activity === before ? still + 1 : 0;
+      still = this.activity === before && this.committing === 0 ? still + 1 : 0;
     }
   }
 
@@ -133,6 +135,8 @@ export type HalfOptions = {
   /** What tells its records from those of other halves with the same numbers. */
   readonly origin?: string;
   readonly image?: KvImage;
+  /** In the place of a store in memory: it is not crashed, and has no image. */
+  readonly kv?: Kv;
   /** Records of the queues that the image knows, by number. */
   readonly emitted?: Readonly<Record<Queue, readonly string[]>>;
   /** Call of store or cluster at which it crashes, counted from 1. */
@@ -313,7 +317,7 @@ export class UpstreamHalf {
   }
 
   #kvDoor(): Kv {
-    const kv = this.#kv;
+    const kv = this.#options.kv === undefined ? this.#kv : this.#awaited(this.#options.kv);
     return {
       get: (key) => kv.get(key),
       range: (options) => kv.range(options),
@@ -327,6 +331,24 @@ export class UpstreamHalf {
         return await never();
       },
       close: async () => await kv.close(),
+    };
+  }
+
+  /** The world is not quiet while it commits. */
+  #awaited(kv: Kv): Kv {
+    const { world } = this;
+    return {
+      get: (key) => kv.get(key),
+      range: (options) => kv.range(options),
+      commit: async (writes) => {
+        world.committing += 1;
+        try {
+          await kv.commit(writes);
+        } finally {
+          world.committing -= 1;
+        }
+      },
+      close: () => kv.close(),
     };
   }
 
