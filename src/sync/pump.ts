@@ -281,9 +281,10 @@ export class Pump {
     const { end, store, lane, via } = this.#options;
     this.#over = via?.linkOf(lane);
     this.#hasDelivered = false;
+    // Not where its own numbers begin: while it opens, some before those may be put behind.
     const { first } = store.span(queueOf(lane));
     this.#lost = [];
-    await this.#settle(await end.open(store.lanes.positionOf(this.#at, first)));
+    await this.#settle(await end.open(first));
     // What is out there is known: the rest of what was taken is not held any more.
     this.#held = Math.max(this.#next, Math.min(this.#held, end.held));
     store.lanes.release(this.#at, this.#held);

@@ -94,8 +94,8 @@ test("sessions and sliding windows are not merged, but their newest revision is 
   const session = (revision: number): Uint8Array => windowOf(1, { pipeline: "session", revision });
   const records = [[session(0), windowOf(9, { pipeline: "session" })], [session(1)], [session(2)]];
   const plan = await planRun(passOf(), records, options);
-  assert.deepEqual(shown(plan.records), ["9/10000/0"]);
-  assert.deepEqual([plan.blockFirst, plan.blockEnd, plan.merged], [0, 2, 2]);
+  assert.deepEqual(shown(plan.records), ["9/10000/0", "1/10000/2"]);
+  assert.deepEqual([plan.blockFirst, plan.blockEnd, plan.merged], [0, 3, 2]);
 });
 
 test("windows that do not fit into the tier, alerts and what is no record stay", async () => {
@@ -154,4 +154,14 @@ test("of the markers among what changes the newest of each key goes behind all o
   const merged = ["6/60000/0", "12/60000/0", ...shown(windows(18, 20))];
   // That of the block before stays where it is.
   assert.deepEqual(shown(plan.records), [...merged, "complete 11", "complete 1"]);
+});
+
+test("a marker between two revisions of a session goes behind the one that stays, blocks away", async () => {
+  const session = (revision: number): Uint8Array =>
+    windowOf(5, { pipeline: "bursts", end: millis(95_000), revision });
+  const [other, last] = [windowOf(6, { pipeline: "bursts" }), windowOf(7, { pipeline: "bursts" })];
+  const parts = [[session(2)], [markerOf(8)], [other, session(3)], [last]];
+  const plan = await planRun(passOf(), parts, options);
+  assert.deepEqual([plan.blockFirst, plan.blockEnd, plan.merged], [0, 3, 1]);
+  assert.deepEqual(shown(plan.records), ["6/10000/0", "5/45000/3", "complete 8"]);
 });

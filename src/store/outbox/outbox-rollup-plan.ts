@@ -21,7 +21,7 @@
  * stays before them.
  *
  * Of several revisions of a window the newest counts. Where windows are not merged (sessions, sliding
- * windows), a newer revision still takes the place of those before it.
+ * windows), a newer revision still takes the place of those before it: then what changes reaches as far.
  */
 
 import type { Summary } from "../../core/record.ts";
@@ -92,6 +92,8 @@ export type Entry = {
   readonly revision: number;
   group: Group | undefined;
   isSuperseded: boolean;
+  /** It is newer than one that it takes the place of. */
+  supersedes: boolean;
   /** Index in `records` of what takes its place. */
   place: number;
 };
@@ -133,9 +135,11 @@ export async function planRun(
   leaveBehind(entries, { resume, ready, tierMs: pass.tierMs });
   const isGone = (entry: Entry): boolean =>
     entry.isSuperseded || (entry.group !== undefined && ready.has(entry.group));
-  const touched = entries.filter(isGone);
-  const blockFirst = touched[0]?.block ?? 0;
-  const blockEnd = (touched.at(-1)?.block ?? -1) + 1;
+  const gone = entries.filter(isGone);
+  // A marker between two revisions of a session goes behind the one that stays.
+  const last = entries.findLast((entry) => entry.supersedes || isGone(entry));
+  const blockFirst = gone[0]?.block ?? 0;
+  const blockEnd = (last?.block ?? -1) + 1;
   const out: Uint8Array[] = [];
   const markers = new Map<string, Uint8Array>();
   let coarser = 0;
@@ -156,7 +160,7 @@ export async function planRun(
     }
   }
   for (const marker of markers.values()) out.push(marker);
-  const merged = touched.length;
+  const merged = gone.length;
   return { records: out, blockFirst, blockEnd, merged, coarser, readings, resume };
 }
 
@@ -176,7 +180,7 @@ function entryOf(
   const { start, resolution, revision } = id ?? { start: 0, resolution: 0, revision: 0 };
   if (key !== undefined) key.newest = Math.max(key.newest, start + resolution);
   const marks = any?.kind === "complete" ? any.name : undefined;
-  const fresh = { marks, group: undefined, isSuperseded: false, place: 0 };
+  const fresh = { marks, group: undefined, isSuperseded: false, supersedes: false, place: 0 };
   return { bytes, ...at, key, start, resolution, revision, ...fresh };
 }
 
@@ -235,7 +239,10 @@ class Grouping {
     const ofKey = inMap(this.#windows, key, () => new Map<string, Entry>());
     const name = `${entry.start}/${entry.resolution}`;
     const before = ofKey.get(name);
-    if (before !== undefined) before.isSuperseded = true;
+    if (before !== undefined) {
+      before.isSuperseded = true;
+      entry.supersedes = true;
+    }
     ofKey.set(name, entry);
   }
 }
