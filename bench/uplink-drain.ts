@@ -113,7 +113,7 @@ function uplinkOf(options: DrainOptions, store: StateStore): ReturnType<typeof o
     version,
     clock: systemClock(),
     random: systemRandom(),
-    lanes: { alerts: topics.alerts, summaries: topics.data },
+    lanes: { alerts: topics.alerts, summaries: topics.data, raw: `${topics.data}.raw` },
     cursorTopic: topics.cursor,
     connect: (clientId) => connect(options, clientId),
     avro: undefined,

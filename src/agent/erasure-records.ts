@@ -9,13 +9,13 @@
 
 import { type Catalog, nameOfTags } from "../core/catalog.ts";
 import type { Tags } from "../core/frame.ts";
-import type { Alert, Summary } from "../core/record.ts";
+import type { Alert, Raw, Summary } from "../core/record.ts";
 import { type SeriesId, seriesId } from "../core/units.ts";
 import type { ErasedKeys, PipelineKey } from "../edge-ops/dataflow.ts";
 
 export type RecordChoice = {
   /** Whether a record tells of the erased series, and of no others. */
-  readonly tells: (record: Summary | Alert) => boolean;
+  readonly tells: (record: Summary | Alert | Raw) => boolean;
   /** Keys that hold something of them still; of earlier pipelines those of the records seen by now. */
   readonly kept: () => readonly PipelineKey[];
 };
@@ -48,7 +48,10 @@ export function chooseRecords(
     byKey.set(name, holders);
     return holders;
   };
-  const tells = ({ pipeline, key }: Summary | Alert): boolean => {
+  const names = new Set(series.map((id) => nameOfSeries(catalog, id)));
+  const tells = (record: Summary | Alert | Raw): boolean => {
+    if (record.kind === "raw") return names.has(`${record.source} ${record.series}`);
+    const { pipeline, key } = record;
     const name = named({ pipeline, key });
     if (own.has(name)) return true;
     const holders = holdersOf(key);
@@ -63,6 +66,11 @@ type Holders = "erased" | "others" | "both";
 
 function named({ pipeline, key }: PipelineKey): string {
   return `${pipeline} ${nameOfTags(key)}`;
+}
+
+function nameOfSeries(catalog: Catalog, id: SeriesId): string {
+  const { source } = catalog.device(catalog.series(id).device);
+  return `${catalog.source(source)} ${catalog.seriesName(id)}`;
 }
 
 /** Series that have these tags, `metric` among them. */

@@ -18,7 +18,7 @@
 
 import type { Clock } from "../core/doors.ts";
 import { limits } from "../core/limits.ts";
-import { type Queue, queues } from "../store/outbox/lane.ts";
+import { type OutputQueue, outputQueues } from "../store/outbox/lane.ts";
 import type { OutboxWriter } from "../store/outbox/outbox.ts";
 import { isComplete } from "../store/outbox/record-id.ts";
 import { pipelineOfRecord } from "../store/outbox/record-pipeline.ts";
@@ -70,15 +70,15 @@ type OwnTopicsOptions = {
   readonly status: () => OwnStatus;
 };
 
-const nouns: Readonly<Record<Queue, string>> = { alerts: "alert", summaries: "summary" };
+const nouns: Readonly<Record<OutputQueue, string>> = { alerts: "alert", summaries: "summary" };
 
 export class OwnTopics {
   readonly #options: OwnTopicsOptions;
-  readonly #waiting: Readonly<Record<Queue, WaitingRecords>> = {
+  readonly #waiting: Readonly<Record<OutputQueue, WaitingRecords>> = {
     alerts: new WaitingRecords(),
     summaries: new WaitingRecords(),
   };
-  readonly #published: Record<Queue, number> = { alerts: 0, summaries: 0 };
+  readonly #published: Record<OutputQueue, number> = { alerts: 0, summaries: 0 };
   #broker: LocalBroker | undefined;
   #statuses = 0;
   #dropped = 0;
@@ -110,7 +110,7 @@ export class OwnTopics {
   /** These records are durable. They are read only, now and later. */
   committed(outbox: OutboxWriter): void {
     if (this.#broker === undefined || this.#broker.subscriptionCount === 0) return;
-    for (const lane of queues) {
+    for (const lane of outputQueues) {
       if (this.#options.config[lane]) this.#add(this.#broker, lane, outbox.records(lane));
     }
     if (this.#cancelRun === undefined) this.#run();
@@ -122,7 +122,7 @@ export class OwnTopics {
     this.#cancelRun?.();
     this.#cancelStatus?.();
     if (broker === undefined) return;
-    for (const lane of queues) while (this.#publishNext(broker, lane) > 0);
+    for (const lane of outputQueues) while (this.#publishNext(broker, lane) > 0);
     this.#broker = undefined;
     const { config, clock } = this.#options;
     if (config.statusMs === undefined) return;
@@ -135,7 +135,7 @@ export class OwnTopics {
 
   // ---- records ----
 
-  #add(broker: LocalBroker, lane: Queue, records: readonly Uint8Array[]): void {
+  #add(broker: LocalBroker, lane: OutputQueue, records: readonly Uint8Array[]): void {
     const { agent } = this.#options;
     const waiting = this.#waiting[lane];
     /** By pipeline; undefined where nobody subscribed. */
@@ -166,7 +166,7 @@ export class OwnTopics {
     const broker = this.#broker;
     if (broker === undefined) return;
     let left = limits.ownTurnBytes;
-    for (const lane of queues) {
+    for (const lane of outputQueues) {
       while (left > 0 && !this.#mustWait(broker, lane)) {
         const bytes = this.#publishNext(broker, lane);
         if (bytes === 0) break;
@@ -180,7 +180,7 @@ export class OwnTopics {
     this.#cancelRun = clock.after(delayMs, () => this.#run());
   }
 
-  #mustWait(broker: LocalBroker, lane: Queue): boolean {
+  #mustWait(broker: LocalBroker, lane: OutputQueue): boolean {
     if (broker.backlogged) return true;
     if (lane === "alerts") return false;
     if (broker.unreadBytes <= limits.ownUnreadBytes) {
@@ -193,7 +193,7 @@ export class OwnTopics {
   }
 
   /** The bytes of what was published; 0 where nothing waits. */
-  #publishNext(broker: LocalBroker, lane: Queue): number {
+  #publishNext(broker: LocalBroker, lane: OutputQueue): number {
     const next = this.#waiting[lane].take();
     if (next === undefined) return 0;
     broker.publish(next.topic, next.record, { retain: false, qos: 1 });

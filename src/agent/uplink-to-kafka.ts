@@ -48,7 +48,7 @@ export function kafkaUplink(
     transactionMs,
     clock,
     random,
-    lanes: { alerts: topics.alerts, summaries: topics.summaries },
+    lanes: { alerts: topics.alerts, summaries: topics.summaries, raw: topics.raw },
     cursorTopic: topics.cursor,
     topics,
     over: via,

@@ -1,4 +1,4 @@
-/** Bounds of the lanes of summaries: what is fresh, and what is put behind; see limits.ts. */
+/** Bounds of the lanes: what is fresh, what is put behind, and readings that were asked for; see limits.ts. */
 
 export const laneLimits = {
   /** What is so much older than the newest, by event time, does not keep what is fresh waiting... */
@@ -8,6 +8,22 @@ export const laneLimits = {
   behindRangesMax: 256,
   /** A delivery that takes longer is one over a slow link. */
   slowDeliveryMs: 1_000,
-  /** Records of one delivery of what is behind, before compression: what is fresh waits for at most one. */
+  /** Records of one delivery of what is behind, or raw, before compression: what is fresh waits for at most one. */
   backfillBatchBytesMax: 131_072, // 128 KiB
+
+  /** Readings that were asked for: requests that are open, and the newest of those answered that are known. */
+  rawRequestsMax: 64,
+  rawAnsweredKept: 256,
+  /** Selectors of a request, series that they may take, and how far ahead it may reach. */
+  rawSelectorsMax: 16,
+  rawSeriesMax: 256,
+  rawAheadMs: 86_400_000,
+  /** What ends later than now is answered so much after its end: readings are on their way. */
+  rawSettleMs: 2_000,
+  /** Of one record: readings, and characters of their times and values. */
+  rawRecordReadingsMax: 1_000,
+  rawRecordCharsMax: 49_152,
+  /** Records of one transaction of the state store, before compression, and those that wait, as stored. */
+  rawCommitBytes: 131_072, // 128 KiB
+  rawWaitingBytesMax: 1_048_576, // 1 MiB
 } as const;

@@ -96,6 +96,65 @@ export type Complete = {
   readonly readings: number;
 };
 
+/**
+ * Readings of one series that were asked for, in order of time: one part of the answer to a request.
+ * Not an output of operators: it is read from what is stored, whenever it is asked for.
+ */
+export type Raw = {
+  readonly kind: "raw";
+  /** Id of the request. */
+  readonly request: string;
+  /** 0 for the first of the answer, then one more each. */
+  readonly part: number;
+  readonly source: string;
+  /** As the catalog names it. */
+  readonly series: string;
+  /** Of the readings, ascending. */
+  readonly times: readonly Millis[];
+  /** One for each time: a number, or the text of a symbol. */
+  readonly values: readonly (number | string)[];
+  /** Indexes of readings whose time is our arrival time. */
+  readonly arrivalTimed: readonly number[];
+  /** Times and values were erased before it was sent: it had so many. */
+  readonly erased?: number;
+};
+
+/** What became of a request: the last record of its answer. */
+export type Manifest = {
+  readonly kind: "manifest";
+  readonly request: string;
+  readonly select: readonly string[];
+  readonly from: Millis;
+  readonly to: Millis;
+  readonly outcome: RawOutcome;
+  /** Why it is not complete; empty where it is. */
+  readonly reason: string;
+  /** How many raw records came before it. */
+  readonly parts: number;
+  readonly readings: number;
+  /** Chain of digests over their JSON, in order of the parts. */
+  readonly digest: string;
+  /** Those that had readings, and the times of their first and last. */
+  readonly series: readonly RawSeries[];
+  /** Spans of which only aggregates are left, the finest in ms. */
+  readonly coarser: readonly CoarserSpan[];
+  /** Something in the range could not be read. */
+  readonly damaged: boolean;
+};
+
+/** `partial`: something in the range is damaged, or left only as aggregates. */
+export type RawOutcome = "complete" | "partial" | "refused" | "cancelled";
+
+export type RawSeries = {
+  readonly source: string;
+  readonly series: string;
+  readonly readings: number;
+  readonly first: Millis;
+  readonly last: Millis;
+};
+
+export type CoarserSpan = { readonly from: number; readonly to: number; readonly finest: number };
+
 /** Where operators put what they found. Owned by the caller of `apply`; `at` is the position that caused it. */
 export interface Sink {
   summary(at: Position, summary: Summary): void;

@@ -7,7 +7,7 @@ import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { outboxKey } from "../store/state/kv-key.ts";
 import { KvMemory } from "../store/state/kv-memory.ts";
-import { byLane, type Lane, type Queue } from "../store/outbox/lane.ts";
+import { byLane, type Lane, type OutputQueue } from "../store/outbox/lane.ts";
 import { OutboxWriter } from "../store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../store/state/state-store.ts";
 import { type Drain, openDrain } from "./drain.ts";
@@ -117,7 +117,11 @@ async function rig(...uplinks: readonly Uplink[]): Promise<Rig> {
   return { kv, store, clock, drain };
 }
 
-async function emit(store: StateStore, lane: Queue, ...names: readonly string[]): Promise<void> {
+async function emit(
+  store: StateStore,
+  lane: OutputQueue,
+  ...names: readonly string[]
+): Promise<void> {
   const outbox = new OutboxWriter();
   for (const name of names) outbox.add(lane, new TextEncoder().encode(name));
   await commitRecords(store, outbox);

@@ -4,11 +4,12 @@
  * leaves the outbox when every uplink has it.
  *
  * Of the summaries what is fresh goes first: while an uplink is away or slow, what becomes too old is put
- * behind (fresh-first.ts), and its lane `backfill` sends that while the others have nothing ready.
+ * behind (fresh-first.ts), and its lane `backfill` sends that while the others have nothing ready. Readings
+ * that were asked for go before it, and after all else.
  */
 
 import type { Clock, Random } from "../core/doors.ts";
-import { byLane, type Lane, lanes } from "../store/outbox/lane.ts";
+import { byLane, isPatient, type Lane, lanes } from "../store/outbox/lane.ts";
 import type { StateStore } from "../store/state/state-store.ts";
 import { FreshFirst } from "./fresh-first.ts";
 import type { Via, ViaStatus } from "./link/via.ts";
@@ -56,8 +57,11 @@ export class Drain {
       const onRecovered = (): void => {
         for (const other of lanes) pumps[other].retry();
       };
-      const mustYield = (): boolean =>
-        pumps.alerts.isReady || pumps.summaries.isReady || !pumps.summaries.isOpen;
+      const mustYield = (lane: Lane): boolean => {
+        if (pumps.alerts.isReady || pumps.summaries.isReady || !pumps.summaries.isOpen) return true;
+        // What is fresh waits for backfill where it must follow it, and for nothing else.
+        return lane === "backfill" && pumps.raw.isReady && !pumps.summaries.mustFollow;
+      };
       const pumps: Record<Lane, Pump> = byLane(
         (lane) =>
           new Pump({
@@ -67,9 +71,10 @@ export class Drain {
             end: ends[lane],
             via,
             freshForMs: lane === "summaries" ? freshForMs : Infinity,
-            mustYield,
+            mustYield: () => mustYield(lane),
             onRecovered,
             onRested: () => {
+              if (!isPatient(lane)) pumps.raw.wake();
               if (lane !== "backfill") pumps.backfill.wake();
               else if (pumps.summaries.mustFollow) pumps.summaries.wake();
             },

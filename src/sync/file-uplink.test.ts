@@ -6,7 +6,7 @@ import { below, seededRandom } from "../../test/support/seeded-random.ts";
 import { ManualClock } from "../../test/support/simulated-net.ts";
 import type { Kv, KvWrite, Random } from "../core/doors.ts";
 import { KvMemory } from "../store/state/kv-memory.ts";
-import { type Queue, queues } from "../store/outbox/lane.ts";
+import { type OutputQueue, outputQueues } from "../store/outbox/lane.ts";
 import { OutboxWriter } from "../store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../store/state/state-store.ts";
 import { type Drain, openDrain } from "./drain.ts";
@@ -36,10 +36,10 @@ async function start(disk: FaultDisk, kv: Kv): Promise<Half> {
 
 async function emit(
   store: StateStore,
-  names: Partial<Record<Queue, readonly string[]>>,
+  names: Partial<Record<OutputQueue, readonly string[]>>,
 ): Promise<void> {
   const outbox = new OutboxWriter();
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     for (const name of names[lane] ?? []) outbox.add(lane, new TextEncoder().encode(name));
   }
   await commitRecords(store, outbox);
@@ -58,13 +58,16 @@ function healthyDisk(): FaultDisk {
   return new FaultDisk(seededRandom(1));
 }
 
-function filesOf(disk: FaultDisk, lane: Queue): readonly (readonly [path: string, text: string])[] {
+function filesOf(
+  disk: FaultDisk,
+  lane: OutputQueue,
+): readonly (readonly [path: string, text: string])[] {
   const paths = disk.paths().filter((path) => path.startsWith(`/out/${lane}-`));
   return paths.map((path) => [path, new TextDecoder().decode(disk.peek(path))]);
 }
 
 /** All lines of a lane in the order of the files. */
-function linesOf(disk: FaultDisk, lane: Queue): readonly string[] {
+function linesOf(disk: FaultDisk, lane: OutputQueue): readonly string[] {
   return filesOf(disk, lane).flatMap(([, text]) => text.split("\n").slice(0, -1));
 }
 
@@ -147,7 +150,7 @@ async function runWithCrash(seed: number, crashAt: number): Promise<boolean> {
     // The second life may crash as well, in its recovery; the third does not.
     life = new Life(crashes === 1 ? below(random, 40) : Infinity, random);
   }
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     const where = `${lane}, crash at call ${crashAt}, seed ${seed}`;
     const expected = Array.from({ length: total }, (_, n) => record(n));
     assert.deepEqual(linesOf(disk, lane), expected, where);
@@ -162,9 +165,9 @@ async function emitAndDrain(disk: FaultDisk, kv: Kv, random: Random): Promise<vo
   const half = await start(disk, kv);
   const { store, drain, clock } = half;
   await drain.idle();
-  while (queues.some((lane) => store.span(lane).next < total)) {
-    const names: Record<Queue, string[]> = { alerts: [], summaries: [] };
-    for (const lane of queues) {
+  while (outputQueues.some((lane) => store.span(lane).next < total)) {
+    const names: Record<OutputQueue, string[]> = { alerts: [], summaries: [] };
+    for (const lane of outputQueues) {
       const { next } = store.span(lane);
       const count = Math.min(total - next, below(random, 4));
       for (let n = next; n < next + count; n++) names[lane].push(record(n));
@@ -177,7 +180,7 @@ async function emitAndDrain(disk: FaultDisk, kv: Kv, random: Random): Promise<vo
   await drain.idle();
   const { trouble, lanes: ends } = drain.status[0]!;
   assert.equal(trouble, undefined);
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     assert.deepEqual(ends[lane].incidents, { count: 0, last: undefined });
     assert.equal(ends[lane].delivered, total);
   }

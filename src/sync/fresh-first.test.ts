@@ -5,7 +5,7 @@ import { ManualClock } from "../../test/support/simulated-net.ts";
 import type { KvWrite } from "../core/doors.ts";
 import { limits } from "../core/limits.ts";
 import { millis } from "../core/units.ts";
-import { byLane, type Lane, queueOf } from "../store/outbox/lane.ts";
+import { byLane, type Lane } from "../store/outbox/lane.ts";
 import { OutboxWriter } from "../store/outbox/outbox.ts";
 import { decodeRecord, encodeSummary } from "../store/outbox/record-codec.ts";
 import { uplinkKey } from "../store/state/kv-key.ts";
@@ -137,7 +137,7 @@ async function emit({ store, drain }: Rig, ...windows: readonly (readonly [numbe
       fields: {},
       arrivalTimed: 0,
     });
-    outbox.add(queueOf("summaries"), bytes);
+    outbox.add("summaries", bytes);
   }
   await commitRecords(store, outbox);
   drain.wake();

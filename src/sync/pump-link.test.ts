@@ -7,7 +7,7 @@ import { SimulatedClock } from "../../test/support/simulated-clock.ts";
 import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { KvMemory } from "../store/state/kv-memory.ts";
-import { byLane, type Lane, type Queue, queues } from "../store/outbox/lane.ts";
+import { byLane, type Lane, type OutputQueue, outputQueues } from "../store/outbox/lane.ts";
 import { OutboxWriter } from "../store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../store/state/state-store.ts";
 import { type Drain, openDrain } from "./drain.ts";
@@ -132,7 +132,7 @@ class Rig {
     return this.#links.find((link) => link.name === name)!;
   }
 
-  async emit(lane: Queue, count: number, bytes: number): Promise<void> {
+  async emit(lane: OutputQueue, count: number, bytes: number): Promise<void> {
     const outbox = new OutboxWriter();
     // Not to be compressed: what waits is what was written.
     for (let n = 0; n < count; n++) outbox.add(lane, noise(bytes, n));
@@ -271,7 +271,7 @@ test("a link without quota is passed over by summaries, while alerts stay with i
 
 test("closing does not wait for a link", async () => {
   const made = await rig({ name: "lte", windows, alerts: "windows" });
-  for (const lane of queues) await made.emit(lane, 1, 100);
+  for (const lane of outputQueues) await made.emit(lane, 1, 100);
   await made.clock.pass(1_000);
   await made.drain.idle();
   await made.drain.close();

@@ -6,8 +6,8 @@
  *              +--------------- wait, doubled, jittered <------------+  any failure
  *
  * What a lane has of its queue is the store's to say (store/outbox/lane-reading.ts). The fresh lane puts
- * what is too old behind before it takes anything; backfill takes nothing while another lane of its uplink
- * has something ready.
+ * what is too old behind before it takes anything; raw readings and backfill take nothing while a lane that
+ * goes before them has something ready.
  *
  * Under a backlog a receipt is stored together with the next intent, so each delivery costs one
  * transaction of the state store. Nothing is ever given up: waits are bounded, tries are not, and
@@ -18,7 +18,7 @@ import type { Clock, Random } from "../core/doors.ts";
 import { Fault, isEnvironmental } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import type { Millis } from "../core/units.ts";
-import { type Lane, queueOf } from "../store/outbox/lane.ts";
+import { isPatient, type Lane, queueOf } from "../store/outbox/lane.ts";
 import { timeOfRecord } from "../store/outbox/record-codec.ts";
 import type { Range } from "../store/outbox/split.ts";
 import type { LaneOf } from "../store/outbox/standings.ts";
@@ -130,7 +130,7 @@ export class Pump {
 
   get status(): PumpStatus {
     const { end, store, lane } = this.#options;
-    const isUnused = lane === "backfill" && this.#state === "opening" && this.#behind === 0;
+    const isUnused = isPatient(lane) && this.#state === "opening" && this.#behind === 0;
     return {
       state: isUnused ? "idle" : this.#state,
       trouble: this.#trouble,
@@ -237,10 +237,10 @@ export class Pump {
     return this.#state === "running";
   }
 
-  /** Backfill alone: without anything to send, or while others go first, it does nothing. */
+  /** A patient lane: without anything to send, or while others go first, it does nothing. */
   get #mustRest(): boolean {
     const { lane, mustYield } = this.#options;
-    if (lane !== "backfill") return false;
+    if (!isPatient(lane)) return false;
     return (this.#state === "opening" && this.#behind === 0) || mustYield();
   }
 

@@ -19,7 +19,7 @@
 
 import type { KvWrite } from "../core/doors.ts";
 import { limits } from "../core/limits.ts";
-import type { Lane } from "../store/outbox/lane.ts";
+import { isPatient, type Lane } from "../store/outbox/lane.ts";
 import type { Range } from "../store/outbox/split.ts";
 import type { Via } from "./link/via.ts";
 
@@ -92,9 +92,9 @@ export interface UplinkLane {
   close(): Promise<void>;
 }
 
-/** Of a lane whose uplink takes so much at a time: what is behind goes in small pieces. */
+/** Of a lane whose uplink takes so much at a time: what others go before is sent in small pieces. */
 export function laneBatchBytes(lane: Lane, bytesMax: number): number {
-  return lane === "backfill" ? Math.min(bytesMax, limits.backfillBatchBytesMax) : bytesMax;
+  return isPatient(lane) ? Math.min(bytesMax, limits.backfillBatchBytesMax) : bytesMax;
 }
 
 export type LaneFacts = Readonly<Record<string, string | number>>;

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { queues } from "../../src/store/outbox/lane.ts";
+import { outputQueues } from "../../src/store/outbox/lane.ts";
 import { startKafka } from "../support/kafka/broker.ts";
 import { begun, once, oneBroker, passAll, portion, warmUp } from "../support/kafka/failure-rig.ts";
 import { type HalfOptions, startHalf } from "../support/kafka/uplink-half.ts";
@@ -45,7 +45,9 @@ describe("a cluster", () => {
     for (const half of halves) await half.sent();
     await assertOnce(halves, kafka);
     assert.deepEqual(
-      halves.flatMap((half) => queues.map((lane) => half.told(lane))).filter((what) => what !== ""),
+      halves
+        .flatMap((half) => outputQueues.map((lane) => half.told(lane)))
+        .filter((what) => what !== ""),
       [],
     );
   });
@@ -102,10 +104,10 @@ describe("a cluster", () => {
       await half.emit(portion);
       await half.sent();
       assert.deepEqual(
-        queues.map((lane) => half.found(lane)),
+        outputQueues.map((lane) => half.found(lane)),
         ["cluster-replaced", "cluster-replaced"],
       );
-      for (const lane of queues) assert.match(half.told(lane), /the cluster is another one/);
+      for (const lane of outputQueues) assert.match(half.told(lane), /the cluster is another one/);
     }
     const from = { alerts: 2, summaries: 5 };
     await assertOnce([steady, unheard], { bootstrap: other.bootstrap, from });

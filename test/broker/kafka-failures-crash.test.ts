@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { queues } from "../../src/store/outbox/lane.ts";
+import { outputQueues } from "../../src/store/outbox/lane.ts";
 import {
   begun,
   type FailureRig,
@@ -87,7 +87,7 @@ for (const version of ["3.9", "4"] as const) {
         remains = await deathOpening(rig.proxy, { ...of, remains }, { step, ...answerLost });
       }
       const half = await revived(of, remains);
-      assert(queues.some((lane) => half.found(lane) === "committed"));
+      assert(outputQueues.some((lane) => half.found(lane) === "committed"));
       await assertOnce([half], rig.kafka);
     });
 
@@ -195,7 +195,7 @@ async function troubled({ proxy }: FailureRig, of: HalfOptions, at: Place): Prom
   await half.emit(portion);
   await inTime(`${half.agent} meets its trouble: ${nameOf(at)}`, met);
   await half.sent();
-  const found = queues.map((lane) => half.found(lane));
+  const found = outputQueues.map((lane) => half.found(lane));
   const isCommitted = isOpening(at.step) || at.step === "EndTxn";
   assert.equal(found.includes("committed"), isCommitted, `${half.agent}: ${found.join()}`);
   return half;

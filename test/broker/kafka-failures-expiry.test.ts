@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { queues } from "../../src/store/outbox/lane.ts";
+import { outputQueues } from "../../src/store/outbox/lane.ts";
 import { laneName } from "../../src/sync/kafka/lane-state.ts";
 import type { TransactionOf } from "../../src/sync/kafka/cluster.ts";
 import { batchBytes } from "../support/kafka/cluster-contract-rig.ts";
@@ -47,16 +47,16 @@ describe("a cluster with a short memory", () => {
     const remains = await diedAt(proxy, await begun(of("old-unheard")), "EndTxn");
     const gone = await begun(of("old-gone"));
     gone.crash();
-    const producers = queues.map((lane) => idle.status(lane).facts["producer"]);
+    const producers = outputQueues.map((lane) => idle.status(lane).facts["producer"]);
 
     const agents = ["old-idle", "old-unheard", "old-gone"];
-    const names = agents.flatMap((agent) => queues.map((lane) => laneName(agent, lane)));
+    const names = agents.flatMap((agent) => outputQueues.map((lane) => laneName(agent, lane)));
     await forgotten(kafka.bootstrap, names);
     for (const group of names) await kafka.deleteGroup(group);
 
     await idle.emit(portion);
     await idle.sent();
-    for (const [index, lane] of queues.entries()) {
+    for (const [index, lane] of outputQueues.entries()) {
       assert.equal(idle.found(lane), "resumed");
       assert.notEqual(idle.status(lane).facts["producer"], producers[index], "a new producer id");
     }
@@ -69,10 +69,10 @@ describe("a cluster with a short memory", () => {
     // Nothing here says where the cursor might be: the topic is read from its beginning. What was
     // found is seen at once, and told when it is stored.
     await using successor = await startHalf(of("old-gone"));
-    await successor.until("its queues tell what they found", () =>
-      queues.every((lane) => successor.told(lane) !== ""),
+    await successor.until("its outputQueues tell what they found", () =>
+      outputQueues.every((lane) => successor.told(lane) !== ""),
     );
-    for (const lane of queues) {
+    for (const lane of outputQueues) {
       assert.equal(successor.found(lane), "begun");
       assert.match(
         successor.told(lane),
@@ -87,11 +87,11 @@ describe("a cluster with a short memory", () => {
     const { kafka, proxy } = rig;
     const of = { agent: "aborted", bootstrap: proxy.bootstrap };
     const remains = await diedAt(proxy, await begun(of), "Produce");
-    for (const lane of queues) await kafka.deleteGroup(laneName(of.agent, lane));
+    for (const lane of outputQueues) await kafka.deleteGroup(laneName(of.agent, lane));
     await using again = await startHalf({ ...of, remains });
     await again.emit(portion);
     await again.sent();
-    for (const lane of queues) assert.equal(again.found(lane), "resumed");
+    for (const lane of outputQueues) assert.equal(again.found(lane), "resumed");
     await assertOnce([again], kafka);
   });
 
@@ -103,7 +103,7 @@ describe("a cluster with a short memory", () => {
     const half = await begun(of);
     await using stuck = await openStuck(kafka);
     const remains = await diedAt(proxy, half, "EndTxn");
-    for (const lane of queues) await kafka.deleteGroup(laneName(of.agent, lane));
+    for (const lane of outputQueues) await kafka.deleteGroup(laneName(of.agent, lane));
 
     await using again = await startHalf({ ...of, remains });
     await again.emit(portion);

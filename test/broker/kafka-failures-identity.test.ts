@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Queue, queues } from "../../src/store/outbox/lane.ts";
+import { type OutputQueue, outputQueues } from "../../src/store/outbox/lane.ts";
 import { begun, oneBroker, portion } from "../support/kafka/failure-rig.ts";
 import {
   type HalfOptions,
@@ -36,7 +36,7 @@ for (const version of ["3.9", "4"] as const) {
       });
       await restored.sent();
       assert.deepEqual(foundBy(restored), ["caught-up", "caught-up"]);
-      for (const lane of queues)
+      for (const lane of outputQueues)
         assert.match(
           restored.told(lane),
           /its data is a restored copy; nothing is lost or repeated/,
@@ -65,11 +65,11 @@ for (const version of ["3.9", "4"] as const) {
         await restored.emit(portion, "restored");
         await restored.sent();
         assert.deepEqual(foundBy(restored), ["forked", "forked"]);
-        for (const lane of queues)
+        for (const lane of outputQueues)
           assert.match(restored.told(lane), /its data is a restored copy or a clone/);
 
         const upstream = await readOutboxes(of.agent, rig.kafka);
-        for (const lane of queues) {
+        for (const lane of outputQueues) {
           const common = backup.emitted[lane].length;
           const { old, fresh } = parted(upstream, { lane, at: common });
           assert.deepEqual(old, original.emitted[lane]);
@@ -96,7 +96,7 @@ for (const version of ["3.9", "4"] as const) {
       await again.emit(portion);
       await again.sent();
       assert.deepEqual(foundBy(again), ["cursor-lost", "cursor-lost"]);
-      for (const lane of queues)
+      for (const lane of outputQueues)
         assert.match(
           again.told(lane),
           /no cursor of cursor-lost any more: it was deleted, or its topic/,
@@ -122,8 +122,8 @@ for (const version of ["3.9", "4"] as const) {
           await younger.emit(portion, "younger");
           await younger.sent();
         }
-        await elder.until("it has halted", () => haltedLanes(elder).length === queues.length);
-        for (const lane of queues) {
+        await elder.until("it has halted", () => haltedLanes(elder).length === outputQueues.length);
+        for (const lane of outputQueues) {
           assert.match(
             elder.status(lane).trouble ?? "",
             /another agent writes as twin-.*: sending stops here and records are kept/,
@@ -145,10 +145,10 @@ for (const version of ["3.9", "4"] as const) {
         await one.emit(portion, "one");
         await two.emit(portion, "two");
       }
-      const isDecided = (lane: Queue): boolean =>
+      const isDecided = (lane: OutputQueue): boolean =>
         twins.filter((twin) => twin.status(lane).state === "halted").length === 1;
-      await one.until("each lane is decided", () => queues.every(isDecided));
-      for (const lane of queues) {
+      await one.until("each lane is decided", () => outputQueues.every(isDecided));
+      for (const lane of outputQueues) {
         const winner = twins.find((twin) => twin.status(lane).state !== "halted");
         assert(winner !== undefined);
         await winner.until("its lane is sent", () => winner.kept(lane).length === 0);
@@ -166,17 +166,17 @@ async function grown(remains: Remains, { agent }: HalfOptions, by: string): Prom
 }
 
 function foundBy(half: UplinkHalf): readonly string[] {
-  return queues.map((lane) => half.found(lane));
+  return outputQueues.map((lane) => half.found(lane));
 }
 
-function haltedLanes(half: UplinkHalf): readonly Queue[] {
-  return queues.filter((lane) => half.status(lane).state === "halted");
+function haltedLanes(half: UplinkHalf): readonly OutputQueue[] {
+  return outputQueues.filter((lane) => half.status(lane).state === "halted");
 }
 
 /** What is upstream under the two outboxes of a lane, the second of which parted there. */
 function parted(
   { outboxes, forkedFrom }: Upstream,
-  { lane, at }: { readonly lane: Queue; readonly at: number },
+  { lane, at }: { readonly lane: OutputQueue; readonly at: number },
 ): { readonly old: readonly string[]; readonly fresh: readonly string[] } {
   const ids = [...outboxes[lane].keys()];
   assert.equal(ids.length, 2, "there are two outboxes");
@@ -191,7 +191,7 @@ function parted(
 
 /** Each record is upstream under one outbox or more, or still kept by who has it. */
 function assertNothingLost(upstream: Upstream, halves: readonly UplinkHalf[]): void {
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     const there = new Set([...upstream.outboxes[lane].values()].flat());
     for (const half of halves) {
       const kept = new Set(half.kept(lane));

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { after, describe, it, type TestContext } from "node:test";
-import { type Queue, queues } from "../../src/store/outbox/lane.ts";
+import { type OutputQueue, outputQueues } from "../../src/store/outbox/lane.ts";
 import type { Right } from "../support/kafka/admin.ts";
 import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";
 import { warmUp } from "../support/kafka/failure-rig.ts";
@@ -22,7 +22,7 @@ import { requireTool } from "../support/require-tool.ts";
 
 const version = "4";
 const password = "wonderland";
-const lane: Queue = "summaries";
+const lane: OutputQueue = "summaries";
 const missingNames: TopicNames = { alerts: "a-none", summaries: "s-none", cursors: "c-none" };
 
 /** A right without its principal; what begins with `weir.` is a prefix. */
@@ -121,7 +121,7 @@ async function startSecured(users: Readonly<Record<string, string>>): Promise<Ka
   await warmUp(kafka.bootstrap);
   const config = { "cleanup.policy": "compact" };
   await kafka.createTopic(topicNames.cursors, { partitions: 2, config });
-  for (const name of queues) await kafka.createTopic(topicNames[name], { partitions });
+  for (const name of outputQueues) await kafka.createTopic(topicNames[name], { partitions });
   return kafka;
 }
 

@@ -20,7 +20,7 @@ import type { Clock } from "../../src/core/doors.ts";
 import { Fault, type FaultCode } from "../../src/core/faults.ts";
 import { limits } from "../../src/core/limits.ts";
 import { KvMemory } from "../../src/store/state/kv-memory.ts";
-import { byLane, queues } from "../../src/store/outbox/lane.ts";
+import { byLane, outputQueues } from "../../src/store/outbox/lane.ts";
 import { OutboxWriter } from "../../src/store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../src/sync/drain.ts";
@@ -245,15 +245,18 @@ test("an uplink goes on with a certificate that was replaced, and sends each rec
 
   installed.replace(rig.renewed);
   await half.clock.pass(limits.kafkaCredentialsMs);
-  await half.until("all queues connected again", () => half.sessions === sessions + queues.length);
-  await half.until("all queues are ready", () => half.isReady);
+  await half.until(
+    "all outputQueues connected again",
+    () => half.sessions === sessions + outputQueues.length,
+  );
+  await half.until("all outputQueues are ready", () => half.isReady);
   await kafka.revokeAll("User:CN=client");
   await half.emit(2);
   await half.until("the last records are sent", () => half.isSent);
-  assert.equal(half.sessions, sessions + queues.length);
+  assert.equal(half.sessions, sessions + outputQueues.length);
   assert.equal(half.failures, failures);
 
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     const of = { bootstrap: kafka.bootstrap, topic: `weir.${lane}` };
     const numbers = (await readCommitted(of)).map(({ headers }) =>
       headers["ce_id"]?.split(":").at(-1),
@@ -309,7 +312,7 @@ class UplinkHalf implements AsyncDisposable {
     const outbox = new OutboxWriter();
     for (let added = 0; added < count; added++, this.#emitted++) {
       const of = { agent, number: this.#emitted, by: "original" };
-      for (const queue of queues) outbox.add(queue, sampleRecord({ ...of, lane: queue }));
+      for (const queue of outputQueues) outbox.add(queue, sampleRecord({ ...of, lane: queue }));
     }
     await commitRecords(this.#store, outbox);
     this.#drain.wake();
@@ -332,7 +335,7 @@ class UplinkHalf implements AsyncDisposable {
   }
 
   get #pumps(): readonly Drain["status"][number]["lanes"]["alerts"][] {
-    return this.#drain.status.flatMap((uplink) => queues.map((queue) => uplink.lanes[queue]));
+    return this.#drain.status.flatMap((uplink) => outputQueues.map((queue) => uplink.lanes[queue]));
   }
 
   #uplink(way: Way, random: ReturnType<typeof seededRandom>): ReturnType<typeof openKafkaUplink> {

@@ -9,7 +9,7 @@ import { systemKafka } from "../../src/agent/doors/kafka.ts";
 import { systemRandom } from "../../src/agent/doors/random.ts";
 import { limits } from "../../src/core/limits.ts";
 import { KvMemory } from "../../src/store/state/kv-memory.ts";
-import { byLane, type Queue } from "../../src/store/outbox/lane.ts";
+import { byLane, type OutputQueue } from "../../src/store/outbox/lane.ts";
 import { OutboxWriter } from "../../src/store/outbox/outbox.ts";
 import { openStateStore } from "../../src/store/state/state-store.ts";
 import { openDrain } from "../../src/sync/drain.ts";
@@ -76,7 +76,7 @@ test("a backlog is sent at the bandwidth of its link and never above it, and an 
   proxy.onArrival = (bytes) => arrivals.push({ atMs: clock.monotonic(), bytes });
   const drain = openDrain({ store, uplinks: [uplink], clock, random });
   t.after(() => drain.close());
-  const emit = async (lane: Queue, count: number): Promise<void> => {
+  const emit = async (lane: OutputQueue, count: number): Promise<void> => {
     const outbox = new OutboxWriter();
     for (let number = 0; number < count; number++) {
       outbox.add(lane, sampleRecord({ agent: "link", lane, number, by: "x".repeat(200) }));

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { byQueue, type Queue } from "../../src/store/outbox/lane.ts";
+import { byOutputQueue, type OutputQueue } from "../../src/store/outbox/lane.ts";
 import { type AgentProcess, freePort, startAgentProcess } from "../support/agent-process.ts";
 import { DeviceLoad } from "../support/device-load.ts";
 import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";
@@ -187,10 +187,10 @@ async function isComplete({ sent }: DeviceLoad, kafka: KafkaBroker): Promise<boo
 /** Of one outbox in each lane, in which every number is there once. */
 async function readRecords({
   bootstrap,
-}: KafkaBroker): Promise<Readonly<Record<Queue, readonly UpstreamRecord[]>>> {
+}: KafkaBroker): Promise<Readonly<Record<OutputQueue, readonly UpstreamRecord[]>>> {
   const { outboxes, forkedFrom } = await readOutboxes(AGENT, { bootstrap, topics });
   assert.deepEqual(forkedFrom, []);
-  return byQueue((lane) => {
+  return byOutputQueue((lane) => {
     const [texts = [], ...others] = outboxes[lane].values();
     assert.equal(others.length, 0, `${lane} has one outbox`);
     return texts.map((text) => JSON.parse(text) as UpstreamRecord);

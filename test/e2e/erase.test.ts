@@ -23,7 +23,7 @@ import { readConfig } from "../../src/agent/cli/configured.ts";
 import { nodeFlags } from "../../src/agent/node-flags.ts";
 import { dataPaths, startAgent } from "../../src/agent/start.ts";
 import { limits } from "../../src/core/limits.ts";
-import { queues } from "../../src/store/outbox/lane.ts";
+import { outputQueues } from "../../src/store/outbox/lane.ts";
 import { readOutbox } from "../../src/store/outbox/outbox.ts";
 import { decodeRecord } from "../../src/store/outbox/record-codec.ts";
 import { readCheckedKv } from "../../src/store/state/checked-kv.ts";
@@ -140,7 +140,7 @@ function waiting(data: string): {
 } {
   const raw = openKvLmdb({ path: dataPaths(data).state, bytesMax: limits.kvBytesMax });
   const kv = readCheckedKv(raw);
-  const records = queues.flatMap((lane) => {
+  const records = outputQueues.flatMap((lane) => {
     const all = readOutbox(kv, lane, { from: 0, bytesMax: Number.MAX_SAFE_INTEGER });
     return all.records.map((record) => Buffer.from(record).toString());
   });

@@ -378,8 +378,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/store/outbox/outbox-lanes.ts",
-        from: "write([splitWrite(uplink, split), splitFormatWrite()]);",
-        to: "write([splitFormatWrite()]);",
+        from: "write([splitWrite(uplink, split), ...splitFormatWrites(this.#kv)]);",
+        to: "write([...splitFormatWrites(this.#kv)]);",
       },
     ],
   },

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byQueue, queues } from "../../src/store/outbox/lane.ts";
+import { byOutputQueue, outputQueues } from "../../src/store/outbox/lane.ts";
 import { assertNothingSilent } from "../support/kafka/repetition-oracle.ts";
 import { below } from "../support/seeded-random.ts";
 import { eachSeed, seedCount } from "../support/seeds.ts";
@@ -42,7 +42,7 @@ async function sentBy(
 }
 
 function findings(half: UpstreamHalf): readonly unknown[] {
-  return queues.map((lane) => half.status(lane).facts["found"]);
+  return outputQueues.map((lane) => half.status(lane).facts["found"]);
 }
 
 // ---- restored copies ----
@@ -137,12 +137,12 @@ test("a fork is reported once, also when it has nothing to send for a long time"
 /** Runs until both have nothing to do: all sent, or halted. */
 async function settle(world: UpstreamWorld, halves: readonly UpstreamHalf[]): Promise<void> {
   const isSettled = (half: UpstreamHalf): boolean =>
-    queues.every((lane) => half.isLaneDone(lane) || half.status(lane).state === "halted");
+    outputQueues.every((lane) => half.isLaneDone(lane) || half.status(lane).state === "halted");
   assert.ok(await world.until(() => halves.every(isSettled)), "both come to rest");
 }
 
 function haltedLanes(half: UpstreamHalf): number {
-  return queues.filter((lane) => half.status(lane).state === "halted").length;
+  return outputQueues.filter((lane) => half.status(lane).state === "halted").length;
 }
 
 test("of two clones that run at once one halts in each lane, and nothing is lost or repeated in silence", async (t) => {
@@ -154,7 +154,7 @@ test("of two clones that run at once one halts in each lane, and nothing is lost
     const second = await startHalf(world, { ...copy, origin: "b" });
     for (let round = 0; round < 12; round++) {
       const half = below(world.random, 2) === 0 ? first : second;
-      await half.emit(byQueue(() => 1 + below(world.random, 2)));
+      await half.emit(byOutputQueue(() => 1 + below(world.random, 2)));
       if (below(world.random, 2) === 0) await world.pass(below(world.random, 4_000));
     }
     await first.emit({ alerts: 1, summaries: 1 });
@@ -164,7 +164,7 @@ test("of two clones that run at once one halts in each lane, and nothing is lost
     assert.equal(haltedLanes(first) + haltedLanes(second), 2, `seed ${seed}: one of each lane`);
     assertNothingSilent(world, [first, second], `seed ${seed}`);
     const halted = first.isHalted ? first : second;
-    const lane = queues.find((name) => halted.status(name).state === "halted") ?? "alerts";
+    const lane = outputQueues.find((name) => halted.status(name).state === "halted") ?? "alerts";
     assert.match(halted.status(lane).trouble ?? "", /another agent writes as gw1 .* give one/);
     // What is halted asks nothing more.
     const calls = world.cluster.calls;

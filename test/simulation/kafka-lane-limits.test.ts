@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { limits } from "../../src/core/limits.ts";
-import { queues } from "../../src/store/outbox/lane.ts";
+import { outputQueues } from "../../src/store/outbox/lane.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";
 import type { ModelRight } from "../support/kafka/cluster-model-broker.ts";
 import {
@@ -85,7 +85,7 @@ test("missing topics are created: cursors compacted, times given by the cluster"
   await atRest(half);
   const session = world.cluster.connect();
   const names = ["cleanup.policy", "message.timestamp.type"];
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     const config = await session.topicConfig(topics[lane], names);
     assert.deepEqual([...config.values()], ["delete", "LogAppendTime"]);
   }
@@ -229,7 +229,7 @@ test("closing while a connection is being made ends in time, and what comes of i
   await closed;
   opened.resolve();
   await world.quiet();
-  assert.equal(closes, queues.length);
+  assert.equal(closes, outputQueues.length);
 });
 
 test("a lane that finds the cluster busy waits a while, gives up, and begins anew", async () => {

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byQueue, queues } from "../../src/store/outbox/lane.ts";
+import { byOutputQueue, outputQueues } from "../../src/store/outbox/lane.ts";
 import type { ModelCall } from "../support/kafka/cluster-model.ts";
 import { leaveTransactionOpen } from "../support/kafka/stuck-transaction.ts";
 import { below } from "../support/seeded-random.ts";
@@ -49,9 +49,9 @@ async function emitAll(half: UpstreamHalf): Promise<void> {
   const { random } = world;
   await half.start();
   if (below(random, 2) === 0) await world.quiet();
-  while (queues.some((lane) => half.store.span(lane).next < total)) {
-    const left = byQueue((lane) => total - half.store.span(lane).next);
-    await half.emit(byQueue((lane) => Math.min(left[lane], below(random, 4))));
+  while (outputQueues.some((lane) => half.store.span(lane).next < total)) {
+    const left = byOutputQueue((lane) => total - half.store.span(lane).next);
+    await half.emit(byOutputQueue((lane) => Math.min(left[lane], below(random, 4))));
     if (below(random, 10) < 7) await world.quiet();
   }
   assert.ok(await world.until(() => half.isDone), "all is out in the end");
@@ -162,7 +162,7 @@ async function runWithFaults(seed: number): Promise<void> {
   let half = await startHalf(world);
   await world.quiet();
   for (let round = 0; round < 25; round++) {
-    await half.emit(byQueue(() => below(random, 4)));
+    await half.emit(byOutputQueue(() => below(random, 4)));
     const event = events[below(random, events.length)];
     if (event !== undefined) half = await event(half);
     if (below(random, 3) === 0) await world.quiet();
@@ -191,7 +191,7 @@ test("without transactions no record is lost, and what is repeated has the same 
     const options = { uplink: { delivery: "upsert" } } as const;
     let half = await startHalf(world, options);
     for (let round = 0; round < 10; round++) {
-      await half.emit(byQueue(() => below(world.random, 4)));
+      await half.emit(byOutputQueue(() => below(world.random, 4)));
       badNetwork(world);
       await world.pass(below(world.random, 90_000));
       if (below(world.random, 4) > 0) continue;
@@ -201,7 +201,7 @@ test("without transactions no record is lost, and what is repeated has the same 
     }
     world.fate = () => "answer";
     assert.ok(await world.until(() => half.isDone), `seed ${seed}`);
-    for (const lane of queues) {
+    for (const lane of outputQueues) {
       const all = received(world.cluster, lane);
       const values = new Map(all.map(({ seq, value }) => [seq, value]));
       repeated += all.length - values.size;

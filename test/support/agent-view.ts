@@ -170,6 +170,7 @@ export const sampleStatus: Status = {
   outbox: {
     summaries: { records: 2, bytes: 800, bytesMax: 7_000, next: 7, merged: 3 },
     alerts: { records: 0, bytes: 0, bytesMax: 1_000, next: 2, merged: 0 },
+    raw: { records: 0, bytes: 0, bytesMax: 500, next: 0, merged: 0 },
   },
   outboxRollup: { merged: 60, coarser: 10, readings: 600 },
   outboxDropped: { temp: { records: 5, readings: 50 } },
@@ -191,6 +192,7 @@ export const sampleStatus: Status = {
       links: [{ link: "lte", isUp: false }],
       lanes: {
         alerts: { ...pump, delivered: 1, behind: 1 },
+        raw: { ...pump, state: "idle" },
         backfill: { ...pump, state: "idle" },
         summaries: { ...pump, state: "waiting", delivered: 4, behind: 3, oldest: millis(40_000) },
       },

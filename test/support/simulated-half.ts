@@ -6,7 +6,7 @@
 import type { Random } from "../../src/core/doors.ts";
 import { limits } from "../../src/core/limits.ts";
 import { OutboxWriter } from "../../src/store/outbox/outbox.ts";
-import type { Queue } from "../../src/store/outbox/lane.ts";
+import type { OutputQueue } from "../../src/store/outbox/lane.ts";
 import { type KvImage, KvMemory } from "../../src/store/state/kv-memory.ts";
 import { openStateStore, type StateStore } from "../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../src/sync/drain.ts";
@@ -25,14 +25,14 @@ export type SimulatedHalf = {
   readonly drain: Drain;
   readonly kv: MortalKv;
   /** Commits the next records of a lane, in one commit. */
-  readonly add: (lane: Queue, count: number) => Promise<void>;
+  readonly add: (lane: OutputQueue, count: number) => Promise<void>;
   /** Ends it without a word; what the next one starts with. */
   readonly kill: () => { readonly image: KvImage; readonly clock: SimulatedClock };
   readonly close: () => Promise<void>;
 };
 
 /** Text of every record committed so far, by lane, in the order of their numbers. */
-export type Committed = Record<Queue, string[]>;
+export type Committed = Record<OutputQueue, string[]>;
 
 /** Where a half goes on, and what it is told of the outside. */
 export type HalfOptions<Connect, Changes> = {

@@ -63,7 +63,7 @@ export async function kafkaTarget(values: Values, clock: Clock): Promise<KafkaTa
   const credentials = kafka.credentials(security ?? kafkaUplinkDefaults.security);
   return {
     agent: text("agent") ?? configured?.agent,
-    topics: named.length > 0 ? named : [...new Set([topics.summaries, topics.alerts])],
+    topics: named.length > 0 ? named : [...new Set([topics.summaries, topics.alerts, topics.raw])],
     cursorTopic: text("cursors") ?? topics.cursor,
     connect: async () =>
       await kafka.connect({

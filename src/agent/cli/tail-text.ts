@@ -38,6 +38,18 @@ export function tailLine(tailed: Tailed): string {
       const what = `${readings} readings in all windows until then`;
       return `${timeText(through)}  ${agent}/${pipeline} ${nameOfTags(key)}  ${what}  ${words}`;
     }
+    case "raw": {
+      const { request, part, source, series, times, erased } = record;
+      const what = erased === undefined ? `${times.length} readings` : `${erased} readings, erased`;
+      const at = timeText(times[0] ?? 0);
+      return `${at}  ${agent} ${request}#${part} ${source} ${series}  ${what}  ${words}`;
+    }
+    case "manifest": {
+      const { request, from, to, outcome, reason, parts, readings, series } = record;
+      const what = `${outcome}: ${readings} readings of ${series.length} series in ${parts} parts`;
+      const why = reason === "" ? "" : ` (${reason})`;
+      return `${timeText(from)} to ${timeText(to)}  ${agent} ${request}  ${what}${why}  ${words}`;
+    }
   }
 }
 
@@ -66,6 +78,9 @@ function wordsOf({ lane, standing, record }: Tailed): string {
       return "gap";
     case "complete":
       return [...way, "complete"].join(", ");
+    case "raw":
+    case "manifest":
+      return standing;
   }
 }
 

@@ -4,7 +4,7 @@ import type { PipelineCount } from "../../sync/kafka/upstream/count-proof.ts";
 import type { LaneProven } from "../../sync/kafka/upstream/lane-proof.ts";
 import type { AgentProven } from "../../sync/kafka/upstream/verify-upstream.ts";
 
-export function provenText({ agent, lanes, pipelines, forks }: AgentProven): string {
+export function provenText({ agent, lanes, pipelines, answers, forks }: AgentProven): string {
   return [
     ...lanes.map((lane) => `${agent}: ${laneText(lane)}`),
     ...forks.map(
@@ -12,6 +12,7 @@ export function provenText({ agent, lanes, pipelines, forks }: AgentProven): str
         `${agent}: ${lane} ${short(outbox)} parted from ${short(from.outbox)} at ${from.number}: what that one sent beyond is another history, and not counted`,
     ),
     ...pipelines.map((pipeline) => `${agent}: ${pipelineText(pipeline)}`),
+    ...(answers.answers + answers.open === 0 ? [] : [`${agent}: ${answersText(answers)}`]),
   ].join("\n");
 }
 
@@ -51,6 +52,11 @@ function pipelineText(count: PipelineCount): string {
     );
   }
   return `pipeline ${pipeline}: ${parts.join("; ")}`;
+}
+
+function answersText({ answers, readings, open }: AgentProven["answers"]): string {
+  const rest = open === 0 ? "" : `; ${counted(open, "answer")} without a manifest yet`;
+  return `raw readings: ${counted(answers, "answer")} as their manifests say, with ${counted(readings, "reading")}${rest}`;
 }
 
 function counted(count: number, noun: string): string {

@@ -41,6 +41,7 @@ export const bridgeUplinkDefaults: Omit<
   topics: {
     summaries: "weir/{agent}/summary/{pipeline}",
     alerts: "weir/{agent}/alert/{pipeline}",
+    raw: "weir/{agent}/raw",
     status: "weir/{agent}/status",
   },
   retain: false,
@@ -98,6 +99,7 @@ export function checkBridge(
   };
   find(["topics", "summaries"], topicFinding(topics.summaries, ["agent", "pipeline"]));
   find(["topics", "alerts"], topicFinding(topics.alerts, ["agent", "pipeline"]));
+  find(["topics", "raw"], topicFinding(topics.raw, ["agent"]));
   find(["topics", "status"], topicFinding(topics.status, ["agent"]));
   return { findings, warnings: checked.warnings };
 }

@@ -29,6 +29,7 @@ const expectedStatus = "off, or a duration from 1s to 1d";
 const topics = section("Where they go; {agent} and {pipeline} stand for names.", {
   summaries: v.optional(anyText("Topic of summaries."), defaults.topics.summaries),
   alerts: v.optional(anyText("Topic of alerts."), defaults.topics.alerts),
+  raw: v.optional(anyText("Topic of readings that are asked for."), defaults.topics.raw),
   status: v.optional(anyText("Topic of the retained status."), defaults.topics.status),
 });
 

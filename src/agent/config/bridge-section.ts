@@ -7,6 +7,7 @@ export type BridgeSection = RemoteBrokerSection & {
   readonly topics: {
     readonly summaries: string;
     readonly alerts: string;
+    readonly raw: string;
     readonly status: string;
   };
   readonly retain: boolean;

@@ -36,6 +36,7 @@ export const kafkaUplinkDefaults: Omit<KafkaUplinkConfig, "brokers"> = {
   topics: {
     summaries: "weir.summaries",
     alerts: "weir.alerts",
+    raw: "weir.raw",
     cursor: "weir.cursor",
     create: true,
     partitions: -1,
@@ -123,8 +124,8 @@ export function checkKafka(
   if (timeouts.request >= timeouts.transaction) {
     find(["timeouts", "request"], "a request must be given up before its transaction is aborted");
   }
-  const names = [topics.summaries, topics.alerts, topics.cursor];
-  if (new Set(names).size < names.length) find(["topics"], "each of the three needs its own topic");
+  const names = [topics.summaries, topics.alerts, topics.raw, topics.cursor];
+  if (new Set(names).size < names.length) find(["topics"], "each of the four needs its own topic");
   if (sasl !== undefined) {
     const missing = missingLogin(sasl);
     if (missing !== undefined) find(["sasl"], missing);

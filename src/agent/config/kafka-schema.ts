@@ -46,6 +46,7 @@ const schemaId = (about: string): Value<number> => integer(about, { min: 1, max:
 const topics = section("Topics, and what to do where they are missing.", {
   summaries: v.optional(topicName("Topic of summaries."), defaults.topics.summaries),
   alerts: v.optional(topicName("Topic of alerts."), defaults.topics.alerts),
+  raw: v.optional(topicName("Topic of readings that are asked for."), defaults.topics.raw),
   cursor: v.optional(topicName("Topic of cursors, compacted."), defaults.topics.cursor),
   create: v.optional(flag("Create topics that are missing."), defaults.topics.create),
   partitions: v.optional(

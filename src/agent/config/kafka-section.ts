@@ -11,6 +11,7 @@ export type KafkaSection = {
   readonly topics: {
     readonly summaries: string;
     readonly alerts: string;
+    readonly raw: string;
     readonly cursor: string;
     readonly create: boolean;
     readonly partitions: number;

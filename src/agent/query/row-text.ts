@@ -7,7 +7,7 @@
 import { KIND_ARRIVAL_TIME, KIND_SEQUENCE, KIND_SYMBOL } from "../../core/batch.ts";
 import type { Catalog } from "../../core/catalog.ts";
 import { type SeriesId, symbolId } from "../../core/units.ts";
-import { jsonNumber } from "../../store/outbox/record-codec.ts";
+import { jsonNumber } from "../../store/outbox/record-text.ts";
 import { meanOf, varianceOf } from "../../store/tables/rollup.ts";
 import { rollupColumns, type Rows } from "../../store/tables/rows.ts";
 import type { Aggregate } from "./requests.ts";

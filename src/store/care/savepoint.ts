@@ -29,6 +29,7 @@ import {
   emittedKey,
   isSplitKey,
   ledgerKey,
+  outboxEndKey,
   rollupKey,
   savepointKey,
 } from "../state/kv-key.ts";
@@ -39,13 +40,15 @@ import {
   textOf,
   wholeOf,
 } from "../state/stored-json.ts";
-import { splitFormatWrite } from "../state/state-format.ts";
+import { rawFormatWrites, splitFormatWrites } from "../state/state-format.ts";
 import { swapWrites } from "../tables/listing/table-list.ts";
 import { opened } from "./whole-files.ts";
 
 /** The first where summaries may be split between lanes: a weir that knows of none must not begin from it. */
 const FORMAT_SPLIT = 2;
-const FORMAT = FORMAT_SPLIT;
+/** The first with a queue of raw readings. */
+const FORMAT_RAW = 3;
+const FORMAT = FORMAT_RAW;
 
 const keptKeys = [checkpointKey, droppedKey, emittedKey, ledgerKey, rollupKey];
 const keptPrefixes = ["catalog/", "outbox-end/", "outbox-start/", "outbox/", "state/", "uplink/"];
@@ -83,7 +86,7 @@ export async function writeSavepoint(
     bytes += encoded.length;
   };
   const { name, weir, created, position: at } = savepoint;
-  const format = hasSplit(kv) ? FORMAT_SPLIT : 1;
+  const format = hasRaw(kv) ? FORMAT_RAW : hasSplit(kv) ? FORMAT_SPLIT : 1;
   await write({ format, name, weir, created, position: at });
   let entries = 0;
   for (const { key, value } of entriesOf(kv)) {
@@ -253,7 +256,7 @@ export async function restoreSavepoint(
   if (positionOf(kv) !== found.position) throw notWhole(path, "its position is not its state's");
   const { name, weir, created, position: at } = found;
   const begun = { key: savepointKey, value: encodeJson({ name, weir, created, position: at }) };
-  const formats = hasSplit(kv) ? [splitFormatWrite()] : [];
+  const formats = hasRaw(kv) ? rawFormatWrites(kv) : hasSplit(kv) ? splitFormatWrites(kv) : [];
   await kv.commit([begun, ...formats, ...readingsLeft(kv, at)]);
   return found;
 }
@@ -286,4 +289,8 @@ export function logBeginOf(kv: Kv): number {
   return value === undefined
     ? 0
     : wholeOf(decodeJson(value, "the state store's savepoint"), "position");
+}
+
+function hasRaw(kv: Kv): boolean {
+  return kv.get(outboxEndKey("raw")) !== undefined;
 }

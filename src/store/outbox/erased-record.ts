@@ -5,11 +5,13 @@
  *   summary   as before, without its fields
  *   alert     value, score, expected and limit are NaN; the text of a symbol is empty. The last part of
  *             its id was the value: now it is erased+<its number in the lane>
+ *   raw       without times and values; how many there were
  *
  * A symbol's "+" is encoded in an id, so no alert has such an id that was not erased, and no two do.
  */
 
-import type { Alert, Summary } from "../../core/record.ts";
+import type { Alert, Raw, Summary } from "../../core/record.ts";
+import { encodeRaw } from "./raw-codec.ts";
 import { decodeRecord, encodeAlert, encodeSummary } from "./record-codec.ts";
 
 /**
@@ -21,16 +23,26 @@ export function erasedRecord(
   {
     number,
     tells,
-  }: { readonly number: number; readonly tells: (record: Summary | Alert) => boolean },
+  }: { readonly number: number; readonly tells: (record: Summary | Alert | Raw) => boolean },
 ): Uint8Array | undefined {
   const { agent, record } = decodeRecord(bytes, "a record of the outbox");
   // A gap names no key, a completeness marker nothing that was measured.
-  if (record.kind === "gap" || record.kind === "complete" || !tells(record)) return undefined;
+  if (record.kind === "gap" || record.kind === "complete" || record.kind === "manifest")
+    return undefined;
+  if (!tells(record)) return undefined;
+  if (record.kind === "raw") return withoutReadings(agent, record);
   const erased =
     record.kind === "summary"
       ? encodeSummary(agent, { ...record, fields: {}, arrivalTimed: 0 })
       : encodeAlert(agent, withoutValues(record), `erased+${number}`);
   return Buffer.compare(erased, bytes) === 0 ? undefined : erased;
+}
+
+/** Undefined where that is done already. */
+function withoutReadings(agent: string, raw: Raw): Uint8Array | undefined {
+  if (raw.erased !== undefined) return undefined;
+  const none = { times: [], values: [], arrivalTimed: [], erased: raw.times.length };
+  return encodeRaw(agent, { ...raw, ...none });
 }
 
 function withoutValues(alert: Alert): Alert {

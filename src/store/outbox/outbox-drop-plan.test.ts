@@ -76,6 +76,7 @@ function shown({ records }: DropPlan): readonly string[] {
     if (record.kind === "alert") return id;
     if (record.kind === "summary") return `${record.start / 10_000}/${record.revision}`;
     if (record.kind === "complete") return `complete ${record.through / 10_000}`;
+    assert.ok(record.kind === "gap");
     const { start, end, records: count, readings, last } = record;
     return `gap ${start / 10_000}-${end / 10_000}: ${count} records, ${readings} readings, last ${last}`;
   });

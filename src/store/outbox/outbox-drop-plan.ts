@@ -24,7 +24,7 @@ import { limits } from "../../core/limits.ts";
 import type { Gap } from "../../core/record.ts";
 import { type Millis, millis } from "../../core/units.ts";
 import type { PipelineWindow } from "./outbox-rollup-plan.ts";
-import type { Queue } from "./lane.ts";
+import type { OutputQueue } from "./lane.ts";
 import { decodeRecord, encodeGap } from "./record-codec.ts";
 import { idOf, pipelineIn, type RecordId } from "./record-id.ts";
 
@@ -37,7 +37,7 @@ export type DropBlock = {
 };
 
 export type DropOptions = {
-  readonly lane: Queue;
+  readonly lane: OutputQueue;
   /** To be freed, as stored. */
   readonly bytesWanted: number;
   /** Records that are looked at behind the part. */
@@ -282,12 +282,12 @@ function nameOfUnit(
 type Missing = { start: Millis; end: Millis; records: number; readings: number; last: number };
 
 class Gaps {
-  readonly #lane: Queue;
+  readonly #lane: OutputQueue;
   /** By agent and pipeline. */
   readonly #missing = new Map<string, { readonly names: readonly [string, string] } & Missing>();
   readonly #dropped = new Map<string, { records: number; readings: number }>();
 
-  constructor(lane: Queue) {
+  constructor(lane: OutputQueue) {
     this.#lane = lane;
   }
 
@@ -306,6 +306,7 @@ class Gaps {
   add(bytes: Uint8Array, number: number): void {
     const { agent, record } = decodeRecord(bytes, "a record of the outbox");
     assert(record.kind !== "complete", "no gap stands for a marker");
+    assert(record.kind !== "raw" && record.kind !== "manifest", "raw readings are never dropped");
     const { pipeline } = record;
     const isAlert = record.kind === "alert";
     const [start, end] = isAlert ? [record.time, record.time] : [record.start, record.end];

@@ -24,7 +24,7 @@ import type { Pace } from "../tables/pace.ts";
 import type { GapEnds } from "./gap-ends.ts";
 import { type DropBlock, type Dropped, planDrop } from "./outbox-drop-plan.ts";
 import type { PipelineWindow } from "./outbox-rollup-plan.ts";
-import { byQueue, type Queue } from "./lane.ts";
+import { byOutputQueue, type OutputQueue } from "./lane.ts";
 import type { BlockRun, ReadRun } from "./outbox.ts";
 
 /** Of the lane's bound: what is left when dropping ends. */
@@ -41,7 +41,7 @@ export type OutboxDropOptions = {
 export class OutboxDrop {
   readonly #options: OutboxDropOptions;
   /** By low end of a segment that is there: where its next part begins. */
-  readonly #from: Record<Queue, ReadonlyMap<number, number>> = byQueue(() => new Map());
+  readonly #from: Record<OutputQueue, ReadonlyMap<number, number>> = byOutputQueue(() => new Map());
   #counts: Dropped;
 
   constructor(options: OutboxDropOptions) {
@@ -55,26 +55,26 @@ export class OutboxDrop {
   }
 
   /** A commit waits because the lane is full. */
-  isNeeded(lane: Queue): boolean {
+  isNeeded(lane: OutputQueue): boolean {
     const { bytes, bytesMax, bytesWaiting } = this.#options.store.room(lane);
     return bytesWaiting > 0 && bytes + bytesWaiting > bytesMax;
   }
 
   /** Drops until the commit that waits has room and some more; false where that is not to be had. */
-  async makeRoom(lane: Queue): Promise<boolean> {
+  async makeRoom(lane: OutputQueue): Promise<boolean> {
     while (this.#bytesWanted(lane) > 0) {
       if (!(await this.#stepIn(lane))) return !this.isNeeded(lane);
     }
     return true;
   }
 
-  #bytesWanted(lane: Queue): number {
+  #bytesWanted(lane: OutputQueue): number {
     const { bytes, bytesMax, bytesWaiting } = this.#options.store.room(lane);
     return bytes + bytesWaiting - lowShare * bytesMax;
   }
 
   /** One step in the oldest segment that is not through; false where all are. */
-  async #stepIn(lane: Queue): Promise<boolean> {
+  async #stepIn(lane: OutputQueue): Promise<boolean> {
     const segments = this.#options.store.segments(lane);
     const known = this.#from[lane];
     const from = new Map(segments.map(({ low }) => [low, known.get(low) ?? low]));
@@ -91,7 +91,7 @@ export class OutboxDrop {
   }
 
   /** Where the next step of the segment begins. */
-  async #step(lane: Queue, { low, high }: Range, from: number): Promise<number> {
+  async #step(lane: OutputQueue, { low, high }: Range, from: number): Promise<number> {
     const { store, windowOf, gapEnds, pace } = this.#options;
     const breathe = (): Promise<void> => pace.breathe();
     const bytesMax = limits.outboxRollupBytesMax;
@@ -118,7 +118,7 @@ export class OutboxDrop {
     return last.next - 1;
   }
 
-  async *#behind(lane: Queue, { low, high }: Range): AsyncGenerator<DropBlock> {
+  async *#behind(lane: OutputQueue, { low, high }: Range): AsyncGenerator<DropBlock> {
     const { store, pace } = this.#options;
     const breathe = (): Promise<void> => pace.breathe();
     for (let from = low; from < high; ) {

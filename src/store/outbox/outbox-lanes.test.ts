@@ -8,7 +8,7 @@ import { outboxKey, splitKey } from "../state/kv-key.ts";
 import { KvMemory } from "../state/kv-memory.ts";
 import { openStateStore, type StateStore } from "../state/state-store.ts";
 import { OutboxWriter, readOutbox } from "./outbox.ts";
-import type { Lane } from "./lane.ts";
+import { byLane, type Lane } from "./lane.ts";
 import { decodeRecord, encodeSummary } from "./record-codec.ts";
 import { decodeSplit } from "./split.ts";
 
@@ -153,7 +153,7 @@ type Event =
 /** One uplink as its lanes would be: what it has, by lane, and how far they are. */
 class Sent {
   readonly texts: string[] = [];
-  readonly next: Record<Lane, number> = { alerts: 0, summaries: 0, backfill: 0 };
+  readonly next: Record<Lane, number> = byLane(() => 0);
   readonly revisions = new Map<number, number>();
 
   take(records: readonly Uint8Array[], lane: Lane, next: number): void {

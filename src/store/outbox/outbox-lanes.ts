@@ -13,7 +13,7 @@
 import { unreachable } from "../../core/assert.ts";
 import type { Kv, KvWrite } from "../../core/doors.ts";
 import { splitKey } from "../state/kv-key.ts";
-import { splitFormatWrite } from "../state/state-format.ts";
+import { splitFormatWrites } from "../state/state-format.ts";
 import { type Lane, type Queue, queueOf } from "./lane.ts";
 import {
   inOrder,
@@ -175,7 +175,7 @@ export class OutboxLanes {
   async #takeNow(at: LaneOf, options: ReadOptions): Promise<LaneRead | undefined> {
     const { uplink, lane } = at;
     const read = this.readLane(at, options);
-    if (lane === "alerts") return read;
+    if (queueOf(lane) !== "summaries") return read;
     if (lane === "backfill") {
       return mustWaitForFresh(this.standings, uplink, read.position) ? undefined : read;
     }
@@ -197,7 +197,7 @@ export class OutboxLanes {
 
   /** From now on the store is none for older weirs, which know of no split. */
   async #storeSplit(uplink: string, split: Split): Promise<void> {
-    await this.#options.write([splitWrite(uplink, split), splitFormatWrite()]);
+    await this.#options.write([splitWrite(uplink, split), ...splitFormatWrites(this.#kv)]);
     this.standings.setSplit(uplink, split);
   }
 

@@ -9,13 +9,13 @@ import { WindowStream } from "../../../test/support/window-stream.ts";
 import type { Random } from "../../core/doors.ts";
 import type { Summary } from "../../core/record.ts";
 import { KvMemory } from "../state/kv-memory.ts";
-import type { Queue } from "./lane.ts";
+import type { OutputQueue } from "./lane.ts";
 import { OutboxWriter } from "./outbox.ts";
 import { openOutboxRollup, type OutboxRollup, type OutboxRollupOptions } from "./outbox-rollup.ts";
 import { decodeRecord, encodeComplete, encodeSummary } from "./record-codec.ts";
 import { openStateStore, type StateStore } from "../state/state-store.ts";
 
-const lane: Queue = "summaries";
+const lane: OutputQueue = "summaries";
 const hour = 3_600_000;
 const tiers = [10_000, 60_000, 600_000, hour, 24 * hour];
 const startMs = Date.UTC(2026, 0, 1, 10, 30);

@@ -30,7 +30,7 @@ import { type PipelineWindow, planRun, type RunPlan, type TierPass } from "./out
 import { GapEnds } from "./gap-ends.ts";
 import { OutboxDrop } from "./outbox-drop.ts";
 import type { Dropped } from "./outbox-drop-plan.ts";
-import { type Queue, queues } from "./lane.ts";
+import { type OutputQueue, outputQueues } from "./lane.ts";
 import type { BlockRun, ReadRun } from "./outbox.ts";
 import type { StateStore } from "../state/state-store.ts";
 import type { Range } from "./split.ts";
@@ -41,7 +41,7 @@ import { decodeJson, encodeJson, itemsOf, objectOf, wholeOf } from "../state/sto
 const highShare = 3 / 4;
 const lowShare = 5 / 8;
 
-const lane: Queue = "summaries";
+const lane: OutputQueue = "summaries";
 
 export type RollupCounts = {
   /** Summaries that others took the place of. */
@@ -166,7 +166,7 @@ export class OutboxRollup {
   }
 
   #mustDrop(): boolean {
-    return this.#options.mayDrop && queues.some((each) => this.#drop.isNeeded(each));
+    return this.#options.mayDrop && outputQueues.some((each) => this.#drop.isNeeded(each));
   }
 
   #isOver(share: number): boolean {
@@ -210,7 +210,7 @@ export class OutboxRollup {
     await this.#remember();
     if (this.#mustMerge()) await this.#merge();
     if (!this.#options.mayDrop) return;
-    for (const each of queues) {
+    for (const each of outputQueues) {
       if (this.#drop.isNeeded(each) && !(await this.#drop.makeRoom(each))) this.#isStuck = true;
     }
   }

@@ -1,5 +1,5 @@
 /**
- * The outbox: what waits for the uplinks, in two durable queues. A record gets the next number of its queue
+ * The outbox: what waits for the uplinks, in durable queues. A record gets the next number of its queue
  * when it is committed; numbers have no gaps and are never given twice. The records of one commit
  * and queue are one value (a record block), or a few where they are many.
  *
@@ -21,28 +21,31 @@ import type { Kv, KvWrite } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import { numberOfKey, outboxEndKey, outboxKey } from "../state/kv-key.ts";
 import { encodeJson } from "../state/stored-json.ts";
-import type { Queue } from "./lane.ts";
+import { byOutputQueue, type OutputQueue, type Queue } from "./lane.ts";
 import { type QueueSpan, startWrite } from "./queue-span.ts";
 import { countIn as recordsInBlock, decodeBlock, encodeBlock, skippedIn } from "./record-block.ts";
 import { difference, endOfRecord, type Range, withRange } from "./split.ts";
 
 const blocksPerRead = 16;
 
-/** Of the outbox' bound, what alerts have to themselves; the rest is the summaries'. */
+/** Of the outbox' bound, what alerts and raw readings have to themselves; the rest is the summaries'. */
 const alertsShare = 1 / 8;
+const rawShare = 1 / 16;
 
 /**
- * What a queue may hold of an outbox of `bytesMax` bytes. Neither queue takes of the other's: summaries
- * that nobody fetches keep no alert out, and a storm of alerts no summary.
+ * What a queue may hold of an outbox of `bytesMax` bytes. No queue takes of another's: summaries that
+ * nobody fetches keep no alert out, and a storm of alerts no summary.
  */
 export function queueBytesMax(queue: Queue, bytesMax: number): number {
   const alerts = Math.floor(bytesMax * alertsShare);
-  return queue === "alerts" ? alerts : bytesMax - alerts;
+  const raw = Math.min(Math.floor(bytesMax * rawShare), limits.rawWaitingBytesMax);
+  if (queue === "alerts") return alerts;
+  return queue === "raw" ? raw : bytesMax - alerts - raw;
 }
 
 /** Gathers the records of the next commit. Bounded by its owner, who looks at `bytes`. */
 export class OutboxWriter {
-  readonly #records: Record<Queue, Uint8Array[]> = { alerts: [], summaries: [] };
+  readonly #records: Record<OutputQueue, Uint8Array[]> = byOutputQueue(() => []);
   #count = 0;
   #bytes = 0;
   #newest: number | undefined;
@@ -61,7 +64,7 @@ export class OutboxWriter {
   }
 
   /** Takes ownership of `record`: it is not changed afterwards. `end`: of a summary's window. */
-  add(queue: Queue, record: Uint8Array, end?: number): void {
+  add(queue: OutputQueue, record: Uint8Array, end?: number): void {
     if (queue === "summaries") {
       const at = end ?? endOfRecord(record) ?? Number.NEGATIVE_INFINITY;
       this.#newest = Math.max(this.#newest ?? at, at);
@@ -71,7 +74,7 @@ export class OutboxWriter {
     this.#bytes += record.length;
   }
 
-  records(queue: Queue): readonly Uint8Array[] {
+  records(queue: OutputQueue): readonly Uint8Array[] {
     return this.#records[queue];
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Summaries, alerts, gaps and completeness markers as they leave the gateway: one flat JSON object each, fields always in the
- * same order, so that the same record is the same bytes. Documented in docs/format/records.md.
+ * same order, so that the same record is the same bytes. Documented in docs/format/records.md. Raw readings
+ * and their manifests: raw-codec.ts.
  *
  *   {"v":1,"kind":"summary","id":"gw1/temp/device=p1/1764000000000/10000/0","agent":"gw1",
  *    "pipeline":"temp","key":{"device":"p1"},"start":1764000000000,"end":1764000010000,
@@ -18,11 +19,15 @@ import type {
   AlertReason,
   Complete,
   Gap,
+  Manifest,
+  Raw,
   Summary,
   SummaryFields,
 } from "../../core/record.ts";
 import { type Millis, millis } from "../../core/units.ts";
 import { nameOfTags } from "../../core/catalog.ts";
+import { decodeManifest, decodeRaw } from "./raw-codec.ts";
+import { jsonNumber, percentEncoded } from "./record-text.ts";
 import {
   damaged,
   decodeJson,
@@ -55,7 +60,7 @@ const alertReasons: readonly AlertReason[] = [
 ];
 
 /** Whatever stands in a lane. */
-export type OutboxRecord = Summary | Alert | Gap | Complete;
+export type OutboxRecord = Summary | Alert | Gap | Complete | Raw | Manifest;
 
 export type DecodedRecord = {
   readonly id: string;
@@ -126,15 +131,30 @@ export function decodeRecord(bytes: Uint8Array, place: string): DecodedRecord {
   return { id: textOf(stored, "id"), agent: textOf(stored, "agent"), record };
 }
 
-/** End of a summary's window or of a gap, time of an alert, what a marker goes through; undefined where the bytes are no record. */
+/** End of a summary's window or of a gap, time of an alert, what a marker goes through, of raw readings the last; undefined where the bytes are no record. */
 export function timeOfRecord(bytes: Uint8Array): Millis | undefined {
   try {
     const { record } = decodeRecord(bytes, "a record");
-    if (record.kind === "complete") return record.through;
-    return record.kind === "alert" ? record.time : record.end;
+    return timeOf(record);
   } catch (error) {
     if (error instanceof Fault) return undefined;
     throw error;
+  }
+}
+
+function timeOf(record: OutboxRecord): Millis | undefined {
+  switch (record.kind) {
+    case "summary":
+    case "gap":
+      return record.end;
+    case "alert":
+      return record.time;
+    case "complete":
+      return record.through;
+    case "raw":
+      return record.times.at(-1);
+    case "manifest":
+      return record.to;
   }
 }
 
@@ -168,27 +188,6 @@ function namesOf(agent: string, pipeline: string, key: Tags): Names {
   return names;
 }
 
-/** Percent-encoding, with the characters that names of tags are made of left readable. */
-function percentEncoded(text: string): string {
-  return encodeURIComponent(text.toWellFormed()).replaceAll(
-    /%(3D|2C|3A|40)/g,
-    (code) => readable[code] ?? code,
-  );
-}
-
-const readable: Readonly<Record<string, string>> = {
-  "%3D": "=",
-  "%2C": ",",
-  "%3A": ":",
-  "%40": "@",
-};
-
-/** As JSON: `-0` for -0, a string for what JSON has no number for. */
-export function jsonNumber(value: number): string {
-  if (!Number.isFinite(value)) return `"${value}"`;
-  return Object.is(value, -0) ? "-0" : `${value}`;
-}
-
 function bytesOf(json: string): Uint8Array {
   return Buffer.from(json, "utf8");
 }
@@ -200,6 +199,8 @@ function recordOf(stored: StoredObject, kind: string): DecodedRecord["record"] {
   if (kind === "alert") return alertOf(stored);
   if (kind === "gap") return gapOf(stored);
   if (kind === "complete") return completeOf(stored);
+  if (kind === "raw") return decodeRaw(stored);
+  if (kind === "manifest") return decodeManifest(stored);
   throw damaged(stored.place, `its kind is ${kind}`);
 }
 

@@ -12,9 +12,11 @@ export type RecordId =
   | { readonly kind: "alert"; readonly name: string }
   /** `name` has the gap's number in the key's place. */
   | { readonly kind: "gap"; readonly name: string; readonly end: number }
-  | { readonly kind: "complete"; readonly name: string; readonly through: number };
+  | { readonly kind: "complete"; readonly name: string; readonly through: number }
+  /** agent/raw/request in `name`. */
+  | { readonly kind: "raw" | "manifest"; readonly name: string };
 
-const kinds = ["summary", "alert", "gap", "complete"] as const;
+const kinds = ["summary", "alert", "gap", "complete", "raw", "manifest"] as const;
 const beginnings = kinds.map((kind) => Buffer.from(`{"v":1,"kind":"${kind}","id":"`));
 const completeBeginning = Buffer.from(`{"v":1,"kind":"complete","id":"`);
 const quote = 0x22;
@@ -34,7 +36,7 @@ export function idOf(bytes: Uint8Array): RecordId | undefined {
   const fourthAt = id.lastIndexOf("/", fifthAt - 1);
   if (fourthAt < 1) return undefined;
   const name = id.slice(0, fourthAt);
-  if (kind === "alert") return { kind, name };
+  if (kind === "alert" || kind === "raw" || kind === "manifest") return { kind, name };
   if (kind === "complete") {
     const through = Number(id.slice(fifthAt + 1, sixthAt));
     return Number.isFinite(through) ? { kind, name, through } : undefined;

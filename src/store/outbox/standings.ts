@@ -10,7 +10,7 @@
  *   segments      └──┘       └───────┘      the same for all, held by none: may be changed
  */
 
-import { type Lane, type Queue, queueOf } from "./lane.ts";
+import { byLane, type Lane, type Queue, queueOf } from "./lane.ts";
 import { countIn, isIn, partFrom, type Range, type Split, trimmed, unsplit } from "./split.ts";
 
 /** A lane of an uplink. */
@@ -35,12 +35,7 @@ export class Standings {
     { heldOf, split }: { readonly heldOf: (lane: Lane) => number; readonly split: Split },
   ): void {
     const at = (lane: Lane): Standing => ({ next: 0, held: heldOf(lane) });
-    const standings = {
-      alerts: at("alerts"),
-      summaries: at("summaries"),
-      backfill: at("backfill"),
-    };
-    this.#places.set(uplink, { standings, split });
+    this.#places.set(uplink, { standings: byLane(at), split });
   }
 
   of({ uplink, lane }: LaneOf): Standing {
@@ -69,14 +64,14 @@ export class Standings {
 
   /** The first numbers from `from` on that are the lane's, up to the next that is not. */
   partFrom({ uplink, lane }: LaneOf, from: number): Range {
-    if (lane === "alerts") return { low: from, high: Infinity };
+    if (queueOf(lane) !== "summaries") return { low: from, high: Infinity };
     return partFrom(this.splitOf(uplink).ranges, from, lane === "backfill");
   }
 
   /** How many numbers of [low, high) are the lane's. */
   count({ uplink, lane }: LaneOf, { low, high }: Range): number {
     if (high <= low) return 0;
-    if (lane === "alerts") return high - low;
+    if (queueOf(lane) !== "summaries") return high - low;
     const behind = countIn(this.splitOf(uplink).ranges, { low, high });
     return lane === "backfill" ? behind : high - low - behind;
   }
@@ -96,11 +91,11 @@ export class Standings {
   /** Runs of numbers that stand alike with all uplinks: a letter for each. */
   #parts(queue: Queue, whole: Range): readonly (Range & { readonly state: string })[] {
     const places = [...this.#places.values()];
-    const lanes: readonly Lane[] = queue === "alerts" ? ["alerts"] : ["summaries", "backfill"];
+    const lanes: readonly Lane[] = queue === "summaries" ? ["summaries", "backfill"] : [queue];
     const cuts = new Set<number>([whole.low, whole.high]);
     for (const { standings, split } of places) {
       for (const lane of lanes) cuts.add(standings[lane].next).add(standings[lane].held);
-      if (queue === queueOf("backfill")) {
+      if (queue === "summaries") {
         for (const { low, high } of split.ranges) cuts.add(low).add(high);
       }
     }

@@ -84,6 +84,13 @@ export function isSplitKey(key: string): boolean {
 /** No lane's. */
 const splitName = "split";
 
+/** A request for raw readings, by its id, which is of characters that a key may have. */
+export function rawRequestKey(id: string): string {
+  return `${rawRequestPrefix}${id}`;
+}
+
+export const rawRequestPrefix = "raw/";
+
 /** By the position of the erasure in the log. */
 export function tombstoneKey(at: number): string {
   return `tombstone/${hex16(at)}`;

@@ -6,9 +6,11 @@
  *   3   blocks of the outbox may skip numbers
  *   4   values have checksums (checked-value.ts)
  *   8   the queue of the summaries may be split between lanes, and have holes (outbox/split.ts)
+ *   10  there is a queue of raw readings, too; the summaries may be split or not
  *
- * A store of version 4 becomes 8 when something is put behind for the first time: before, an older weir
- * goes on with it. 5, 6 and 7 are one flipped bit away from versions without checksums, and never given.
+ * A store of version 4 becomes 8 when something is put behind for the first time, and 10 when raw readings
+ * are: before, an older weir goes on with it. 5, 6, 7 and 9 are one flipped bit away from versions without
+ * checksums, and never given.
  *
  * The versions stand as these few texts and are compared whole: no flipped bit makes a store with
  * checksums one without.
@@ -19,10 +21,11 @@ import { Fault } from "../../core/faults.ts";
 import { formatKey } from "./kv-key.ts";
 import { damaged, decodeJson, wholeOf } from "./stored-json.ts";
 
-const version = 8;
+const version = 10;
+const versionSplit = 8;
 const versionUnsplit = 4;
 const unchecked = [1, 2, 3];
-const checked = [versionUnsplit, version];
+const checked = [versionUnsplit, versionSplit, version];
 
 /** What is in a store: nothing, values as they are, or with checksums. */
 export type StateFormat = "empty" | "unchecked" | "checked";
@@ -52,12 +55,25 @@ export function formatOf(kv: Kv): StateFormat {
 
 /** Of a store in which nothing was put behind yet. */
 export function formatWrite(): KvWrite {
-  return { key: formatKey, value: new TextEncoder().encode(textOf(versionUnsplit)) };
+  return writeOf(versionUnsplit);
 }
 
 /** From the first time on that something is. */
-export function splitFormatWrite(): KvWrite {
-  return { key: formatKey, value: new TextEncoder().encode(textOf(version)) };
+export function splitFormatWrites(kv: Kv): readonly KvWrite[] {
+  return isOf(kv, version) ? [] : [writeOf(versionSplit)];
+}
+
+/** From the first time on that there are raw readings. */
+export function rawFormatWrites(kv: Kv): readonly KvWrite[] {
+  return isOf(kv, version) ? [] : [writeOf(version)];
+}
+
+function isOf(kv: Kv, number: number): boolean {
+  return new TextDecoder().decode(kv.get(formatKey)) === textOf(number);
+}
+
+function writeOf(number: number): KvWrite {
+  return { key: formatKey, value: new TextEncoder().encode(textOf(number)) };
 }
 
 function textOf(number: number): string {

@@ -11,15 +11,15 @@ import { deviceId, millis, position, seriesId, sourceId, symbolId } from "../../
 import type { Checkpoint } from "./checkpoint-store.ts";
 import { readDeadLetter, readDeadLetters } from "./dead-letters.ts";
 import { KvMemory } from "./kv-memory.ts";
-import { type Queue, queues } from "../outbox/lane.ts";
+import { type OutputQueue, outputQueues } from "../outbox/lane.ts";
 import { OutboxWriter } from "../outbox/outbox.ts";
 import { type Commit, openStateStore, type StateStore } from "./state-store.ts";
 
 const text = new TextEncoder();
 
-function outboxOf(records: Partial<Record<Queue, readonly string[]>>): OutboxWriter {
+function outboxOf(records: Partial<Record<OutputQueue, readonly string[]>>): OutboxWriter {
   const writer = new OutboxWriter();
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     for (const record of records[lane] ?? []) writer.add(lane, text.encode(record));
   }
   return writer;
@@ -36,7 +36,12 @@ function commitOf(changes: Partial<Commit> = {}): Commit {
   };
 }
 
-function textsOf(store: StateStore, lane: Queue, from: number, bytesMax = 1e9): readonly string[] {
+function textsOf(
+  store: StateStore,
+  lane: OutputQueue,
+  from: number,
+  bytesMax = 1e9,
+): readonly string[] {
   const { records } = store.read(lane, { from, bytesMax });
   return records.map((record) => new TextDecoder().decode(record));
 }

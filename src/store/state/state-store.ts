@@ -3,10 +3,11 @@
  *
  *   commit    emittedThrough + ledger + new definitions + dead letters + outbox blocks [+ checkpoint]
  *   advance   an uplink's cursor + the outbox blocks that no uplink needs any more
+ *   addRaw    readings that were asked for + how far their request is
  *   replace   fewer records in the place of others that no uplink was given (outbox-rollup.ts)
  *
  * The loop commits, the drain advances; the store puts their transactions one after another. Both
- * keep to their own keys (a queue's end is the loop's, its start the drain's), so neither waits for
+ * keep to their own keys (a queue's end is its writer's, its start the drain's), so neither waits for
  * what the other found out.
  *
  * The outbox is bounded in bytes, each queue by its share. When it fills up, older summaries are merged
@@ -37,7 +38,7 @@ import {
 import { type DeadLetterSpan, deadLetterWrites, readDeadLetterSpan } from "./dead-letters.ts";
 import { type Emitted, readEmitted } from "./emitted.ts";
 import { emittedKey, ledgerKey } from "./kv-key.ts";
-import { byQueue, type Lane, type Queue, queueOf, queues } from "../outbox/lane.ts";
+import { byQueue, type Lane, outputQueues, type Queue, queueOf } from "../outbox/lane.ts";
 import {
   appendWrites,
   type BlockRun,
@@ -55,6 +56,7 @@ import { type QueueSpan, readSpan, recordsIn } from "../outbox/queue-span.ts";
 import { OutboxLanes } from "../outbox/outbox-lanes.ts";
 import type { Range } from "../outbox/split.ts";
 import type { LaneOf } from "../outbox/standings.ts";
+import { rawFormatWrites } from "./state-format.ts";
 import { encodeJson } from "./stored-json.ts";
 
 /** What one commit makes durable. All buffers are given away: never touched again. */
@@ -139,6 +141,8 @@ export class StateStore {
   readonly #spans: Record<Queue, QueueSpan>;
   /** Told after a commit, and when one waits. */
   #onGrown: () => void = () => undefined;
+  /** Told when an uplink is further. */
+  #onAdvanced: () => void = () => undefined;
   #deadLetters: DeadLetterSpan;
   #checkpoint: CheckpointIndex;
   #definitionCount: number;
@@ -224,6 +228,28 @@ export class StateStore {
     this.#onGrown = listener;
   }
 
+  /** `listener` is called when an uplink is further, so that there may be room. */
+  onAdvanced(listener: () => void): void {
+    this.#onAdvanced = listener;
+  }
+
+  /**
+   * Puts records into the queue of raw readings, with `writes`, in one transaction. False, and nothing is
+   * stored, where it has no room for them. Faults as `commit`.
+   */
+  async addRaw(records: readonly Uint8Array[], writes: readonly KvWrite[]): Promise<boolean> {
+    let isDone = false;
+    await this.#inTurn(async () => {
+      const appended = appendWrites("raw", this.#spans.raw, records);
+      if (!this.#hasRoom("raw", addedBytes(appended.writes))) return;
+      await this.#write([...appended.writes, ...writes, ...rawFormatWrites(this.#kv)]);
+      const { next, bytesAdded } = appended.span;
+      this.#spans.raw = { ...this.#spans.raw, next, bytesAdded };
+      isDone = true;
+    });
+    return isDone;
+  }
+
   /**
    * Stores what an uplink says about itself and how far it is, and removes the blocks that every
    * uplink has by then, in one transaction (a long list of blocks is finished in further ones).
@@ -244,6 +270,7 @@ export class StateStore {
       });
       rest = [];
       this.#waiting?.goOn();
+      if (reached !== undefined) this.#onAdvanced();
     }
   }
 
@@ -325,7 +352,7 @@ export class StateStore {
 
   /** The outbox blocks of a commit. Only commits move a queue's end, so this may be done early. */
   #appended(outbox: OutboxWriter): readonly QueueAppended[] {
-    return queues.map((queue) => ({
+    return outputQueues.map((queue) => ({
       queue,
       ...appendWrites(queue, this.#spans[queue], outbox.records(queue)),
     }));
@@ -335,7 +362,7 @@ export class StateStore {
     const bytes = new Map(appended.map(({ queue, writes }) => [queue, addedBytes(writes)]));
     const bytesOf = (queue: Queue): number => bytes.get(queue) ?? 0;
     for (;;) {
-      const full = queues.find((queue) => !this.#hasRoom(queue, bytesOf(queue)));
+      const full = outputQueues.find((queue) => !this.#hasRoom(queue, bytesOf(queue)));
       if (full === undefined) return;
       // No uplink can make room any more: whoever waits for it would wait for ever.
       if (this.#broken !== undefined) throw this.#broken;

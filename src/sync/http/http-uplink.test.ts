@@ -6,17 +6,17 @@ import { below, seededRandom } from "../../../test/support/seeded-random.ts";
 import { eachSeed, seedCount } from "../../../test/support/seeds.ts";
 import type { Committed, SimulatedHalf } from "../../../test/support/simulated-half.ts";
 import { limits } from "../../core/limits.ts";
-import { byQueue, type Queue, queues } from "../../store/outbox/lane.ts";
+import { byOutputQueue, type OutputQueue, outputQueues } from "../../store/outbox/lane.ts";
 import type { HttpUplinkOptions } from "./http-uplink.ts";
 
 async function rig(changes: Partial<HttpUplinkOptions> = {}) {
   const endpoint = new EndpointModel();
-  const committed: Committed = byQueue(() => []);
+  const committed: Committed = byOutputQueue(() => []);
   const half = await openHttpHalf({ connect: endpoint.connect, committed, seed: 1, changes });
   return { endpoint, committed, half };
 }
 
-function statusOf(half: SimulatedHalf, lane: Queue) {
+function statusOf(half: SimulatedHalf, lane: OutputQueue) {
   const [uplink] = half.drain.status;
   assert.ok(uplink !== undefined);
   return uplink.lanes[lane];
@@ -29,7 +29,7 @@ async function passOften(half: SimulatedHalf, { times, ms }: { times: number; ms
 
 /** Each record at least once, first arrivals in order, one text for each id and one id for each text. */
 function assertAllThere(endpoint: EndpointModel, committed: Committed): void {
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     const texts = endpoint.taken[lane].map(({ text }) => text);
     const first = [...new Set(texts)].map((text) => committed[lane].indexOf(text));
     assert.deepEqual(first, [...committed[lane].keys()], `every record of ${lane}, in order`);
@@ -48,11 +48,11 @@ describe("an uplink to an HTTP endpoint", () => {
     await half.add("alerts", 3);
     await half.clock.pass(1);
     assertAllThere(endpoint, committed);
-    for (const lane of queues) {
+    for (const lane of outputQueues) {
       assert.equal(endpoint.taken[lane].length, committed[lane].length);
       assert.equal(half.store.status.outbox[lane].records, 0);
     }
-    assert.equal(endpoint.connections, queues.length, "each lane has its own connection");
+    assert.equal(endpoint.connections, outputQueues.length, "each lane has its own connection");
     assert.ok(endpoint.posts.length < 10, "many records share a POST");
     await half.close();
   });
@@ -315,7 +315,7 @@ describe("an uplink to an HTTP endpoint", () => {
     await eachSeed(t, seedCount, async (seed) => {
       const random = seededRandom(seed);
       const endpoint = new EndpointModel();
-      const committed: Committed = byQueue(() => []);
+      const committed: Committed = byOutputQueue(() => []);
       const fates = ["cut", "lose", "hang", 503, 429, 413, 302, 401] as const;
       const oneIn = 1 + below(random, 8);
       const format = below(random, 2) === 0 ? "ndjson" : "cloudevents";
@@ -328,7 +328,7 @@ describe("an uplink to an HTTP endpoint", () => {
       };
       let half = await openHttpHalf({ connect, committed, seed, changes });
       for (let step = 0; step < 25; step++) {
-        const lane = queues[below(random, queues.length)]!;
+        const lane = outputQueues[below(random, outputQueues.length)]!;
         await half.add(lane, 1 + below(random, 60));
         await half.clock.pass(below(random, 2_000));
         if (below(random, 4) > 0) continue;
@@ -347,7 +347,7 @@ describe("an uplink to an HTTP endpoint", () => {
       half = await openHttpHalf({ connect, committed, seed, image, clock, changes });
       await passOften(half, { times: 300, ms: limits.uplinkRetryMsMax });
       assertAllThere(endpoint, committed);
-      for (const lane of queues) assert.equal(half.store.status.outbox[lane].records, 0);
+      for (const lane of outputQueues) assert.equal(half.store.status.outbox[lane].records, 0);
       await half.close();
     });
   });

@@ -7,10 +7,10 @@ import { below, seededRandom } from "../../../test/support/seeded-random.ts";
 import { eachSeed, seedCount } from "../../../test/support/seeds.ts";
 import { limits } from "../../core/limits.ts";
 import { uplinkKey } from "../../store/state/kv-key.ts";
-import { type Queue, queues } from "../../store/outbox/lane.ts";
+import { type OutputQueue, outputQueues } from "../../store/outbox/lane.ts";
 import type { MqttUplinkOptions } from "./mqtt-uplink.ts";
 
-const topicOf: Readonly<Record<Queue, string>> = {
+const topicOf: Readonly<Record<OutputQueue, string>> = {
   alerts: "weir/gw1/alert/states",
   summaries: "weir/gw1/summary/temp",
 };
@@ -22,11 +22,11 @@ async function rig(changes: Partial<MqttUplinkOptions> = {}) {
   return { broker, committed, half };
 }
 
-function textsOf(broker: BridgeBrokerModel, lane: Queue): readonly string[] {
+function textsOf(broker: BridgeBrokerModel, lane: OutputQueue): readonly string[] {
   return broker.taken.filter(({ topic }) => topic === topicOf[lane]).map(({ text }) => text);
 }
 
-function statusOf(half: SimulatedHalf, lane: Queue) {
+function statusOf(half: SimulatedHalf, lane: OutputQueue) {
   const [uplink] = half.drain.status;
   assert.ok(uplink !== undefined);
   return uplink.lanes[lane];
@@ -34,7 +34,7 @@ function statusOf(half: SimulatedHalf, lane: Queue) {
 
 /** Each record at least once, first arrivals in order, one text for each id and one id for each text. */
 function assertAllThere(broker: BridgeBrokerModel, committed: Committed): void {
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     const first = [...new Set(textsOf(broker, lane))].map((text) => committed[lane].indexOf(text));
     assert.deepEqual(first, [...committed[lane].keys()], `every record of ${lane}, in order`);
   }
@@ -59,8 +59,8 @@ describe("the bridge", () => {
     assertAllThere(broker, committed);
     assert.equal(broker.taken.length, 703);
     assert.ok(broker.inFlightMost > 50, `${broker.inFlightMost} under way at once`);
-    for (const lane of queues) assert.equal(half.store.status.outbox[lane].records, 0);
-    assert.equal(broker.connections, 1, "queues share the connection");
+    for (const lane of outputQueues) assert.equal(half.store.status.outbox[lane].records, 0);
+    assert.equal(broker.connections, 1, "outputQueues share the connection");
     await half.close();
   });
 
@@ -187,7 +187,7 @@ describe("the bridge", () => {
     broker.cut({ why: "taken over", takenOver: true });
     await half.add("alerts", 1);
     await half.clock.pass(120_000);
-    for (const lane of queues) assert.equal(statusOf(half, lane).state, "halted");
+    for (const lane of outputQueues) assert.equal(statusOf(half, lane).state, "halted");
     assert.equal(broker.connections, 1);
     assert.equal(half.store.status.outbox.alerts.records, 1, "everything is kept");
     await half.close();
@@ -344,7 +344,7 @@ describe("the bridge", () => {
         below(random, oneIn) === 0 ? fates[below(random, fates.length)]! : "answer";
       let half = await openBridgeHalf({ connect: broker.connect, committed, seed });
       for (let step = 0; step < 25; step++) {
-        const lane = queues[below(random, 2)]!;
+        const lane = outputQueues[below(random, 2)]!;
         await half.add(lane, 1 + below(random, 40));
         await half.clock.pass(below(random, 2_000));
         const what = below(random, 6);
@@ -372,7 +372,7 @@ describe("the bridge", () => {
       broker.answerHeld();
       await half.clock.pass(5 * limits.uplinkRetryMsMax);
       assertAllThere(broker, committed);
-      for (const lane of queues) assert.equal(half.store.status.outbox[lane].records, 0);
+      for (const lane of outputQueues) assert.equal(half.store.status.outbox[lane].records, 0);
       await half.close();
     });
   });

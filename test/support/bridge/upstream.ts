@@ -23,6 +23,7 @@ export async function openBridgeHalf(
       topics: {
         summaries: "weir/{agent}/summary/{pipeline}",
         alerts: "weir/{agent}/alert/{pipeline}",
+        raw: "weir/{agent}/raw",
       },
       retain: false,
       attributes: "cloudevents",

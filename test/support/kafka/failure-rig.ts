@@ -3,7 +3,7 @@
 import { after, type TestContext } from "node:test";
 import { connectCluster } from "../../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
-import type { Queue } from "../../../src/store/outbox/lane.ts";
+import type { OutputQueue } from "../../../src/store/outbox/lane.ts";
 import { eventually } from "./cluster-contract-rig.ts";
 import { type KafkaBroker, type KafkaOptions, startKafka } from "./broker.ts";
 import { freePorts } from "../ports.ts";
@@ -78,7 +78,7 @@ export async function warmUp(bootstrap: string): Promise<void> {
 }
 
 /** What a test lets a half emit at a time. */
-export const portion: Readonly<Record<Queue, number>> = { summaries: 5, alerts: 2 };
+export const portion: Readonly<Record<OutputQueue, number>> = { summaries: 5, alerts: 2 };
 
 /** A half that has sent a portion, and waits for more. */
 export async function begun(options: HalfOptions): Promise<UplinkHalf> {

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { queues } from "../../../src/store/outbox/lane.ts";
+import { outputQueues } from "../../../src/store/outbox/lane.ts";
 import type { Incident } from "../../../src/sync/uplink.ts";
 import type { UpstreamHalf, UpstreamWorld } from "./upstream-half.ts";
 import { digestOf, type FoundCursor, histories, lastCursor, received } from "./upstream-oracle.ts";
@@ -21,7 +21,7 @@ export function assertNothingSilent(
   where: string,
 ): void {
   world.cluster.settle();
-  for (const lane of queues) {
+  for (const lane of outputQueues) {
     const at = `${where}, ${lane}`;
     const found = histories(world.cluster, lane, at);
     const emitted = halves.map((half) => half.emitted[lane]);

@@ -2,7 +2,7 @@
 
 import type { Tags } from "../../../src/core/frame.ts";
 import { type Millis, millis } from "../../../src/core/units.ts";
-import type { Queue } from "../../../src/store/outbox/lane.ts";
+import type { OutputQueue } from "../../../src/store/outbox/lane.ts";
 import { encodeAlert, encodeSummary } from "../../../src/store/outbox/record-codec.ts";
 
 const recordsBegin = Date.UTC(2026, 0, 1);
@@ -10,7 +10,7 @@ const recordsBegin = Date.UTC(2026, 0, 1);
 /** One of four devices, a second after the record before; `by` is who made it. */
 export function sampleRecord(wanted: {
   readonly agent: string;
-  readonly lane: Queue;
+  readonly lane: OutputQueue;
   readonly number: number;
   readonly by: string;
 }): Uint8Array {

@@ -17,7 +17,7 @@ import { systemRandom } from "../../../src/agent/doors/random.ts";
 import type { Clock } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
 import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
-import { byQueue, type Queue, queues } from "../../../src/store/outbox/lane.ts";
+import { byOutputQueue, type OutputQueue, outputQueues } from "../../../src/store/outbox/lane.ts";
 import { OutboxWriter } from "../../../src/store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../../../src/store/state/state-store.ts";
 import { type Drain, openDrain } from "../../../src/sync/drain.ts";
@@ -31,7 +31,7 @@ import { MortalKv } from "./mortal-kv.ts";
 import { sampleRecord } from "./sample-record.ts";
 
 /** The texts of the records that were emitted, by lane: at [n] the record with the number n. */
-export type Emitted = Readonly<Record<Queue, readonly string[]>>;
+export type Emitted = Readonly<Record<OutputQueue, readonly string[]>>;
 
 /** What is left of a half: its store, and what the test knows to be in it. */
 export type Remains = { readonly image: KvImage; readonly emitted: Emitted };
@@ -77,7 +77,7 @@ export class UplinkHalf {
   readonly agent: string;
   readonly #parts: Parts;
   readonly #drain: Drain;
-  readonly #emitted: Record<Queue, string[]>;
+  readonly #emitted: Record<OutputQueue, string[]>;
   readonly #clusters: Cluster[] = [];
   #remains: Remains | undefined;
 
@@ -87,7 +87,7 @@ export class UplinkHalf {
     const { store } = parts;
     this.agent = agent;
     this.#parts = parts;
-    this.#emitted = byQueue((lane) => [...(remains?.emitted[lane] ?? [])]);
+    this.#emitted = byOutputQueue((lane) => [...(remains?.emitted[lane] ?? [])]);
     const clock = this.#mortalClock(systemClock());
     const random = systemRandom();
     const uplink = openKafkaUplink({
@@ -109,32 +109,32 @@ export class UplinkHalf {
     return this.#remains !== undefined;
   }
 
-  status(lane: Queue): PumpStatus {
+  status(lane: OutputQueue): PumpStatus {
     const [uplink] = this.#drain.status;
     if (uplink === undefined) throw new Error("the drain serves one uplink");
     return uplink.lanes[lane];
   }
 
   /** What the lane found when it was opened last: a word of reconcile.ts. */
-  found(lane: Queue): string {
+  found(lane: OutputQueue): string {
     return String(this.status(lane).facts["found"] ?? "nothing yet");
   }
 
   /** What the lane has to tell a person; empty if nothing. */
-  told(lane: Queue): string {
+  told(lane: OutputQueue): string {
     return this.status(lane).incidents.last?.what ?? "";
   }
 
   /** Texts of the lane's records that are not known to be upstream. */
-  kept(lane: Queue): readonly string[] {
+  kept(lane: OutputQueue): readonly string[] {
     return this.#emitted[lane].slice(this.status(lane).delivered);
   }
 
   /** Commits so many new records of each lane, which tell agent, `by` and number; they may be sent. */
-  async emit(counts: Partial<Record<Queue, number>>, by = "original"): Promise<void> {
+  async emit(counts: Partial<Record<OutputQueue, number>>, by = "original"): Promise<void> {
     const outbox = new OutboxWriter();
     const { agent } = this;
-    for (const lane of queues) {
+    for (const lane of outputQueues) {
       const first = this.#emitted[lane].length;
       for (let number = first; number < first + (counts[lane] ?? 0); number++) {
         const record = sampleRecord({ agent, lane, number, by });
@@ -147,7 +147,7 @@ export class UplinkHalf {
   }
 
   /** As emit, records of the test's own. */
-  async emitRecords(lane: Queue, records: readonly Uint8Array[]): Promise<void> {
+  async emitRecords(lane: OutputQueue, records: readonly Uint8Array[]): Promise<void> {
     const outbox = new OutboxWriter();
     for (const record of records) {
       this.#emitted[lane].push(Buffer.from(record).toString("utf8"));
@@ -159,7 +159,7 @@ export class UplinkHalf {
 
   /** Resolves when all that was emitted is upstream, and that is stored. */
   async sent(): Promise<void> {
-    await this.until("everything is sent", () => queues.every((lane) => this.#isSent(lane)));
+    await this.until("everything is sent", () => outputQueues.every((lane) => this.#isSent(lane)));
   }
 
   /** Resolves when `isSo`; rejects after half a minute with what the queues say. */
@@ -188,7 +188,7 @@ export class UplinkHalf {
   /** A copy of its store, as a backup has it. */
   backup(): Remains {
     const { memory } = this.#parts;
-    return { image: memory.image(), emitted: byQueue((lane) => [...this.#emitted[lane]]) };
+    return { image: memory.image(), emitted: byOutputQueue((lane) => [...this.#emitted[lane]]) };
   }
 
   /** kill -9. Synchronous: what is not committed now will never be. */
@@ -203,7 +203,7 @@ export class UplinkHalf {
     if (!this.isDead) await this.#drain.close();
   }
 
-  #isSent(lane: Queue): boolean {
+  #isSent(lane: OutputQueue): boolean {
     const { delivered } = this.status(lane);
     return (
       delivered === this.#emitted[lane].length && this.#parts.store.span(lane).first === delivered
@@ -246,7 +246,7 @@ function uplinkOptions({
     agent,
     version: "0.0.0-test",
     delivery: "transactional",
-    lanes: { alerts, summaries },
+    lanes: { alerts, summaries, raw: "raw" },
     cursorTopic: cursors,
     topics: { create: createTopics, partitions, replication: 1, cursorPartitions: 2 },
     headers: "cloudevents",

@@ -12,12 +12,14 @@ import type { Clock, Kv, KvWrite, Random } from "../../../src/core/doors.ts";
 import { limits } from "../../../src/core/limits.ts";
 import { type KvImage, KvMemory } from "../../../src/store/state/kv-memory.ts";
 import {
+  byOutputQueue,
   byQueue,
   type Lane,
   lanes,
+  type OutputQueue,
   type Queue,
   queueOf,
-  queues,
+  outputQueues,
 } from "../../../src/store/outbox/lane.ts";
 import { OutboxWriter } from "../../../src/store/outbox/outbox.ts";
 import {
@@ -38,7 +40,7 @@ import { sampleRecord } from "./sample-record.ts";
 import { SteppedClock } from "./stepped-clock.ts";
 import { timedCluster } from "./timed-cluster.ts";
 
-export const topics: Readonly<Record<Queue, string>> = { alerts: "alerts", summaries: "summaries" };
+export const topics: Readonly<Record<Queue, string>> = byQueue((queue) => queue);
 export const cursorTopic = "cursors";
 export const requestMs = 30_000;
 
@@ -138,7 +140,7 @@ export type HalfOptions = {
   /** In the place of a store in memory: it is not crashed, and has no image. */
   readonly kv?: Kv;
   /** Records of the queues that the image knows, by number. */
-  readonly emitted?: Readonly<Record<Queue, readonly string[]>>;
+  readonly emitted?: Readonly<Record<OutputQueue, readonly string[]>>;
   /** Call of store or cluster at which it crashes, counted from 1. */
   readonly crashAt?: number;
   readonly uplink?: Partial<KafkaUplinkOptions>;
@@ -151,7 +153,7 @@ export type HalfOptions = {
 export class UpstreamHalf {
   readonly world: UpstreamWorld;
   /** By lane, the records that are in its outbox or left it, by number. */
-  readonly emitted: Record<Queue, string[]>;
+  readonly emitted: Record<OutputQueue, string[]>;
   readonly crashed: Promise<"crashed">;
   /** Timers that wait. */
   timers = 0;
@@ -169,7 +171,7 @@ export class UpstreamHalf {
     this.world = world;
     this.#options = options;
     this.#kv = new KvMemory(options.image === undefined ? {} : { image: options.image });
-    this.emitted = byQueue((lane) => [...(options.emitted?.[lane] ?? [])]);
+    this.emitted = byOutputQueue((lane) => [...(options.emitted?.[lane] ?? [])]);
     this.crashed = new Promise((resolve) => {
       this.#signal = resolve;
     });
@@ -181,7 +183,7 @@ export class UpstreamHalf {
 
   /** What another life goes on from. */
   get remains(): Pick<HalfOptions, "image" | "emitted"> {
-    return { image: this.image, emitted: byQueue((lane) => [...this.emitted[lane]]) };
+    return { image: this.image, emitted: byOutputQueue((lane) => [...this.emitted[lane]]) };
   }
 
   get store(): StateStore {
@@ -210,14 +212,14 @@ export class UpstreamHalf {
   }
 
   get isDone(): boolean {
-    return queues.every((lane) => this.isLaneDone(lane));
+    return outputQueues.every((lane) => this.isLaneDone(lane));
   }
 
   get isHalted(): boolean {
     return lanes.some((lane) => this.status(lane).state === "halted");
   }
 
-  isLaneDone(lane: Queue): boolean {
+  isLaneDone(lane: OutputQueue): boolean {
     const ofQueue = lanes.filter((each) => queueOf(each) === lane).map((each) => this.status(each));
     return (
       ofQueue.every(
@@ -234,7 +236,7 @@ export class UpstreamHalf {
     );
     this.#store = store;
     // A life before this one may have died while a commit took effect.
-    for (const lane of queues) {
+    for (const lane of outputQueues) {
       for (let n = this.emitted[lane].length; n < store.span(lane).next; n++) {
         this.emitted[lane].push(this.#text(lane, n));
       }
@@ -272,20 +274,20 @@ export class UpstreamHalf {
 
   /** Puts new records into the outbox, in one commit, and wakes the drain. */
   async emit(
-    counts: Partial<Record<Queue, number>>,
+    counts: Partial<Record<OutputQueue, number>>,
     { bytes = 0 }: { readonly bytes?: number } = {},
   ): Promise<void> {
     const outbox = new OutboxWriter();
-    const texts = byQueue((lane) =>
+    const texts = byOutputQueue((lane) =>
       Array.from({ length: counts[lane] ?? 0 }, (_, n) =>
         this.#text(lane, this.emitted[lane].length + n, bytes),
       ),
     );
-    for (const lane of queues) {
+    for (const lane of outputQueues) {
       for (const text of texts[lane]) outbox.add(lane, new TextEncoder().encode(text));
     }
     await commitRecords(this.store, outbox);
-    for (const lane of queues) this.emitted[lane].push(...texts[lane]);
+    for (const lane of outputQueues) this.emitted[lane].push(...texts[lane]);
     this.drain.wake();
   }
 
@@ -310,7 +312,7 @@ export class UpstreamHalf {
     return below(this.world.random, 2) === 0 ? "hang-request" : "hang-answer";
   }
 
-  #text(lane: Queue, number: number, bytes = 0): string {
+  #text(lane: OutputQueue, number: number, bytes = 0): string {
     const { agent = "gw1", origin = "a" } = this.#options;
     const by = origin + "x".repeat(bytes);
     return new TextDecoder().decode(sampleRecord({ agent, lane, number, by }));

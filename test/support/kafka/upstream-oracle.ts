@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { type Lane, lanes, queueOf, queues } from "../../../src/store/outbox/lane.ts";
+import { type Lane, lanes, queueOf, outputQueues } from "../../../src/store/outbox/lane.ts";
 import { verifyUpstream } from "../../../src/sync/kafka/upstream/verify-upstream.ts";
 import type { ClusterModel } from "./cluster-model.ts";
 import { cursorTopic, topics, type UpstreamHalf } from "./upstream-half.ts";
@@ -96,7 +96,7 @@ export async function assertProven(half: UpstreamHalf, where: string): Promise<v
 export function assertExactlyOnce(half: UpstreamHalf, where: string): void {
   const { cluster: model } = half.world;
   model.settle();
-  for (const queue of queues) {
+  for (const queue of outputQueues) {
     const expected = half.emitted[queue];
     const numbers = new Map(expected.map((text, number) => [text, number]));
     const all: number[] = [];

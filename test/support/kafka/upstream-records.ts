@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../../src/agent/doors/clock.ts";
 import { verifyUpstream } from "../../../src/sync/kafka/upstream/verify-upstream.ts";
-import { byQueue, type Queue, queues } from "../../../src/store/outbox/lane.ts";
+import { byOutputQueue, type OutputQueue, outputQueues } from "../../../src/store/outbox/lane.ts";
 import { openCluster } from "./failure-rig.ts";
 import { readCommitted, type ReadRecord } from "./kcat.ts";
 import { allDecided } from "./stable-offsets.ts";
@@ -17,7 +17,7 @@ import { type Emitted, type TopicNames, topicNames } from "./uplink-half.ts";
 type Outboxes = ReadonlyMap<string, readonly string[]>;
 
 export type Upstream = {
-  readonly outboxes: Readonly<Record<Queue, Outboxes>>;
+  readonly outboxes: Readonly<Record<OutputQueue, Outboxes>>;
   /** `<outbox>:<seq>` of all `weir-forked-from` headers, once each. */
   readonly forkedFrom: readonly string[];
 };
@@ -26,7 +26,7 @@ type UpstreamOptions = {
   readonly bootstrap: string;
   readonly topics?: Partial<TopicNames>;
   /** The number that an outbox begins with here: not 0 where another cluster has those before. */
-  readonly from?: Readonly<Record<Queue, number>>;
+  readonly from?: Readonly<Record<OutputQueue, number>>;
 };
 
 /** What is upstream of an agent. Throws where a number is missing, is there twice, or out of order. */
@@ -42,7 +42,7 @@ export async function assertOnce(
   const read = await readAll(options);
   for (const { agent, emitted } of halves) {
     const { outboxes, forkedFrom } = upstreamOf(agent, read, options.from);
-    for (const lane of queues) {
+    for (const lane of outputQueues) {
       const texts = emitted[lane].slice(options.from?.[lane]);
       const expected = texts.length === 0 ? [] : [texts];
       assert.deepEqual([...outboxes[lane].values()], expected, `${lane} of ${agent}`);
@@ -73,7 +73,7 @@ async function assertProven(agents: readonly string[], options: UpstreamOptions)
   await cluster.close();
 }
 
-type Read = Readonly<Record<Queue, readonly ReadRecord[]>>;
+type Read = Readonly<Record<OutputQueue, readonly ReadRecord[]>>;
 
 async function readAll({ bootstrap, topics }: UpstreamOptions): Promise<Read> {
   const names = { ...topicNames, ...topics };
@@ -89,14 +89,14 @@ function upstreamOf(
   read: Read,
   from: UpstreamOptions["from"] = { alerts: 0, summaries: 0 },
 ): Upstream {
-  const own = byQueue((lane) =>
+  const own = byOutputQueue((lane) =>
     read[lane].filter(({ headers }) => headers["ce_source"] === `/weir/${agent}`),
   );
-  const forks = queues.flatMap((lane) =>
+  const forks = outputQueues.flatMap((lane) =>
     own[lane].map(({ headers }) => headers["weir-forked-from"]),
   );
   return {
-    outboxes: byQueue((lane) => outboxesOf(own[lane], from[lane], `${lane} of ${agent}`)),
+    outboxes: byOutputQueue((lane) => outboxesOf(own[lane], from[lane], `${lane} of ${agent}`)),
     forkedFrom: [...new Set(forks.filter((fork) => fork !== undefined))],
   };
 }

@@ -59,7 +59,7 @@ export function createMessageEncoder(options: MessageOptions): MessageEncoder {
     return {
       key: record.subarray(id.start, id.timeEnd),
       partitionKey: record.subarray(id.start, id.nameEnd),
-      value: format === "json" ? record : format(record, placeOf(at)),
+      value: format === "json" || isAsked(id) ? record : format(record, placeOf(at)),
       headers: headersOf(record, id, at),
     };
   };
@@ -84,13 +84,18 @@ function cloudEventHeaders({ agent, format }: MessageOptions): HeadersOf {
   const fixed = [
     header("ce_specversion", "1.0"),
     header("ce_source", `/weir/${percentEncoded(agent)}`),
-    header("content-type", format === "json" ? "application/json" : "application/avro"),
   ];
+  const json = header("content-type", "application/json");
+  const type = format === "json" ? json : header("content-type", "application/avro");
+  const asked = [...fixed, json];
+  fixed.push(type);
   const fixedOf = {
     summary: [...fixed, header("ce_type", "weir.summary.v1")],
     alert: [...fixed, header("ce_type", "weir.alert.v1")],
     gap: [...fixed, header("ce_type", "weir.gap.v1")],
     complete: [...fixed, header("ce_type", "weir.complete.v1")],
+    raw: [...asked, header("ce_type", "weir.raw.v1")],
+    manifest: [...asked, header("ce_type", "weir.manifest.v1")],
   };
   // Windows end together, so most records have the time of the one before.
   let time: Header | undefined;
@@ -134,12 +139,12 @@ function percentEncoded(text: string): string {
 
 /** Offsets in the record: of the id, and of the ends of its first parts. */
 type Id = {
-  readonly kind: "summary" | "alert" | "gap" | "complete";
+  readonly kind: "summary" | "alert" | "gap" | "complete" | "raw" | "manifest";
   readonly start: number;
   readonly agentEnd: number;
   readonly nameEnd: number;
   readonly timeEnd: number;
-  /** Event time: the end of the window or the gap, what a marker goes through, the time of the alert's reading; ms since 1970. */
+  /** Event time: the end of the window or the gap, what a marker goes through, the time of the alert's reading, of the last raw one, the end of what was asked for; ms since 1970. */
   readonly timeMs: number;
 };
 
@@ -148,6 +153,8 @@ const beginnings = {
   alert: ascii('{"v":1,"kind":"alert","id":"'),
   gap: ascii('{"v":1,"kind":"gap","id":"'),
   complete: ascii('{"v":1,"kind":"complete","id":"'),
+  raw: ascii('{"v":1,"kind":"raw","id":"'),
+  manifest: ascii('{"v":1,"kind":"manifest","id":"'),
 };
 
 const slash = 0x2f;
@@ -164,19 +171,52 @@ function readId(record: Uint8Array, at: OutboxPlace): Id {
   const timeEnd = partEnd(record, nameEnd + 1, end);
   const fifthEnd = partEnd(record, timeEnd + 1, end);
   const isWhole = fifthEnd < end && partEnd(record, fifthEnd + 1, end) === end;
-  const time = kind === "complete" ? 0 : numberIn(record, nameEnd + 1, timeEnd);
-  const timeMs = kind === "alert" ? time : time + numberIn(record, timeEnd + 1, fifthEnd);
+  const timeMs = timeIn(record, kind, { nameEnd, timeEnd, fifthEnd, end });
   if (!isWhole || Number.isNaN(timeMs)) {
     throw damaged(placeOf(at), `id does not have the form of kind ${kind}`);
   }
   return { kind, start, agentEnd, nameEnd, timeEnd, timeMs };
 }
 
+/** By the last parts of the id; NaN where they are not of its form. */
+function timeIn(
+  record: Uint8Array,
+  kind: Id["kind"],
+  at: {
+    readonly nameEnd: number;
+    readonly timeEnd: number;
+    readonly fifthEnd: number;
+    readonly end: number;
+  },
+): number {
+  switch (kind) {
+    case "alert":
+      return numberIn(record, at.nameEnd + 1, at.timeEnd);
+    case "complete":
+      return numberIn(record, at.timeEnd + 1, at.fifthEnd);
+    case "raw":
+    case "manifest":
+      return numberIn(record, at.fifthEnd + 1, at.end);
+    case "summary":
+    case "gap":
+      return (
+        numberIn(record, at.nameEnd + 1, at.timeEnd) + numberIn(record, at.timeEnd + 1, at.fifthEnd)
+      );
+  }
+}
+
+/** What was asked for is JSON, whatever the format is. */
+function isAsked({ kind }: Id): boolean {
+  return kind === "raw" || kind === "manifest";
+}
+
 function kindOf(record: Uint8Array): Id["kind"] | undefined {
   if (startsWith(record, beginnings.summary)) return "summary";
   if (startsWith(record, beginnings.alert)) return "alert";
   if (startsWith(record, beginnings.gap)) return "gap";
-  return startsWith(record, beginnings.complete) ? "complete" : undefined;
+  if (startsWith(record, beginnings.complete)) return "complete";
+  if (startsWith(record, beginnings.raw)) return "raw";
+  return startsWith(record, beginnings.manifest) ? "manifest" : undefined;
 }
 
 /** Where the next `/` before `end` is; `end` or beyond where there is none. */
@@ -211,10 +251,9 @@ function startsWith(record: Uint8Array, beginning: Uint8Array): boolean {
 
 function damagedBeginning(record: Uint8Array, at: OutboxPlace): Fault {
   const text = Buffer.from(record.subarray(0, 64)).toString("latin1");
-  const known = /^\{"v":1,("kind":"(summary|alert|gap|complete)",)?/.exec(text);
+  const known = /^\{"v":1,("kind":"(summary|alert|gap|complete|raw|manifest)",)?/.exec(text);
   if (known === null) return damaged(placeOf(at), "v is not 1");
-  if (known[1] === undefined)
-    return damaged(placeOf(at), "kind is none of summary, alert, gap and complete");
+  if (known[1] === undefined) return damaged(placeOf(at), "kind is none that is known");
   return damaged(placeOf(at), "id does not follow its kind");
 }
 

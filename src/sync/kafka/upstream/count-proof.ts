@@ -26,6 +26,7 @@ import { limits } from "../../../core/limits.ts";
 import type { Complete, Summary } from "../../../core/record.ts";
 import type { OutboxRecord } from "../../../store/outbox/record-codec.ts";
 import type { Break } from "./break.ts";
+import { type AnswerCount, RawProof } from "./raw-proof.ts";
 import { type OutboxNumber, partsOfKey, type UpstreamMessage } from "./upstream-message.ts";
 
 /** What was counted of one pipeline. */
@@ -94,6 +95,7 @@ export class CountProof {
   readonly #options: CountOptions;
   readonly #keys = new Map<string, KeyCount>();
   readonly #pipelines = new Map<string, Pipeline>();
+  readonly #raw = new RawProof();
   #windows = 0;
 
   constructor(options: CountOptions) {
@@ -104,6 +106,11 @@ export class CountProof {
     return [...this.#pipelines.values()]
       .map(({ shortReadings: _, short: __, ...count }) => count)
       .toSorted((a, b) => (a.pipeline < b.pipeline ? -1 : 1));
+  }
+
+  /** Answers to requests for raw readings. */
+  get answers(): AnswerCount {
+    return this.#raw.count;
   }
 
   /** `isTrimmed`: its partition has lost its front. */
@@ -128,6 +135,10 @@ export class CountProof {
         return this.#summary(record, message, this.#keyOf(message, isTrimmed));
       case "complete":
         return this.#marker(record, message, this.#keyOf(message, isTrimmed));
+      case "raw":
+        return this.#raw.part(record, message, isTrimmed || this.#options.mayBeginLater);
+      case "manifest":
+        return this.#raw.manifest(record, message, isTrimmed || this.#options.mayBeginLater);
     }
   }
 

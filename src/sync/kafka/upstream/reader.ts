@@ -27,7 +27,10 @@ export type Standing =
   | "alert"
   | "gap"
   /** What was read so far of its key is all there is, up to a time. */
-  | "complete";
+  | "complete"
+  /** Readings that were asked for, and the end of the answer. */
+  | "raw"
+  | "manifest";
 
 export class UpstreamReader {
   readonly #windowsMax: number;

@@ -19,6 +19,7 @@ import type { Break } from "./break.ts";
 import { CommittedRecords } from "./committed-records.ts";
 import { CountProof, type PipelineCount } from "./count-proof.ts";
 import { LaneProof, type LaneProven } from "./lane-proof.ts";
+import type { AnswerCount } from "./raw-proof.ts";
 import { openRecordReader } from "./record-reader.ts";
 import { type LaneCursors, type Marks, readCursors } from "./upstream-cursors.ts";
 import {
@@ -56,6 +57,8 @@ export type AgentProven = {
   readonly agent: string;
   readonly lanes: readonly LaneProven[];
   readonly pipelines: readonly PipelineCount[];
+  /** Of requests for raw readings. */
+  readonly answers: AnswerCount;
   readonly forks: readonly Fork[];
 };
 
@@ -116,11 +119,15 @@ class AgentVerifier {
   async run(): Promise<Break | AgentProven> {
     const lanes: LaneProven[] = [];
     const pipelines: PipelineCount[] = [];
+    const answers = { answers: 0, readings: 0, open: 0 };
     for (const topic of this.#options.topics) {
       const proven = await this.#proveTopic(topic);
       if ("what" in proven) return proven;
       lanes.push(...proven.lanes);
       pipelines.push(...proven.pipelines);
+      answers.answers += proven.answers.answers;
+      answers.readings += proven.answers.readings;
+      answers.open += proven.answers.open;
     }
     const absent = this.#absent(lanes);
     if ("what" in absent) return absent;
@@ -128,19 +135,18 @@ class AgentVerifier {
     const { agent } = this.#options;
     const forks = [...this.#forks.values()];
     const beyond = await this.#beyond(lanes);
-    return beyond ?? { agent, lanes, pipelines, forks };
+    return beyond ?? { agent, lanes, pipelines, answers, forks };
   }
 
   async #proveTopic(
     topic: string,
-  ): Promise<
-    Break | { readonly lanes: readonly LaneProven[]; readonly pipelines: readonly PipelineCount[] }
-  > {
+  ): Promise<Break | Pick<AgentProven, "lanes" | "pipelines" | "answers">> {
     const found = new Map<string, Stream>();
     const proven = new Map<string, LaneProven>();
     let forksKnown = -1;
     let next: Stream | undefined = this.#firstGuess(topic);
     let pipelines: readonly PipelineCount[] = [];
+    let answers: AnswerCount = { answers: 0, readings: 0, open: 0 };
     while (next !== undefined) {
       // What was counted before a fork was known may have been of the other history.
       const mustCount = forksKnown !== this.#forks.size;
@@ -154,11 +160,12 @@ class AgentVerifier {
         const short = forksKnown === this.#forks.size ? counts.finish() : undefined;
         if (short !== undefined) return short;
         pipelines = counts.pipelines;
+        answers = counts.answers;
       }
       next = [...found.values()].find((stream) => !proven.has(nameOf(stream)));
       if (forksKnown !== this.#forks.size) next ??= [...found.values()][0];
     }
-    return { lanes: [...proven.values()], pipelines };
+    return { lanes: [...proven.values()], pipelines, answers };
   }
 
   /** The one that is likely there, so that one read is enough in most cases. */
