@@ -26,4 +26,6 @@ export const laneLimits = {
   /** Records of one transaction of the state store, before compression, and those that wait, as stored. */
   rawCommitBytes: 131_072, // 128 KiB
   rawWaitingBytesMax: 1_048_576, // 1 MiB
+  /** While there is no room for more it is looked again so often, whether or not an uplink is further. */
+  rawLookMs: 1_000,
 } as const;

@@ -227,7 +227,7 @@ function endOf({ report, snapshot }: Query, { rows, facts, explain }: End): Fact
 }
 
 /** Spans of time of which no finer than these resolutions are left; spans of one that touch are one. */
-function coarserSpans(
+export function coarserSpans(
   tables: readonly ListedTable[],
 ): readonly { readonly from: number; readonly to: number; readonly finest: number }[] {
   const spans: { from: number; to: number; finest: number }[] = [];

@@ -54,8 +54,12 @@ function aggregateOf(rows: Rows, row: number, aggregate: Aggregate): number {
   return columns[rollupColumns.indexOf(aggregate)]![row]!;
 }
 
-/** Symbols whose names were lost with a damaged log are told by their number. */
 function symbolText(catalog: Catalog, id: number): string {
+  return JSON.stringify(symbolName(catalog, id));
+}
+
+/** Symbols whose names were lost with a damaged log are told by their number. */
+export function symbolName(catalog: Catalog, id: number): string {
   const isKnown = Number.isInteger(id) && id >= 0 && id < catalog.symbolCount;
-  return JSON.stringify(isKnown ? catalog.symbol(symbolId(id)) : `symbol ${id}`);
+  return isKnown ? catalog.symbol(symbolId(id)) : `symbol ${id}`;
 }

@@ -1,0 +1,466 @@
+/**
+ * Requests for raw readings, and their answers: read from what is stored, a little at a time, and put into
+ * the outbox beside what operators emit (docs/delivery.md).
+ *
+ *   ask ─▶ stored ─▶ the first in order ─▶ read ─▶ parts + cursor, one transaction ─▶ ... ─▶ manifest
+ *                     priority, arrival      ▲            │ no room: wait for an uplink
+ *                                            └────────────┘
+ *
+ * After a crash the answer goes on behind the last part that is stored: no reading of it is there twice,
+ * and none is missing. Reading waits while the queue of raw readings is full, so whatever is asked for
+ * takes its share of the outbox and no more. A snapshot is held for at most `queryMs`.
+ */
+
+import type { Catalog } from "../../core/catalog.ts";
+import type { Clock, Kv, KvWrite, Random } from "../../core/doors.ts";
+import { isEnvironmental } from "../../core/faults.ts";
+import { limits } from "../../core/limits.ts";
+import type { CoarserSpan, RawOutcome } from "../../core/record.ts";
+import { millis, type SeriesId, seriesId } from "../../core/units.ts";
+import type { WhereSpec } from "../../edge-ops/spec.ts";
+import { encodeManifest, encodeRaw } from "../../store/outbox/raw-codec.ts";
+import { behindKeys, rawRequestKey, rawRequestPrefix } from "../../store/state/kv-key.ts";
+import type { StateStore } from "../../store/state/state-store.ts";
+import { Stopped } from "../../store/tables/pace.ts";
+import { digestAfter } from "../../sync/kafka/cursor.ts";
+import { coarserSpans } from "../query/answers.ts";
+import type { Query } from "../query/queries.ts";
+import { parseSelector } from "../query/selector.ts";
+import { type RawChunk, rawChunks } from "./raw-chunks.ts";
+import {
+  decodeRequest,
+  encodeRequest,
+  newRequest,
+  type RawAsk,
+  rawPriorities,
+  type RawRequest,
+  type RawState,
+} from "./raw-request.ts";
+
+export type RawAnswersOptions = {
+  readonly agent: string;
+  readonly store: StateStore;
+  readonly kv: Kv;
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A query of its own: not one of the few that clients share. */
+  readonly openQuery: () => Query;
+  /** Whether anybody is to get the answers. */
+  readonly hasUplinks: boolean;
+  /** There is more in the outbox. */
+  readonly onStored: () => void;
+};
+
+export type AskOutcome =
+  | { readonly kind: "asked" | "known"; readonly request: RawRequest }
+  /** It is not stored; the message says why. */
+  | { readonly kind: "malformed" | "conflict" | "tooMany"; readonly message: string };
+
+/** What a person sees of a request. */
+export type RawStatus = RawAsk & {
+  readonly asked: number;
+  readonly state: RawState;
+  readonly reason: string;
+  readonly parts: number;
+  readonly readings: number;
+};
+
+const coarserMax = 32;
+
+export class RawAnswers {
+  readonly #options: RawAnswersOptions;
+  readonly #requests = new Map<string, RawRequest>();
+  #next = 0;
+  #running: Promise<void> | undefined;
+  #query: Query | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #goOn: (() => void) | undefined;
+  #isClosed = false;
+  /** What was to be put last did not fit. */
+  #wantsAll = false;
+  #tail: Promise<void> = Promise.resolve();
+  #trouble: string | undefined;
+
+  /** Faults: STORE_FAILED where a stored request is damaged. */
+  constructor(options: RawAnswersOptions) {
+    this.#options = options;
+    const stored = options.kv.range({
+      from: rawRequestPrefix,
+      to: behindKeys(rawRequestPrefix),
+      limit: limits.rawRequestsMax + limits.rawAnsweredKept + 1,
+    });
+    const requests = stored.map(({ key, value }) =>
+      decodeRequest(key.slice(rawRequestPrefix.length), value, `the state store's ${key}`),
+    );
+    for (const request of requests.toSorted((a, b) => a.number - b.number)) {
+      this.#requests.set(request.id, request);
+      this.#next = request.number + 1;
+    }
+    options.store.onAdvanced(() => this.#goOn?.());
+  }
+
+  /** In order of arrival, those answered among them as far as they are remembered. */
+  get status(): readonly RawStatus[] {
+    return [...this.#requests.values()].map(
+      ({ id, select, from, to, priority, asked, state, reason, parts, readings }) => ({
+        id,
+        select,
+        from,
+        to,
+        priority,
+        asked,
+        state,
+        reason,
+        parts,
+        readings,
+      }),
+    );
+  }
+
+  /** Why nothing is read now; undefined while all is well. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** Goes on with what is open. */
+  start(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#isClosed || this.#running !== undefined) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Stored when it resolves. The same id is the same request, as long as it is remembered. */
+  async ask(ask: Omit<RawAsk, "id"> & { readonly id?: string | undefined }): Promise<AskOutcome> {
+    const { store, clock } = this.#options;
+    const named = { ...ask, id: ask.id ?? this.#newId() };
+    const now = clock.now();
+    const malformed = this.#malformed(named, now);
+    if (malformed !== undefined) return { kind: "malformed", message: malformed };
+    const known = this.#requests.get(named.id);
+    if (known !== undefined) return this.#again(known, named);
+    if (this.#open().length >= limits.rawRequestsMax) {
+      const message = `${limits.rawRequestsMax} requests are open: wait for one, or cancel one`;
+      return { kind: "tooMany", message };
+    }
+    const due = named.to <= now ? now : named.to + limits.rawSettleMs;
+    const request = newRequest(named, { number: this.#next, asked: now, due });
+    this.#next += 1;
+    // Who asks again meanwhile is told that it is known only when it is stored.
+    await this.#inTurn(async () => {
+      if (this.#requests.has(request.id)) return;
+      await store.advance([writeOf(request)]);
+      this.#requests.set(request.id, request);
+    });
+    this.start();
+    return { kind: "asked", request };
+  }
+
+  /** What was sent stays; a manifest says so. False where there is no open request of this id. */
+  async cancel(id: string): Promise<boolean> {
+    let isDone = false;
+    await this.#inTurn(async () => {
+      const request = this.#requests.get(id);
+      if (request?.state !== "open") return;
+      const cancelling: RawRequest = { ...request, state: "cancelling" };
+      await this.#options.store.advance([writeOf(cancelling)]);
+      this.#requests.set(id, cancelling);
+      isDone = true;
+    });
+    if (!isDone) return false;
+    this.start();
+    return true;
+  }
+
+  /** Ends at the next reading; what is open goes on in the next life. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelTimer?.();
+    this.#query?.stop("closing");
+    this.#goOn?.();
+    await this.#running;
+  }
+
+  // ---- asking ----
+
+  #newId(): string {
+    const { clock, random } = this.#options;
+    return `raw-${Math.trunc(clock.now())}-${random.uint32().toString(16).padStart(8, "0")}`;
+  }
+
+  #malformed({ id, select, from, to }: RawAsk, now: number): string | undefined {
+    if (!this.#options.hasUplinks) return "no uplink is configured: nobody would get the answer";
+    if (!/^[\w.-]{1,64}$/.test(id)) {
+      return `an id is 1 to 64 letters, digits, "_", "." and "-", not ${JSON.stringify(id)}`;
+    }
+    if (!(Number.isFinite(from) && Number.isFinite(to) && from < to))
+      return "from must be before to";
+    if (to > now + limits.rawAheadMs) {
+      return `to lies more than ${limits.rawAheadMs / 3_600_000} h ahead`;
+    }
+    if (select.length === 0) return 'say which series: "*" is all of them';
+    if (select.length > limits.rawSelectorsMax) {
+      return `${select.length} selectors are more than ${limits.rawSelectorsMax}`;
+    }
+    const wheres = wheresOf(select);
+    return typeof wheres === "string" ? wheres : undefined;
+  }
+
+  #again(known: RawRequest, ask: RawAsk): AskOutcome {
+    const isSame =
+      known.from === ask.from &&
+      known.to === ask.to &&
+      JSON.stringify(known.select) === JSON.stringify(ask.select);
+    if (isSame) return { kind: "known", request: known };
+    const message = `the request ${ask.id} is there with another range or selector: take another id`;
+    return { kind: "conflict", message };
+  }
+
+  /** Those that are not needed any more go, the oldest first. */
+  #forgotten(): readonly KvWrite[] {
+    const answered = [...this.#requests.values()].filter((request) => !isOpen(request));
+    const gone = answered.slice(0, Math.max(0, answered.length - limits.rawAnsweredKept));
+    for (const { id } of gone) this.#requests.delete(id);
+    return gone.map(({ id }) => ({ key: rawRequestKey(id), value: undefined }));
+  }
+
+  // ---- answering ----
+
+  /** Those whose answer is not whole. */
+  #open(): readonly RawRequest[] {
+    return [...this.#requests.values()].filter(isOpen);
+  }
+
+  #first(): RawRequest | undefined {
+    const now = this.#options.clock.now();
+    const [first] = this.#open()
+      .filter(({ due }) => due <= now)
+      .toSorted((a, b) => orderOf(a) - orderOf(b) || a.number - b.number);
+    return first;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    let troubles = 0;
+    while (!this.#isClosed) {
+      const request = this.#first();
+      if (request === undefined) break;
+      if (!this.#hasRoom()) {
+        await this.#wait(limits.rawLookMs);
+        continue;
+      }
+      try {
+        await this.#answer(request);
+        this.#trouble = undefined;
+        troubles = 0;
+      } catch (error) {
+        if (error instanceof Stopped) continue;
+        if (!isEnvironmental(error)) throw error;
+        this.#trouble = error.message;
+        troubles += 1;
+        await this.#wait(Math.min(limits.diskRetryMs * troubles, limits.wakeMsMax));
+      }
+    }
+    if (!this.#isClosed) this.#startLater(clock);
+  }
+
+  /** Looks again when the next request is due; the clock may be set meanwhile. */
+  #startLater(clock: Clock): void {
+    const due = Math.min(...this.#open().map((request) => request.due));
+    if (due === Number.POSITIVE_INFINITY) return;
+    const delayMs = Math.min(Math.max(due - clock.now(), 1), limits.wakeMsMax);
+    this.#cancelTimer = clock.after(delayMs, () => this.start());
+  }
+
+  /** A full queue is half empty before anything is read for it again; what did not fit then waits for all of it. */
+  #hasRoom(): boolean {
+    const { bytes, bytesMax } = this.#options.store.room("raw");
+    return bytes === 0 || (!this.#wantsAll && bytes <= bytesMax / 2);
+  }
+
+  /** Over early when an uplink is further, or at the end. */
+  async #wait(delayMs: number): Promise<void> {
+    if (this.#isClosed) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.after(delayMs, resolve);
+      this.#goOn = () => {
+        cancel();
+        resolve();
+      };
+    });
+    this.#goOn = undefined;
+  }
+
+  /** As far as it is the first and there is room, for one snapshot. Throws Stopped. */
+  async #answer(request: RawRequest): Promise<void> {
+    if (request.state === "cancelling") {
+      await this.#finish(request, "cancelled");
+      return;
+    }
+    using query = this.#options.openQuery();
+    this.#query = query;
+    query.defer(this.#options.clock.after(limits.queryMs, () => query.stop("deadline")));
+    const wheres = wheresOf(request.select);
+    if (typeof wheres === "string") {
+      await this.#finish({ ...request, reason: wheres }, "refused");
+      return;
+    }
+    const selected = await query.select(wheres, limits.rawSeriesMax);
+    if (selected.kind === "tooMany") {
+      const reason = `it selects ${selected.count} series, more than ${limits.rawSeriesMax}: ask for fewer`;
+      await this.#finish({ ...request, reason }, "refused");
+      return;
+    }
+    await this.#send(request, query, selected.ids);
+  }
+
+  async #send(begun: RawRequest, query: Query, ids: readonly SeriesId[]): Promise<void> {
+    const { cursor, from, to } = begun;
+    let request = begun;
+    let records: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of rawChunks(query, { ids, range: { from, to }, cursor })) {
+      const { record, after } = this.#part(request, chunk);
+      request = reported(after, query);
+      records.push(record);
+      bytes += record.length;
+      if (bytes < limits.rawCommitBytes) continue;
+      if (!(await this.#put(request, records))) return;
+      if (this.#first()?.id !== request.id) return;
+      records = [];
+      bytes = 0;
+    }
+    request = reported(request, query);
+    const isPartial = request.damaged || request.coarser.length > 0;
+    await this.#finish(request, isPartial ? "partial" : "complete", records);
+  }
+
+  /** The next record of an answer, and the request behind it. */
+  #part(
+    request: RawRequest,
+    { series, cursor, ...columns }: RawChunk,
+  ): { readonly record: Uint8Array; readonly after: RawRequest } {
+    const record = encodeRaw(this.#options.agent, {
+      kind: "raw",
+      request: request.id,
+      part: request.parts,
+      ...this.#namesOf(series),
+      ...columns,
+    });
+    const known = request.counts.get(series);
+    const readings = columns.times.length;
+    const last = columns.times[readings - 1] ?? cursor.time;
+    const first = known?.first ?? columns.times[0] ?? last;
+    const count = { readings: (known?.readings ?? 0) + readings, first, last };
+    const after = {
+      ...request,
+      parts: request.parts + 1,
+      readings: request.readings + readings,
+      digest: digestAfter(request.digest, record),
+      cursor,
+      counts: new Map([...request.counts, [series, count]]),
+    };
+    return { record, after };
+  }
+
+  /** The last records, the manifest, and that it is answered. */
+  async #finish(
+    request: RawRequest,
+    outcome: RawOutcome,
+    records: readonly Uint8Array[] = [],
+  ): Promise<void> {
+    const { select, parts, readings, digest, reason, coarser, damaged } = request;
+    const manifest = encodeManifest(this.#options.agent, {
+      kind: "manifest",
+      request: request.id,
+      from: millis(request.from),
+      to: millis(request.to),
+      outcome,
+      select,
+      parts,
+      readings,
+      digest,
+      reason,
+      coarser,
+      damaged,
+      series: [...request.counts].map(([series, { readings: count, first, last }]) => ({
+        ...this.#namesOf(seriesId(series)),
+        readings: count,
+        first: millis(first),
+        last: millis(last),
+      })),
+    });
+    const state = outcome === "partial" || outcome === "complete" ? "done" : outcome;
+    const over: RawRequest = { ...request, state, cursor: undefined, counts: new Map() };
+    await this.#put(over, [...records, manifest]);
+  }
+
+  #namesOf(series: SeriesId): { readonly source: string; readonly series: string } {
+    const { catalog } = this.#options;
+    const { source } = catalog.device(catalog.series(series).device);
+    return { source: catalog.source(source), series: catalog.seriesName(series) };
+  }
+
+  /** Records and how far the request is, in one transaction. False where there is no room, or it was cancelled meanwhile. */
+  async #put(request: RawRequest, records: readonly Uint8Array[]): Promise<boolean> {
+    const { store, onStored } = this.#options;
+    let isStored = false;
+    await this.#inTurn(async () => {
+      const isCancelled = this.#requests.get(request.id)?.state === "cancelling";
+      if (isCancelled && request.state !== "cancelled") return;
+      const forgotten = isOpen(request) ? [] : this.#forgotten();
+      isStored = await store.addRaw(records, [writeOf(request), ...forgotten]);
+      this.#wantsAll = !isStored;
+      if (isStored) this.#requests.set(request.id, request);
+    });
+    if (isStored) onStored();
+    return isStored;
+  }
+
+  /** One change of a request after another. */
+  #inTurn(run: () => Promise<void>): Promise<void> {
+    const turn = this.#tail.then(run);
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function isOpen({ state }: RawRequest): boolean {
+  return state === "open" || state === "cancelling";
+}
+
+/** What is cancelled is ended first. */
+function orderOf({ state, priority }: RawRequest): number {
+  return state === "cancelling" ? -1 : rawPriorities.indexOf(priority);
+}
+
+function writeOf(request: RawRequest): KvWrite {
+  return { key: rawRequestKey(request.id), value: encodeRequest(request) };
+}
+
+/** With what the query could not read of it. */
+function reported(request: RawRequest, { report }: Query): RawRequest {
+  if (report.coarser.size === 0 && report.damaged.size === 0) return request;
+  const spans = new Map(
+    [...request.coarser, ...coarserSpans([...report.coarser])].map((span) => [
+      JSON.stringify(span),
+      span,
+    ]),
+  );
+  const coarser: readonly CoarserSpan[] = [...spans.values()].slice(0, coarserMax);
+  return { ...request, coarser, damaged: request.damaged || report.damaged.size > 0 };
+}
+
+/** What the selectors take, or what is wrong with them. */
+function wheresOf(select: readonly string[]): readonly WhereSpec[] | string {
+  const wheres: WhereSpec[] = [];
+  for (const text of select) {
+    const selector = parseSelector(text);
+    if (selector.kind === "malformed") return selector.message;
+    wheres.push(selector.where);
+  }
+  return wheres;
+}
