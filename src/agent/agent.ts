@@ -22,18 +22,18 @@ import { openOutboxRollup, type OutboxRollup } from "../store/outbox/outbox-roll
 import type { Reserve } from "../store/care/reserve.ts";
 import { patientDisk } from "../store/patient-disk.ts";
 import type { TableStore } from "../store/tables/table-store.ts";
-import { type Drain, openDrain } from "../sync/drain.ts";
+import { type Drain, drained, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
 import { compactionPolicyOf } from "./config/compaction-policy.ts";
-import { type Config, dataflowSpecOf } from "./config/config.ts";
+import { type Config, dataflowSpecOf, topicsMaxOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
 import { type DegradedReason, degradedReasons } from "./degraded.ts";
 import type { HttpDoor } from "./doors/http-client.ts";
 import type { KafkaDoor } from "./doors/kafka.ts";
 import type { GuardOptions } from "./http/guard.ts";
-import { type HttpServer, openHttp } from "./http/server.ts";
+import { type HttpServer, httpStatus, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
 import { createIntake, type Intake } from "./ingest/intake.ts";
 import { type Front, openFront } from "./ingest/mqtt/front/front.ts";
@@ -50,7 +50,8 @@ import { Outputs } from "./outputs.ts";
 import { OwnTopics } from "./own-topics.ts";
 import { deviceWritesOf, OwnWrites } from "./own-writes.ts";
 import { processCpuSeconds, processMemory } from "./process-figures.ts";
-import { Queries } from "./query/queries.ts";
+import { Queries, Query } from "./query/queries.ts";
+import { RawAnswers } from "./raw/raw-answers.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./reserve-watch.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
@@ -105,6 +106,7 @@ type Parts = {
   readonly loop: Loop;
   readonly drain: Drain;
   readonly links: Links;
+  readonly raw: RawAnswers;
   readonly rollup: OutboxRollup;
   readonly feeder: Feeder;
   readonly clockTrust: ClockTrust;
@@ -168,6 +170,17 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const viaOf: UplinkParts["viaOf"] = (names, how) => links.via(names, how);
   const uplinks = await openUplinks({ config, doors, store, viaOf, status: () => agent.status() });
   const drain = openDrain({ store, clock, random, uplinks });
+  const raw = new RawAnswers({
+    agent: config.agent,
+    store,
+    kv,
+    catalog,
+    clock,
+    random,
+    openQuery: () => new Query(catalog, recovery.tables.snapshot(), () => undefined),
+    hasUplinks: uplinks.length > 0,
+    onStored: () => drain.wake(),
+  });
   const rollup = openOutboxRollup({
     store,
     clock,
@@ -221,6 +234,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     loop,
     drain,
     links,
+    raw,
     rollup,
     feeder,
     clockTrust,
@@ -230,6 +244,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   };
   const agent: Agent = new Agent(parts);
   opened.move();
+  raw.start();
   try {
     if (options.listen) await agent.listen();
   } catch (error) {
@@ -283,6 +298,7 @@ export class Agent implements AgentView {
         allowedHosts,
         view: this,
         queries: this.#queries,
+        raw: this.#parts.raw,
         clock: doors.clock,
         note,
       });
@@ -351,7 +367,7 @@ export class Agent implements AgentView {
   }
 
   async #close(): Promise<void> {
-    const { options, recovery, loop, drain, links, rollup, ownTopics } = this.#parts;
+    const { options, recovery, loop, drain, links, raw, rollup, ownTopics } = this.#parts;
     const { wear, reserveWatch } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
@@ -369,6 +385,7 @@ export class Agent implements AgentView {
     rest.defer(() => links.close());
     rest.defer(() => drain.close());
     rest.defer(() => drained(drain, clock));
+    rest.defer(() => raw.close());
     rest.defer(async () => this.#front?.close());
     rest.defer(async () => this.#subscribers?.close());
     this.#subscribers?.stopAccepting();
@@ -463,6 +480,7 @@ export class Agent implements AgentView {
       outputs: { ...outputs.counters, pendingBytes: outputs.bytes },
       ownTopics: ownTopics.counters,
       queries: this.#queries.counters,
+      raw: this.#parts.raw.counters,
       outbox,
       ...rollup.status,
       uplinks,
@@ -479,21 +497,4 @@ export class Agent implements AgentView {
     if (this.#closing !== undefined) return "stopping";
     return reasons.length > 0 ? "degraded" : "running";
   }
-}
-
-function httpStatus({ host, port, tokens, counters }: HttpServer): Status["http"] {
-  return { host, port, tokens, counters: counters() };
-}
-
-/** Resolves when the uplinks have everything, or after limits.drainWaitMs. */
-async function drained(drain: Drain, clock: Clock): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const cancel = clock.after(limits.drainWaitMs, resolve);
-  await Promise.race([drain.idle(), promise]);
-  cancel();
-}
-
-/** A topic is a device's or a series' own: more of them are made up, and not worth remembering. */
-function topicsMaxOf({ seriesMax, devicesMax }: Config): number {
-  return Math.min(limits.topicsMax, seriesMax + devicesMax);
 }

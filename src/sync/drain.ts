@@ -9,6 +9,7 @@
  */
 
 import type { Clock, Random } from "../core/doors.ts";
+import { limits } from "../core/limits.ts";
 import { byLane, isPatient, type Lane, lanes } from "../store/outbox/lane.ts";
 import type { StateStore } from "../store/state/state-store.ts";
 import { FreshFirst } from "./fresh-first.ts";
@@ -123,4 +124,12 @@ export class Drain {
   get #pumps(): readonly Pump[] {
     return this.#uplinks.flatMap(({ pumps }) => lanes.map((lane) => pumps[lane]));
   }
+}
+
+/** Resolves when the uplinks have everything, or after limits.drainWaitMs. */
+export async function drained(drain: Drain, clock: Clock): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(limits.drainWaitMs, resolve);
+  await Promise.race([drain.idle(), promise]);
+  cancel();
 }

@@ -66,6 +66,9 @@ function statusText(status: Status): string {
       Object.entries(lanes).map(([lane, pump]) => `uplink    ${name} ${lane}: ${pumpText(pump)}`),
     ),
     ...status.links.map((link) => `link      ${linkText(link)}`),
+    ...(status.raw.open === 0
+      ? []
+      : [`raw       ${status.raw.open} requests open ${status.raw.trouble ?? ""}`.trimEnd()]),
     `dlq       ${status.deadLetters.kept} kept of ${status.deadLetters.total}`,
     ...status.notices.map((notice) => `notice    ${notice}`),
   ].join("\n");

@@ -219,3 +219,8 @@ export function configOf(
     ...changes,
   };
 }
+
+/** A topic is a device's or a series' own: more of them are made up, and not worth remembering. */
+export function topicsMaxOf({ seriesMax, devicesMax }: Config): number {
+  return Math.min(limits.topicsMax, seriesMax + devicesMax);
+}

@@ -1,11 +1,11 @@
 /**
- * The HTTP server: status page, health, metrics and the read-only API, on loopback, or elsewhere
- * behind tokens.
+ * The HTTP server: status page, health, metrics and the API, on loopback, or elsewhere behind tokens.
  *
  *   request -> guard: Host, token, role -> method -> route -> reply with fixed headers, or a query
  *
- * Nothing is written and no body is read, and who asks says so in a header that no page of another
- * site can send: so there is nothing to forge. Connections, headers and times are bounded: a client
+ * Nothing is written but requests for raw readings, and no body is read. Who asks with a token says so in
+ * a header that no page of another site can send; where there are no tokens, another such header is needed
+ * for what changes something: so there is nothing to forge. Connections, headers and times are bounded: a client
  * that is slow or rude costs little.
  */
 
@@ -17,10 +17,11 @@ import { limits } from "../../core/limits.ts";
 import { isLoopback } from "../../core/loopback.ts";
 import type { WatchedTls } from "../doors/tls-files.ts";
 import { networkOf } from "../../core/addresses.ts";
-import type { AgentView } from "../status.ts";
+import type { AgentView, Status } from "../status.ts";
 import { Guard, type GuardCounters, type GuardOptions } from "./guard.ts";
 import type { Queries } from "../query/queries.ts";
 import { queryRoutes } from "./query-routes.ts";
+import { type RawDesk, rawMethods, rawPath, rawReply } from "./raw-routes.ts";
 import { problem, type Reply, type StreamedReply } from "./reply.ts";
 import { openRoutes, routes } from "./routes.ts";
 import { send, sendPieces } from "./send.ts";
@@ -43,10 +44,17 @@ export type HttpServer = {
   readonly close: () => Promise<void>;
 };
 
+/** As the status has it. */
+export function httpStatus({ host, port, tokens, counters }: HttpServer): Status["http"] {
+  return { host, port, tokens, counters: counters() };
+}
+
 export type HttpOptions = ServerOptions & {
   readonly view: AgentView;
   /** Closed by the caller, after the server. */
   readonly queries: Queries;
+  /** Where raw readings are asked for; absent: nowhere. */
+  readonly raw?: RawDesk;
 };
 
 export type ServerOptions = Omit<GuardOptions, "clock"> & {
@@ -58,12 +66,26 @@ export type ServerOptions = Omit<GuardOptions, "clock"> & {
 
 /** Faults: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE, TLS_FILE_UNUSABLE. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
-  const { view, queries } = options;
-  return await openServer(options, { answer: answerOf(view, queries) });
+  const { view, queries, raw, clock } = options;
+  const site: Site = { answer: answerOf(view, queries) };
+  if (raw === undefined) return await openServer(options, site);
+  return await openServer(options, {
+    ...site,
+    writable: new Map([[rawPath, rawMethods]]),
+    write: async (asked) => await rawReply(raw, { ...asked, now: clock.now() }),
+  });
 }
 
-/** What is served to a GET or HEAD that the guard admitted. */
+/** What is served to a request that the guard admitted. */
 export type Site = {
+  /** Of paths that take more than GET and HEAD, or answer these by themselves: the methods. */
+  readonly writable?: ReadonlyMap<string, readonly string[]>;
+  /** To one of these methods, of somebody who is known. */
+  readonly write?: (asked: {
+    readonly method: string;
+    readonly search: URLSearchParams;
+  }) => Promise<Reply>;
+  /** To a GET or HEAD. */
   readonly answer: (asked: {
     readonly path: string;
     readonly search: URLSearchParams;
@@ -186,9 +208,16 @@ async function answer(
   const [path = "", query = ""] = url.split("?", 2);
   const verdict = guard.check(request, path);
   if (verdict.kind === "refused") return verdict.reply;
-  if (method !== "GET" && method !== "HEAD") {
-    const reply = problem(405, "method_not_allowed", "only GET and HEAD are answered here");
-    return { ...reply, headers: { Allow: "GET, HEAD" } };
+  const methods = verdict.open ? undefined : site.writable?.get(path);
+  if (site.write !== undefined && methods?.includes(method) === true) {
+    if (!isReading(method) && !isOwnClient(request)) return unsafeOrigin();
+    return await site.write({ method, search: new URLSearchParams(query) });
+  }
+  if (!isReading(method)) {
+    const allowed = methods ?? ["GET", "HEAD"];
+    const message = `only ${allowed.join(" and ")} are answered here`;
+    const reply = problem(405, "method_not_allowed", message);
+    return { ...reply, headers: { Allow: allowed.join(", ") } };
   }
   const isLong = url.length > limits.httpTargetCharactersMax;
   return await site.answer({
@@ -196,6 +225,20 @@ async function answer(
     search: new URLSearchParams(query),
     open: verdict.open,
   });
+}
+
+function isReading(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** It has a header that no page of another site can send without asking first, which is never granted. */
+function isOwnClient({ headers }: IncomingMessage): boolean {
+  return headers.authorization !== undefined || headers["x-weir"] !== undefined;
+}
+
+function unsafeOrigin(): Reply {
+  const message = "what changes something needs a token, or the header X-Weir: 1";
+  return problem(403, "forbidden", message);
 }
 
 /** What an agent that runs answers. */
@@ -206,7 +249,7 @@ function answerOf(view: AgentView, queries: Queries): Site["answer"] {
     const known = open ? openRoutes : routes;
     const route = known.get(path);
     if (route !== undefined) return route(view, search);
-    return notFound([...known.keys(), ...(open ? [] : queryRoutes.keys())]);
+    return notFound([...known.keys(), ...(open ? [] : [...queryRoutes.keys(), rawPath])]);
   };
 }
 

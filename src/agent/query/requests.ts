@@ -5,6 +5,7 @@ import type { WhereSpec } from "../../edge-ops/spec.ts";
 import type { ResolutionMs, TimeRange } from "../../store/tables/rows.ts";
 import { durationPattern, durationText, millisOf } from "../config/quantity.ts";
 import { nearestOf } from "../config/nearest.ts";
+import type { RawPriority } from "../raw/raw-request.ts";
 import { parseSelector } from "./selector.ts";
 import { aligned, bucketsIn, stepFor, timeOf } from "./times.ts";
 
@@ -49,6 +50,15 @@ export type Parsed<Request> =
   | { readonly kind: "request"; readonly request: Request }
   | { readonly kind: "refused"; readonly message: string };
 
+/** Readings that are to be sent upstream. */
+export type RawParameters = {
+  readonly id: string | undefined;
+  readonly select: readonly string[];
+  readonly from: number;
+  readonly to: number;
+  readonly priority: RawPriority;
+};
+
 /** What relative times and chosen steps depend on. */
 export type Circumstances = { readonly now: number; readonly tiers: readonly ResolutionMs[] };
 
@@ -71,6 +81,18 @@ export function parseReadingsRequest(
     parameters.oneOf("order", ["asc"]);
     return { ...parameters.asked(), range: parameters.range(now), limit };
   });
+}
+
+export function parseRawRequest(
+  search: URLSearchParams,
+  { now }: Pick<Circumstances, "now">,
+): Parsed<RawParameters> {
+  return parsedBy(search, (parameters) => ({
+    id: parameters.one("id"),
+    select: parameters.all("select"),
+    ...parameters.range(now),
+    priority: parameters.oneOf("priority", ["normal", "high", "low"]),
+  }));
 }
 
 export function parseSummaryRequest(
@@ -153,7 +175,7 @@ class Parameters {
   step(range: TimeRange, tiers: readonly ResolutionMs[]): ResolutionMs {
     const max = limits.queryBucketsMax;
     const points = this.whole("points", { fallback: 300, min: 2, max });
-    const text = this.#one("step");
+    const text = this.one("step");
     if (text === undefined) return stepFor(range, { points, tiers });
     if (this.has("points")) throw new Refusal("say either step or points");
     const step = durationPattern.test(text) ? millisOf(text) : 0;
@@ -169,7 +191,7 @@ class Parameters {
   }
 
   aggregates(): readonly Aggregate[] {
-    const text = this.#one("aggregates") ?? defaultAggregates;
+    const text = this.one("aggregates") ?? defaultAggregates;
     const names = text.split(",");
     const chosen = aggregates.filter((name) => names.includes(name));
     if (chosen.length === new Set(names).size) return chosen;
@@ -184,7 +206,7 @@ class Parameters {
       max,
     }: { readonly fallback: number; readonly min: number; readonly max: number },
   ): number {
-    const text = this.#one(name);
+    const text = this.one(name);
     if (text === undefined) return fallback;
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= min && value <= max) return value;
@@ -192,7 +214,7 @@ class Parameters {
   }
 
   flag(name: string, fallback: boolean): boolean {
-    const text = this.#one(name);
+    const text = this.one(name);
     if (text === undefined) return fallback;
     if (["1", "true", ""].includes(text)) return true;
     if (["0", "false"].includes(text)) return false;
@@ -201,7 +223,7 @@ class Parameters {
 
   /** The first where it is not said. */
   oneOf<Word extends string>(name: string, words: readonly [Word, ...Word[]]): Word {
-    const text = this.#one(name);
+    const text = this.one(name);
     const word = text === undefined ? words[0] : words.find((known) => known === text);
     if (word !== undefined) return word;
     throw new Refusal(`${name} must be ${words.join(" or ")}, not ${quoted(text ?? "")}`);
@@ -209,13 +231,13 @@ class Parameters {
 
   /** Of `select`, or of `metric` and `tag.NAME`; `source` goes with both. */
   #wheres(): readonly WhereSpec[] {
-    const selectors = this.#all("select");
-    const sources = this.#all("source");
-    const metrics = this.#all("metric");
+    const selectors = this.all("select");
+    const sources = this.all("source");
+    const metrics = this.all("metric");
     const tags: Record<string, string> = Object.fromEntries(
       [...this.#search.keys()]
         .filter((name) => name.startsWith("tag."))
-        .map((name) => [name.slice("tag.".length), this.#one(name) ?? ""]),
+        .map((name) => [name.slice("tag.".length), this.one(name) ?? ""]),
     );
     if (selectors.length === 0) return [{ sources, metrics, tags }];
     if (metrics.length > 0 || Object.keys(tags).length > 0) {
@@ -229,7 +251,7 @@ class Parameters {
   }
 
   #time(name: string, now: number, fallback: string): number {
-    const text = this.#one(name) ?? fallback;
+    const text = this.one(name) ?? fallback;
     const time = timeOf(text, now);
     if (time !== undefined) return time;
     throw new Refusal(
@@ -237,13 +259,13 @@ class Parameters {
     );
   }
 
-  #all(name: string): readonly string[] {
+  all(name: string): readonly string[] {
     this.#known.add(name);
     return this.#search.getAll(name);
   }
 
-  #one(name: string): string | undefined {
-    const [text, second] = this.#all(name);
+  one(name: string): string | undefined {
+    const [text, second] = this.all(name);
     if (second !== undefined) throw new Refusal(`${name} is there twice`);
     return text;
   }

@@ -66,6 +66,14 @@ export type RawStatus = RawAsk & {
   readonly readings: number;
 };
 
+export type RawCounters = {
+  readonly open: number;
+  /** As far as they are remembered. */
+  readonly answered: number;
+  /** Why nothing is read now; absent while all is well. */
+  readonly trouble?: string;
+};
+
 const coarserMax = 32;
 
 export class RawAnswers {
@@ -73,6 +81,7 @@ export class RawAnswers {
   readonly #requests = new Map<string, RawRequest>();
   #next = 0;
   #running: Promise<void> | undefined;
+  #isRunning = false;
   #query: Query | undefined;
   #cancelTimer: (() => void) | undefined;
   #goOn: (() => void) | undefined;
@@ -118,19 +127,19 @@ export class RawAnswers {
     );
   }
 
-  /** Why nothing is read now; undefined while all is well. */
-  get trouble(): string | undefined {
-    return this.#trouble;
+  get counters(): RawCounters {
+    const open = this.#open().length;
+    const requests = { open, answered: this.#requests.size - open };
+    return this.#trouble === undefined ? requests : { ...requests, trouble: this.#trouble };
   }
 
   /** Goes on with what is open. */
   start(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (this.#isClosed || this.#running !== undefined) return;
-    this.#running = this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    if (this.#isClosed || this.#isRunning) return;
+    this.#isRunning = true;
+    this.#running = this.#run();
   }
 
   /** Stored when it resolves. The same id is the same request, as long as it is remembered. */
@@ -264,6 +273,8 @@ export class RawAnswers {
         await this.#wait(Math.min(limits.diskRetryMs * troubles, limits.wakeMsMax));
       }
     }
+    // In one step with the last look: who asks from now on starts it again.
+    this.#isRunning = false;
     if (!this.#isClosed) this.#startLater(clock);
   }
 

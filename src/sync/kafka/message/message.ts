@@ -253,7 +253,8 @@ function damagedBeginning(record: Uint8Array, at: OutboxPlace): Fault {
   const text = Buffer.from(record.subarray(0, 64)).toString("latin1");
   const known = /^\{"v":1,("kind":"(summary|alert|gap|complete|raw|manifest)",)?/.exec(text);
   if (known === null) return damaged(placeOf(at), "v is not 1");
-  if (known[1] === undefined) return damaged(placeOf(at), "kind is none of summary, alert, gap, complete, raw and manifest");
+  if (known[1] === undefined)
+    return damaged(placeOf(at), "kind is none of summary, alert, gap, complete, raw and manifest");
   return damaged(placeOf(at), "id does not follow its kind");
 }
 
