@@ -144,7 +144,7 @@ test("each lane goes on its own: an alert does not wait for summaries that are u
   assert.deepEqual(uplink.out.summaries, []);
   open();
   await drain.idle();
-  assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: ["s0", "s1"], backfill: [] });
+  assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: ["s0", "s1"], backfill: [], raw: [] });
   assert.deepEqual(store.get("uplink/a/alerts"), Uint8Array.of(1));
 });
 
@@ -338,7 +338,7 @@ test("closing waits for the delivery that is under way and begins no other", asy
   await emit(store, "summaries", "s0");
   open();
   await closed;
-  assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: [], backfill: [] });
+  assert.deepEqual(uplink.out, { alerts: ["a0"], summaries: [], backfill: [], raw: [] });
   assert.equal(uplink.calls.at(-1), "alerts close");
   assert.equal(store.status.outbox.alerts.records, 1, "the receipt of a0 was stored");
   drain.wake();

@@ -8,6 +8,7 @@ import type { Clock } from "../../src/core/doors.ts";
 import type { Tags } from "../../src/core/frame.ts";
 import { deviceId, seriesId, sourceId } from "../../src/core/units.ts";
 import { systemClock } from "../../src/agent/doors/clock.ts";
+import type { RawDesk } from "../../src/agent/http/raw-routes.ts";
 import { openHttp } from "../../src/agent/http/server.ts";
 import { Queries } from "../../src/agent/query/queries.ts";
 import { sampleView } from "./agent-view.ts";
@@ -61,7 +62,7 @@ export class QueryRig {
   }
 
   /** The port of the server. */
-  async serve(t: TestContext): Promise<number> {
+  async serve(t: TestContext, raw?: RawDesk): Promise<number> {
     const server = await openHttp({
       host: "127.0.0.1",
       port: 0,
@@ -71,6 +72,7 @@ export class QueryRig {
       note: () => undefined,
       view: sampleView(),
       queries: this.queries,
+      ...(raw === undefined ? {} : { raw }),
     });
     t.after(async () => {
       await server.close();

@@ -54,8 +54,11 @@ export async function addressOf(values: {
 }
 
 /** The result asks for one path and gives the JSON; it rejects with a Fault. */
-export function agentAt(address: AgentAddress): (path: string) => Promise<unknown> {
-  const open = openerOf(address);
+export function agentAt(
+  address: AgentAddress,
+  method: "GET" | "POST" | "DELETE" = "GET",
+): (path: string) => Promise<unknown> {
+  const open = openerOf(address, method);
   return async (path) => {
     const signal = AbortSignal.timeout(WAIT_MS);
     return parsedOf(await bodyOf(await open(path, { signal }), address));
@@ -86,9 +89,10 @@ export function linesAt(address: AgentAddress): (path: string) => AsyncGenerator
 
 type AnswerWait = { readonly signal: AbortSignal } | { readonly timeout: number };
 
-/** Resolves to an answer of 200, of which nothing is read yet. */
+/** Resolves to an answer of 200 or 202, of which nothing is read yet. */
 function openerOf(
   address: AgentAddress,
+  method = "GET",
 ): (path: string, waiting: AnswerWait) => Promise<IncomingMessage> {
   const { url, ca, certificate, tokenFile } = address;
   const at = URL.parse(url);
@@ -101,13 +105,12 @@ function openerOf(
   };
   const token = tokenFile === undefined ? undefined : tokenIn(tokenFile);
   return async (path, waiting) => {
-    const response = await get(new URL(path, at), { ...trust, ...waiting }, token).catch(
-      (cause: unknown) => {
-        throw unreachable(address, cause);
-      },
-    );
+    const options = { ...trust, ...waiting, method };
+    const response = await request(new URL(path, at), options, token).catch((cause: unknown) => {
+      throw unreachable(address, cause);
+    });
     const { statusCode: status = 0 } = response;
-    if (status === 200) return response;
+    if (status === 200 || status === 202) return response;
     const said = messageIn(await bodyOf(response, address));
     if (status === 400) throw new UsageError(said);
     const wants = [401, 403].includes(status) ? "; name the file of a token: --token-file" : "";
@@ -191,20 +194,23 @@ async function bodyOf(response: IncomingMessage, address: AgentAddress): Promise
   return body;
 }
 
-async function get(
+/** With the header that says that no page of another site asks. */
+async function request(
   url: URL,
-  options: ConnectionOptions & (AnswerWait | object),
+  options: ConnectionOptions & AnswerWait & { readonly method: string },
   token: string | undefined,
 ): Promise<IncomingMessage> {
-  const { get: getBy } =
+  const { request: requestBy } =
     url.protocol === "https:" ? await import("node:https") : await import("node:http");
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const headers = token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } };
-  const request = getBy(url, { ...options, ...headers }, (response: IncomingMessage) => {
+  const login = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  const headers = { "X-Weir": "1", ...login };
+  const sent = requestBy(url, { ...options, headers }, (response: IncomingMessage) => {
     response.setEncoding("utf8");
     resolve(response);
   });
-  request.on("timeout", () => request.destroy(new Error("no answer for a long time")));
-  request.on("error", reject);
+  sent.on("timeout", () => sent.destroy(new Error("no answer for a long time")));
+  sent.on("error", reject);
+  sent.end();
   return await promise;
 }

@@ -74,3 +74,15 @@ export function wholeOption(
   const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
   throw new UsageError(`${name} must be a whole number ${range}, not ${JSON.stringify(text)}`);
 }
+
+/** `--from -1d`: there, what begins with a dash is a time and no option. */
+export function withTimes(args: readonly string[]): readonly string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    const last = joined.at(-1);
+    const isTime = (last === "--from" || last === "--to") && /^-\d/.test(arg);
+    if (isTime) joined.splice(-1, 1, `${last}=${arg}`);
+    else joined.push(arg);
+  }
+  return joined;
+}

@@ -90,6 +90,31 @@ too long.`,
     load: () => import("./query-command.ts"),
   },
   {
+    name: "raw",
+    summary: "have a running agent send raw readings upstream",
+    help: `usage: weir raw ask SELECTOR... [--from T] [--to T] [OPTIONS]
+       weir raw list [OPTIONS]
+       weir raw cancel ID [OPTIONS]
+
+ask      the readings of these series and this span go to the uplinks, behind alerts and what is fresh,
+         and end with a manifest: how many there are, their digest, and what is missing. Prints the
+         request's id. SELECTOR is that of weir query
+list     requests that are open, and the newest of those that were answered
+cancel   what was sent stays; a manifest says that it is not all
+
+  --from T  --to T    the span: -7d, now, 2026-11-28T10:00:00Z (UTC), or milliseconds since 1970
+                      (default: the last hour). An end ahead of now is waited for, a day at most
+  --priority WORD     high, normal (default) or low: of several requests the first goes first
+  --id ID             the same id again is the same request (default: one is made up)
+  --json              print JSON
+
+  -c, --config FILE   configuration of the agent, which says where its HTTP side is
+  --url URL           address of its HTTP side (default http://127.0.0.1:8080)
+  --token-file FILE   where it wants a token: the file that holds it; to ask takes an operator's
+  --ca FILE           https: the authority of its certificate, a PEM file`,
+    load: () => import("./raw-command.ts"),
+  },
+  {
     name: "upstream",
     summary: "prove that what agents have sent to Kafka is whole",
     help: `usage: weir upstream verify --kafka HOST[:PORT] | -c weir.yaml [OPTIONS]

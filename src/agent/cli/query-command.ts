@@ -1,7 +1,7 @@
 /** `weir query`: asks a running agent for readings, and prints rows as they come. */
 
 import { addressOf, linesAt } from "./agent-client.ts";
-import { exitCodes, parseOptions, UsageError } from "./command.ts";
+import { exitCodes, parseOptions, UsageError, withTimes } from "./command.ts";
 import { Fault } from "../../core/faults.ts";
 import { ColumnText } from "./column-text.ts";
 import { cellsOf, isRow, notesOf, type Row, titlesOf, type Way, ways } from "./query-text.ts";
@@ -43,18 +43,6 @@ export async function run(args: readonly string[]): Promise<number> {
   return values.json
     ? await printLines(lines)
     : await printTable(lines, titlesOf(way, values.aggregates));
-}
-
-/** `--from -1d`: there, what begins with a dash is a time and no option. */
-function withTimes(args: readonly string[]): readonly string[] {
-  const joined: string[] = [];
-  for (const arg of args) {
-    const last = joined.at(-1);
-    const isTime = (last === "--from" || last === "--to") && /^-\d/.test(arg);
-    if (isTime) joined.splice(-1, 1, `${last}=${arg}`);
-    else joined.push(arg);
-  }
-  return joined;
 }
 
 /** What bears on a span asks for steps. */

@@ -43,6 +43,7 @@ test("a bridge needs an address; everything else has a default", async () => {
     topics: {
       summaries: "weir/{agent}/summary/{pipeline}",
       alerts: "weir/{agent}/alert/{pipeline}",
+      raw: "weir/{agent}/raw",
       status: "weir/{agent}/status",
     },
     retain: false,

@@ -63,6 +63,7 @@ test("everything else is taken as it is set, paths relative to the file", async 
     topics: {
       summaries: "s",
       alerts: "a",
+      raw: "weir.raw",
       cursor: "c",
       create: false,
       partitions: 6,
@@ -126,10 +127,7 @@ test("what contradicts itself is refused where it stands", async () => {
       kafka("format: avro-confluent, registry: { url: 'https://bob@r' }"),
       /registry\.url: no login in the address/,
     ],
-    [
-      kafka("topics: { summaries: x, alerts: x }"),
-      /kafka\.topics: each of the three needs its own/,
-    ],
+    [kafka("topics: { summaries: x, alerts: x }"), /kafka\.topics: each of the four needs its own/],
     [kafka("timeouts: { request: 60s }"), /timeouts\.request: a request must be given up before/],
     ["  - kafka: { brokers: ['localhost'] }", /brokers\[0\]: expected an address such as/],
     ["  - kafka: { brokers: [] }", /brokers: expected a list of 1 to 32/],

@@ -100,7 +100,7 @@ test("a savepoint that ends early, or of which any byte is another, is not resto
 
 test("a savepoint of a newer format is refused with what to do", async () => {
   const disk = await emptyDisk();
-  const line = '{"format":3,"name":"x","weir":"9.0.0","created":1,"position":1}\n';
+  const line = '{"format":4,"name":"x","weir":"9.0.0","created":1,"position":1}\n';
   await writeWhole(disk, path, new TextEncoder().encode(line));
   await assert.rejects(
     readSavepoint(disk, path, async () => {}),

@@ -181,7 +181,7 @@ test("no flipped bit of the version makes a store with checksums one without", a
 });
 
 test("a store of a newer version, or of somebody else, is refused with a sentence", async () => {
-  const newer = await storeWith({ format: '{"version":9}' });
+  const newer = await storeWith({ format: '{"version":11}' });
   await assert.rejects(openCheckedKv(newer), { code: "FORMAT_TOO_NEW" });
   const other = await storeWith({ something: "else" });
   await assert.rejects(openCheckedKv(other), { code: "STORE_FAILED", message: /format version/ });
