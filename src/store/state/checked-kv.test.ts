@@ -166,7 +166,7 @@ test("a store of an older version gets checksums once, and is read without them 
 });
 
 test("no flipped bit of the version makes a store with checksums one without", async () => {
-  for (const version of [4, 8]) {
+  for (const version of [4, 8, 10]) {
     const kv = new KvMemory();
     const checked = await openCheckedKv(kv);
     await checked.commit([
