@@ -345,3 +345,44 @@ test("closing waits for the delivery that is under way and begins no other", asy
   await drain.idle();
   assert.equal(drain.status[0]!.state, "closed");
 });
+
+test("raw readings open nothing before there are some, and go when nothing else is ready", async () => {
+  const uplink = new ListUplink("a");
+  const { store, drain } = await rig(uplink);
+  const raw = (text: string): Promise<boolean> =>
+    store.addRaw([new TextEncoder().encode(text)], []);
+  assert.equal(drain.status[0]?.lanes.raw.state, "idle");
+  await emit(store, "alerts", "a0");
+  drain.wake();
+  await drain.idle();
+  assert.deepEqual(
+    uplink.calls.filter((call) => call.startsWith("raw")),
+    [],
+  );
+  const slow = Promise.withResolvers<void>();
+  const slower = Promise.withResolvers<void>();
+  uplink.gate = slow.promise;
+  for (const text of ["r0", "r1"]) assert.equal(await raw(text), true);
+  // A block each, so two deliveries.
+  Object.assign(uplink.lanes.raw, { batchBytesMax: 1 });
+  drain.wake();
+  for (let turn = 0; turn < 8; turn++) await store.advance([]);
+  uplink.gate = slower.promise;
+  await emit(store, "alerts", "a1");
+  await emit(store, "summaries", "s0");
+  drain.wake();
+  for (let turn = 0; turn < 8; turn++) await store.advance([]);
+  uplink.gate = Promise.resolve();
+  slow.resolve();
+  for (let turn = 0; turn < 8; turn++) await store.advance([]);
+  assert.deepEqual(uplink.out.raw, ["r0"]);
+  slower.resolve();
+  await drain.idle();
+  while (uplink.out.raw.length < 2) await drain.idle();
+  assert.deepEqual(uplink.out.raw, ["r0", "r1"]);
+  const at = (call: string): number => uplink.calls.indexOf(call);
+  assert.ok(at("raw 0+1") < at("alerts 1+1"), "it was under way when the alert came");
+  assert.ok(at("alerts 1+1") < at("raw 1+1"), uplink.calls.join(", "));
+  assert.ok(at("summaries 0+1") < at("raw 1+1"), uplink.calls.join(", "));
+  assert.equal(store.status.outbox.raw.records, 0);
+});
