@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Catalog } from "../core/catalog.ts";
 import type { Tags } from "../core/frame.ts";
-import type { Summary } from "../core/record.ts";
+import type { Raw, Summary } from "../core/record.ts";
 import { deviceId, millis, seriesId, sourceId } from "../core/units.ts";
 import { chooseRecords } from "./erasure-records.ts";
 
@@ -72,4 +72,25 @@ test("what stays of them in records of earlier pipelines is told, once for each 
     { pipeline: "before", key: [["metric", "temp"]] },
     { pipeline: "older", key: [] },
   ]);
+});
+
+test("raw readings are those of their series, by source and name", () => {
+  const { tells } = chooseRecords(catalogOfThree(), {
+    series: [seriesId(0)],
+    keys: { own: [], shared: [] },
+    pipelines: [],
+  });
+  const rawOf = (source: string, series: string): Raw => ({
+    kind: "raw",
+    request: "r1",
+    part: 0,
+    source,
+    series,
+    times: [millis(0)],
+    values: [1],
+    arrivalTimed: [],
+  });
+  assert.ok(tells(rawOf("plant", "temp{device=p1,line=a}")));
+  assert.ok(!tells(rawOf("lab", "temp{device=p1,line=a}")));
+  assert.ok(!tells(rawOf("plant", "speed{device=p1,line=a}")));
 });
