@@ -12,7 +12,7 @@ import { systemKafka } from "../../src/agent/doors/kafka.ts";
 import { systemRandom } from "../../src/agent/doors/random.ts";
 import { limits } from "../../src/core/limits.ts";
 import { KvMemory } from "../../src/store/state/kv-memory.ts";
-import { byLane, type Queue } from "../../src/store/outbox/lane.ts";
+import { byLane, type OutputQueue } from "../../src/store/outbox/lane.ts";
 import { OutboxWriter } from "../../src/store/outbox/outbox.ts";
 import { openStateStore } from "../../src/store/state/state-store.ts";
 import { openDrain } from "../../src/sync/drain.ts";
@@ -82,7 +82,7 @@ test("after an outage the alert comes first, then what is fresh within 2 s of th
   const drain = openDrain({ store, uplinks: [uplink], clock, random });
   t.after(() => drain.close());
   const lanes = (): (typeof drain.status)[number]["lanes"] => drain.status[0]!.lanes;
-  const emit = async (lane: Queue, first: number, count: number): Promise<void> => {
+  const emit = async (lane: OutputQueue, first: number, count: number): Promise<void> => {
     const outbox = new OutboxWriter();
     for (let number = first; number < first + count; number++) {
       outbox.add(lane, sampleRecord({ agent: "back", lane, number, by: "x".repeat(200) }));
