@@ -193,6 +193,7 @@ test("outside its hours a link takes alerts only, and not even those where it sa
   assert.equal(link.admit({ lane: "alerts", ...idle }).kind, "go");
   assert.deepEqual(link.status.held, {
     summaries: "outside-hours",
+    raw: "outside-hours",
     backfill: "outside-hours",
   });
   await clock.pass(10 * 3_600_000);
@@ -228,6 +229,7 @@ test("a quota that is used up holds summaries, then alerts, until the next day",
   assert.equal(link.status.quota?.usedBytes, 800_000);
   assert.deepEqual(link.status.held, {
     summaries: "quota-used",
+    raw: "quota-used",
     backfill: "quota-used",
   });
   const admission = link.admit({ lane: "alerts", ...idle });
@@ -237,6 +239,7 @@ test("a quota that is used up holds summaries, then alerts, until the next day",
   assert.deepEqual(link.status.held, {
     alerts: "quota-used",
     summaries: "quota-used",
+    raw: "quota-used",
     backfill: "quota-used",
   });
   await clock.pass(12 * 3_600_000);
