@@ -350,7 +350,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "merge-what-is-in-doubt",
     breaks: ["P1", "P4"],
-    seeds: [66],
+    seeds: [148],
     edits: [
       {
         file: "src/store/outbox/standings.ts",
