@@ -401,6 +401,18 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "backfill-does-not-yield",
+    seeds: [17, 26, 50, 62],
+    breaks: ["fresh first"],
+    edits: [
+      {
+        file: "src/sync/drain.ts",
+        from: "pumps.alerts.isReady || pumps.summaries.isReady || !pumps.summaries.isOpen;",
+        to: "false;",
+      },
+    ],
+  },
+  {
     name: "a-marker-before-what-is-behind",
     seeds: [4],
     breaks: ["P3"],

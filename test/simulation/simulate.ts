@@ -154,6 +154,7 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     unproven: plan.uplinks.kafka ? await verifiedKafka(world.link.cluster) : undefined,
     medium: world.medium,
     changedBuffers: world.changedBuffers,
+    transactions: world.link.transactions,
     links: plan.uplinks.links.map((link) => linkUse(link, world)),
   };
 }

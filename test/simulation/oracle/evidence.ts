@@ -108,6 +108,16 @@ export type LinkUse = {
   readonly receivedBytes: number;
 };
 
+/** A transaction of a lane, as the cluster saw it. */
+export type Transaction = {
+  /** Which life of the agent. */
+  readonly life: number;
+  readonly lane: string;
+  /** Moments of the world: its first request set out; it was decided, or given up with its session. */
+  readonly beganAt: number;
+  readonly endedAt: number;
+};
+
 export type Evidence = {
   readonly readings: readonly Reading[];
   /** Messages that were no JSON: how often they were sent, how many of them were acknowledged. */
@@ -154,6 +164,7 @@ export type Evidence = {
   readonly medium: { readonly lost: number; readonly named: number };
   /** Those with a policy. */
   readonly links: readonly LinkUse[];
+  readonly transactions: readonly Transaction[];
   /** Buffers that were changed after they were given away. */
   readonly changedBuffers: readonly string[];
 };

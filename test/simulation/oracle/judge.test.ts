@@ -9,6 +9,7 @@ import type {
   Evidence,
   Reading,
   Stored,
+  Transaction,
   StoredCounts,
   Upstream,
   Violation,
@@ -102,6 +103,10 @@ const stored: Stored = {
   faults: [],
 };
 
+function transaction(changes: Partial<Transaction> = {}): Transaction {
+  return { life: 1, lane: "summaries", beganAt: 0, endedAt: 20_000, ...changes };
+}
+
 const sound: Evidence = {
   readings,
   broken: { sent: 0, acknowledged: 0 },
@@ -147,6 +152,12 @@ const sound: Evidence = {
   medium: { lost: 0, named: 0 },
   changedBuffers: [],
   links: [],
+  transactions: [
+    transaction({ lane: "backfill", beganAt: 1 }),
+    transaction({ lane: "backfill", beganAt: 20_000 }),
+    transaction({ lane: "backfill", beganAt: 19_000, life: 2 }),
+    transaction({ lane: "alerts", beganAt: 30_000, endedAt: 30_001 }),
+  ],
 };
 
 function promisesBroken(changes: Partial<Evidence>): readonly string[] {
@@ -206,6 +217,10 @@ const broken: Readonly<Record<string, readonly [promise: string, changes: Partia
   "a link with more than its bandwidth": ["P6", { links: [linkUse({ bandwidth: 89 })] }],
   "a link with more than its quota": ["P6", { links: [linkUse({ quotaBytes: 899 })] }],
   "summaries over a link that is closed": ["P6", { links: [linkUse({ closedUntilMs: 7_000 })] }],
+  "backfill while what is fresh is under way": [
+    "fresh first",
+    { transactions: [transaction(), transaction({ lane: "backfill", beganAt: 19_000 })] },
+  ],
   "a message too many": [
     "P3",
     { ledger: { ...sound.ledger!, sources: [{ ...sound.ledger!.sources[0]!, received: 5 }] } },

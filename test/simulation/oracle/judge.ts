@@ -12,6 +12,7 @@
  *   P8 time is honest              windows.ts: a device from the future is not believed; arrivals.ts
  *   P9 resends are recognised      windows.ts, arrivals.ts, stored.ts
  *   P10 late data corrects         windows.ts
+ *   fresh first (delivery.md)      fresh-first.ts
  *
  * A medium that does not give back what was synced may cost readings, and the agent has to say so:
  * then what is missing, and what depends on it (counts, revisions), is not asked for.
@@ -23,6 +24,7 @@ import { checkConservation } from "./conservation.ts";
 import type { Evidence, Violation } from "./evidence.ts";
 import { checkMarkers } from "./markers.ts";
 import { checkDegraded } from "./degraded.ts";
+import { checkFreshFirst } from "./fresh-first.ts";
 import { checkOnce, isDegraded } from "./once.ts";
 import { checkSame } from "./same.ts";
 import { checkStored, checkStoredCounts } from "./stored.ts";
@@ -42,6 +44,7 @@ export function judge(evidence: Evidence): readonly Violation[] {
     evidence.changedBuffers.map((what) => ({ promise: "P2", what })),
     checkBounds(evidence),
     checkBudgets(evidence),
+    checkFreshFirst(evidence),
     isWhole ? checkStoredCounts(evidence) : [],
     // Of an agent that never came to rest, the rest would only be said again and again.
     ...(evidence.ledger === undefined

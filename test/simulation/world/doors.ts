@@ -109,13 +109,12 @@ export function kafkaOf(
     dial,
     onPassing,
   }: {
-    readonly dial: () => Promise<Cluster>;
+    readonly dial: (lane: string) => Promise<Cluster>;
     readonly onPassing: (passing: Passing) => void;
   },
 ): NonNullable<Doors["kafka"]> {
-  const over = (cluster: Cluster, wire: Wire | undefined, clientId: string): Cluster => {
+  const over = (cluster: Cluster, wire: Wire | undefined, lane: string): Cluster => {
     if (wire === undefined) return cluster;
-    const lane = clientId.slice(clientId.lastIndexOf("-") + 1);
     const from = { address: wire.localAddress ?? "", lane };
     return wiredCluster(cluster, wire, {
       onSent: (sent, isRecords) => {
@@ -129,9 +128,10 @@ export function kafkaOf(
   return {
     connect: async ({ requestTimeoutMs, wire, clientId }) => {
       if (!life.call("kafka connect")) return await never();
-      const cluster = await dial();
+      const lane = clientId.slice(clientId.lastIndexOf("-") + 1);
+      const cluster = await dial(lane);
       if (life.isOver) return await never();
-      return timedCluster(over(cluster, wire, clientId), { clock, timeoutMs: requestTimeoutMs });
+      return timedCluster(over(cluster, wire, lane), { clock, timeoutMs: requestTimeoutMs });
     },
     credentials: () => ({
       read: () => Promise.resolve({}),

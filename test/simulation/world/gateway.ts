@@ -61,7 +61,7 @@ export type GatewayOptions = {
   readonly network: Network;
   /** Milliseconds since 1970. */
   readonly trueTime: () => number;
-  readonly dial: (life: Life) => Promise<Cluster>;
+  readonly dial: (life: Life, lane: string) => Promise<Cluster>;
   readonly onPassing: (passing: Passing) => void;
   /** What the disk does with a call that the process lives to see. */
   readonly diskFate: (call: DiskCall) => { readonly code?: string; readonly delayMs: number };
@@ -232,7 +232,7 @@ export class Gateway {
         disk: this.disk.mount(),
         net: network.door(life),
         kv: store,
-        kafka: kafkaOf(life, clock, { dial: () => dial(life), onPassing }),
+        kafka: kafkaOf(life, clock, { dial: (lane) => dial(life, lane), onPassing }),
       },
       logDirectory,
       tablesDirectory,

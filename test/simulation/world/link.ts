@@ -10,6 +10,7 @@ import { ClusterModel, type ModelCall, type ModelFate } from "../../support/kafk
 import { leaveTransactionOpen } from "../../support/kafka/stuck-transaction.ts";
 import { below } from "../../support/seeded-random.ts";
 import type { PlannedFault } from "../faults.ts";
+import type { Transaction } from "../oracle/evidence.ts";
 import type { Life } from "./life.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -27,6 +28,11 @@ export class Link {
   readonly #random: Random;
   /** By session; undefined for those that the world opens itself. */
   readonly #lives: (Life | undefined)[] = [];
+  readonly #lanes: (string | undefined)[] = [];
+  /** All that lanes began; `endedAt` is Infinity while they are under way. */
+  readonly transactions: Transaction[] = [];
+  /** By session, which of them is under way. */
+  readonly #underWay = new Map<number, number>();
   /** Faults that are on. */
   readonly on: Set<Lasting> = new Set();
   #aheadMs = 0;
@@ -45,18 +51,22 @@ export class Link {
       clock: () => Math.floor(options.trueTime() + this.#aheadMs),
       random: options.random,
     });
+    this.cluster.onClosed = (session) => this.#end(session);
     this.cluster.fate = async (call) => {
+      if (call.request === "AddPartitionsToTxn") this.#begin(call.session);
       const fate = await this.#fateOf(call);
+      if (call.request === "EndTxn") this.#end(call.session);
       this.onRequest(call, fate);
       return fate;
     };
   }
 
-  /** A session of a life. */
-  async dial(life: Life): Promise<Cluster> {
+  /** A session of a life, for one of its lanes. */
+  async dial(life: Life, lane: string): Promise<Cluster> {
     const isDown = [...this.on].some(({ kind }) => kind === "link-down");
     await life.pause(isDown ? connectWaitMs : latencyMs);
     if (isDown) throw new Fault("UPLINK_UNREACHABLE", "the simulated link is down");
+    this.#lanes[this.#lives.length] = lane;
     this.#lives.push(life);
     return this.cluster.connect();
   }
@@ -77,6 +87,20 @@ export class Link {
   settle(): void {
     this.#aheadMs += 600_000;
     this.cluster.settle();
+  }
+
+  #begin(session: number): void {
+    const [life, lane] = [this.#lives[session], this.#lanes[session]];
+    if (life === undefined || lane === undefined || this.#underWay.has(session)) return;
+    const began = { life: life.number, lane, beganAt: this.#timeline.now, endedAt: Infinity };
+    this.#underWay.set(session, this.transactions.push(began) - 1);
+  }
+
+  #end(session: number): void {
+    const index = this.#underWay.get(session);
+    if (index === undefined) return;
+    this.#underWay.delete(session);
+    this.transactions[index] = { ...this.transactions[index]!, endedAt: this.#timeline.now };
   }
 
   async #fateOf(call: ModelCall): Promise<ModelFate> {

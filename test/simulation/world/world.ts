@@ -92,7 +92,7 @@ export class World {
       random: fork(),
       network: this.#network,
       trueTime,
-      dial: (life) => this.link.dial(life),
+      dial: (life, lane) => this.link.dial(life, lane),
       onPassing: (passing) => this.passings.push({ ...passing, atMs: timeline.now }),
       diskFate: (call) => {
         trace.detail("disk", () => `${call.name} ${call.path}`);

@@ -137,6 +137,8 @@ export class ClusterModel {
    * wire until it resolves, and it may then arrive although its session is closed.
    */
   fate: (call: ModelCall) => ModelFate | Promise<ModelFate> = () => "answer";
+  /** An agent has closed the session of this number. */
+  onClosed: (session: number) => void = () => undefined;
   readonly id: string;
   readonly #broker: ModelBroker;
   #sessions = 0;
@@ -152,7 +154,8 @@ export class ClusterModel {
     const session = this.#sessions++;
     const enter = (asked: Asked): ModelFate | Promise<ModelFate> =>
       this.fate({ ...asked, session, index: this.#calls++ });
-    return new ModelSession(this.id, { broker: this.#broker, enter });
+    const closed = (): void => this.onClosed(session);
+    return new ModelSession(this.id, { broker: this.#broker, enter, closed });
   }
 
   /** Requests so far. */
@@ -266,6 +269,7 @@ type Way = {
   readonly broker: ModelBroker;
   /** A request sets out. */
   readonly enter: (asked: Asked) => ModelFate | Promise<ModelFate>;
+  readonly closed: () => void;
 };
 
 /** What a request takes on the wire besides what it carries; about right, and never zero. */
@@ -299,6 +303,7 @@ class ModelSession implements Cluster {
   }
 
   async close(): Promise<void> {
+    if (!this.#isClosed) this.#way.closed();
     this.#isClosed = true;
     this.#closed.reject(lost("the session is closed"));
   }
