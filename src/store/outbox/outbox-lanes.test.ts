@@ -79,6 +79,18 @@ test("what was taken is not put behind, and what is held by nobody is", async ()
   assert.deepEqual(store.lanes.standings.splitOf("a").ranges, [{ low: 0, high: 93 }]);
 });
 
+test("what may be out there already is sent again in its lane, also where newer is behind", async () => {
+  const { store } = await openStateStore(new KvMemory());
+  store.serve(["a"]);
+  for (let window = 0; window < 100; window++) await commit(store, summary(window, 0));
+  const { next } = (await store.lanes.take(at("summaries"), { from: 0, bytesMax: 1_000 }))!;
+  await putAllBehind(store);
+  // All of it ends before something that is behind, and nobody knows whether it arrived.
+  const again = (await store.lanes.take(at("summaries"), { from: 0, bytesMax: 1e6 }))!;
+  assert.deepEqual([again.first, again.records.length, again.next], [0, next, next]);
+  assert.deepEqual(store.lanes.standings.splitOf("a").ranges, [{ low: next, high: 93 }]);
+});
+
 test("all that waits in one delivery is sent as it is", async () => {
   const { store } = await openStateStore(new KvMemory());
   store.serve(["a"]);

@@ -179,6 +179,9 @@ export class OutboxLanes {
     if (lane === "backfill") {
       return mustWaitForFresh(this.standings, uplink, read.position) ? undefined : read;
     }
+    const { held } = this.standings.of(at);
+    // It may be out there already, under its number in this lane.
+    if (read.first < held) return readBelow(read, held);
     const found = inOrder(this.standings, uplink, read);
     switch (found.kind) {
       case "send":
@@ -210,6 +213,12 @@ export class OutboxLanes {
     const { first, next } = this.#options.spans[queue];
     return { low: first, high: next };
   }
+}
+
+/** What of it is numbered below `end`. */
+function readBelow(read: LaneRead, end: number): LaneRead {
+  const records = read.records.slice(0, end - read.first);
+  return { ...read, records, next: Math.min(read.next, end) };
 }
 
 function splitWrite(uplink: string, split: Split): KvWrite {

@@ -64,12 +64,12 @@ export class BridgeSession {
   /** Of the last link. */
   #lastEnd: LinkEnd = { why: "not connected yet", takenOver: false };
   #whyGivenUp: string | undefined;
-  readonly #closed = Promise.withResolvers<never>();
+  /** Each ends a wait for a connection. */
+  readonly #aborts: Set<(fault: Fault) => void> = new Set();
   #isClosed = false;
 
   constructor(options: BridgeSessionOptions) {
     this.#options = options;
-    this.#closed.promise.catch(() => undefined);
   }
 
   get facts(): Readonly<Record<string, number>> {
@@ -112,7 +112,7 @@ export class BridgeSession {
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = undefined;
     });
-    await Promise.race([this.#connecting, this.#closed.promise]);
+    await this.#beforeClose(this.#connecting);
   }
 
   /** Whether one more message of the lane may be under way. */
@@ -145,7 +145,7 @@ export class BridgeSession {
   /** All lanes have let go: the last status, then the end. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#closed.reject(this.#lost({ why: "the agent ends", takenOver: false }));
+    for (const abort of this.#aborts) abort(this.#agentEnds());
     this.#cancelStatus?.();
     this.#cancelOwed?.();
     const link = this.#link;
@@ -208,6 +208,23 @@ export class BridgeSession {
     this.#whyGivenUp = undefined;
     const fault = this.#lost(this.#lastEnd);
     for (const user of this.#users.values()) user.linkEnded(fault);
+  }
+
+  /** Each try of a long outage waits here; a race would remember them all until the end. */
+  async #beforeClose(connecting: Promise<BridgeLink>): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#aborts.add(reject);
+    connecting.then(() => resolve(), reject);
+    if (this.#isClosed) reject(this.#agentEnds());
+    try {
+      await promise;
+    } finally {
+      this.#aborts.delete(reject);
+    }
+  }
+
+  #agentEnds(): Fault {
+    return this.#lost({ why: "the agent ends", takenOver: false });
   }
 
   #lost({ why, takenOver }: LinkEnd): Fault {
