@@ -407,8 +407,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/sync/drain.ts",
-        from: "pumps.alerts.isReady || pumps.summaries.isReady || !pumps.summaries.isOpen;",
-        to: "false;",
+        from: "if (pumps.alerts.isReady || pumps.summaries.isReady || !pumps.summaries.isOpen) return true;",
+        to: "",
       },
     ],
   },

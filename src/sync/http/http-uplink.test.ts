@@ -6,7 +6,13 @@ import { below, seededRandom } from "../../../test/support/seeded-random.ts";
 import { eachSeed, reachesAll, seedCount } from "../../../test/support/seeds.ts";
 import type { Committed, SimulatedHalf } from "../../../test/support/simulated-half.ts";
 import { limits } from "../../core/limits.ts";
-import { byOutputQueue, lanes, type OutputQueue, queueOf, outputQueues } from "../../store/outbox/lane.ts";
+import {
+  byOutputQueue,
+  lanes,
+  type OutputQueue,
+  queueOf,
+  outputQueues,
+} from "../../store/outbox/lane.ts";
 import type { HttpUplinkOptions } from "./http-uplink.ts";
 
 async function rig(changes: Partial<HttpUplinkOptions> = {}) {

@@ -7,7 +7,13 @@ import { below, seededRandom } from "../../../test/support/seeded-random.ts";
 import { eachSeed, reachesAll, seedCount } from "../../../test/support/seeds.ts";
 import { limits } from "../../core/limits.ts";
 import { uplinkKey } from "../../store/state/kv-key.ts";
-import { type Lane, lanes, type OutputQueue, queueOf, outputQueues } from "../../store/outbox/lane.ts";
+import {
+  type Lane,
+  lanes,
+  type OutputQueue,
+  queueOf,
+  outputQueues,
+} from "../../store/outbox/lane.ts";
 import type { MqttUplinkOptions } from "./mqtt-uplink.ts";
 
 const topicOf: Readonly<Record<OutputQueue, string>> = {

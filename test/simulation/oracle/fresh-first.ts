@@ -1,12 +1,12 @@
 /**
  * Fresh first, as the cluster sees it: while alerts or what is fresh are in a transaction, backfill
- * begins none.
+ * and raw readings begin none.
  *
  *   summaries   |====================|
  *   backfill      |=   :    |=
  *                 sound     too late to have begun before
  *
- * An agent that dies takes its transactions with it. Backfill may have taken its records a while before
+ * An agent that dies takes its transactions with it. A lane may have taken its records a while before
  * the cluster hears of it: its store has to say so first, and may be slow.
  */
 
@@ -16,13 +16,17 @@ import type { Evidence, Transaction, Violation } from "./evidence.ts";
 const takenMs = 10_000;
 
 export function checkFreshFirst({ transactions }: Evidence): readonly Violation[] {
-  const first = transactions.filter(({ lane }) => lane !== "backfill");
+  const first = transactions.filter(({ lane }) => !isPatient(lane));
   return transactions
-    .filter(({ lane }) => lane === "backfill")
+    .filter(({ lane }) => isPatient(lane))
     .flatMap((late) => {
       const before = first.find((each) => isUnderWay(each, late));
       return before === undefined ? [] : [{ promise: "fresh first", what: told(late, before) }];
     });
+}
+
+function isPatient(lane: string): boolean {
+  return lane === "backfill" || lane === "raw";
 }
 
 function isUnderWay(before: Transaction, late: Transaction): boolean {
@@ -33,6 +37,6 @@ function isUnderWay(before: Transaction, late: Transaction): boolean {
   );
 }
 
-function told({ beganAt }: Transaction, before: Transaction): string {
-  return `backfill began at ${beganAt} ms; ${before.lane} had begun at ${before.beganAt} and not ended`;
+function told({ lane, beganAt }: Transaction, before: Transaction): string {
+  return `${lane} began at ${beganAt} ms; ${before.lane} had begun at ${before.beganAt} and not ended`;
 }
