@@ -385,7 +385,7 @@ export const canaries: readonly Canary[] = [
   },
   {
     name: "backfill-before-what-fresh-has-in-doubt",
-    seeds: [5],
+    seeds: [7, 12, 23, 41],
     breaks: ["P1", "P4"],
     edits: [
       {
