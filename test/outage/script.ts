@@ -34,7 +34,8 @@ export function scriptOf(options: ScriptOptions): string {
   const random = fractions(seed);
   const run = `run: ${JSON.stringify(broker.kill)}, after: ${JSON.stringify(broker.start)}`;
   const kinds: readonly Kind[] = [
-    { name: "kill", perHour: 200, lasts: [0, 2], step: "agent: kill" },
+    // Some meet an agent that is away already.
+    { name: "kill", perHour: 220, lasts: [0, 2], step: "agent: kill" },
     { name: "stop", perHour: 10, lasts: [0, 5], step: "agent: stop" },
     { name: "hold", perHour: 6, lasts: [1, 40], step: "agent: hang" },
     { name: "short cut", perHour: 60, lasts: [1, 5], step: "link: cut" },

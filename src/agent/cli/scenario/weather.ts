@@ -1,7 +1,7 @@
 /** What a network is like for a while, and what several such at once are together. */
 
 export type Weather = {
-  /** cut: connections are reset, new ones too. hang: they stand, and nothing passes. */
+  /** cut: connections are closed, new ones too. hang: they stand, and nothing passes. */
   readonly passage: "open" | "hang" | "cut";
   /** Later by so much, each way. */
   readonly delayMs: number;
