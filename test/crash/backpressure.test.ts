@@ -35,21 +35,31 @@ test("a disk that stalls for 30 s costs bounded memory and nothing else", {
     ],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
+  t.after(() => agent.kill("SIGKILL"));
   const lines = createInterface({ input: agent.stdout })[Symbol.asyncIterator]();
   const { port } = JSON.parse((await lines.next()).value as string) as { port: number };
 
   let disconnects = 0;
-  const quiet = await connectAsync({ host: "127.0.0.1", port, keepalive: 2, reconnectPeriod: 100 });
+  // Well within the stall; but it shares this process with publishers that leave it little time.
+  const keepalive = 8;
+  const quiet = await connectAsync({ host: "127.0.0.1", port, keepalive, reconnectPeriod: 100 });
+  t.after(() => quiet.end(true));
   quiet.on("close", () => {
     disconnects += 1;
   });
 
   let sending = true;
+  t.after(() => {
+    sending = false;
+  });
   const sent = new Map<string, number>();
   const publishers = Array.from(
     { length: PUBLISHERS },
     (_, n) => new Publisher({ port, clientId: `p${n}`, window: 200 }),
   );
+  t.after(() => {
+    for (const publisher of publishers) publisher.close();
+  });
   const startMs = Math.floor(Date.now() / 1000) * 1000 - 3_600_000;
   const senders = publishers.map(async (publisher, index) => {
     for (let n = 0; sending; n++) {
