@@ -20,7 +20,7 @@ import { limits } from "../src/core/limits.ts";
 import { millis } from "../src/core/units.ts";
 import { openKvLmdb } from "../src/store/state/kv-lmdb.ts";
 import { OutboxWriter } from "../src/store/outbox/outbox.ts";
-import { encodeAlert, encodeSummary } from "../src/store/outbox/record-codec.ts";
+import { encodeSummary } from "../src/store/outbox/record-codec.ts";
 import { Link } from "../src/sync/link/link.ts";
 import { Via } from "../src/sync/link/via.ts";
 import { timedCluster } from "../test/support/kafka/timed-cluster.ts";
@@ -32,6 +32,7 @@ import {
   UpstreamWorld,
 } from "../test/support/kafka/upstream-half.ts";
 import { wiredCluster } from "../test/support/kafka/wired-cluster.ts";
+import { sampleAlert } from "../test/support/sample-alert.ts";
 import { fractions } from "../test/support/seeded-random.ts";
 import { rounded } from "./process.ts";
 
@@ -168,7 +169,7 @@ class Outage {
       await this.world.pass(stepMinutes * minute);
     }
     const outbox = new OutboxWriter();
-    outbox.add("alerts", alert(startMs + end));
+    outbox.add("alerts", sampleAlert(startMs + end));
     await this.#half.commit(outbox);
   }
 
@@ -266,20 +267,6 @@ class Outage {
     }
     for (const [partition, end] of ends) cluster.truncateFront({ topic, partition }, end);
   }
-}
-
-function alert(time: number): Uint8Array {
-  return encodeAlert("gw1", {
-    kind: "alert",
-    pipeline: "states",
-    key: [["device", "d0"]],
-    time: millis(time),
-    reason: "rare_symbol",
-    value: "open",
-    score: 1,
-    expected: 0,
-    limit: 1,
-  });
 }
 
 // ---- memory ----

@@ -7,6 +7,7 @@
  *              |<---------- 2 s ---------->|
  */
 
+import { sampleAlert } from "../support/sample-alert.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { linkOf } from "../../src/agent/config/link-config.ts";
@@ -14,7 +15,7 @@ import { Fault } from "../../src/core/faults.ts";
 import { limits } from "../../src/core/limits.ts";
 import { millis } from "../../src/core/units.ts";
 import { OutboxWriter } from "../../src/store/outbox/outbox.ts";
-import { encodeAlert, encodeSummary } from "../../src/store/outbox/record-codec.ts";
+import { encodeSummary } from "../../src/store/outbox/record-codec.ts";
 import { Link } from "../../src/sync/link/link.ts";
 import { Via } from "../../src/sync/link/via.ts";
 import { timedCluster } from "../support/kafka/timed-cluster.ts";
@@ -81,7 +82,7 @@ test("after a week: an alert, then what is fresh within 2 s of the first connect
     await world.pass(stepMinutes * minute);
   }
   const alerts = new OutboxWriter();
-  alerts.add("alerts", alert(startMs + 7 * day));
+  alerts.add("alerts", sampleAlert(startMs + 7 * day));
   await half.commit(alerts);
   isAway = false;
 
@@ -133,19 +134,5 @@ function summary(key: number, start: number): Uint8Array {
     count: 60,
     fields: { sum: 60 * value, min: value, max: value },
     arrivalTimed: 0,
-  });
-}
-
-function alert(time: number): Uint8Array {
-  return encodeAlert("gw1", {
-    kind: "alert",
-    pipeline: "states",
-    key: [["device", "d0"]],
-    time: millis(time),
-    reason: "rare_symbol",
-    value: "open",
-    score: 1,
-    expected: 0,
-    limit: 1,
   });
 }

@@ -314,6 +314,23 @@ test("an id is one request; what cannot be is refused with a reason; a cancelled
   await of.rig.tables.store.close();
 });
 
+test("of many at once no more are taken than the bound, and one id is one request", async () => {
+  const of = await plant(1, 10);
+  const world = new World(of.rig);
+  const life = await world.live();
+  const { answers } = life;
+  const future = { ...ask, to: now + 5_000 };
+  const kinds = async (asks: readonly Promise<{ readonly kind: string }>[]): Promise<string[]> =>
+    (await Promise.all(asks)).map(({ kind }) => kind);
+  const same = [answers.ask(future), answers.ask({ ...future, from: 0 }), answers.ask(future)];
+  assert.deepEqual(await kinds(same), ["asked", "conflict", "known"]);
+  const many = Array.from({ length: 80 }, (_, n) => answers.ask({ ...future, id: `m${n}` }));
+  const told = await kinds(many);
+  assert.equal(told.filter((kind) => kind === "asked").length, limits.rawRequestsMax - 1);
+  assert.equal(answers.counters.open, limits.rawRequestsMax);
+  await world.end(life);
+});
+
 test("what is not whole any more says so", async () => {
   const of = await plant(8, 200);
   const world = new World(of.rig);

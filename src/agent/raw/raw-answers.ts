@@ -11,6 +11,7 @@
  * takes its share of the outbox and no more. A snapshot is held for at most `queryMs`.
  */
 
+import { assert } from "../../core/assert.ts";
 import type { Catalog } from "../../core/catalog.ts";
 import type { Clock, Kv, KvWrite, Random } from "../../core/doors.ts";
 import { isEnvironmental } from "../../core/faults.ts";
@@ -144,28 +145,19 @@ export class RawAnswers {
 
   /** Stored when it resolves. The same id is the same request, as long as it is remembered. */
   async ask(ask: Omit<RawAsk, "id"> & { readonly id?: string | undefined }): Promise<AskOutcome> {
-    const { store, clock } = this.#options;
+    const { clock } = this.#options;
     const named = { ...ask, id: ask.id ?? this.#newId() };
     const now = clock.now();
     const malformed = this.#malformed(named, now);
     if (malformed !== undefined) return { kind: "malformed", message: malformed };
-    const known = this.#requests.get(named.id);
-    if (known !== undefined) return this.#again(known, named);
-    if (this.#open().length >= limits.rawRequestsMax) {
-      const message = `${limits.rawRequestsMax} requests are open: wait for one, or cancel one`;
-      return { kind: "tooMany", message };
-    }
-    const due = named.to <= now ? now : named.to + limits.rawSettleMs;
-    const request = newRequest(named, { number: this.#next, asked: now, due });
-    this.#next += 1;
-    // Who asks again meanwhile is told that it is known only when it is stored.
+    let outcome: AskOutcome | undefined;
+    // In turn: of several at once each is told what is stored, and no more than the bound are.
     await this.#inTurn(async () => {
-      if (this.#requests.has(request.id)) return;
-      await store.advance([writeOf(request)]);
-      this.#requests.set(request.id, request);
+      outcome = await this.#store(named, now);
     });
-    this.start();
-    return { kind: "asked", request };
+    assert(outcome !== undefined, "a turn that was not taken throws");
+    if (outcome.kind === "asked") this.start();
+    return outcome;
   }
 
   /** What was sent stays; a manifest says so. False where there is no open request of this id. */
@@ -216,6 +208,21 @@ export class RawAnswers {
     }
     const wheres = wheresOf(select);
     return typeof wheres === "string" ? wheres : undefined;
+  }
+
+  async #store(ask: RawAsk, now: number): Promise<AskOutcome> {
+    const known = this.#requests.get(ask.id);
+    if (known !== undefined) return this.#again(known, ask);
+    if (this.#open().length >= limits.rawRequestsMax) {
+      const message = `${limits.rawRequestsMax} requests are open: wait for one, or cancel one`;
+      return { kind: "tooMany", message };
+    }
+    const due = ask.to <= now ? now : ask.to + limits.rawSettleMs;
+    const request = newRequest(ask, { number: this.#next, asked: now, due });
+    this.#next += 1;
+    await this.#options.store.advance([writeOf(request)]);
+    this.#requests.set(request.id, request);
+    return { kind: "asked", request };
   }
 
   #again(known: RawRequest, ask: RawAsk): AskOutcome {

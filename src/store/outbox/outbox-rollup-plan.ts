@@ -21,7 +21,9 @@
  * stays before them.
  *
  * Of several revisions of a window the newest counts. Where windows are not merged (sessions, sliding
- * windows), a newer revision still takes the place of those before it: then what changes reaches as far.
+ * windows), a newer revision still takes the place of those before it. A marker between the two may speak
+ * of the one that goes, of a session that had grown beyond what is complete: then what changes reaches to
+ * the newer one, and the marker goes behind that.
  */
 
 import type { Summary } from "../../core/record.ts";
@@ -92,8 +94,6 @@ export type Entry = {
   readonly revision: number;
   group: Group | undefined;
   isSuperseded: boolean;
-  /** It is newer than one that it takes the place of. */
-  supersedes: boolean;
   /** Index in `records` of what takes its place. */
   place: number;
 };
@@ -136,10 +136,8 @@ export async function planRun(
   const isGone = (entry: Entry): boolean =>
     entry.isSuperseded || (entry.group !== undefined && ready.has(entry.group));
   const gone = entries.filter(isGone);
-  // A marker between two revisions of a session goes behind the one that stays.
-  const last = entries.findLast((entry) => entry.supersedes || isGone(entry));
   const blockFirst = gone[0]?.block ?? 0;
-  const blockEnd = (last?.block ?? -1) + 1;
+  const blockEnd = Math.max(gone.at(-1)?.block ?? -1, grouping.markedThrough) + 1;
   const out: Uint8Array[] = [];
   const markers = new Map<string, Uint8Array>();
   let coarser = 0;
@@ -180,7 +178,7 @@ function entryOf(
   const { start, resolution, revision } = id ?? { start: 0, resolution: 0, revision: 0 };
   if (key !== undefined) key.newest = Math.max(key.newest, start + resolution);
   const marks = any?.kind === "complete" ? any.name : undefined;
-  const fresh = { marks, group: undefined, isSuperseded: false, supersedes: false, place: 0 };
+  const fresh = { marks, group: undefined, isSuperseded: false, place: 0 };
   return { bytes, ...at, key, start, resolution, revision, ...fresh };
 }
 
@@ -207,10 +205,14 @@ function keyStateOf(
 class Grouping {
   readonly entries: Entry[] = [];
   readonly groups: Group[] = [];
+  /** Block of the last revision that takes the place of one before a marker of its key; -1: none does. */
+  markedThrough = -1;
   readonly #tierMs: number;
   readonly #byKey = new Map<KeyState, Map<number, Group>>();
   /** Of sessions and sliding windows, by start and length. */
   readonly #windows = new Map<KeyState, Map<string, Entry>>();
+  /** By key, the last marker. */
+  readonly #markers = new Map<string, Entry>();
 
   constructor(tierMs: number) {
     this.#tierMs = tierMs;
@@ -218,7 +220,8 @@ class Grouping {
 
   add(entry: Entry): void {
     this.entries.push(entry);
-    const { key } = entry;
+    const { key, marks } = entry;
+    if (marks !== undefined) this.#markers.set(marks, entry);
     if (key === undefined) return;
     if (key.window === undefined) this.#supersede(key, entry);
     else if (isMember(entry, key.window, this.#tierMs)) join(this.#groupOf(key, entry), entry);
@@ -239,12 +242,16 @@ class Grouping {
     const ofKey = inMap(this.#windows, key, () => new Map<string, Entry>());
     const name = `${entry.start}/${entry.resolution}`;
     const before = ofKey.get(name);
-    if (before !== undefined) {
-      before.isSuperseded = true;
-      entry.supersedes = true;
-    }
     ofKey.set(name, entry);
+    if (before === undefined) return;
+    before.isSuperseded = true;
+    const marker = this.#markers.get(key.name);
+    if (marker !== undefined && isAfter(marker, before)) this.markedThrough = entry.block;
   }
+}
+
+function isAfter(entry: Entry, other: Entry): boolean {
+  return entry.block > other.block || (entry.block === other.block && entry.index > other.index);
 }
 
 function isMember(
