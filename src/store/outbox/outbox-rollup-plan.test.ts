@@ -165,3 +165,14 @@ test("a marker between two revisions of a session goes behind the one that stays
   assert.deepEqual([plan.blockFirst, plan.blockEnd, plan.merged], [0, 3, 1]);
   assert.deepEqual(shown(plan.records), ["6/10000/0", "5/45000/3", "complete 8"]);
 });
+
+test("a marker before the second of three revisions of a session goes behind the third", async () => {
+  const session = (revision: number): Uint8Array =>
+    windowOf(5, { pipeline: "bursts", end: millis(95_000), revision });
+  const last = windowOf(7, { pipeline: "bursts" });
+  const marker = markerOf(8, "p1", "bursts");
+  const parts = [[session(2)], [marker], [session(3)], [session(4)], [last]];
+  const plan = await planRun(passOf(), parts, options);
+  assert.deepEqual([plan.blockFirst, plan.blockEnd, plan.merged], [0, 4, 2]);
+  assert.deepEqual(shown(plan.records), ["5/45000/4", "complete 8"]);
+});

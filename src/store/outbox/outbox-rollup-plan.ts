@@ -201,16 +201,19 @@ function keyStateOf(
 
 // ---- grouping ----
 
+/** Of one session or sliding window: a marker after the oldest speaks of what the newest stands for. */
+type Revisions = { readonly oldest: Entry; readonly newest: Entry };
+
 /** Gives entries their groups, and marks what a newer revision takes the place of. */
 class Grouping {
   readonly entries: Entry[] = [];
   readonly groups: Group[] = [];
-  /** Block of the last revision that takes the place of one before a marker of its key; -1: none does. */
+  /** Block of the last revision that stands for one before a marker of its key; -1: none does. */
   markedThrough = -1;
   readonly #tierMs: number;
   readonly #byKey = new Map<KeyState, Map<number, Group>>();
   /** Of sessions and sliding windows, by start and length. */
-  readonly #windows = new Map<KeyState, Map<string, Entry>>();
+  readonly #windows = new Map<KeyState, Map<string, Revisions>>();
   /** By key, the last marker. */
   readonly #markers = new Map<string, Entry>();
 
@@ -239,14 +242,14 @@ class Grouping {
   }
 
   #supersede(key: KeyState, entry: Entry): void {
-    const ofKey = inMap(this.#windows, key, () => new Map<string, Entry>());
+    const ofKey = inMap(this.#windows, key, () => new Map<string, Revisions>());
     const name = `${entry.start}/${entry.resolution}`;
     const before = ofKey.get(name);
-    ofKey.set(name, entry);
+    ofKey.set(name, { oldest: before?.oldest ?? entry, newest: entry });
     if (before === undefined) return;
-    before.isSuperseded = true;
+    before.newest.isSuperseded = true;
     const marker = this.#markers.get(key.name);
-    if (marker !== undefined && isAfter(marker, before)) this.markedThrough = entry.block;
+    if (marker !== undefined && isAfter(marker, before.oldest)) this.markedThrough = entry.block;
   }
 }
 
