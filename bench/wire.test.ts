@@ -4,19 +4,23 @@ import { requireKafka } from "../test/support/kafka/require-kafka.ts";
 import { RawMeter } from "./wire-raw.ts";
 import { runWire, tinyOptions } from "./wire.ts";
 
-test("the wire benchmark runs on tiny inputs, and the agent's own counters agree with the proxy", {
+test("the wire benchmark runs on tiny inputs, the agent's own counters agree with the proxy, and a quota makes bytes fewer", {
   timeout: 120_000,
 }, async (t) => {
   if (!requireKafka(t, ["3.9"])) return;
   const { cases } = await runWire(tinyOptions);
-  const [only] = tinyOptions.cases;
-  const figures = cases[only!.name];
-  assert.ok(figures !== undefined);
-  assert.ok(figures.summaries >= tinyOptions.series * only!.windows);
-  // One linger a window: more would be smaller transactions than a device has in real time.
-  assert.ok(figures.transactions <= 2 * only!.windows, `${figures.transactions} transactions`);
-  assert.equal(figures.agent_bytes, figures.sent_bytes + figures.received_bytes);
-  assert.ok(figures.times_fewer.fields > figures.times_fewer.reading);
+  const [plain, dear] = tinyOptions.cases.map((each) => {
+    const figures = cases[each.name];
+    assert.ok(figures !== undefined);
+    assert.ok(figures.summaries >= tinyOptions.series * each.windows);
+    // One linger a window: more would be smaller transactions than a device has in real time.
+    assert.ok(figures.transactions <= 2 * each.windows, `${figures.transactions} transactions`);
+    assert.equal(figures.agent_bytes, figures.sent_bytes + figures.received_bytes);
+    assert.ok(figures.times_fewer.fields > figures.times_fewer.reading);
+    return figures;
+  });
+  // Where bytes are dear, they are fewer by more than chance.
+  assert.ok(dear!.sent_bytes < 0.98 * plain!.sent_bytes, JSON.stringify(cases));
 });
 
 test("raw JSON is counted as the packets of MQTT are: PUBLISH with its topic and id, and PUBACK", () => {

@@ -23,8 +23,10 @@ import { systemKafka } from "../src/agent/doors/kafka.ts";
 import { systemNet } from "../src/agent/doors/net.ts";
 import { systemRandom } from "../src/agent/doors/random.ts";
 import { dataPaths } from "../src/agent/start.ts";
+import { linkOf } from "../src/agent/config/link-config.ts";
 import { limits } from "../src/core/limits.ts";
 import { openKvLmdb } from "../src/store/state/kv-lmdb.ts";
+import type { LinkPolicy } from "../src/sync/link/policy.ts";
 import { startKafka } from "../test/support/kafka/broker.ts";
 import { warmUp } from "../test/support/kafka/failure-rig.ts";
 import { fetchJars, hasJars } from "../test/support/kafka/jars.ts";
@@ -41,6 +43,8 @@ type WireCase = {
   /** So many windows are counted. */
   readonly windows: number;
   readonly uplink: Partial<KafkaUplinkConfig>;
+  /** Bytes over it cost, so the agent takes more time to make them fewer. */
+  readonly link?: LinkPolicy | undefined;
 };
 
 export type WireOptions = { readonly series: number; readonly cases: readonly WireCase[] };
@@ -51,11 +55,17 @@ const lean: Partial<KafkaUplinkConfig> = {
   headers: "minimal",
 };
 
+const cellular = linkOf({
+  name: "cellular",
+  quota: { bytes: 5_000_000_000, per: "month", reserveBytes: 0 },
+});
+
 export const defaults: WireOptions = {
   series: 1_000,
   cases: [
     { name: "10 s", windowMs: 10_000, windows: 30, uplink: {} },
     { name: "1 min", windowMs: 60_000, windows: 10, uplink: {} },
+    { name: "1 min, link with a quota", windowMs: 60_000, windows: 10, uplink: {}, link: cellular },
     { name: "1 min, Avro, minimal headers", windowMs: 60_000, windows: 10, uplink: lean },
     { name: "10 min", windowMs: 600_000, windows: 2, uplink: {} },
   ],
@@ -63,7 +73,10 @@ export const defaults: WireOptions = {
 
 export const tinyOptions: WireOptions = {
   series: 50,
-  cases: [{ name: "10 s", windowMs: 10_000, windows: 6, uplink: {} }],
+  cases: [
+    { name: "10 s", windowMs: 10_000, windows: 6, uplink: {} },
+    { name: "10 s, link with a quota", windowMs: 10_000, windows: 6, uplink: {}, link: cellular },
+  ],
 };
 
 export type WireFigures = {
@@ -137,7 +150,7 @@ function ofForms(of: (form: (typeof rawForms)[number]) => number): RawBytes {
 }
 
 async function measure(
-  { windowMs, windows, uplink }: WireCase,
+  { windowMs, windows, uplink, link }: WireCase,
   series: number,
 ): Promise<Omit<WireFigures, "times_fewer"> & { readonly raw: RawBytes }> {
   const [port = 0] = await freePorts(1);
@@ -145,7 +158,7 @@ async function measure(
   await warmUp(kafka.bootstrap);
   await using proxy = await openProxy({ port, to: kafka.behindProxy });
   using directory = mkdtempDisposableSync(`${tmpdir()}/weir-bench-`);
-  const feed = await openFeed({ directory: directory.path, proxy, series, windowMs, uplink });
+  const feed = await openFeed({ directory: directory.path, proxy, series, windowMs, uplink, link });
   const beginMs = Math.max(2 * windowMs, 60_000) + settledMs;
   await feed.passTo(beginMs, undefined);
   const before = look(feed.agent, proxy);
@@ -201,14 +214,15 @@ type Feed = {
   readonly close: () => Promise<void>;
 };
 
-type FeedOptions = Pick<WireCase, "windowMs" | "uplink"> & {
+type FeedOptions = Pick<WireCase, "windowMs" | "uplink" | "link"> & {
   readonly directory: string;
   readonly proxy: KafkaProxy;
   readonly series: number;
 };
 
 async function openFeed(options: FeedOptions): Promise<Feed> {
-  const { directory, proxy, series, windowMs, uplink } = options;
+  const { directory, proxy, series, windowMs, uplink, link } = options;
+  const over = link === undefined ? {} : { via: [link.name] };
   const underWay = new UnderWay();
   const clock = new JumpingClock(startMs, underWay);
   const paths = dataPaths(directory);
@@ -230,7 +244,8 @@ async function openFeed(options: FeedOptions): Promise<Feed> {
           allowedLatenessMs: 0,
         },
       ],
-      uplinks: [{ ...kafkaUplinkDefaults, brokers: [proxy.bootstrap], ...uplink }],
+      links: link === undefined ? [] : [link],
+      uplinks: [{ ...kafkaUplinkDefaults, brokers: [proxy.bootstrap], ...over, ...uplink }],
     }),
     doors: {
       clock,

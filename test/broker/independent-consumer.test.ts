@@ -14,7 +14,7 @@ import { openAvro } from "../../src/sync/kafka/message/avro.ts";
 import { connectCluster } from "../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../src/sync/kafka/cluster.ts";
 import { loadCodecs } from "../../src/sync/kafka/client/protocol.ts";
-import { gzip, zstd } from "../../src/sync/kafka/message/compression.ts";
+import { fast } from "../../src/sync/kafka/message/compression.ts";
 import { createMessageEncoder, type MessageOptions } from "../../src/sync/kafka/message/message.ts";
 import { partitionOf } from "../../src/sync/kafka/message/murmur2.ts";
 import {
@@ -83,7 +83,7 @@ test("a Java consumer decodes JSON and Avro as the format says, in every compres
   t.after(() => cluster.close());
   await send(cluster, "as-json", { agent: "gw1", headers: "cloudevents", format: "json" });
   await send(cluster, "as-avro", { agent: "gw1", headers: "cloudevents", format: avro });
-  const codecs = { none: noCompression, zstd, gzip, ...(await loadCodecs()) };
+  const codecs = { none: noCompression, ...fast, ...(await loadCodecs()) };
   for (const compression of Object.values(codecs)) {
     await send(
       cluster,
@@ -116,7 +116,7 @@ async function send(
   cluster: Cluster,
   topic: string,
   options: MessageOptions,
-  compression: Compression = zstd,
+  compression: Compression = fast.zstd,
 ): Promise<void> {
   const encode = createMessageEncoder(options);
   const messages = records.map((record, seq) => encode(record, { outbox, lane: "summaries", seq }));

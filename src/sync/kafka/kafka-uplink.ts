@@ -103,21 +103,23 @@ function encodingOf(options: KafkaUplinkOptions): () => Promise<Encoding> {
 }
 
 async function makeEncoding(options: KafkaUplinkOptions): Promise<Encoding> {
-  const { agent, headers, compression, avro } = options;
+  const { agent, headers, compression, avro, over } = options;
   const format = avro === undefined ? "json" : await avro();
   return {
     encode: createMessageEncoder({ agent, headers, format }),
-    compression: await compressionOf(compression),
+    compression: await compressionOf(compression, over?.areBytesDear === true),
   };
 }
 
-async function compressionOf(name: CompressionName): Promise<Compression> {
+async function compressionOf(name: CompressionName, areBytesDear: boolean): Promise<Compression> {
   switch (name) {
     case "none":
       return noCompression;
     case "zstd":
-    case "gzip":
-      return (await import("./message/compression.ts"))[name];
+    case "gzip": {
+      const { fast, small } = await import("./message/compression.ts");
+      return (areBytesDear ? small : fast)[name];
+    }
     case "lz4":
     case "snappy":
       return (await (await import("./client/protocol.ts")).loadCodecs())[name];

@@ -40,6 +40,14 @@ export class Via {
     return this.#ways.map(({ link, health }) => ({ link: link.name, isUp: isUp(health, nowMs) }));
   }
 
+  /** Fewer bytes are worth CPU time on one of them: there is a bandwidth or quota, or it is metered. */
+  get areBytesDear(): boolean {
+    return this.#ways.some(({ link: { policy } }) => {
+      const { bandwidth, quota, metered } = policy;
+      return bandwidth !== undefined || quota !== undefined || metered !== undefined;
+    });
+  }
+
   /** What a connection of the lane is to go over now. */
   linkOf(lane: Lane): Link {
     const of = this.#isShared ? lanes[0]! : lane;

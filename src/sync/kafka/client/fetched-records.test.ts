@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { limits } from "../../../core/limits.ts";
-import { gzip, zstd } from "../message/compression.ts";
+import { fast } from "../message/compression.ts";
 import {
   batchHeaderBytes,
   type BatchRecord,
@@ -16,7 +16,13 @@ import { bufferOver, loadCodecs, loadProtocol } from "./protocol.ts";
 
 const protocol = await loadProtocol();
 const codecs = await loadCodecs();
-const compressions: readonly Compression[] = [noCompression, gzip, zstd, codecs.snappy, codecs.lz4];
+const compressions: readonly Compression[] = [
+  noCompression,
+  fast.gzip,
+  fast.zstd,
+  codecs.snappy,
+  codecs.lz4,
+];
 
 test("records come back as they were written, by any codec", () => {
   const bytes = fc.uint8Array({ maxLength: 300 });
