@@ -30,7 +30,10 @@ class Failure extends Error {}
 const orphanMsMax = 10_000;
 
 endWithParent();
-process.exitCode = await main(process.argv.slice(2));
+// No await at the top: see src/agent/cli/main.ts.
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});
 
 async function main(words: readonly string[]): Promise<number> {
   const command = parseCommand(words);

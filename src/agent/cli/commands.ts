@@ -311,6 +311,19 @@ configuration, which hold no more than its hash. Who has the token says: Authori
     load: () => import("./token.ts"),
   },
   {
+    name: "selftest",
+    summary: "does everything in this program run on this machine?",
+    help: `usage: weir selftest [--json] [--directory DIR]
+
+Uses each part once, for real: state store, a whole agent with MQTT, log, windows, uplink, status page
+and a restart, Kafka's codecs, TLS. Needs no network but loopback, and some MB in a folder of its own,
+which it removes. Exit 0 when all pass, 1 otherwise.
+
+  --directory DIR  make the folder there (default: where temporary files go)
+  --json           one JSON object`,
+    load: () => import("./selftest.ts"),
+  },
+  {
     name: "bench",
     summary: "what weir costs on this machine",
     help: `usage: weir bench ingest|fairness|operators|uplink [--json] [--tiny]

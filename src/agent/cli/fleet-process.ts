@@ -8,13 +8,9 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/faults.ts";
+import { type Program, simulatorProgram } from "./own-program.ts";
 
-const simulator = fileURLToPath(new URL("../../../firmware-sim/main.ts", import.meta.url));
-/** Collect garbage early: the fleet shares a small machine with the agent. */
-const HEAP_MB = 96;
 const STOP_WAIT_MS = 15_000;
 
 export type FleetProcess = {
@@ -26,10 +22,15 @@ export type FleetProcess = {
 
 /** Throws the Fault INPUT_INVALID where there is no simulator to start. */
 export function assertSimulator(): void {
-  if (existsSync(simulator)) return;
+  simulator();
+}
+
+function simulator(): Program {
+  const program = simulatorProgram();
+  if (typeof program !== "string") return program;
   throw new Fault(
     "INPUT_INVALID",
-    `the simulator is not part of this installation (${simulator}); start weir from a clone`,
+    `the simulator is not part of this installation (${program}); start weir from a clone`,
   );
 }
 
@@ -37,17 +38,13 @@ export function startFleet(
   args: readonly string[],
   options: { readonly stdio: "inherit" | "ignore-output" },
 ): FleetProcess {
-  assertSimulator();
+  const { file, args: first } = simulator();
   const output = options.stdio === "inherit" ? "inherit" : "ignore";
   // Its own process group on a terminal: Ctrl-C comes to us, and we end it in order.
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [`--max-old-space-size=${HEAP_MB}`, simulator, ...args],
-    {
-      stdio: [output, output, "inherit", "ipc"],
-      detached: options.stdio !== "inherit",
-    },
-  );
+  const child: ChildProcess = spawn(file, [...first, ...args], {
+    stdio: [output, output, "inherit", "ipc"],
+    detached: options.stdio !== "inherit",
+  });
   const kill = (): void => void child.kill("SIGKILL");
   process.once("exit", kill);
   // On a shared terminal Ctrl-C goes to both: the fleet ends in order while we wait for it.

@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import { Fault } from "../../core/faults.ts";
 import { exitCodes, UsageError } from "./command.ts";
 import { commands } from "./commands.ts";
-import { version } from "../version.ts";
+import { commit, version } from "../version.ts";
 
 // A reader that has seen enough (`weir ... | head`) is no failure, nor is a terminal that closed (EIO)
 // while the agent ends: what is left to say is not said.
@@ -21,7 +21,10 @@ standWhereTyped();
 keepPrivate();
 
 const [name, ...args] = process.argv.slice(2);
-process.exitCode = await main();
+// No await at the top: the packed file is CommonJS, which a code cache can be made of.
+void main().then((code) => {
+  process.exitCode = code;
+});
 
 async function main(): Promise<number> {
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
@@ -29,7 +32,8 @@ async function main(): Promise<number> {
     return name === undefined ? exitCodes.usage : exitCodes.ok;
   }
   if (name === "--version" || name === "-V") {
-    console.log(`weir ${version} (Node ${process.version}, ${process.platform}-${process.arch})`);
+    const build = commit === undefined ? version : `${version} (commit ${commit})`;
+    console.log(`weir ${build}, Node ${process.version}, ${process.platform}-${process.arch}`);
     return exitCodes.ok;
   }
   const command = commands.find((candidate) => candidate.name === name);

@@ -6,10 +6,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { nodeFlags } from "../../node-flags.ts";
+import { weirProgram } from "../own-program.ts";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 /** Of what it said last, for a person. */
 const linesMax = 40;
 
@@ -59,11 +57,11 @@ export class AgentChild {
     if (this.#isWanted) return;
     this.#isWanted = true;
     await this.#gone;
-    const child = spawn(
-      process.execPath,
-      [...nodeFlags, main, "run", "--json", "-c", this.#options.configFile],
-      { stdio: ["ignore", "pipe", "pipe"], detached: true },
-    );
+    const { file, args } = weirProgram();
+    const child = spawn(file, [...args, "run", "--json", "-c", this.#options.configFile], {
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
     this.#child = child;
     this.#state = "starting";
     this.#starts += 1;
