@@ -9,14 +9,24 @@ import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { fetchJars, hasJars, jarSets, javaLack } from "../test/support/kafka/jars.ts";
 import { fetchOtherNode, hasOtherNode } from "../test/support/other-node.ts";
+import { packagesFor, runnerOf, stripOf } from "./package/foreign.ts";
+import { architectures } from "./package/parts.ts";
 import { debianPackages, everythingRequired, findTool } from "../test/support/require-tool.ts";
 
 const missing = Object.keys(debianPackages).filter((tool) => findTool(tool) === undefined);
+/** What packed files are made and tried with; npm test needs none of it. */
+const forPacking = everythingRequired()
+  ? architectures.filter((one) => runnerOf(one) === undefined || stripOf(one) === undefined)
+  : [];
 
-if (missing.length > 0) {
+if (missing.length + forPacking.length > 0) {
   const canInstall = process.getuid?.() === 0 && findTool("apt-get") !== undefined;
   if (everythingRequired() && canInstall) {
-    const packages = [...new Set(missing.map((tool) => debianPackages[tool]!))];
+    const names = [
+      ...missing.map((tool) => debianPackages[tool]!),
+      ...forPacking.flatMap(packagesFor),
+    ];
+    const packages = [...new Set(names)];
     console.log(`set-up: installing ${packages.join(", ")}`);
     withoutStartingServices(() => install(packages));
   } else {

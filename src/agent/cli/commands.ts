@@ -169,6 +169,7 @@ it waits until all is upstream.
                    or repetition, and name it
   --data DIR       what the agent keeps (default ./weir-sim-data), emptied first
   --drain TIME     how long that may take in the end (default 10m)
+  --program FILE   another weir to start: a packed file, or a script that starts one (default: this one)
   --json           print JSON`,
     load: () => import("./sim.ts"),
   },

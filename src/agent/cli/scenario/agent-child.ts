@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { weirProgram } from "../own-program.ts";
+import type { Program } from "../own-program.ts";
 
 /** Of what it said last, for a person. */
 const linesMax = 40;
@@ -14,6 +14,7 @@ const linesMax = 40;
 export type AgentState = "starting" | "running" | "held" | "gone";
 
 export type AgentChildOptions = {
+  readonly program: Program;
   readonly configFile: string;
   /** It ended although nobody asked it to. */
   readonly onEnded: (why: string) => void;
@@ -57,8 +58,9 @@ export class AgentChild {
     if (this.#isWanted) return;
     this.#isWanted = true;
     await this.#gone;
-    const { file, args } = weirProgram();
-    const child = spawn(file, [...args, "run", "--json", "-c", this.#options.configFile], {
+    const { program, configFile } = this.#options;
+    const { file, args } = program;
+    const child = spawn(file, [...args, "run", "--json", "-c", configFile], {
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });

@@ -27,6 +27,7 @@ import { AgentChild } from "./agent-child.ts";
 import { agentConfigText, takenFrom } from "./agent-config.ts";
 import { type Address, FaultProxy, type ProxyCounts } from "./fault-proxy.ts";
 import { assertMayBeFilled, FullDisk } from "./full-disk.ts";
+import type { Program } from "../own-program.ts";
 import type { Scenario } from "./scenario-file.ts";
 import { Stage, type StageCounts } from "./stage.ts";
 import { timelineOf } from "./timeline.ts";
@@ -39,6 +40,8 @@ export type PlayOptions = {
   readonly directory: string;
   /** How long the outbox may take to empty in the end. */
   readonly drainMs: number;
+  /** The weir to start. */
+  readonly program: Program;
   readonly say: (text: string) => void;
   /** Told every second. */
   readonly onProgress: (progress: PlayProgress) => void;
@@ -124,6 +127,7 @@ class Player {
     try {
       const { config, kafka, file } = await this.#configure(link, ports);
       const agent = new AgentChild({
+        program: this.#options.program,
         configFile: file,
         onEnded: (why) => this.#trouble(why),
       });

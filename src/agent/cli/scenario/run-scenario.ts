@@ -1,12 +1,14 @@
 /** `weir sim --scenario FILE [--verify]`: an outage script against the agent, and what it has shown. */
 
+import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
 import { systemClock } from "../../doors/clock.ts";
 import { durationPattern, durationText, millisOf } from "../../config/quantity.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "../command.ts";
+import { type Program, weirProgram } from "../own-program.ts";
 import { scratchDirectory } from "../scratch-directory.ts";
 import { stopSignal } from "../stop-signal.ts";
-import { type Played, type PlayProgress, playScenario } from "./play.ts";
+import { type Played, type PlayOptions, type PlayProgress, playScenario } from "./play.ts";
 import { readScenario, type Scenario } from "./scenario-file.ts";
 import { scenarioText } from "./scenario-text.ts";
 import { readFiles, readKafka } from "./upstream.ts";
@@ -21,6 +23,7 @@ export async function runScenario(args: readonly string[]): Promise<number> {
     verify: { type: "boolean", default: false },
     data: { type: "string", default: "weir-sim-data" },
     drain: { type: "string", default: "10m" },
+    program: { type: "string" },
     json: { type: "boolean", default: false },
   });
   refusePositionals(positionals);
@@ -30,7 +33,8 @@ export async function runScenario(args: readonly string[]): Promise<number> {
   const scenario = await readScenario(file);
   const directory = resolve(values.data);
   await scratchDirectory(directory, { madeBy, fresh: true });
-  const played = await play(scenario, { directory, drainMs });
+  const program = values.program === undefined ? weirProgram() : programIn(values.program);
+  const played = await play(scenario, { directory, drainMs, program });
   const verdict = verify ? await verified(played) : undefined;
   if (json) console.log(JSON.stringify(reportOf(scenario, played, verdict)));
   else console.log(scenarioText(scenario, played, verdict));
@@ -43,7 +47,7 @@ export async function runScenario(args: readonly string[]): Promise<number> {
 
 async function play(
   scenario: Scenario,
-  options: { readonly directory: string; readonly drainMs: number },
+  options: Pick<PlayOptions, "directory" | "drainMs" | "program">,
 ): Promise<Played> {
   const stop = new AbortController();
   void stopSignal({ seconds: Infinity }).stopped.then(() => stop.abort());
@@ -91,6 +95,15 @@ function reportOf(
       ? {}
       : { verdict: { isWhole: verdict.first === undefined, ...verdict } }),
   };
+}
+
+function programIn(file: string): Program {
+  try {
+    accessSync(file, constants.X_OK);
+  } catch {
+    throw new UsageError(`--program must be a program that can be started, which ${file} is not`);
+  }
+  return { file: resolve(file), args: [] };
 }
 
 function durationOption(name: string, text: string): number {

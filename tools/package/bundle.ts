@@ -1,0 +1,53 @@
+/** All code in one CommonJS file, from which esbuild leaves out what the program cannot reach. */
+
+import { join, resolve } from "node:path";
+import { build, type Metafile } from "esbuild";
+
+export const root: string = resolve(import.meta.dirname, "../..");
+
+const shims: Readonly<Record<string, string>> = {
+  // Asks the file system for prebuilt natives; ours is an asset.
+  "node-gyp-build-optional-packages": join(import.meta.dirname, "native-addon.ts"),
+  // Its ES module builds functions from text that names its own variables, which a minifier renames.
+  "ordered-binary": join(root, "node_modules/ordered-binary/dist/index.cjs"),
+  // Reads its WebAssembly from a file beside itself; this entry has it inside.
+  "@platformatic/wasm-utils": join(root, "node_modules/@platformatic/wasm-utils/dist/bundled.js"),
+};
+
+export type Bundle = {
+  /** Folders below the root of the packages whose code is in it. */
+  readonly packages: ReadonlySet<string>;
+};
+
+/** Writes it to `outfile`. `commit`: see src/agent/version.ts. */
+export async function bundle(outfile: string, commit: string | undefined): Promise<Bundle> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [join(import.meta.dirname, "entry.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node26",
+    format: "cjs",
+    minify: true,
+    // Faults and errors are told apart by their names, and a stack should say where it was.
+    keepNames: true,
+    metafile: true,
+    alias: { ...shims },
+    banner: { js: 'const weirUrl=require("node:url").pathToFileURL(__filename).href;' },
+    define: {
+      "import.meta.url": "weirUrl",
+      WEIR_COMMIT: commit === undefined ? "undefined" : JSON.stringify(commit),
+    },
+    logLevel: "warning",
+  });
+  return { packages: packagesOf(metafile) };
+}
+
+function packagesOf({ inputs }: Metafile): ReadonlySet<string> {
+  const found = Object.keys(inputs).flatMap((path) => {
+    const match = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path);
+    return match === null ? [] : [match[0]];
+  });
+  return new Set(found);
+}

@@ -1,0 +1,99 @@
+/**
+ * `npm run package`: one executable file for each architecture, with checksums and a bill of materials
+ * beside them, in dist/. From npm's packages alone, whatever the machine it is made on.
+ */
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, mkdtempDisposableSync, mkdtempSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { version } from "../../src/agent/version.ts";
+import { writeBill, writeSums } from "./bill.ts";
+import { bundle, root } from "./bundle.ts";
+import { makeExecutable } from "./executable.ts";
+import { packagesFor, runnerOf } from "./foreign.ts";
+import { type Architecture, architectures } from "./parts.ts";
+import { runTrial } from "./trial.ts";
+
+const usage = `usage: npm run package [-- OPTIONS]
+
+Makes dist/weir-${version}-linux-ARCH, dist/SHA256SUMS and a bill of materials (CycloneDX) for each.
+
+  --arch x64|arm64  for which architecture; several times for several (default: that of this machine)
+  --out DIR         another folder than dist
+  --selftest        then run each file's selftest, under qemu where it is of another architecture
+  --trial           and a minute of sensors and power cuts, which must lose nothing`;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(words: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...words],
+    options: {
+      arch: { type: "string", multiple: true, default: [process.arch] },
+      out: { type: "string", default: join(root, "dist") },
+      selftest: { type: "boolean", default: false },
+      trial: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  const unknown = values.arch.find((name) => !isArchitecture(name));
+  if (unknown !== undefined) {
+    console.error(`--arch wants one of ${architectures.join(", ")}, not ${unknown}\n\n${usage}`);
+    return 2;
+  }
+  using work = mkdtempDisposableSync(join(tmpdir(), "weir-package-"));
+  const out = resolve(values.out);
+  const main = join(work.path, "weir.cjs");
+  const bundled = await bundle(main, commitHere());
+  for (const architecture of values.arch.filter(isArchitecture)) {
+    const output = join(out, `weir-${version}-linux-${architecture}`);
+    const { lacks } = makeExecutable({ architecture, main, work: work.path, output });
+    chmodSync(output, 0o755);
+    writeBill(`${output}.cdx.json`, { architecture, bundled });
+    console.log(`${output} ${(statSync(output).size / 1e6).toFixed(1)} MB`);
+    for (const lack of lacks) console.log(`  ${lack}`);
+    if (!passes({ file: output, architecture, work: work.path }, values)) return 1;
+  }
+  writeSums(join(out, "SHA256SUMS"));
+  return 0;
+}
+
+function isArchitecture(name: string): name is Architecture {
+  return architectures.some((known) => known === name);
+}
+
+/** See src/agent/version.ts; undefined where this is no clone. */
+function commitHere(): string | undefined {
+  const git = (...words: readonly string[]) =>
+    spawnSync("git", ["-C", root, ...words], { encoding: "utf8" });
+  const { status, stdout } = git("rev-parse", "--short=12", "HEAD");
+  if (status !== 0) return undefined;
+  return stdout.trim() + (git("status", "--porcelain").stdout === "" ? "" : "+");
+}
+
+function passes(
+  made: { readonly file: string; readonly architecture: Architecture; readonly work: string },
+  wanted: { readonly selftest: boolean; readonly trial: boolean },
+): boolean {
+  if (!wanted.selftest && !wanted.trial) return true;
+  const { file, architecture, work } = made;
+  const runner = runnerOf(architecture);
+  if (runner === undefined) {
+    console.error(`${file} cannot run here: install ${packagesFor(architecture).join(" ")}`);
+    return false;
+  }
+  const [program, ...words] = [...runner, file];
+  try {
+    if (wanted.selftest) execFileSync(program!, [...words, "selftest"], { stdio: "inherit" });
+    if (wanted.trial) runTrial(file, { runner, work: mkdtempSync(join(work, "trial-")) });
+    return true;
+  } catch {
+    return false; // it has said what failed
+  }
+}
