@@ -9,7 +9,6 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
-import type { Catalog } from "../core/catalog.ts";
 import type { Clock, DeviceWrites, Disk, Hashing, Kv, Net, Random } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
@@ -21,7 +20,6 @@ import { readDeadLetters } from "../store/state/dead-letters.ts";
 import { openOutboxRollup, type OutboxRollup } from "../store/outbox/outbox-rollup.ts";
 import type { Reserve } from "../store/care/reserve.ts";
 import { patientDisk } from "../store/patient-disk.ts";
-import type { TableStore } from "../store/tables/table-store.ts";
 import { type Drain, drained, openDrain } from "../sync/drain.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
@@ -337,10 +335,10 @@ export class Agent implements AgentView {
     return this.#parts.feeder;
   }
 
-  /** What is kept of readings, and what their series are called. */
-  get stored(): { readonly tables: TableStore; readonly catalog: Catalog } {
+  /** What is kept of readings, what their series are called, and who asks for them. */
+  get stored(): Pick<Recovery, "tables" | "catalog"> & Pick<Parts, "raw"> {
     const { tables, catalog } = this.#parts.recovery;
-    return { tables, catalog };
+    return { tables, catalog, raw: this.#parts.raw };
   }
 
   ledger(): LedgerView {

@@ -16,6 +16,7 @@ import { frontLevels } from "./ingest/mqtt/front/front-counters.ts";
 import { linkFamilies } from "./link-metrics.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
 import type { QueryCounters } from "./query/queries.ts";
+import { rawFamilies } from "./raw/raw-metrics.ts";
 import type { AgentState, Status } from "./status.ts";
 import { tableFamilies } from "./table-metrics.ts";
 
@@ -37,6 +38,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...queryFamilies(status.queries),
     ...uplinkFamilies(status),
     ...linkFamilies(status),
+    ...rawFamilies(status.raw),
     ...sourceFamilies(ledger.sources),
     ...pipelineFamilies(ledger.pipelines),
     gauge("weir_ledger_balanced", "Whether every message and reading is accounted for.", [

@@ -16,6 +16,8 @@ export const laneLimits = {
   rawAnsweredKept: 256,
   /** Selectors of a request, series that they may take, and how far ahead it may reach. */
   rawSelectorsMax: 16,
+  /** Of a manifest; what is more is joined with its neighbours. */
+  rawCoarserSpansMax: 32,
   rawSeriesMax: 256,
   rawAheadMs: 86_400_000,
   /** What ends later than now is answered so much after its end: readings are on their way. */

@@ -424,4 +424,28 @@ export const canaries: readonly Canary[] = [
       },
     ],
   },
+  {
+    name: "cursor-not-stored-with-the-chunk",
+    seeds: [131, 145, 191],
+    breaks: ["P4"],
+    edits: [
+      {
+        file: "src/agent/raw/raw-answers.ts",
+        from: "store.addRaw(records, [writeOf(request), ...forgotten]);",
+        to: "store.addRaw(records, isOpen(request) ? [] : [writeOf(request), ...forgotten]);",
+      },
+    ],
+  },
+  {
+    name: "answer-without-its-last-part",
+    seeds: [18, 25, 39],
+    breaks: ["P1", "P3"],
+    edits: [
+      {
+        file: "src/agent/raw/raw-chunks.ts",
+        from: "  if (!chunk.isEmpty) yield chunk.cut();",
+        to: "  if (!chunk.isEmpty && series % 2 === 0) yield chunk.cut();",
+      },
+    ],
+  },
 ];

@@ -34,6 +34,8 @@ const smallLimits: readonly SourceEdit[] = [
     ["behindBlocksPerStep", "64", "3"],
     ["behindRangesMax", "256", "3"],
     ["backfillBatchBytesMax", "131_072", "2_048"],
+    ["rawRecordReadingsMax", "1_000", "8"],
+    ["rawCommitBytes", "131_072", "600"],
   ]),
   // Tables of few rows in several blocks and pieces; several partitions, merges and scattered rows.
   ...madeSmall("src/core/store-limits.ts", [

@@ -416,6 +416,25 @@ export const marks: readonly Mark[] = [
     from: '    if (unit === "marker") {',
     to: '    if (unit === "marker") { MARK;',
   },
+  // raw readings
+  {
+    name: "raw readings wait for room",
+    file: "src/agent/raw/raw-answers.ts",
+    from: "      if (!this.#hasRoom()) {",
+    to: "      if (!this.#hasRoom()) { MARK;",
+  },
+  {
+    name: "an answer goes on behind what is stored",
+    file: "src/agent/raw/raw-answers.ts",
+    from: "    const { cursor, from, to } = begun;",
+    to: "    const { cursor, from, to } = begun; if (cursor !== undefined) MARK;",
+  },
+  {
+    name: "a request is answered",
+    file: "src/agent/raw/raw-answers.ts",
+    from: "    const manifest = encodeManifest(",
+    to: "    MARK; const manifest = encodeManifest(",
+  },
 ];
 
 declare global {

@@ -61,6 +61,20 @@ export type SitePlan = {
   readonly hasCanary: boolean;
 };
 
+/** Somebody wants the readings of a device, or of all, of some seconds of the world. */
+export type AskPlan = {
+  readonly id: string;
+  readonly atMs: number;
+  /** Of the readings' own time. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** By index; undefined: all. */
+  readonly device?: number;
+  readonly priority: "high" | "normal" | "low";
+  /** It is given up so long after it was stored. */
+  readonly cancelAfterMs?: number;
+};
+
 /** A network under the uplink to Kafka, and what it may cost. */
 export type LinkPlan = {
   readonly name: string;
@@ -120,6 +134,8 @@ export type Plan = {
   };
   readonly devices: readonly DevicePlan[];
   readonly faults: readonly PlannedFault[];
+  /** Raw readings that are asked for; older plans have none. */
+  readonly asks?: readonly AskPlan[];
 };
 
 /** As large as small limits allow (instrument.ts), and nothing becomes of what is in it. */
@@ -131,7 +147,28 @@ export function drawPlan(seed: number): Plan {
   const random = seededRandom(seed ^ 0x0b0b_0b0b);
   const usual = plan.uplinks.kafka && below(random, 100) < 20 ? withOutage(plan, random) : plan;
   const ofLinks = seededRandom(seed ^ 0x0117_0117);
-  return plan.uplinks.kafka && below(ofLinks, 100) < 20 ? withLinks(usual, ofLinks) : usual;
+  const linked = plan.uplinks.kafka && below(ofLinks, 100) < 20 ? withLinks(usual, ofLinks) : usual;
+  const ofAsks = seededRandom(seed ^ 0x0a5c_0a5c);
+  return below(ofAsks, 100) < 25 ? withAsks(linked, ofAsks) : linked;
+}
+
+/** Up to three requests for raw readings, of what was, and some of what is only about to be. */
+function withAsks(plan: Plan, random: Random): Plan {
+  const percent = (of: number): boolean => below(random, 100) < of;
+  const asks = Array.from({ length: 1 + below(random, 3) }, (_, index): AskPlan => {
+    const atMs = between(random, [2_000, plan.durationMs - 1]);
+    const fromMs = percent(40) ? 0 : below(random, atMs);
+    return {
+      id: `ask-${index}`,
+      atMs,
+      fromMs,
+      toMs: fromMs + 1 + (percent(50) ? plan.durationMs : magnitude(random, [100, 30_000])),
+      ...(percent(60) ? { device: below(random, plan.devices.length) } : {}),
+      priority: (["high", "normal", "low"] as const)[below(random, 3)]!,
+      ...(percent(15) ? { cancelAfterMs: magnitude(random, [10, 20_000]) } : {}),
+    };
+  });
+  return { ...plan, asks };
 }
 
 /** A link that costs, and one behind it that is only slow: what the first does not take it does. */

@@ -115,7 +115,7 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     await end(world, timeline);
   }
   world.link.settle();
-  const upstream = [
+  const read = [
     ...(plan.uplinks.kafka ? readKafka(world.link.cluster) : []),
     ...(plan.uplinks.files
       ? readFiles(world.gateway.disk, { directory: filesDirectory, place: "files" })
@@ -143,7 +143,11 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
       .filter(({ aheadMs }) => aheadMs > plan.source.futureMs)
       .map(({ name }) => name),
     clockWasRight: !world.wasClockWrong,
-    upstream,
+    upstream: read.filter(({ lane }) => lane !== "raw"),
+    raw: {
+      asks: world.askers.map(({ use }) => use),
+      records: read.filter(({ lane }) => lane === "raw"),
+    },
     replayed: replayed?.upstream,
     stored,
     ledger: said?.ledger,

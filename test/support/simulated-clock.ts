@@ -7,7 +7,7 @@ type Timer = { readonly at: number; readonly run: () => void };
 
 export class SimulatedClock implements Clock {
   #elapsedMs = 0;
-  readonly #startMs: number;
+  #startMs: number;
   #timers: Timer[] = [];
   #dead = false;
 
@@ -21,6 +21,11 @@ export class SimulatedClock implements Clock {
 
   monotonic(): number {
     return this.#elapsedMs;
+  }
+
+  /** The wall clock is set: forward, or back where it is negative. */
+  step(byMs: number): void {
+    this.#startMs += byMs;
   }
 
   after(delayMs: number, run: () => void): () => void {

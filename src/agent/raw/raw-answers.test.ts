@@ -297,20 +297,44 @@ test("an id is one request; what cannot be is refused with a reason; a cancelled
   assert.equal(await answers.cancel("r1"), false);
   await world.clock.pass(100);
   assert.equal(await answers.cancel("nobody"), false);
+  // Its end is still to come; who gives it up need not wait for that.
+  await world.take(life, 1e9);
+  const [first] = world.records();
+  assert.ok(first?.kind === "manifest" && first.request === "r1" && first.outcome === "cancelled");
   await world.clock.pass(5_000 + limits.rawSettleMs);
   await world.clock.pass(1_000);
   for (let n = 0; n < 80; n++) {
     await world.take(life, 1e9);
     await world.clock.pass(1_000);
   }
-  const [first] = world.records();
-  assert.ok(first?.kind === "manifest" && first.request === "r1" && first.outcome === "cancelled");
   await world.end(life);
   world.hasUplinks = false;
   const alone = await world.live();
   const nobody = await alone.answers.ask({ ...ask, id: "y" });
   assert.match("message" in nobody ? nobody.message : "", /no uplink is configured/);
   await world.end(alone);
+  await of.rig.tables.store.close();
+});
+
+test("a request that came while the clock was ahead does not wait until that time comes", async () => {
+  const of = await plant(5, 3_000);
+  const world = new World(of.rig);
+  const life = await world.live();
+  await life.answers.ask({ ...ask, id: "first" }); // the queue is full of it
+  await world.clock.pass(20);
+  world.clock.step(7_200_000);
+  await life.answers.ask({ ...ask, id: "second" });
+  world.clock.step(-7_200_000);
+  for (let n = 0; n < 60; n++) {
+    await world.clock.pass(100);
+    await world.take(life, 1e9);
+  }
+  const manifests = world.records().filter(({ kind }) => kind === "manifest");
+  assert.deepEqual(
+    manifests.map(({ request }) => request),
+    ["first", "second"],
+  );
+  await world.end(life);
   await of.rig.tables.store.close();
 });
 

@@ -16,7 +16,7 @@ import type { Catalog } from "../../core/catalog.ts";
 import type { Clock, Kv, KvWrite, Random } from "../../core/doors.ts";
 import { isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
-import type { CoarserSpan, RawOutcome } from "../../core/record.ts";
+import type { RawOutcome } from "../../core/record.ts";
 import { millis, type SeriesId, seriesId } from "../../core/units.ts";
 import type { WhereSpec } from "../../edge-ops/spec.ts";
 import { encodeManifest, encodeRaw } from "../../store/outbox/raw-codec.ts";
@@ -27,12 +27,14 @@ import { digestAfter } from "../../sync/kafka/cursor.ts";
 import { coarserSpans } from "../query/answers.ts";
 import type { Query } from "../query/queries.ts";
 import { parseSelector } from "../query/selector.ts";
+import { joinedSpans } from "./coarser-spans.ts";
 import { type RawChunk, rawChunks } from "./raw-chunks.ts";
 import {
   decodeRequest,
   encodeRequest,
   newRequest,
   type RawAsk,
+  type RawEnd,
   rawPriorities,
   type RawRequest,
   type RawState,
@@ -71,11 +73,12 @@ export type RawCounters = {
   readonly open: number;
   /** As far as they are remembered. */
   readonly answered: number;
+  /** Since the process began: readings put into the outbox, and requests that ended, by how. */
+  readonly readings: number;
+  readonly ended: Readonly<Record<RawEnd, number>>;
   /** Why nothing is read now; absent while all is well. */
   readonly trouble?: string;
 };
-
-const coarserMax = 32;
 
 export class RawAnswers {
   readonly #options: RawAnswersOptions;
@@ -91,6 +94,8 @@ export class RawAnswers {
   #wantsAll = false;
   #tail: Promise<void> = Promise.resolve();
   #trouble: string | undefined;
+  #readings = 0;
+  readonly #ended: Record<RawEnd, number> = { done: 0, refused: 0, cancelled: 0 };
 
   /** Faults: STORE_FAILED where a stored request is damaged. */
   constructor(options: RawAnswersOptions) {
@@ -130,7 +135,12 @@ export class RawAnswers {
 
   get counters(): RawCounters {
     const open = this.#open().length;
-    const requests = { open, answered: this.#requests.size - open };
+    const requests = {
+      open,
+      answered: this.#requests.size - open,
+      readings: this.#readings,
+      ended: { ...this.#ended },
+    };
     return this.#trouble === undefined ? requests : { ...requests, trouble: this.#trouble };
   }
 
@@ -217,7 +227,8 @@ export class RawAnswers {
       const message = `${limits.rawRequestsMax} requests are open: wait for one, or cancel one`;
       return { kind: "tooMany", message };
     }
-    const due = ask.to <= now ? now : ask.to + limits.rawSettleMs;
+    // Not `now`: a clock that is ahead and then set right would put it off.
+    const due = ask.to <= now ? ask.to : ask.to + limits.rawSettleMs;
     const request = newRequest(ask, { number: this.#next, asked: now, due });
     this.#next += 1;
     await this.#options.store.advance([writeOf(request)]);
@@ -253,7 +264,7 @@ export class RawAnswers {
   #first(): RawRequest | undefined {
     const now = this.#options.clock.now();
     const [first] = this.#open()
-      .filter(({ due }) => due <= now)
+      .filter(({ due, state }) => due <= now || state === "cancelling")
       .toSorted((a, b) => orderOf(a) - orderOf(b) || a.number - b.number);
     return first;
   }
@@ -432,7 +443,10 @@ export class RawAnswers {
       const forgotten = isOpen(request) ? [] : this.#forgotten();
       isStored = await store.addRaw(records, [writeOf(request), ...forgotten]);
       this.#wantsAll = !isStored;
-      if (isStored) this.#requests.set(request.id, request);
+      if (!isStored) return;
+      this.#readings += request.readings - (this.#requests.get(request.id)?.readings ?? 0);
+      if (isEnd(request.state)) this.#ended[request.state] += 1;
+      this.#requests.set(request.id, request);
     });
     if (isStored) onStored();
     return isStored;
@@ -447,7 +461,11 @@ export class RawAnswers {
 }
 
 function isOpen({ state }: RawRequest): boolean {
-  return state === "open" || state === "cancelling";
+  return !isEnd(state);
+}
+
+function isEnd(state: RawState): state is RawEnd {
+  return state !== "open" && state !== "cancelling";
 }
 
 /** What is cancelled is ended first. */
@@ -462,13 +480,8 @@ function writeOf(request: RawRequest): KvWrite {
 /** With what the query could not read of it. */
 function reported(request: RawRequest, { report }: Query): RawRequest {
   if (report.coarser.size === 0 && report.damaged.size === 0) return request;
-  const spans = new Map(
-    [...request.coarser, ...coarserSpans([...report.coarser])].map((span) => [
-      JSON.stringify(span),
-      span,
-    ]),
-  );
-  const coarser: readonly CoarserSpan[] = [...spans.values()].slice(0, coarserMax);
+  const spans = [...request.coarser, ...coarserSpans([...report.coarser])];
+  const coarser = joinedSpans(spans, limits.rawCoarserSpansMax);
   return { ...request, coarser, damaged: request.damaged || report.damaged.size > 0 };
 }
 

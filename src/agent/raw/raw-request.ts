@@ -30,6 +30,8 @@ export type RawPriority = (typeof rawPriorities)[number];
 
 const states = ["open", "cancelling", "done", "refused", "cancelled"] as const;
 export type RawState = (typeof states)[number];
+/** How a request ends. */
+export type RawEnd = Exclude<RawState, "open" | "cancelling">;
 
 /** What somebody wants. */
 export type RawAsk = {
@@ -54,7 +56,7 @@ export type SeriesCount = {
 export type RawRequest = RawAsk & {
   /** In order of arrival. */
   readonly number: number;
-  /** When it was asked for, and from when on it is answered: wall clock, ms. */
+  /** When it was asked for, and from when on it is answered unless it is given up: wall clock, ms. */
   readonly asked: number;
   readonly due: number;
   readonly state: RawState;

@@ -28,7 +28,7 @@ export type Place = "kafka" | "files" | "replayed";
 /** A record as a consumer reads it. */
 export type Upstream = {
   readonly place: Place;
-  readonly lane: "summaries" | "alerts" | "backfill";
+  readonly lane: "summaries" | "alerts" | "backfill" | "raw";
   /** The partition, in Kafka. */
   readonly partition: number;
   /** The header `ce_id`, in Kafka. */
@@ -118,6 +118,19 @@ export type Transaction = {
   readonly endedAt: number;
 };
 
+/** Raw readings that somebody asked for; the answer is told by the id. */
+export type AskUse = {
+  readonly id: string;
+  /** Undefined: all. */
+  readonly device: string | undefined;
+  /** Half-open, milliseconds since 1970. */
+  readonly from: number;
+  readonly to: number;
+  readonly mayBeCancelled: boolean;
+  /** Moment of the world; undefined: the world ended before. */
+  readonly firstTriedAt: number | undefined;
+};
+
 export type Evidence = {
   readonly readings: readonly Reading[];
   /** Messages that were no JSON: how often they were sent, how many of them were acknowledged. */
@@ -143,6 +156,8 @@ export type Evidence = {
   readonly clockWasRight: boolean;
   /** In the order in which a consumer reads it. */
   readonly upstream: readonly Upstream[];
+  /** Raw readings: what was asked for, and what came, in the order in which a consumer reads it. */
+  readonly raw: { readonly asks: readonly AskUse[]; readonly records: readonly Upstream[] };
   /** The same log applied once more, from nothing; undefined where its beginning is gone. */
   readonly replayed: readonly Upstream[] | undefined;
   /** At the end: by source, by pipeline. Undefined if the agent did not get there. */

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkDegraded } from "./degraded.ts";
 import type {
+  AskUse,
   LinkUse,
   Counts,
   Evidence,
@@ -122,6 +123,7 @@ const sound: Evidence = {
   futureDevices: [],
   clockWasRight: true,
   upstream: [...upstream, session],
+  raw: { asks: [], records: [] },
   replayed: [...upstream, session],
   ledger: {
     sources: [
@@ -356,6 +358,90 @@ test("a reading beyond the allowed lateness may be missing", () => {
     stored: [storedToo],
   };
   assert.deepEqual(promisesBroken(changes), []);
+});
+
+// ---- raw readings ----
+
+const ask: AskUse = {
+  id: "a",
+  device: "d0",
+  from: 0,
+  to: 10 * second,
+  mayBeCancelled: false,
+  firstTriedAt: 5 * second,
+};
+
+function rawRecord(n: number, record: Readonly<Record<string, unknown>>): Upstream {
+  const whole = { request: "a", ...record };
+  return {
+    place: "kafka",
+    lane: "raw",
+    partition: 0,
+    eventId: `o:raw:${n}`,
+    text: JSON.stringify(whole),
+    record: whole,
+  };
+}
+
+/** The answer: metric v in two parts, t in one. */
+function answer({
+  v = readings,
+  parts = 3,
+  outcome = "complete",
+}: {
+  readonly v?: readonly Reading[];
+  readonly parts?: number;
+  readonly outcome?: string;
+} = {}): readonly Upstream[] {
+  const part = (n: number, series: string, of: readonly Reading[]): Upstream =>
+    rawRecord(n, {
+      kind: "raw",
+      part: n,
+      series: `${series}{device=d0,line=a}`,
+      times: of.map(({ time }) => time),
+      values: of.map(({ value, wobble }) => (series === "v" ? value : wobble)),
+    });
+  return [
+    part(0, "v", v.slice(0, 2)),
+    part(1, "v", v.slice(2)),
+    part(2, "t", readings),
+    rawRecord(3, { kind: "manifest", outcome, parts, readings: v.length + readings.length }),
+  ];
+}
+
+function brokenByRaw(records: readonly Upstream[], asked: Partial<AskUse> = {}): readonly string[] {
+  const raw = { asks: [{ ...ask, ...asked }], records };
+  return judge({ ...sound, raw }).map(({ promise, what }) => `${promise}: ${what}`);
+}
+
+test("raw readings that came as they were asked for break nothing, and each lack of them is found", () => {
+  const [one, two, three, manifest] = answer();
+  assert.ok(one !== undefined && two !== undefined && three !== undefined);
+  assert.ok(manifest !== undefined);
+  assert.deepEqual(brokenByRaw(answer()), []);
+  assert.deepEqual(brokenByRaw(answer({ outcome: "cancelled" }), { mayBeCancelled: true }), []);
+  // What was acknowledged when somebody had asked already may be missing.
+  assert.deepEqual(brokenByRaw(answer({ v: readings.slice(0, 3) }), { firstTriedAt: 2_000 }), []);
+  const found = (records: readonly Upstream[], what: RegExp, asked?: Partial<AskUse>): void => {
+    const broken = brokenByRaw(records, asked);
+    assert.ok(
+      broken.some((each) => what.test(each)),
+      JSON.stringify(broken),
+    );
+  };
+  found([one, two, three], /P7: a: 0 manifests/);
+  found([], /P7: a: 0 manifests/);
+  found([one, one, two, three, manifest], /P4: a: part 0 where 1 is due/);
+  found([one, three, manifest], /P4: raw: number 2 where 1 is due/);
+  found([one, two, manifest, three], /P4: a: there is something behind its manifest/);
+  found(answer({ parts: 4 }), /P3: a: 3 parts and 8 readings, its manifest says 4 parts and 8/);
+  found(answer({ v: readings.slice(0, 3) }), /P1: a: d0 v@3000=8 was acknowledged at 3010 ms/);
+  found(answer({ v: [...readings, reading(3)] }), /P9: a: d0 v@3000=8 is there 2 times/);
+  found(answer({ v: [...readings, reading(7)] }), /P9: a: d0 v@7000=128 was never sent/);
+  found(answer(), /P9: a: d0 v@3000=8 was not asked for/, { to: 3_000 });
+  found(answer({ outcome: "refused" }), /P7: a: it is refused/);
+  found(answer({ outcome: "cancelled" }), /P7: a: it is cancelled/);
+  found([...answer(), rawRecord(4, { request: "b" })], /P4: b is answered, and nobody asked/);
 });
 
 /** Nine readings in nine windows of a key; upstream three of them, and the others as `rest` says. */

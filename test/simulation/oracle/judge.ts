@@ -13,6 +13,7 @@
  *   P9 resends are recognised      windows.ts, arrivals.ts, stored.ts
  *   P10 late data corrects         windows.ts
  *   fresh first (delivery.md)      fresh-first.ts
+ *   raw readings (delivery.md)     raw.ts
  *
  * A medium that does not give back what was synced may cost readings, and the agent has to say so:
  * then what is missing, and what depends on it (counts, revisions), is not asked for.
@@ -26,6 +27,7 @@ import { checkMarkers } from "./markers.ts";
 import { checkDegraded } from "./degraded.ts";
 import { checkFreshFirst } from "./fresh-first.ts";
 import { checkOnce, isDegraded } from "./once.ts";
+import { checkRaw } from "./raw.ts";
 import { checkSame } from "./same.ts";
 import { checkStored, checkStoredCounts } from "./stored.ts";
 import { checkWindows } from "./windows.ts";
@@ -54,6 +56,7 @@ export function judge(evidence: Evidence): readonly Violation[] {
           isWhole ? checkArrivals(toldInFull(evidence)) : [],
           checkStored(evidence, { isWhole }),
           checkOnce(evidence, { isWhole }),
+          checkRaw(evidence, { isWhole }),
           checkConservation(evidence, { isWhole }),
           isWhole ? checkMarkers(evidence) : [],
           isWhole && !isDegraded(evidence) ? checkSame(evidence) : [],

@@ -79,7 +79,7 @@ function checkIdentities(records: readonly Upstream[], isDegraded: boolean): rea
 }
 
 /** Of lanes that number their records. */
-function checkNumbers(records: readonly Upstream[]): readonly string[] {
+export function checkNumbers(records: readonly Upstream[]): readonly string[] {
   const numbered = records.flatMap(({ eventId }) => (eventId === undefined ? [] : [eventId]));
   if (numbered.length === 0) return [];
   const last = new Map<number, number>();

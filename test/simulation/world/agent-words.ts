@@ -44,6 +44,8 @@ export function unrestOf(agent: Agent): string {
   if (outputs.pendingBytes > 0) return "outputs wait for their commit";
   const { trouble: tableTrouble } = agent.stored.tables.status;
   if (tableTrouble !== undefined) return `tables are not written: ${tableTrouble.message}`;
+  const { open: asked } = agent.stored.raw.counters;
+  if (asked > 0) return `${asked} requests for raw readings are open`;
   const kept = keptBy(agent);
   if (kept === 0) return "";
   const troubles = uplinks.map(({ name, state: how, trouble }) => `${name} ${how}: ${trouble}`);

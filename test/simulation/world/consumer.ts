@@ -11,10 +11,10 @@ import type { FaultDisk } from "../../support/fault-disk.ts";
 import type { Upstream } from "../oracle/evidence.ts";
 import { topics } from "./gateway-config.ts";
 
-const lanes = ["summaries", "alerts"] as const;
+const queues = ["summaries", "alerts", "raw"] as const;
 
 export function readKafka(cluster: ClusterModel): readonly Upstream[] {
-  return lanes.flatMap((lane) => {
+  return queues.flatMap((lane) => {
     // A cluster that no agent ever reached has no topics.
     if (!cluster.hasTopic(topics[lane])) return [];
     return cluster
@@ -38,11 +38,11 @@ export function readKafka(cluster: ClusterModel): readonly Upstream[] {
 export async function verifiedKafka(cluster: ClusterModel): Promise<string | undefined> {
   if (!cluster.hasTopic(topics.cursor)) return undefined;
   cluster.fate = () => "answer";
-  const { alerts, summaries, cursor: cursorTopic } = topics;
+  const { alerts, summaries, raw, cursor: cursorTopic } = topics;
   const session = cluster.connect();
   try {
     const verdict = await verifyUpstream(session, {
-      topics: [summaries, alerts].filter((topic) => cluster.hasTopic(topic)),
+      topics: [summaries, alerts, raw].filter((topic) => cluster.hasTopic(topic)),
       cursorTopic,
       agent: undefined,
       mayBeginLater: false,
@@ -77,7 +77,7 @@ export function readFiles(
   disk: FaultDisk,
   { directory, place }: { readonly directory: string; readonly place: "files" | "replayed" },
 ): readonly Upstream[] {
-  return lanes.flatMap((lane) =>
+  return queues.flatMap((lane) =>
     disk
       .paths()
       .filter((path) => path.startsWith(`${directory}/${lane}-`))
@@ -95,7 +95,7 @@ export function readFiles(
 }
 
 /** The lane of a record in a topic: its id says so. */
-function laneIn(eventId = "", topic: (typeof lanes)[number]): Upstream["lane"] {
+function laneIn(eventId = "", topic: (typeof queues)[number]): Upstream["lane"] {
   return eventId.split(":")[1] === "backfill" ? "backfill" : topic;
 }
 

@@ -19,7 +19,12 @@ export const filesDirectory = "/out";
 const template = "plant/{line}/{device}/state";
 /** Where the site's broker is. */
 export const siteHost = "site";
-export const topics = { summaries: "weir.summaries", alerts: "weir.alerts", cursor: "weir.cursor" };
+export const topics = {
+  summaries: "weir.summaries",
+  alerts: "weir.alerts",
+  raw: "weir.raw",
+  cursor: "weir.cursor",
+};
 
 /** What the pipelines are called, for the oracle. */
 export const sessionsName = "bursts";

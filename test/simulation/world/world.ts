@@ -12,6 +12,7 @@ import type { Reading, Sample } from "../oracle/evidence.ts";
 import type { Plan } from "../plan.ts";
 import type { Trace } from "../trace.ts";
 import { boundedIn, unrestOf } from "./agent-words.ts";
+import { Asker } from "./asker.ts";
 import { Device, stateTopic } from "./device.ts";
 import type { Passing } from "./doors.ts";
 import { Gateway } from "./gateway.ts";
@@ -57,6 +58,7 @@ export class World {
   readonly #network: Network;
   readonly #devices: readonly Device[];
   readonly #site: SiteBroker;
+  readonly askers: readonly Asker[];
   /** The log holds a frame of a time at which the gateway's clock was right. */
   #wasClockSeen = false;
   #restedSamples = 0;
@@ -135,11 +137,23 @@ export class World {
           onProtocolFault: (what) => this.protocolFaults.push(`${device.name}: ${what}`),
         }),
     );
+    this.askers = (plan.asks ?? []).map(
+      (ask) =>
+        new Asker({
+          plan: ask,
+          device: ask.device === undefined ? undefined : this.#deviceName(ask.device),
+          timeline,
+          epochMs,
+          agent: () => this.gateway.agent,
+          tell: (what) => trace.tell("asker", what),
+        }),
+    );
   }
 
   /** Plans what the plan says. */
   begin(): void {
     const timeline = this.#timeline;
+    for (const asker of this.askers) asker.begin();
     for (const fault of this.#plan.faults) timeline.after(fault.atMs, () => this.#strike(fault));
     timeline.after(0, () => this.gateway.start());
     timeline.after(sampleMs, () => this.#sample());
@@ -186,6 +200,8 @@ export class World {
     );
     if (deaf !== undefined) return `the gateway has no subscription for ${deaf.name} at the site`;
     if (this.#site.owedCount > 0) return `the site's broker owes ${this.#site.owedCount} messages`;
+    const asking = this.askers.find((asker) => !asker.isDone);
+    if (asking !== undefined) return `${asking.use.id} is not stored, or not given up`;
     return unrestOf(agent);
   }
 
