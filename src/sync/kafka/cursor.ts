@@ -5,12 +5,13 @@
  * whose records they count. Documented in docs/format/kafka.md.
  *
  *   {"v":1,"agent":"gw1","lane":"summaries","outbox":"3f..","seq":500,"digest":"9a..",
- *    "boots":[["7c..",0],["e1..",312]],"before":[["b0..",77,"55.."]],"weir":"0.1.0"}
+ *    "boots":[["7c..",0],["e1..",312]],"before":[["b0..",77,"55.."]],"weir":"0.1.0","life":1}
  *
  * An outbox is one history of a lane: its id is random, its records have the numbers 0, 1, 2, ...
  * without gaps (seq), and its digest is a chain over all their values, so that two histories with the
  * same numbers are told apart. Boots are the processes that wrote to it, the newest last. What other
- * outboxes had written under the same name is kept in `before`: who comes back finds itself there.
+ * outboxes had written under the same name is kept in `before`: who comes back finds itself there. `life`
+ * counts how often the name was given to other hardware (weir restore --from-kafka); absent: never.
  */
 
 import { hash } from "node:crypto";
@@ -57,6 +58,8 @@ export type CursorOf<Name extends string> = {
   readonly before: readonly Mark[];
   /** Version of the weir that wrote it. */
   readonly version: string;
+  /** How often the name was given to other hardware. */
+  readonly life?: number | undefined;
 };
 
 export const bootsMax = 8;
@@ -88,7 +91,7 @@ export function cursorKey(agent: string, lane: string): Uint8Array {
 }
 
 export function encodeCursor(cursor: Cursor): Uint8Array {
-  const { agent, lane, mark, boots, before, version } = cursor;
+  const { agent, lane, mark, boots, before, version, life } = cursor;
   const bytes = encodeJson({
     v: 1,
     agent,
@@ -97,6 +100,7 @@ export function encodeCursor(cursor: Cursor): Uint8Array {
     boots: boots.map(({ id, seq }) => [id, seq]),
     before: before.map(({ outbox, seq, digest }) => [outbox, seq, digest]),
     weir: version,
+    life,
   });
   assert(bytes.length <= cursorBytesMax, "a cursor fits into the metadata of an offset");
   return bytes;
@@ -131,7 +135,13 @@ export function decodeAnyCursor(bytes: Uint8Array, place: string): CursorOf<stri
     boots: boots.map((item) => bootOf(item, place)),
     before: before.map((item) => markOf(item, place)),
     version: textOf(stored, "weir"),
+    ...lifeOf(stored),
   };
+}
+
+/** Absent where it is not there: the name was never given away. */
+export function lifeOf(stored: StoredObject): { readonly life?: number } {
+  return "life" in stored.fields ? { life: wholeOf(stored, "life") } : {};
 }
 
 /** [id, seq] */

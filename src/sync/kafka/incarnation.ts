@@ -129,8 +129,8 @@ export class Incarnation {
       await this.cluster.produce(data, { transactionalId: undefined });
       return undefined;
     }
-    const { boots, before, intent } = state;
-    const value = encodeCursor({ agent, lane, mark: intent.mark, boots, before, version });
+    const { boots, before, intent, life } = state;
+    const value = encodeCursor({ agent, lane, mark: intent.mark, boots, before, version, life });
     const at = this.#cursorAt;
     const cursor = { key: cursorKey(agent, lane), value, headers: [] };
     const [produced] = await Promise.all([

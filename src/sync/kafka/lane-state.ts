@@ -18,7 +18,7 @@ import {
 } from "../../store/state/stored-json.ts";
 import { incidentOf } from "../incident.ts";
 import type { Incident, Incidents } from "../uplink.ts";
-import { type Boot, bootOf, type Mark, markOf } from "./cursor.ts";
+import { type Boot, bootOf, lifeOf, type Mark, markOf } from "./cursor.ts";
 import type { Guarantee } from "./session.ts";
 
 /**
@@ -61,6 +61,8 @@ export type LaneState = {
   readonly intent: Intent | undefined;
   readonly place: CursorPlace | undefined;
   readonly incidents: Incidents;
+  /** As in the cursor (cursor.ts): how often the name was given to other hardware. */
+  readonly life?: number | undefined;
 };
 
 export function encodeLaneState(state: LaneState): Uint8Array {
@@ -107,6 +109,7 @@ export function decodeLaneState(bytes: Uint8Array, place: string): LaneState {
       count: wholeOf(stored, "incidents"),
       last: last === undefined ? undefined : incidentOf(last, place),
     },
+    ...lifeOf(stored),
   };
 }
 

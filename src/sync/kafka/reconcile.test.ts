@@ -253,3 +253,27 @@ test("back in a cluster that has an older cursor of ours, it is another cluster 
   assert.equal(back.verdict, "cluster-replaced");
   assert.match(told(back) ?? "", /another one \(c1, it was c2\)/);
 });
+
+test("hardware whose name was given to other halts for good, whether it had the lane or not", () => {
+  const heir: Cursor = { ...cursor(mark(12), { boot: "its boot" }), life: 1 };
+  for (const isHeld of [true, false]) {
+    const halted = reconcile(here(sent, { isHeld }), heir);
+    assert(halted.kind === "halt");
+    assert.match(halted.why, /was replaced: weir restore --from-kafka gave the name gw1 to other/);
+  }
+});
+
+test("the replacement is put out by nobody with an earlier life, and takes its outbox on", () => {
+  const replacement: LaneState = { ...sent, life: 1 };
+  const late = cursor(mark(12), { boot: "the old one's" });
+  const back = went(reconcile(here(replacement, { isHeld: true }), late));
+  assert.equal(back.verdict, "forked");
+  assert.equal(back.state.life, 1);
+  const equal: Cursor = { ...late, life: 1 };
+  assert.equal(reconcile(here(replacement, { isHeld: true }), equal).kind, "halt");
+});
+
+test("an empty data directory goes on in the life that its name has", () => {
+  const begun = went(reconcile(here(undefined), { ...cursor(mark(3)), life: 2 }));
+  assert.equal(begun.state.life, 2);
+});

@@ -15,12 +15,16 @@
  *   no cursor, or ours is not in it        nothing sent yet                  begun
  *   another outbox's, not known here       any                               an incident, and one of the above
  *   another process' that came after us    this process had the lane         halts
+ *   a later life of the name               any                               halts: this gateway was replaced
  *
  * Where no cursor of ours was ever seen, a transaction that was under way was aborted: it would have
  * written one.
  *
  * Whoever started last has the name: it takes over, and the other halts when it is fenced. A halted
  * lane asks the cluster nothing more, so two agents with one name do not fence each other for ever.
+ *
+ * Hardware that was replaced (weir restore --from-kafka gives its name a further life) never takes it back
+ * by starting last: its replacement goes on with what it had.
  *
  * A fork keeps what the old outbox sent and sends everything that this state does not know to be
  * sent, under a new outbox id: what both have is upstream twice, told apart by the outbox in `ce_id`
@@ -66,7 +70,12 @@ export function reconcile(here: Here, cursor: Cursor | undefined): Reconciled {
   const { state, agent, cluster } = here;
   if (state === undefined || state.agent !== agent) return begin(here, cursor);
   const isNews = cursor !== undefined && isUnknown(cursor, state);
-  if (here.isHeld && isNews) return { kind: "halt", why: identityInUse(agent, cursor) };
+  const lives = (cursor?.life ?? 0) - (state.life ?? 0);
+  if (cursor !== undefined && lives > 0) return { kind: "halt", why: replacedBy(agent, cursor) };
+  // Who has an earlier life of the name does not know it yet, and halts at our next cursor.
+  if (here.isHeld && isNews && lives === 0) {
+    return { kind: "halt", why: identityInUse(agent, cursor) };
+  }
   const own = ownMark(cursor, state.mark.outbox);
   const known = { ...asOf(cluster, state), before: marksBefore(cursor, state), there: own };
   const isOurs = cursor !== undefined && cursor.mark.outbox === state.mark.outbox;
@@ -105,6 +114,7 @@ function begin(here: Here, cursor: Cursor | undefined): Reconciled {
     intent: undefined,
     place: undefined,
     incidents: old?.incidents ?? { count: 0, last: undefined },
+    ...(cursor?.life === undefined ? {} : { life: cursor.life }),
   };
   const warned = cursor === undefined ? fresh : withIncident(fresh, takenOver(fresh, cursor));
   if (old?.intent === undefined) return go("begun", warned);
@@ -254,4 +264,8 @@ function clusterBehind({ mark, number }: LaneState, own: Mark): Incident {
 
 function identityInUse(agent: string, { mark, boots }: Cursor): string {
   return `another agent writes as ${agent} (outbox ${mark.outbox}, process ${boots.at(-1)?.id ?? "unknown"}): sending stops here and records are kept; give one of the two another name, or stop the other and restart this one`;
+}
+
+function replacedBy(agent: string, { mark, life }: Cursor): string {
+  return `this gateway was replaced: weir restore --from-kafka gave the name ${agent} to other hardware (life ${life ?? 0} of it, outbox ${mark.outbox}): sending stops here and records are kept; give this one another name if it is to send again`;
 }
