@@ -16,11 +16,13 @@ import type { Alert } from "../core/record.ts";
 import { sourceId } from "../core/units.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import { openCheckedKv } from "../store/state/checked-kv.ts";
+import { readHeldBack } from "../store/state/held-back.ts";
 import { readDeadLetters } from "../store/state/dead-letters.ts";
 import { openOutboxRollup, type OutboxRollup } from "../store/outbox/outbox-rollup.ts";
 import type { Reserve } from "../store/care/reserve.ts";
 import { patientDisk } from "../store/patient-disk.ts";
 import { type Drain, drained, openDrain } from "../sync/drain.ts";
+import type { SavepointPublisher } from "../sync/kafka/savepoints/publisher.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
 import { compactionPolicyOf } from "./config/compaction-policy.ts";
@@ -41,6 +43,7 @@ import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { FlashCap } from "./flash-cap.ts";
 import { Links } from "./links.ts";
+import { logStatusOf } from "./log-status.ts";
 import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices.ts";
 import { outboxWindowsOf } from "./outbox-windows.ts";
@@ -54,7 +57,7 @@ import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./reserve-watch.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
 import { WearWatch } from "./wear-watch.ts";
-import { openUplinks, type UplinkParts } from "./uplinks.ts";
+import { openSavepoints, openUplinks, type UplinkParts } from "./uplinks.ts";
 import { version } from "./version.ts";
 
 export type Doors = {
@@ -78,6 +81,8 @@ export type AgentOptions = {
   readonly doors: Doors;
   readonly logDirectory: string;
   readonly tablesDirectory: string;
+  /** Where savepoints lie while they are sent upstream; absent: none are. */
+  readonly savepointsDirectory?: string;
   /** Default limits.memoryTableRowsMax; simulated agents want few. */
   readonly memoryRowsMax?: number;
   /** Resolutions to which the outbox merges; default config.store.tiers. */
@@ -111,6 +116,7 @@ type Parts = {
   readonly flash: FlashCap;
   readonly wear: WearWatch;
   readonly reserveWatch: ReserveWatch | undefined;
+  readonly savepoints: SavepointPublisher | undefined;
 };
 
 /** Rejects with a Fault of any of its parts; what it opened is closed again. */
@@ -118,7 +124,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { config, doors, logDirectory, tablesDirectory } = options;
   const { clock, random, disk } = doors;
   const kv = await openCheckedKv(doors.kv);
-  const outputs = new Outputs(config.agent);
+  const outputs = new Outputs(config.agent, readHeldBack(kv));
   const clockNow = (): number | undefined => {
     const now = clock.now();
     return clockTrust.isTrusted(now) ? now : undefined;
@@ -126,8 +132,9 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const flash = new FlashCap({ capBytes: config.store.writesPerDay, commit: config.commit });
   const own = new OwnWrites(clock.now());
   const patient = patientDisk(disk, clock);
+  const counted = flash.isSet ? own.counted(patient) : patient;
   const recovery = await recover({
-    disk: flash.isSet ? own.counted(patient) : patient,
+    disk: counted,
     kv: flash.isSet ? own.countedKv(kv) : kv,
     isSparing: () => flash.isSparing,
     random,
@@ -166,8 +173,11 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const policies = config.links;
   const links = new Links({ policies, clock, store, trustedNow: clockNow });
   const viaOf: UplinkParts["viaOf"] = (names, how) => links.via(names, how);
-  const uplinks = await openUplinks({ config, doors, store, viaOf, status: () => agent.status() });
+  const forUplinks = { config, doors, store, viaOf, status: () => agent.status() };
+  const uplinks = await openUplinks(forUplinks);
   const drain = openDrain({ store, clock, random, uplinks });
+  const directory = options.savepointsDirectory;
+  const savepoints = await openSavepoints({ ...forUplinks, disk: counted, kv, drain, directory });
   const raw = new RawAnswers({
     agent: config.agent,
     store,
@@ -203,6 +213,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
         drain.wake();
         ownTopics.committed(outbox);
       },
+      onCheckpoint: () => savepoints?.atCheckpoint(),
       onFailed: options.onFailed,
     },
   );
@@ -239,6 +250,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     flash,
     wear,
     reserveWatch,
+    savepoints,
   };
   const agent: Agent = new Agent(parts);
   opened.move();
@@ -382,6 +394,7 @@ export class Agent implements AgentView {
     rest.defer(async () => this.#http?.close());
     rest.defer(() => links.close());
     rest.defer(() => drain.close());
+    rest.defer(() => this.#parts.savepoints?.close());
     rest.defer(() => drained(drain, clock));
     rest.defer(() => raw.close());
     rest.defer(async () => this.#front?.close());
@@ -416,7 +429,7 @@ export class Agent implements AgentView {
   #statusNow(): Omit<Status, "notices"> {
     const { options, recovery, intake, outputs, ownTopics, loop, drain, rollup } = this.#parts;
     const { config, doors } = options;
-    const { log, store, catalog, damage } = recovery;
+    const { store, catalog } = recovery;
     const loopCounters = loop.counters;
     const { outbox, outboxFull, deadLetters } = store.status;
     const uplinks = drain.status;
@@ -449,21 +462,7 @@ export class Agent implements AgentView {
         series: catalog.seriesCount,
         symbols: catalog.symbolCount,
       },
-      log: {
-        start: log.start,
-        end: log.end,
-        bytes: log.bytes,
-        framesAppended: loopCounters.framesAppended,
-        rowsAppended: loopCounters.rowsAppended,
-        appendMs: {
-          p50: loop.appendMs.quantileMs(0.5),
-          p99: loop.appendMs.quantileMs(0.99),
-          count: loop.appendMs.count,
-          sum: loop.appendMs.sumMs,
-          buckets: [...loop.appendMs.counts],
-        },
-        damage: { tornBytes: damage.tornBytes, lostRows: damage.lostRows, places: damage.places },
-      },
+      log: logStatusOf(recovery, loop),
       tables,
       wear: this.#parts.wear.status,
       reserve: options.reserve?.status,
@@ -483,6 +482,7 @@ export class Agent implements AgentView {
       ...rollup.status,
       uplinks,
       links: this.#parts.links.status,
+      savepoints: this.#parts.savepoints?.status,
       deadLetters,
       replayed: recovery.replayed,
       memory: processMemory(),

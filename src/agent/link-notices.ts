@@ -1,6 +1,6 @@
 /** What a person should know of links; see notices.ts. */
 
-import { roughBytesText } from "./config/quantity.ts";
+import { durationText, roughBytesText } from "./config/quantity.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "./status.ts";
 
@@ -35,4 +35,19 @@ export function linkNotices({ links, uplinks }: Pick<Status, "links" | "uplinks"
     );
   }
   return notices;
+}
+
+/** A savepoint that cannot be sent: who replaced the gateway now would lose more. */
+export function savepointNotices({
+  savepoints,
+  clock,
+}: Pick<Status, "savepoints" | "clock">): Notice[] {
+  if (savepoints?.trouble === undefined) return [];
+  const { topic, trouble, last } = savepoints;
+  const since =
+    last === undefined
+      ? "none was sent since the start"
+      : `the last one is ${durationText(Math.max(0, clock.now - last.made))} old`;
+  const message = `no savepoint could be sent to ${topic} (${trouble}); ${since}, and it is tried again by itself`;
+  return [{ code: "savepoint_not_sent", message }];
 }

@@ -59,6 +59,8 @@ export type LoopOptions = {
   readonly commit: CommitConfig;
   /** There is more in the outbox: these records, which are durable now. */
   readonly onCommitted: (outbox: OutboxWriter) => void;
+  /** A checkpoint is durable; until what it gives resolves, no outputs are committed. It never rejects. */
+  readonly onCheckpoint?: () => Promise<void> | undefined;
   /** The loop cannot go on; the agent closes. */
   readonly onFailed: (fault: Fault) => void;
 };
@@ -398,6 +400,7 @@ export class Loop {
     this.#checkpoints += 1;
     this.#checkpointed = through;
     this.#release();
+    if (!this.#stopping) await this.#options.onCheckpoint?.();
   }
 
   /**

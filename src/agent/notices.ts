@@ -9,7 +9,7 @@ import { limits } from "../core/limits.ts";
 import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
 import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
-import { linkNotices } from "./link-notices.ts";
+import { linkNotices, savepointNotices } from "./link-notices.ts";
 import type { Status } from "./status.ts";
 import { flashNotices, reserveNotices, tableNotices } from "./table-notices.ts";
 
@@ -33,6 +33,7 @@ export function noticesOf(
     | "outboxDropped"
     | "uplinks"
     | "links"
+    | "savepoints"
     | "clock"
   >,
   {
@@ -110,7 +111,7 @@ export function noticesOf(
       );
     }
   }
-  notices.push(...linkNotices(status));
+  notices.push(...linkNotices(status), ...savepointNotices(status));
   const merged = Object.values(status.outbox).reduce((sum, lane) => sum + lane.merged, 0);
   add(
     "outbox_merged",

@@ -9,6 +9,8 @@ import { limits } from "../core/limits.ts";
 import type { Alert, Complete, Sink, Summary } from "../core/record.ts";
 import type { Position } from "../core/units.ts";
 import { OutboxWriter } from "../store/outbox/outbox.ts";
+import { idOf } from "../store/outbox/record-id.ts";
+import { HeldBack } from "../store/state/held-back.ts";
 import { encodeAlert, encodeComplete, encodeSummary } from "../store/outbox/record-codec.ts";
 
 export type PendingOutputs = {
@@ -19,6 +21,8 @@ export type PendingOutputs = {
 
 export class Outputs implements Sink {
   readonly #agent: string;
+  readonly #heldBack: HeldBack;
+  #heldBackCount = 0;
   #definitions: Definition[] = [];
   #deadLetters: DeadLetter[] = [];
   #outbox: OutboxWriter = new OutboxWriter();
@@ -29,8 +33,9 @@ export class Outputs implements Sink {
   /** While true nothing is kept: the outputs of these positions are durable already. */
   muted = false;
 
-  constructor(agent: string) {
+  constructor(agent: string, heldBack: HeldBack = new HeldBack()) {
     this.#agent = agent;
+    this.#heldBack = heldBack;
   }
 
   get empty(): boolean {
@@ -46,8 +51,13 @@ export class Outputs implements Sink {
     return this.#outbox.bytes;
   }
   /** Emitted by this process; windows closed and alerts raised. */
-  get counters(): { readonly summaries: number; readonly alerts: number } {
-    return { summaries: this.#summaries, alerts: this.#alerts };
+  get counters(): {
+    readonly summaries: number;
+    readonly alerts: number;
+    /** Windows that are upstream already, from the hardware that had the name before. */
+    readonly heldBack: number;
+  } {
+    return { summaries: this.#summaries, alerts: this.#alerts, heldBack: this.#heldBackCount };
   }
   /** The newest alerts of this process, newest last, at most limits.alertsRemembered. */
   get recentAlerts(): readonly Alert[] {
@@ -61,8 +71,13 @@ export class Outputs implements Sink {
 
   summary(_at: Position, summary: Summary): void {
     if (this.muted) return;
+    const record = encodeSummary(this.#agent, summary);
+    if (summary.start < (this.#floorOf(record) ?? Number.NEGATIVE_INFINITY)) {
+      this.#heldBackCount += 1;
+      return;
+    }
     this.#summaries += 1;
-    this.#outbox.add("summaries", encodeSummary(this.#agent, summary), summary.end);
+    this.#outbox.add("summaries", record, summary.end);
   }
 
   alert(_at: Position, alert: Alert): void {
@@ -76,7 +91,15 @@ export class Outputs implements Sink {
 
   complete(_at: Position, marker: Complete): void {
     if (this.muted) return;
-    this.#outbox.add("summaries", encodeComplete(this.#agent, marker));
+    const record = encodeComplete(this.#agent, marker);
+    // It counts what is held back, and not what the old hardware sent instead.
+    if (this.#floorOf(record) !== undefined) return;
+    this.#outbox.add("summaries", record);
+  }
+
+  #floorOf(record: Uint8Array): number | undefined {
+    if (this.#heldBack.size === 0) return undefined;
+    return this.#heldBack.floorOf(idOf(record)?.name ?? "");
   }
 
   deadLetter(_at: Position, letter: DeadLetter): void {

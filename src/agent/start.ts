@@ -102,6 +102,7 @@ export async function openAgentOnDoors(
       },
       logDirectory: paths.log,
       tablesDirectory: paths.tables,
+      savepointsDirectory: paths.savepoints,
       reserve,
       listen: options.listen ?? true,
       ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),

@@ -10,6 +10,7 @@ import type { ReserveStatus } from "../store/care/reserve.ts";
 import type { TableStoreStatus } from "../store/tables/table-store-status.ts";
 import type { RollupStatus } from "../store/outbox/outbox-rollup.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
+import type { PublisherStatus } from "../sync/kafka/savepoints/publisher.ts";
 import type { LinkStatus } from "../sync/link/link.ts";
 import type { DegradedReason } from "./degraded.ts";
 import type { GuardCounters } from "./http/guard.ts";
@@ -111,6 +112,7 @@ export type Status = RollupStatus & {
   readonly outputs: {
     readonly summaries: number;
     readonly alerts: number;
+    readonly heldBack: number;
     readonly pendingBytes: number;
   };
   /** Published on the embedded broker by the agent itself. */
@@ -134,6 +136,8 @@ export type Status = RollupStatus & {
   >;
   readonly uplinks: readonly UplinkStatus[];
   readonly links: readonly LinkStatus[];
+  /** Sent to Kafka for who replaces the gateway; undefined where none are. */
+  readonly savepoints: PublisherStatus | undefined;
   readonly deadLetters: { readonly kept: number; readonly total: number };
   readonly replayed: { readonly frames: number; readonly rows: number };
   readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };

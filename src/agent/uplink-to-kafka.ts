@@ -5,10 +5,18 @@
 
 import { assert } from "../core/assert.ts";
 import { checksumOf } from "../core/checksum.ts";
+import type { Disk, Kv } from "../core/doors.ts";
+import { limits } from "../core/limits.ts";
+import { type Lane, lanes } from "../store/outbox/lane.ts";
 import { uplinkKey } from "../store/state/kv-key.ts";
 import { decodeJson, encodeJson, textOf, wholeOf } from "../store/state/stored-json.ts";
 import type { AvroEncoder } from "../sync/kafka/message/avro.ts";
-import { openKafkaUplink } from "../sync/kafka/kafka-uplink.ts";
+import type { Drain } from "../sync/drain.ts";
+import type { Cluster } from "../sync/kafka/cluster.ts";
+import { compressionOf, hexOf, openKafkaUplink } from "../sync/kafka/kafka-uplink.ts";
+import { decodeLaneState } from "../sync/kafka/lane-state.ts";
+import { SavepointPublisher } from "../sync/kafka/savepoints/publisher.ts";
+import type { Via } from "../sync/link/via.ts";
 import type { Uplink } from "../sync/uplink.ts";
 import type { KafkaUplinkConfig } from "./config/kafka-config.ts";
 import type { Credentials } from "./doors/kafka-credentials.ts";
@@ -16,14 +24,20 @@ import { valueSubject } from "./doors/schema-registry.ts";
 import type { UplinkParts } from "./uplinks.ts";
 import { version } from "./version.ts";
 
-const kafkaName = "kafka";
+/** Of the uplink, in the state store. */
+export const kafkaName = "kafka";
 
-export function kafkaUplink(
+type Connecting = {
+  readonly via: Via | undefined;
+  readonly credentials: (clientId: string) => Credentials;
+  readonly connect: (clientId: string, lane: Lane) => Promise<Cluster>;
+};
+
+function connecting(
   uplink: KafkaUplinkConfig,
-  { config, doors, store, viaOf }: UplinkParts,
-): Uplink {
+  { doors: { kafka }, viaOf }: Pick<UplinkParts, "doors" | "viaOf">,
+): Connecting {
   const via = viaOf(uplink.via, { isShared: false });
-  const { clock, random, kafka } = doors;
   assert(kafka !== undefined, "an agent with Kafka has a door to it");
   const credentialsOf = new Map<string, Credentials>();
   // Each lane logs in by itself, and so notices by itself that a certificate was replaced.
@@ -32,7 +46,28 @@ export function kafkaUplink(
     credentialsOf.set(clientId, known);
     return known;
   };
-  const { brokers, addresses, connectMs, requestMs, topics } = uplink;
+  const { brokers, addresses, connectMs, requestMs } = uplink;
+  return {
+    via,
+    credentials,
+    connect: async (clientId, lane) =>
+      await kafka.connect({
+        wire: via?.wire(lane),
+        bootstrap: brokers,
+        ...(addresses === undefined ? {} : { addresses }),
+        clientId,
+        requestTimeoutMs: requestMs,
+        connectTimeoutMs: connectMs,
+        ...(await credentials(clientId).read()),
+      }),
+  };
+}
+
+export function kafkaUplink(uplink: KafkaUplinkConfig, parts: UplinkParts): Uplink {
+  const { config, doors, store } = parts;
+  const { clock, random } = doors;
+  const { via, credentials, connect } = connecting(uplink, parts);
+  const { topics } = uplink;
   const { delivery, headers, compression, lingerMs } = uplink;
   const { batchBytesMax, recordBytesMax, transactionMs } = uplink;
   return openKafkaUplink({
@@ -52,20 +87,69 @@ export function kafkaUplink(
     cursorTopic: topics.cursor,
     topics,
     over: via,
-    connect: async (clientId, lane) =>
-      await kafka.connect({
-        wire: via?.wire(lane),
-        bootstrap: brokers,
-        ...(addresses === undefined ? {} : { addresses }),
-        clientId,
-        requestTimeoutMs: requestMs,
-        connectTimeoutMs: connectMs,
-        ...(await credentials(clientId).read()),
-      }),
+    connect,
     avro: uplink.format === "json" ? undefined : () => avroOf(uplink, { doors, store }),
     isOutdated: (clientId) => credentials(clientId).isOutdated(),
     get: (key) => store.get(key),
     read: (at, options) => store.lanes.readLane(at, options),
+  });
+}
+
+// ---- savepoints ----
+
+export type SavepointParts = UplinkParts & {
+  readonly disk: Disk;
+  readonly kv: Kv;
+  /** Of the file, while it is sent. */
+  readonly directory: string;
+  readonly drain: Pick<Drain, "status">;
+};
+
+/** What sends savepoints of the agent; undefined where the uplink is to have none. */
+export function savepointPublisher(
+  uplink: KafkaUplinkConfig,
+  parts: SavepointParts,
+): SavepointPublisher | undefined {
+  const { savepoints, topics, transactionMs, compression } = uplink;
+  if (savepoints === undefined) return undefined;
+  const { config, doors, store, drain, disk, kv, directory } = parts;
+  const { via, connect } = connecting(uplink, parts);
+  const areBytesDear = via?.areBytesDear === true;
+  const lanesNow = () => drain.status.find(({ name }) => name === kafkaName)?.lanes;
+  const key = uplinkKey(kafkaName, "summaries");
+  return new SavepointPublisher({
+    ...savepoints,
+    uplink: kafkaName,
+    agent: config.agent,
+    version,
+    topics,
+    dataTopics: [topics.summaries, topics.alerts],
+    transactionMs,
+    chunkBytes: areBytesDear ? limits.savepointChunkBytesDear : limits.savepointChunkBytes,
+    clock: doors.clock,
+    disk,
+    directory,
+    kv,
+    store: (writes) => store.advance(writes),
+    outboxBytes: () =>
+      Object.values(store.status.outbox).reduce((sum, { bytes }) => sum + bytes, 0),
+    holds: () => {
+      const now = lanesNow();
+      const isHalted = now === undefined || lanes.some((lane) => now[lane].state === "halted");
+      if (isHalted || now.summaries.facts["found"] === undefined) return undefined;
+      const stored = store.get(key);
+      return { life: stored === undefined ? 0 : (decodeLaneState(stored, key).life ?? 0) };
+    },
+    mustYield: (bytes) => {
+      const now = lanesNow();
+      if (now === undefined || now.backfill.behind + now.raw.behind > 0) return true;
+      const asking = { lane: "backfill", bytes, waitedMs: Infinity } as const;
+      const admission = via?.admit({ ...asking, hasBegun: true, hasDelivered: true });
+      return admission?.kind === "held";
+    },
+    connect: () => connect(`weir-${config.agent}-savepoints`, "backfill"),
+    compression: () => compressionOf(compression, areBytesDear),
+    randomHex: (bytes) => hexOf(doors.random, bytes),
   });
 }
 

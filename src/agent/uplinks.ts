@@ -6,9 +6,11 @@ import type { Doors } from "./agent.ts";
 import type { StateStore } from "../store/state/state-store.ts";
 import { openFileUplink } from "../sync/file-uplink.ts";
 import type { Via } from "../sync/link/via.ts";
+import type { SavepointPublisher } from "../sync/kafka/savepoints/publisher.ts";
 import type { Uplink } from "../sync/uplink.ts";
 import type { OwnStatus } from "./own-topics.ts";
 import type { Config, FileUplinkConfig } from "./config/config.ts";
+import type { SavepointParts } from "./uplink-to-kafka.ts";
 
 /** Characters of a folder in a name; it is part of a key of the state store. */
 const folderNameMax = 120;
@@ -38,6 +40,17 @@ export async function openUplinks(parts: UplinkParts): Promise<readonly Uplink[]
     } else uplinks.push((await import("./uplink-to-http.ts")).httpUplink(uplink, parts));
   }
   return uplinks;
+}
+
+/** What sends savepoints of the agent, where its uplink to Kafka is to have them. */
+export async function openSavepoints(
+  parts: Omit<SavepointParts, "directory"> & { readonly directory: string | undefined },
+): Promise<SavepointPublisher | undefined> {
+  const { directory, config } = parts;
+  const uplink = config.uplinks.find((each) => each.kind === "kafka");
+  if (directory === undefined || uplink?.kind !== "kafka") return undefined;
+  const { savepointPublisher } = await import("./uplink-to-kafka.ts");
+  return savepointPublisher(uplink, { ...parts, directory });
 }
 
 function fileUplink(uplink: FileUplinkConfig, { config, doors, store }: UplinkParts): Uplink {

@@ -65,6 +65,24 @@ export const storeLimits = {
   /** Entries of the state store that a savepoint reads at a time, and the longest line it may have. */
   savepointEntriesPerRead: 64,
   savepointLineBytesMax: 67_108_864, // 64 MiB
+  /** What waits in the outbox, with all that is small, is held in memory while a running agent's is made. */
+  savepointOutboxBytesMax: 8_388_608, // 8 MiB
+  /** A larger file is not sent upstream. */
+  savepointFileBytesMax: 268_435_456, // 256 MiB
+  /** A chunk of a set in a topic: a record that every cluster takes. */
+  savepointChunkBytes: 491_520, // 480 KiB
+  /** The same where bytes are dear, and the least after one got no answer in time. */
+  savepointChunkBytesDear: 65_536,
+  savepointChunkBytesMin: 16_384,
+  /** A set that could not be sent is tried again so many times, at last this often; then the next one is made. */
+  savepointTriesMax: 30,
+  savepointRetryMs: 60_000,
+  /** While others are before it, or the link holds it back, it is asked again this often. */
+  savepointYieldMs: 1_000,
+  /** Keys of pipelines whose windows are held back one by one after a restore from Kafka. */
+  heldBackKeysMax: 65_536,
+  /** Savepoints that remember where topics ended when they were sent. */
+  savepointEndsMax: 8,
   /** Values of the state store found with one copy that are remembered, and those that a commit mends. */
   kvWornMax: 1_024,
   kvMendedPerCommitMax: 16,

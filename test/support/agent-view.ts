@@ -164,7 +164,7 @@ export const sampleStatus: Status = {
   },
   resends: { lookedUp: 9, found: 7, skipped: 2 },
   apply: { applied: 120, checkpointed: 60, commits: 4, checkpoints: 1 },
-  outputs: { summaries: 6, alerts: 1, pendingBytes: 0 },
+  outputs: { summaries: 6, alerts: 1, heldBack: 0, pendingBytes: 0 },
   ownTopics: { summaries: 4, alerts: 1, statuses: 3, dropped: 0, waitingBytes: 0 },
   queries: { underWay: 1, opened: 9, refused: 2, late: 0, abandoned: 3 },
   raw: { open: 1, answered: 2, readings: 300, ended: { done: 2, refused: 1, cancelled: 0 } },
@@ -175,6 +175,7 @@ export const sampleStatus: Status = {
   },
   outboxRollup: { merged: 60, coarser: 10, readings: 600 },
   outboxDropped: { temp: { records: 5, readings: 50 } },
+  savepoints: undefined,
   links: [
     {
       name: "lte",

@@ -140,6 +140,9 @@ function notData(directory: string): Fault {
 }
 
 export async function restore(args: readonly string[]): Promise<number> {
+  if (args.some((arg) => /^--from-kafka(=|$)/.test(arg))) {
+    return await (await import("./restore-kafka.ts")).run(args);
+  }
   const { values, positionals } = parseOptions(args, options);
   const backup = onlyFolder(positionals, "weir restore DIR");
   const target = resolve(values.data ?? (await readConfig(values.config)).dataDirectory);

@@ -216,16 +216,32 @@ it is not there at all. The data directory remembers its backups and where they 
   },
   {
     name: "restore",
-    summary: "make a data directory from a backup",
+    summary: "make a data directory from a backup, or from a savepoint in Kafka",
     help: `usage: weir restore DIR [-c weir.yaml | --data DATA] [--json]
+       weir restore --from-kafka HOST[:PORT] [-c weir.yaml | --agent NAME --data DATA] [OPTIONS]
 
 Checks every file of the backup DIR and copies it to the data directory, which must be empty or not
 there. What was received after the backup is not in it. An uplink to Kafka notices that an older
 state came back, and says what it does about it.
 
-  -c, --config FILE  the agent's configuration, which says where its data shall be
-  --data DATA        the data directory itself
-  --json             print JSON`,
+  -c, --config FILE    the agent's configuration, which says where its data shall be
+  --data DATA          the data directory itself
+  --json               print JSON
+
+With --from-kafka this hardware takes the place of a gateway that is gone, under its name: its newest
+savepoint in the cluster becomes the data directory. Stop the old gateway first; from then on it halts
+if it comes back. What it had sent is not sent again, and no window that it had sent is replaced by
+what the savepoint knows of it. Readings after the savepoint that it had not sent are lost: a gap record
+says so, and the time between is printed. docs/operations.md says when to use it.
+
+  --agent NAME         the name to take (default: that of the configuration)
+  --topic NAME         the topic of savepoints (default weir.savepoints)
+  --summaries NAME, --alerts NAME, --raw NAME, --cursors NAME
+                       the topics of the uplink (default: those of the configuration, else weir.summaries,
+                       weir.alerts, weir.raw, weir.cursor)
+  --tls, --ca FILE, --certificate FILE, --certificate-key FILE, --server-name NAME
+  --sasl MECHANISM, --user NAME, --password-file FILE, --token-file FILE
+                       as weir upstream verify has them`,
     load: () => import("./restore.ts"),
   },
   {

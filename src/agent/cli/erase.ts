@@ -13,6 +13,7 @@ import { type SeriesId, seriesId } from "../../core/units.ts";
 import type { WhereSpec } from "../../edge-ops/spec.ts";
 import { takesSeries } from "../../edge-ops/where.ts";
 import { readBackupList, whereaboutsOf } from "../../store/care/backup-list.ts";
+import { readHeldBack } from "../../store/state/held-back.ts";
 import { openCheckedKv } from "../../store/state/checked-kv.ts";
 import { copyEntries } from "../../store/state/kv-copy.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
@@ -96,7 +97,7 @@ async function eraseFromState({ config, chosen, isConfirmed }: EraseRequest): Pr
   const raw = openKvLmdb({ path: state, bytesMax: Number.MAX_SAFE_INTEGER });
   try {
     const kv = await openCheckedKv(raw);
-    const outputs = new Outputs(config.agent);
+    const outputs = new Outputs(config.agent, readHeldBack(kv));
     await using recovery = await recoverAll(config, { kv, outputs });
     const { catalog, damage } = recovery;
     const ids = chosenIn(catalog, chosen);

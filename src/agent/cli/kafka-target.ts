@@ -9,7 +9,7 @@ import type { Clock } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import type { Cluster } from "../../sync/kafka/cluster.ts";
-import { kafkaUplinkDefaults } from "../config/kafka-config.ts";
+import { type KafkaUplinkConfig, kafkaUplinkDefaults } from "../config/kafka-config.ts";
 import { systemKafka } from "../doors/kafka.ts";
 import type { KafkaSecurity } from "../doors/kafka-credentials.ts";
 import { UsageError } from "./command.ts";
@@ -40,6 +40,11 @@ export type KafkaTarget = {
   readonly agent: string | undefined;
   readonly topics: readonly string[];
   readonly cursorTopic: string;
+  /** As configured, else the defaults, whatever `topic` says. */
+  readonly configured: {
+    readonly topics: KafkaUplinkConfig["topics"];
+    readonly savepoints: string | undefined;
+  };
   /** A new session. Rejects as `Cluster` does. */
   readonly connect: () => Promise<Cluster>;
 };
@@ -65,6 +70,7 @@ export async function kafkaTarget(values: Values, clock: Clock): Promise<KafkaTa
     agent: text("agent") ?? configured?.agent,
     topics: named.length > 0 ? named : [...new Set([topics.summaries, topics.alerts, topics.raw])],
     cursorTopic: text("cursors") ?? topics.cursor,
+    configured: { topics, savepoints: configured?.uplink.savepoints?.topic },
     connect: async () =>
       await kafka.connect({
         bootstrap,

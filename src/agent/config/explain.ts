@@ -150,7 +150,12 @@ function uplinkText(uplink: UplinkConfig): string {
   const own = tls?.certificate === undefined ? "" : " with a certificate of its own";
   const link = `${tls === undefined ? "no TLS" : `TLS${own}`}, ${login}`;
   const promise = delivery === "transactional" ? "exactly once" : "at least once, by key";
-  return `Kafka at ${brokers.join(", ")}, ${link}, ${promise}: ${topics.summaries} and ${topics.alerts}, cursors in ${topics.cursor}${topics.create ? ", created where missing" : ""}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others`;
+  const { savepoints } = uplink;
+  const saved =
+    savepoints === undefined
+      ? ""
+      : `; savepoints in ${savepoints.topic} every ${durationText(savepoints.everyMs)}`;
+  return `Kafka at ${brokers.join(", ")}, ${link}, ${promise}: ${topics.summaries} and ${topics.alerts}, cursors in ${topics.cursor}${topics.create ? ", created where missing" : ""}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others${saved}`;
 }
 
 function brokerRows(broker: BrokerConfig, { duplicateRing }: Pick<Config, "duplicateRing">): Row[] {

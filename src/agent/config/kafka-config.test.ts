@@ -72,6 +72,7 @@ test("everything else is taken as it is set, paths relative to the file", async 
     },
     schemas: { summary: 17, alert: 18 },
     registry: undefined,
+    savepoints: undefined,
     lingerMs: 5_000,
     batchBytesMax: 102_400,
     recordBytesMax: 51_200,

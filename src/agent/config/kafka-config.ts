@@ -10,7 +10,15 @@ import type { KafkaSection } from "./kafka-section.ts";
 
 export type KafkaUplinkConfig = Omit<
   KafkaSection,
-  "schemas" | "registry" | "linger" | "batch" | "record" | "timeouts" | "tls" | "sasl"
+  | "schemas"
+  | "registry"
+  | "savepoints"
+  | "linger"
+  | "batch"
+  | "record"
+  | "timeouts"
+  | "tls"
+  | "sasl"
 > & {
   readonly kind: "kafka";
   readonly schemas: KafkaSection["schemas"];
@@ -22,9 +30,12 @@ export type KafkaUplinkConfig = Omit<
   readonly requestMs: number;
   readonly transactionMs: number;
   readonly security: KafkaSecurity;
+  readonly savepoints: { readonly topic: string; readonly everyMs: number } | undefined;
   /** Links it may go over, the first to prefer; absent: whatever there is. */
   readonly via?: readonly string[];
 };
+
+export const savepointTopicDefault = "weir.savepoints";
 
 /** Everything but the brokers. */
 export const kafkaUplinkDefaults: Omit<KafkaUplinkConfig, "brokers"> = {
@@ -45,6 +56,7 @@ export const kafkaUplinkDefaults: Omit<KafkaUplinkConfig, "brokers"> = {
   },
   schemas: undefined,
   registry: undefined,
+  savepoints: undefined,
   lingerMs: limits.kafkaLingerMs,
   batchBytesMax: limits.kafkaBatchBytesMax,
   recordBytesMax: limits.kafkaRecordBytesMax,
@@ -56,12 +68,14 @@ export const kafkaUplinkDefaults: Omit<KafkaUplinkConfig, "brokers"> = {
 
 /** `section` has passed all checks; relative paths are relative to `directory`. */
 export function kafkaUplinkConfig(section: KafkaSection, directory: string): KafkaUplinkConfig {
-  const { linger, batch, record, timeouts, schemas, registry, tls: _, sasl: __, ...same } = section;
+  const { linger, batch, record, timeouts, schemas, registry, savepoints, ...rest } = section;
+  const { tls: _, sasl: __, ...same } = rest;
   return {
     kind: "kafka",
     ...same,
     schemas,
     registry,
+    savepoints: savepoints && { topic: savepoints.topic, everyMs: savepoints.every },
     lingerMs: linger,
     batchBytesMax: batch,
     recordBytesMax: record ?? Math.min(limits.kafkaRecordBytesMax, batch),
@@ -82,7 +96,7 @@ export function checkKafka(
   const find = (path: Path, message: string): void => {
     findings.push({ path: [...at, ...path], message });
   };
-  const { format, schemas, registry, tls, sasl, topics, timeouts, delivery } = section;
+  const { format, schemas, registry, savepoints, tls, sasl, topics, timeouts, delivery } = section;
   if (format === "avro-confluent" && schemas === undefined && registry === undefined) {
     find(["format"], "Avro needs the ids of its schemas: name them in schemas, or a registry");
   }
@@ -126,6 +140,14 @@ export function checkKafka(
   }
   const names = [topics.summaries, topics.alerts, topics.raw, topics.cursor];
   if (new Set(names).size < names.length) find(["topics"], "each of the four needs its own topic");
+  if (savepoints !== undefined && names.includes(savepoints.topic)) {
+    find(["savepoints", "topic"], "savepoints need a topic of their own");
+  }
+  if (savepoints !== undefined && delivery === "upsert") {
+    const message =
+      "savepoints need delivery: transactional, whose cursors say what was sent since";
+    find(["savepoints"], message);
+  }
   if (sasl !== undefined) {
     const missing = missingLogin(sasl);
     if (missing !== undefined) find(["sasl"], missing);

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
-import { kafkaUplinkDefaults as defaults } from "./kafka-config.ts";
+import { kafkaUplinkDefaults as defaults, savepointTopicDefault } from "./kafka-config.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import {
@@ -149,6 +149,21 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
         url: url("Address of the registry, without user and password."),
         user: v.exactOptional(anyText("User name.")),
         password: v.exactOptional(anyText("Password.")),
+      }),
+    ),
+    savepoints: v.exactOptional(
+      section("Savepoints of the running agent, from which weir restore --from-kafka begins.", {
+        topic: v.optional(
+          topicName("Topic of savepoints, compacted; created as topics.create says."),
+          savepointTopicDefault,
+        ),
+        every: v.optional(
+          duration("One at the first checkpoint (commit.checkpoint) after so long.", {
+            min: SECOND_MS,
+            max: 31 * 24 * 3_600 * SECOND_MS,
+          }),
+          "1h",
+        ),
       }),
     ),
     linger: v.optional(

@@ -18,6 +18,8 @@ export type KafkaSection = {
     readonly replication: number;
     readonly cursorPartitions: number;
   };
+  /** Savepoints of the running agent, for who replaces it. */
+  readonly savepoints?: { readonly topic: string; readonly every: number };
   readonly schemas?: { readonly summary: number; readonly alert: number };
   readonly registry?: { readonly url: string; readonly user?: string; readonly password?: string };
   readonly linger: number;

@@ -7,7 +7,7 @@ import type { Disk } from "../../core/doors.ts";
 import { position } from "../../core/units.ts";
 import { Ledger } from "../../edge-ops/ledger.ts";
 import { OutboxWriter } from "../outbox/outbox.ts";
-import { wearKey } from "../state/kv-key.ts";
+import { emittedKey, wearKey } from "../state/kv-key.ts";
 import { KvMemory } from "../state/kv-memory.ts";
 import { openStateStore } from "../state/state-store.ts";
 import { readSavepoint, restoreSavepoint, writeSavepoint } from "./savepoint.ts";
@@ -100,10 +100,29 @@ test("a savepoint that ends early, or of which any byte is another, is not resto
 
 test("a savepoint of a newer format is refused with what to do", async () => {
   const disk = await emptyDisk();
-  const line = '{"format":4,"name":"x","weir":"9.0.0","created":1,"position":1}\n';
+  const line = '{"format":5,"name":"x","weir":"9.0.0","created":1,"position":1}\n';
   await writeWhole(disk, path, new TextEncoder().encode(line));
   await assert.rejects(
     readSavepoint(disk, path, async () => {}),
     { code: "FORMAT_TOO_NEW" },
   );
+});
+
+test("beside an agent it is of one moment: what uplinks change meanwhile is not in it", async () => {
+  const disk = await emptyDisk();
+  const { kv } = await stateStore();
+  const key = "uplink/files:out/summaries";
+  await kv.commit([{ key, value: Uint8Array.of(1) }]);
+  // The uplink is further at each call of the disk.
+  const late: Disk = Object.assign(Object.create(disk) as Disk, {
+    open: async (...args: Parameters<Disk["open"]>) => {
+      await kv.commit([{ key, value: Uint8Array.of(2) }]);
+      return await disk.open(...args);
+    },
+  });
+  await writeSavepoint(late, path, { kv, isBeside: true, ...about });
+  const restored = new KvMemory();
+  await restoreSavepoint(disk, path, restored);
+  assert.deepEqual(restored.get(key), Uint8Array.of(1));
+  assert.deepEqual(restored.get(emittedKey), kv.get(emittedKey));
 });

@@ -27,6 +27,7 @@ import {
   checkpointKey,
   droppedKey,
   emittedKey,
+  heldBackKey,
   isSplitKey,
   ledgerKey,
   outboxEndKey,
@@ -48,9 +49,11 @@ import { opened } from "./whole-files.ts";
 const FORMAT_SPLIT = 2;
 /** The first with a queue of raw readings. */
 const FORMAT_RAW = 3;
-const FORMAT = FORMAT_RAW;
+/** The first with windows that are held back. */
+const FORMAT_HELD_BACK = 4;
+const FORMAT = FORMAT_HELD_BACK;
 
-const keptKeys = [checkpointKey, droppedKey, emittedKey, ledgerKey, rollupKey];
+const keptKeys = [checkpointKey, droppedKey, emittedKey, heldBackKey, ledgerKey, rollupKey];
 const keptPrefixes = ["catalog/", "outbox-end/", "outbox-start/", "outbox/", "state/", "uplink/"];
 
 export type Savepoint = {
@@ -68,14 +71,23 @@ export type WholeSavepoint = Savepoint & { readonly entries: number; readonly by
 
 /**
  * Writes a savepoint to a file that is not there yet; the caller syncs its folder. Nobody writes to `kv`
- * meanwhile. Faults: INPUT_INVALID where there is no state, or outputs are ahead of it.
+ * meanwhile. Of a running agent (`isBeside`): called right behind the commit of a checkpoint, with nothing
+ * awaited between, and no commit of outputs until it resolves. What uplinks change meanwhile is read at
+ * once, before anything else happens, and held in memory: the caller sees that the outbox is small.
+ * Faults: INPUT_INVALID where there is no state, or outputs are ahead of it.
  */
 export async function writeSavepoint(
-  disk: Disk,
+  disk: Pick<Disk, "open">,
   path: string,
-  { kv, ...about }: Omit<Savepoint, "position"> & { readonly kv: Kv },
+  {
+    kv,
+    isBeside = false,
+    ...about
+  }: Omit<Savepoint, "position"> & { readonly kv: Kv; readonly isBeside?: boolean },
 ): Promise<WholeSavepoint> {
   const savepoint = { ...about, position: positionOf(kv) };
+  const format = formatOf(kv);
+  const all = isBeside ? entriesBeside(kv) : entriesOf(kv);
   await using file = await opened(disk, path, true);
   let bytes = 0;
   let checksum = 0;
@@ -86,10 +98,9 @@ export async function writeSavepoint(
     bytes += encoded.length;
   };
   const { name, weir, created, position: at } = savepoint;
-  const format = hasRaw(kv) ? FORMAT_RAW : hasSplit(kv) ? FORMAT_SPLIT : 1;
   await write({ format, name, weir, created, position: at });
   let entries = 0;
-  for (const { key, value } of entriesOf(kv)) {
+  for (const { key, value } of all) {
     await write({ key, value: Buffer.from(value).toString("base64") });
     entries += 1;
   }
@@ -117,21 +128,48 @@ function positionOf(kv: Kv): number {
   );
 }
 
+function formatOf(kv: Kv): number {
+  if (kv.get(heldBackKey) !== undefined) return FORMAT_HELD_BACK;
+  return hasRaw(kv) ? FORMAT_RAW : hasSplit(kv) ? FORMAT_SPLIT : 1;
+}
+
+type Entry = { readonly key: string; readonly value: Uint8Array };
+
 /** What of a state store a savepoint has, in the order of the keys. */
-function* entriesOf(kv: Kv): Generator<{ readonly key: string; readonly value: Uint8Array }> {
-  const ranges = [
+function* entriesOf(kv: Kv): Generator<Entry> {
+  for (const range of keptRanges()) yield* entriesIn(kv, range);
+}
+
+/** The same, of which only what the next commit changes is read later than now. */
+function entriesBeside(kv: Kv): Iterable<Entry> {
+  const parts = keptRanges().map((range) =>
+    commitPrefixes.includes(range.key) ? entriesIn(kv, range) : [...entriesIn(kv, range)],
+  );
+  return (function* () {
+    for (const part of parts) yield* part;
+  })();
+}
+
+/** Nobody but the loop writes there. */
+const commitPrefixes = ["catalog/", "state/"];
+
+type KeptRange = { readonly key: string; readonly from: string; readonly to: string };
+
+function keptRanges(): readonly KeptRange[] {
+  return [
     ...keptKeys.map((key) => ({ key, from: key, to: `${key}!` })),
     ...keptPrefixes.map((key) => ({ key, from: key, to: behindKeys(key) })),
   ].toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  for (const { from, to } of ranges) {
-    let next = from;
-    for (;;) {
-      const entries = kv.range({ from: next, to, limit: limits.savepointEntriesPerRead });
-      yield* entries;
-      const last = entries.at(-1);
-      if (last === undefined) break;
-      next = `${last.key}!`;
-    }
+}
+
+function* entriesIn(kv: Kv, { from, to }: KeptRange): Generator<Entry> {
+  let next = from;
+  for (;;) {
+    const entries = kv.range({ from: next, to, limit: limits.savepointEntriesPerRead });
+    yield* entries;
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    next = `${last.key}!`;
   }
 }
 

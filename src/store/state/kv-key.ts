@@ -21,6 +21,9 @@ export const deadLetterSpanKey = "dlq-span";
 /** Head of the table list; it sorts behind the entries. */
 export const tablesKey = "tables";
 
+/** Windows that hardware before this one has sent (held-back.ts). */
+export const heldBackKey = "held-back";
+
 /** Which savepoint the directory was made from. */
 export const savepointKey = "savepoint";
 /** What was written to the block device. */

@@ -111,7 +111,11 @@ async function makeEncoding(options: KafkaUplinkOptions): Promise<Encoding> {
   };
 }
 
-async function compressionOf(name: CompressionName, areBytesDear: boolean): Promise<Compression> {
+/** Codecs are loaded when they are first wanted. */
+export async function compressionOf(
+  name: CompressionName,
+  areBytesDear: boolean,
+): Promise<Compression> {
   switch (name) {
     case "none":
       return noCompression;
@@ -126,7 +130,8 @@ async function compressionOf(name: CompressionName, areBytesDear: boolean): Prom
   }
 }
 
-function hexOf(random: Random, bytes: number): string {
+/** A random hex text of so many bytes, a multiple of 4. */
+export function hexOf(random: Random, bytes: number): string {
   const words = Array.from({ length: bytes / 4 }, () => random.uint32());
   return words.map((word) => word.toString(16).padStart(8, "0")).join("");
 }

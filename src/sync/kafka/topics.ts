@@ -52,17 +52,32 @@ export async function openTopics(
     wanted.push({ topic: cursor, partitions: cursorPartitions, replication, config });
   }
   const counts = await present(cluster, wanted, part);
-  if (cursor !== undefined) await checkCompacted(cluster, cursor);
+  if (cursor !== undefined) {
+    await checkCompacted(cluster, cursor, "cursors in it would expire, and records be sent twice");
+  }
   return {
     data: counts.get(data) ?? 0,
     cursor: cursor === undefined ? 0 : (counts.get(cursor) ?? 0),
   };
 }
 
+/** The same for a topic of savepoints; the count of its partitions. */
+export async function openSavepointTopic(
+  cluster: Cluster,
+  topic: string,
+  part: Pick<TopicPart, "options" | "wait" | "waitMsMax">,
+): Promise<number> {
+  const { cursorPartitions: partitions, replication } = part.options;
+  const wanted = { topic, partitions, replication, config: cursorConfig };
+  const counts = await present(cluster, [wanted], part);
+  await checkCompacted(cluster, topic, "savepoints in it would expire, or pile up");
+  return counts.get(topic) ?? 0;
+}
+
 async function present(
   cluster: Cluster,
   wanted: readonly TopicToCreate[],
-  { options, wait, waitMsMax }: TopicPart,
+  { options, wait, waitMsMax }: Pick<TopicPart, "options" | "wait" | "waitMsMax">,
 ): Promise<ReadonlyMap<string, number>> {
   const names = wanted.map(({ topic }) => topic);
   let counts = await cluster.partitionsOf(names);
@@ -88,7 +103,7 @@ async function create(cluster: Cluster, topic: TopicToCreate): Promise<void> {
 }
 
 /** A cursor that expires would be a lost one. Who may not look at the setting is not told. */
-async function checkCompacted(cluster: Cluster, topic: string): Promise<void> {
+async function checkCompacted(cluster: Cluster, topic: string, or: string): Promise<void> {
   let policy: string | undefined;
   try {
     policy = (await cluster.topicConfig(topic, ["cleanup.policy"])).get("cleanup.policy");
@@ -99,7 +114,7 @@ async function checkCompacted(cluster: Cluster, topic: string): Promise<void> {
   if (policy === undefined || policy === "compact") return;
   throw new Fault(
     "UPLINK_REFUSED",
-    `topic ${topic} has cleanup.policy=${policy}: cursors in it would expire, and records be sent twice; set cleanup.policy=compact, or name another topic in topics.cursor`,
+    `topic ${topic} has cleanup.policy=${policy}: ${or}; set cleanup.policy=compact, or name another topic in the uplink`,
     { facts: { topic, policy } },
   );
 }

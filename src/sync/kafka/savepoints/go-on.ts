@@ -1,0 +1,164 @@
+/**
+ * The state of a savepoint, made to go on where the old hardware was upstream (decision 0028):
+ *
+ *   lanes      stand at its cursors, in the same outboxes, with the further life of the name
+ *   outbox     of what waited then, only what is not upstream is sent: it is appended anew
+ *   windows    that begin before the end of what was sent of their key are held back (held-back.ts)
+ *   gaps       say for each pipeline between when readings are missing; how many nobody knows
+ */
+
+import type { Kv, KvWrite } from "../../../core/doors.ts";
+import { millis } from "../../../core/units.ts";
+import type { SetHead } from "../../../store/care/savepoint-set.ts";
+import { appendWrites, readOutbox } from "../../../store/outbox/outbox.ts";
+import { decodeRecord, type DecodedRecord, encodeGap } from "../../../store/outbox/record-codec.ts";
+import { type OutputQueue, outputQueues, queueOf } from "../../../store/outbox/lane.ts";
+import { readSpan } from "../../../store/outbox/queue-span.ts";
+import { checkpointKey, splitKey, uplinkKey } from "../../../store/state/kv-key.ts";
+import { decodeJson, encodeJson, objectOf, textOf } from "../../../store/state/stored-json.ts";
+import { limits } from "../../../core/limits.ts";
+import { decodeLaneState, encodeLaneState, type LaneState } from "../lane-state.ts";
+import type { SentSince } from "./sent-since.ts";
+import type { TakenLane } from "./take-name.ts";
+
+export type Waiting = Readonly<Record<OutputQueue, readonly WaitingRecord[]>>;
+export type WaitingRecord = DecodedRecord & { readonly bytes: Uint8Array };
+
+/** What waits in the outbox of a savepoint, without what is damaged. */
+export function waitingIn(kv: Kv): Waiting {
+  const of = (queue: OutputQueue): WaitingRecord[] => {
+    const found: WaitingRecord[] = [];
+    const { first, next } = readSpan(kv, queue);
+    for (let from = first; from < next; ) {
+      const read = readOutbox(kv, queue, { from, bytesMax: limits.uplinkBatchBytesMax });
+      for (const bytes of read.records) {
+        found.push({ ...decodeRecord(bytes, `the savepoint's outbox, ${queue}`), bytes });
+      }
+      if (read.next <= from) break;
+      from = read.next;
+    }
+    return found;
+  };
+  return { alerts: of("alerts"), summaries: of("summaries") };
+}
+
+export type GoOnOptions = {
+  readonly uplink: string;
+  readonly agent: string;
+  readonly head: SetHead;
+  readonly taken: readonly TakenLane[];
+  readonly waiting: Waiting;
+  readonly sent: SentSince;
+};
+
+export type GoneOn = {
+  /** Records that waited in the savepoint: sent by the old hardware, and to be sent still. */
+  readonly known: number;
+  readonly again: number;
+  readonly gaps: number;
+};
+
+/** In one transaction. Faults: those of the store. */
+export async function goOn(kv: Kv, options: GoOnOptions): Promise<GoneOn> {
+  const { uplink, head, taken, sent, waiting, agent } = options;
+  const writes: KvWrite[] = [];
+  const gone = { known: 0, again: 0, gaps: 0 };
+  const starts = { alerts: 0, summaries: 0, raw: readSpan(kv, "raw").next };
+  for (const queue of outputQueues) {
+    const span = readSpan(kv, queue);
+    starts[queue] = span.next;
+    // Where nothing was ever sent of it, all that waits begins as it is.
+    if (!taken.some(({ lane }) => lane === queue)) continue;
+    const again = waiting[queue].filter((record) => !sent.has(record));
+    const gaps = queue === "summaries" ? gapsOf(options, span.next + again.length) : [];
+    const records = [...again.map(({ bytes }) => bytes), ...gaps];
+    writes.push(...appendWrites(queue, span, records).writes);
+    if (queue === "summaries") writes.push({ key: splitKey(uplink), value: undefined });
+    gone.known += waiting[queue].length - again.length;
+    gone.again += again.length;
+    gone.gaps += gaps.length;
+  }
+  const what = `this hardware took the name ${agent} over, from a savepoint of ${head.made} (weir restore --from-kafka): readings after it that the old one had not sent as summaries are lost`;
+  for (const of of taken) {
+    const key = uplinkKey(uplink, of.lane);
+    const start = starts[queueOf(of.lane)];
+    const stored = kv.get(key);
+    const before = stored && decodeLaneState(stored, `the savepoint's ${key}`);
+    const state = stateOf(of, { agent, start, before, what });
+    writes.push({ key, value: encodeLaneState(state) });
+  }
+  if (sent.heldBack.size > 0) writes.push(sent.heldBack.write());
+  writes.push({
+    key: uplinkKey(uplink, "savepoints"),
+    value: encodeJson({ number: head.number + 1 }),
+  });
+  await kv.commit([...writes, ...generationWrites(kv, sent.pipelines)]);
+  return gone;
+}
+
+function stateOf(
+  { cursor, cluster }: TakenLane,
+  {
+    agent,
+    start,
+    before,
+    what,
+  }: {
+    readonly agent: string;
+    readonly start: number;
+    readonly before: LaneState | undefined;
+    readonly what: string;
+  },
+): LaneState {
+  const { mark, boots, life } = cursor;
+  const isSame = before?.mark.outbox === mark.outbox;
+  const count = before?.incidents.count ?? 0;
+  return {
+    agent,
+    cluster,
+    mark,
+    number: start,
+    there: mark,
+    boots,
+    before: cursor.before,
+    forkedFrom: isSame ? before.forkedFrom : "",
+    intent: undefined,
+    place: undefined,
+    incidents: { count: count + 1, last: { first: start, next: start, what } },
+    life,
+  };
+}
+
+/** Numbered from `number` on: their numbers in the queue. */
+function gapsOf({ agent, head, sent }: GoOnOptions, number: number): readonly Uint8Array[] {
+  const { newest, pipelines } = sent;
+  if (newest === undefined || newest <= head.made) return [];
+  return [...pipelines].toSorted().map((pipeline, index) =>
+    encodeGap(agent, {
+      kind: "gap",
+      pipeline,
+      lane: "summaries",
+      last: number + index,
+      start: millis(head.made),
+      end: millis(newest),
+      records: 0,
+      readings: 0,
+    }),
+  );
+}
+
+/** A definition that the old hardware had after the savepoint (`name@2`) keeps its name to itself. */
+function generationWrites(kv: Kv, pipelines: ReadonlySet<string>): readonly KvWrite[] {
+  const value = kv.get(checkpointKey);
+  if (value === undefined) return [];
+  const stored = decodeJson(value, "the savepoint's checkpoint");
+  const spec = objectOf(JSON.parse(textOf(stored, "spec")), "the savepoint's configuration");
+  const known = objectOf(spec.fields["generations"] ?? {}, spec.place).fields;
+  const generations: Record<string, unknown> = { ...known };
+  for (const pipeline of pipelines) {
+    const [, name = pipeline, generation = "1"] = /^(.*)@(\d+)$/.exec(pipeline) ?? [];
+    if (Number(generation) > Number(generations[name] ?? 0)) generations[name] = Number(generation);
+  }
+  const json = JSON.stringify({ ...spec.fields, generations });
+  return [{ key: checkpointKey, value: encodeJson({ ...stored.fields, spec: json }) }];
+}
