@@ -18,6 +18,7 @@ import { checkpointKey, splitKey, uplinkKey } from "../../../store/state/kv-key.
 import { decodeJson, encodeJson, objectOf, textOf } from "../../../store/state/stored-json.ts";
 import { limits } from "../../../core/limits.ts";
 import { decodeLaneState, encodeLaneState, type LaneState } from "../lane-state.ts";
+import { rfc3339 } from "../message/rfc3339.ts";
 import type { SentSince } from "./sent-since.ts";
 import type { TakenLane } from "./take-name.ts";
 
@@ -78,7 +79,7 @@ export async function goOn(kv: Kv, options: GoOnOptions): Promise<GoneOn> {
     gone.again += again.length;
     gone.gaps += gaps.length;
   }
-  const what = `this hardware took the name ${agent} over, from a savepoint of ${head.made} (weir restore --from-kafka): readings after it that the old one had not sent as summaries are lost`;
+  const what = `this hardware took the name ${agent} over, from its savepoint of ${timeText(head.made)} (weir restore --from-kafka): readings after it that the old one had not sent as summaries are lost`;
   for (const of of taken) {
     const key = uplinkKey(uplink, of.lane);
     const start = starts[queueOf(of.lane)];
@@ -127,6 +128,11 @@ function stateOf(
     incidents: { count: count + 1, last: { first: start, next: start, what } },
     life,
   };
+}
+
+function timeText(ms: number): string {
+  const text = rfc3339(ms);
+  return text === undefined ? String(ms) : new TextDecoder().decode(text);
 }
 
 /** Numbered from `number` on: their numbers in the queue. */
