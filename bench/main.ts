@@ -123,6 +123,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: textOf(figures) };
     },
   },
+  packed: {
+    question: "What does the one packed file cost: size, start, memory idle and loaded?",
+    run: async (tiny) => {
+      const { defaults, runPacked, textOf, tinyOptions } = await import("./packed.ts");
+      const figures = await runPacked(tiny ? tinyOptions : defaults);
+      return { figures, text: textOf(figures) };
+    },
+  },
 };
 
 const EXIT_USAGE = 2;
