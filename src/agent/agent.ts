@@ -51,8 +51,8 @@ import { Outputs } from "./outputs.ts";
 import { OwnTopics } from "./own-topics.ts";
 import { deviceWritesOf, OwnWrites } from "./own-writes.ts";
 import { processCpuSeconds, processMemory } from "./process-figures.ts";
-import { Queries, Query } from "./query/queries.ts";
-import { RawAnswers } from "./raw/raw-answers.ts";
+import { Queries } from "./query/queries.ts";
+import { openRawSide, type RawSide } from "./raw/raw-side.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./reserve-watch.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
@@ -109,7 +109,7 @@ type Parts = {
   readonly loop: Loop;
   readonly drain: Drain;
   readonly links: Links;
-  readonly raw: RawAnswers;
+  readonly raw: RawSide;
   readonly rollup: OutboxRollup;
   readonly feeder: Feeder;
   readonly clockTrust: ClockTrust;
@@ -174,20 +174,17 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const links = new Links({ policies, clock, store, trustedNow: clockNow });
   const viaOf: UplinkParts["viaOf"] = (names, how) => links.via(names, how);
   const forUplinks = { config, doors, store, viaOf, status: () => agent.status() };
-  const uplinks = await openUplinks(forUplinks);
-  const drain = openDrain({ store, clock, random, uplinks });
+  const drain = openDrain({ store, clock, random, uplinks: await openUplinks(forUplinks) });
   const directory = options.savepointsDirectory;
   const savepoints = await openSavepoints({ ...forUplinks, disk: counted, kv, drain, directory });
-  const raw = new RawAnswers({
-    agent: config.agent,
-    store,
+  const { tables } = recovery;
+  const raw = await openRawSide({
+    ...forUplinks,
     kv,
     catalog,
-    clock,
-    random,
-    openQuery: () => new Query(catalog, recovery.tables.snapshot(), () => undefined),
-    hasUplinks: uplinks.length > 0,
-    onStored: () => drain.wake(),
+    tables,
+    drain,
+    trustedNow: clockNow,
   });
   const rollup = openOutboxRollup({
     store,
@@ -308,7 +305,7 @@ export class Agent implements AgentView {
         allowedHosts,
         view: this,
         queries: this.#queries,
-        raw: this.#parts.raw,
+        raw: this.#parts.raw.answers,
         clock: doors.clock,
         note,
       });
@@ -348,9 +345,9 @@ export class Agent implements AgentView {
   }
 
   /** What is kept of readings, what their series are called, and who asks for them. */
-  get stored(): Pick<Recovery, "tables" | "catalog"> & Pick<Parts, "raw"> {
+  get stored(): Pick<Recovery, "tables" | "catalog"> & { readonly raw: RawSide["answers"] } {
     const { tables, catalog } = this.#parts.recovery;
-    return { tables, catalog, raw: this.#parts.raw };
+    return { tables, catalog, raw: this.#parts.raw.answers };
   }
 
   ledger(): LedgerView {

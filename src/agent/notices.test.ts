@@ -54,6 +54,29 @@ test("a quota that is used, hours without a clock and a link that is down are sa
   assert.ok(!found({ uplinks: up }).some(({ code }) => code.startsWith("link_")));
 });
 
+test("commands that are refused, expired or cannot be read are said with what to do", () => {
+  const commands = {
+    topic: "asks",
+    state: "waiting",
+    trouble: "the cluster has no topic asks: create it",
+    taken: 3,
+    refused: 1,
+    elsewhere: 9,
+    unreadable: 2,
+    lastRefused: "asks at offset 7: it is no JSON object",
+    gone: 5,
+  } as const;
+  const notices = found({ raw: { ...sampleStatus.raw, commands } });
+  assert.match(messageOf(notices, "commands_trouble"), /what is sent goes on: .* create it/);
+  const refused = messageOf(notices, "commands_refused");
+  assert.match(refused, /^1 commands were refused and 2 could not be read .* offset 7/);
+  assert.match(messageOf(notices, "commands_gone"), /^5 records of asks expired .*retention\.ms/);
+  const calm = { ...commands, trouble: undefined, refused: 0, unreadable: 0, gone: 0 };
+  const { trouble: _, ...well } = calm;
+  const none = found({ raw: { ...sampleStatus.raw, commands: { ...well, state: "reading" } } });
+  assert.ok(!none.some(({ code }) => code.startsWith("commands_")));
+});
+
 test("a topic that no source takes is shown", () => {
   const notices = found({ intake: { ...intake, unwanted: 3 } }, "shop/pres/x");
   assert.match(messageOf(notices, "topics_unwanted"), /3 messages .* "shop\/pres\/x"/);

@@ -10,6 +10,7 @@ import type { Config } from "./config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
 import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
 import { linkNotices, savepointNotices } from "./link-notices.ts";
+import { rawNotices } from "./raw-notices.ts";
 import type { Status } from "./status.ts";
 import { flashNotices, reserveNotices, tableNotices } from "./table-notices.ts";
 
@@ -34,6 +35,7 @@ export function noticesOf(
     | "uplinks"
     | "links"
     | "savepoints"
+    | "raw"
     | "clock"
   >,
   {
@@ -111,7 +113,7 @@ export function noticesOf(
       );
     }
   }
-  notices.push(...linkNotices(status), ...savepointNotices(status));
+  notices.push(...linkNotices(status), ...savepointNotices(status), ...rawNotices(status.raw));
   const merged = Object.values(status.outbox).reduce((sum, lane) => sum + lane.merged, 0);
   add(
     "outbox_merged",

@@ -25,7 +25,7 @@ import type { FlashCapStatus } from "./flash-cap.ts";
 import type { ResendCounts } from "./resends.ts";
 import type { WearStatus } from "./wear-watch.ts";
 import type { QueryCounters } from "./query/queries.ts";
-import type { RawCounters } from "./raw/raw-answers.ts";
+import type { RawSideCounters } from "./raw/raw-side.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";
 
@@ -118,8 +118,8 @@ export type Status = RollupStatus & {
   /** Published on the embedded broker by the agent itself. */
   readonly ownTopics: OwnTopicsCounters;
   readonly queries: QueryCounters;
-  /** Requests for raw readings. */
-  readonly raw: RawCounters;
+  /** Requests for raw readings, and commands that ask for them. */
+  readonly raw: RawSideCounters;
   readonly outbox: Readonly<
     Record<
       string,

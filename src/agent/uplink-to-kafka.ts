@@ -21,6 +21,7 @@ import type { Uplink } from "../sync/uplink.ts";
 import type { KafkaUplinkConfig } from "./config/kafka-config.ts";
 import type { Credentials } from "./doors/kafka-credentials.ts";
 import { valueSubject } from "./doors/schema-registry.ts";
+import { CommandReader, type CommandReaderOptions } from "./raw/command-reader.ts";
 import type { UplinkParts } from "./uplinks.ts";
 import { version } from "./version.ts";
 
@@ -92,6 +93,34 @@ export function kafkaUplink(uplink: KafkaUplinkConfig, parts: UplinkParts): Upli
     isOutdated: (clientId) => credentials(clientId).isOutdated(),
     get: (key) => store.get(key),
     read: (at, options) => store.lanes.readLane(at, options),
+  });
+}
+
+/** What reads commands where the uplink is told to; it touches nothing before it is started. */
+export function kafkaCommands(
+  uplink: KafkaUplinkConfig,
+  parts: UplinkParts & Pick<CommandReaderOptions, "answers" | "trustedNow">,
+): CommandReader | undefined {
+  const { commands, requestMs } = uplink;
+  if (commands === undefined) return undefined;
+  const { config, doors, store, answers, trustedNow } = parts;
+  const { via, credentials, connect } = connecting(uplink, parts);
+  const clientId = `weir-${config.agent}-commands`;
+  return new CommandReader({
+    agent: config.agent,
+    uplink: kafkaName,
+    topic: commands.topic,
+    pollMs: commands.poll,
+    holdMsMax: requestMs / 2,
+    connect: () => connect(clientId, "raw"),
+    isOutdated: () => credentials(clientId).isOutdated(),
+    via,
+    answers,
+    get: (key) => store.get(key),
+    store: (writes) => store.advance(writes),
+    clock: doors.clock,
+    random: doors.random,
+    trustedNow,
   });
 }
 

@@ -9,6 +9,7 @@ import type { Via } from "../sync/link/via.ts";
 import type { SavepointPublisher } from "../sync/kafka/savepoints/publisher.ts";
 import type { Uplink } from "../sync/uplink.ts";
 import type { OwnStatus } from "./own-topics.ts";
+import type { CommandReader, CommandReaderOptions } from "./raw/command-reader.ts";
 import type { Config, FileUplinkConfig } from "./config/config.ts";
 import type { SavepointParts } from "./uplink-to-kafka.ts";
 
@@ -51,6 +52,17 @@ export async function openSavepoints(
   if (directory === undefined || uplink?.kind !== "kafka") return undefined;
   const { savepointPublisher } = await import("./uplink-to-kafka.ts");
   return savepointPublisher(uplink, { ...parts, directory });
+}
+
+/** What reads commands; undefined where no uplink takes any. */
+export async function openCommands(
+  parts: UplinkParts & Pick<CommandReaderOptions, "answers" | "trustedNow">,
+): Promise<CommandReader | undefined> {
+  for (const uplink of parts.config.uplinks) {
+    if (uplink.kind !== "kafka" || uplink.commands === undefined) continue;
+    return (await import("./uplink-to-kafka.ts")).kafkaCommands(uplink, parts);
+  }
+  return undefined;
 }
 
 function fileUplink(uplink: FileUplinkConfig, { config, doors, store }: UplinkParts): Uplink {

@@ -30,4 +30,18 @@ export const laneLimits = {
   rawWaitingBytesMax: 1_048_576, // 1 MiB
   /** While there is no room for more it is looked again so often, whether or not an uplink is further. */
   rawLookMs: 1_000,
+
+  /** A command out of a topic: its bytes; those that one answer of the cluster holds, or one batch. */
+  commandBytesMax: 16_384, // 16 KiB
+  commandsFetchBytesMax: 65_536, // 64 KiB
+  /** After so many of our own it waits so long: asked for by the thousand, they take turns with all else. */
+  commandsPerTurn: 64,
+  commandsTurnMs: 1_000,
+  /** The cluster holds the question for more so long, at most; between looks, without it. */
+  commandsPollMs: 10_000,
+  commandsPollMsMax: 86_400_000,
+  /** Who looks less often than this has no connection in between. */
+  commandsIdleMs: 60_000,
+  /** Of a topic of commands. */
+  commandPartitionsMax: 256,
 } as const;

@@ -95,6 +95,8 @@ too long.`,
     help: `usage: weir raw ask SELECTOR... [--from T] [--to T] [OPTIONS]
        weir raw list [OPTIONS]
        weir raw cancel ID [OPTIONS]
+       weir raw ask SELECTOR... --kafka HOST[:PORT] --topic NAME --agent NAME [OPTIONS]
+       weir raw cancel ID --kafka HOST[:PORT] --topic NAME --agent NAME [OPTIONS]
 
 ask      the readings of these series and this span go to the uplinks, behind alerts and what is fresh,
          and end with a manifest: how many there are, their digest, and what is missing. Prints the
@@ -102,16 +104,22 @@ ask      the readings of these series and this span go to the uplinks, behind al
 list     requests that are open, and the newest of those that were answered
 cancel   what was sent stays; a manifest says that it is not all
 
+With --kafka it is a command in the topic that the agent reads (commands of its uplink), now or when it
+is back; what comes of it, a refusal too, is a manifest in the topic of raw readings.
+
   --from T  --to T    the span: -7d, now, 2026-11-28T10:00:00Z (UTC), or milliseconds since 1970
                       (default: the last hour). An end ahead of now is waited for, a day at most
   --priority WORD     high, normal (default) or low: of several requests the first goes first
   --id ID             the same id again is the same request (default: one is made up)
+  --expires T         with --kafka: an agent that reads it later refuses it
   --json              print JSON
 
-  -c, --config FILE   configuration of the agent, which says where its HTTP side is
+  -c, --config FILE   configuration of the agent, which says where its HTTP side is; with --kafka its login,
+                      its name and the topic
   --url URL           address of its HTTP side (default http://127.0.0.1:8080)
   --token-file FILE   where it wants a token: the file that holds it; to ask takes an operator's
-  --ca FILE           https: the authority of its certificate, a PEM file`,
+  --ca FILE           https, TLS to Kafka: the authority of its certificate, a PEM file
+                      TLS and login at Kafka: the options of weir tail`,
     load: () => import("./raw-command.ts"),
   },
   {

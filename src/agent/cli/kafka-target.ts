@@ -32,7 +32,7 @@ export const kafkaOptions = {
   "token-file": { type: "string" },
 } as const;
 
-type Values = {
+export type KafkaValues = {
   readonly [name in keyof typeof kafkaOptions]?: string | boolean | readonly string[] | undefined;
 };
 
@@ -49,7 +49,7 @@ export type KafkaTarget = {
   readonly connect: () => Promise<Cluster>;
 };
 
-export async function kafkaTarget(values: Values, clock: Clock): Promise<KafkaTarget> {
+export async function kafkaTarget(values: KafkaValues, clock: Clock): Promise<KafkaTarget> {
   const text = (name: keyof typeof kafkaOptions): string | undefined => {
     const value = values[name];
     return typeof value === "string" ? value : undefined;

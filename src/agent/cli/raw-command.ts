@@ -1,4 +1,7 @@
-/** `weir raw`: asks a running agent to send raw readings upstream, lists what was asked for, cancels it. */
+/**
+ * `weir raw`: asks a running agent to send raw readings upstream, lists what was asked for, cancels it; or
+ * does so from the side of Kafka, through the topic that an agent reads commands from.
+ */
 
 import { Fault } from "../../core/faults.ts";
 import { rawPath } from "../http/raw-routes.ts";
@@ -6,14 +9,15 @@ import type { RawStatus } from "../raw/raw-answers.ts";
 import { addressOf, agentAt, type AgentAddress } from "./agent-client.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, UsageError, withTimes } from "./command.ts";
+import { type KafkaValues, kafkaOptions } from "./kafka-target.ts";
+import { type AskByKafka, askByKafka, cancelByKafka } from "./raw-by-kafka.ts";
 import { timeText } from "./store-text.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(withTimes(args), {
-    config: { type: "string", short: "c" },
+    ...kafkaOptions,
     url: { type: "string" },
-    "token-file": { type: "string" },
-    ca: { type: "string" },
+    expires: { type: "string" },
     id: { type: "string" },
     from: { type: "string" },
     to: { type: "string" },
@@ -21,6 +25,8 @@ export async function run(args: readonly string[]): Promise<number> {
     json: { type: "boolean", default: false },
   });
   const [verb = "", ...rest] = positionals;
+  if (values.kafka !== undefined) return await runByKafka(verb, { ...values, rest });
+  if (values.expires !== undefined) throw new UsageError("--expires goes with --kafka");
   const address = await addressOf(values);
   switch (verb) {
     case "ask":
@@ -33,6 +39,38 @@ export async function run(args: readonly string[]): Promise<number> {
     default:
       throw new UsageError("say ask, list or cancel");
   }
+}
+
+async function runByKafka(
+  verb: string,
+  { rest, json, ...values }: KafkaValues & Omit<AskByKafka, "selectors"> & Rest,
+): Promise<number> {
+  if (values.url !== undefined) throw new UsageError("say either --url or --kafka");
+  if (verb === "ask") {
+    if (rest.length === 0) throw noSelector();
+    const id = await askByKafka(values, { ...values, selectors: rest });
+    console.log(json ? JSON.stringify({ id }) : id);
+  } else if (verb === "cancel") await cancelByKafka(values, oneId(rest));
+  else
+    throw new UsageError(
+      "at Kafka say ask or cancel: what came of it are manifests in the topic of raw readings",
+    );
+  return exitCodes.ok;
+}
+
+type Rest = {
+  readonly rest: readonly string[];
+  readonly json: boolean;
+  readonly url?: string | undefined;
+};
+
+function noSelector(): UsageError {
+  return new UsageError("say which series, as in '{device=p1}'");
+}
+
+function oneId([id, second]: readonly string[]): string {
+  if (id === undefined || second !== undefined) throw new UsageError("say the id of one request");
+  return id;
 }
 
 type AskValues = {
@@ -48,7 +86,7 @@ async function ask(
   address: AgentAddress,
   { selectors, json, ...values }: AskValues,
 ): Promise<number> {
-  if (selectors.length === 0) throw new UsageError("say which series, as in '{device=p1}'");
+  if (selectors.length === 0) throw noSelector();
   const search = new URLSearchParams(selectors.map((selector) => ["select", selector]));
   for (const name of ["id", "from", "to", "priority"] as const) {
     const value = values[name];
@@ -61,8 +99,7 @@ async function ask(
 }
 
 async function cancel(address: AgentAddress, ids: readonly string[]): Promise<number> {
-  const [id, second] = ids;
-  if (id === undefined || second !== undefined) throw new UsageError("say the id of one request");
+  const id = oneId(ids);
   await agentAt(address, "DELETE")(`${rawPath}?${new URLSearchParams({ id }).toString()}`);
   return exitCodes.ok;
 }

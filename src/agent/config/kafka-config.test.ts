@@ -97,6 +97,21 @@ test("everything else is taken as it is set, paths relative to the file", async 
   assert.doesNotMatch(explained, /hush/);
 });
 
+test("commands come from a topic of their own", async () => {
+  const at = (commands: string): string =>
+    `  - kafka: { brokers: ["k:9092"], commands: ${commands} }`;
+  const { uplinks } = await configOf(at("{ topic: asks }"));
+  const [uplink] = uplinks;
+  assert.ok(uplink?.kind === "kafka");
+  assert.deepEqual(uplink.commands, { topic: "asks", poll: 10_000 });
+  const [fault, ...more] = await faultsOf(at("{ topic: weir.raw, poll: 1m }"));
+  assert.match(
+    fault ?? "",
+    /commands\.topic: records go there: commands need a topic of their own/,
+  );
+  assert.deepEqual(more, []);
+});
+
 test("addresses say where brokers are reached", async () => {
   const { uplinks } = await configOf(
     `  - kafka: { brokers: ["k1.plant:9092"], addresses: { "k1.plant:9092": "localhost:19092" } }`,

@@ -148,6 +148,10 @@ export function checkKafka(
       "savepoints need delivery: transactional, whose cursors say what was sent since";
     find(["savepoints"], message);
   }
+  const own = [...names, ...(savepoints === undefined ? [] : [savepoints.topic])];
+  if (section.commands !== undefined && own.includes(section.commands.topic)) {
+    find(["commands", "topic"], "records go there: commands need a topic of their own");
+  }
   if (sasl !== undefined) {
     const missing = missingLogin(sasl);
     if (missing !== undefined) find(["sasl"], missing);

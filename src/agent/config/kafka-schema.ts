@@ -138,6 +138,18 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
       defaults.compression,
     ),
     topics: v.optional(topics, {}),
+    commands: v.exactOptional(
+      section("Take commands from a topic: requests for raw readings.", {
+        topic: topicName("Topic of commands; it must be there."),
+        poll: v.optional(
+          duration("How often to look for one, at least; a metered link is asked less often.", {
+            min: 100,
+            max: limits.commandsPollMsMax,
+          }),
+          durationText(limits.commandsPollMs),
+        ),
+      }),
+    ),
     schemas: v.exactOptional(
       section("Ids of the Avro schemas, where no registry is asked.", {
         summary: schemaId("Id of weir.summary."),

@@ -20,6 +20,8 @@ export type KafkaSection = {
   };
   /** Savepoints of the running agent, for who replaces it. */
   readonly savepoints?: { readonly topic: string; readonly every: number };
+  /** Where requests for raw readings may come from. */
+  readonly commands?: { readonly topic: string; readonly poll: number };
   readonly schemas?: { readonly summary: number; readonly alert: number };
   readonly registry?: { readonly url: string; readonly user?: string; readonly password?: string };
   readonly linger: number;

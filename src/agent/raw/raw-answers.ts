@@ -17,18 +17,16 @@ import type { Clock, Kv, KvWrite, Random } from "../../core/doors.ts";
 import { isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import type { RawOutcome } from "../../core/record.ts";
-import { millis, type SeriesId, seriesId } from "../../core/units.ts";
-import type { WhereSpec } from "../../edge-ops/spec.ts";
-import { encodeManifest, encodeRaw } from "../../store/outbox/raw-codec.ts";
+import { type SeriesId } from "../../core/units.ts";
+import { encodeRaw } from "../../store/outbox/raw-codec.ts";
 import { behindKeys, rawRequestKey, rawRequestPrefix } from "../../store/state/kv-key.ts";
 import type { StateStore } from "../../store/state/state-store.ts";
 import { Stopped } from "../../store/tables/pace.ts";
 import { digestAfter } from "../../sync/kafka/cursor.ts";
-import { coarserSpans } from "../query/answers.ts";
 import type { Query } from "../query/queries.ts";
-import { parseSelector } from "../query/selector.ts";
-import { joinedSpans } from "./coarser-spans.ts";
+import { wheresOf, whyMalformed } from "./raw-check.ts";
 import { type RawChunk, rawChunks } from "./raw-chunks.ts";
+import { manifestOf, reported } from "./raw-manifest.ts";
 import {
   decodeRequest,
   encodeRequest,
@@ -153,31 +151,61 @@ export class RawAnswers {
     this.#running = this.#run();
   }
 
-  /** Stored when it resolves. The same id is the same request, as long as it is remembered. */
-  async ask(ask: Omit<RawAsk, "id"> & { readonly id?: string | undefined }): Promise<AskOutcome> {
+  /**
+   * Stored when it resolves, with `writes` in the same transaction where it is a new request. The same id
+   * is the same request, as long as it is remembered.
+   */
+  async ask(
+    ask: Omit<RawAsk, "id"> & { readonly id?: string | undefined },
+    writes: readonly KvWrite[] = [],
+  ): Promise<AskOutcome> {
     const { clock } = this.#options;
     const named = { ...ask, id: ask.id ?? this.#newId() };
     const now = clock.now();
-    const malformed = this.#malformed(named, now);
+    const malformed = this.#options.hasUplinks
+      ? whyMalformed(named, now)
+      : "no uplink is configured: nobody would get the answer";
     if (malformed !== undefined) return { kind: "malformed", message: malformed };
     let outcome: AskOutcome | undefined;
     // In turn: of several at once each is told what is stored, and no more than the bound are.
     await this.#inTurn(async () => {
-      outcome = await this.#store(named, now);
+      outcome = await this.#store(named, now, writes);
     });
     assert(outcome !== undefined, "a turn that was not taken throws");
     if (outcome.kind === "asked") this.start();
     return outcome;
   }
 
+  /**
+   * Says upstream, by a manifest without readings, that what was asked for there is not answered; stored
+   * with `writes` when it resolves. `full`: there is no room in the queue of raw readings now.
+   */
+  async refuse(
+    ask: RawAsk,
+    reason: string,
+    writes: readonly KvWrite[] = [],
+  ): Promise<"refused" | "known" | "full"> {
+    const now = this.#options.clock.now();
+    let outcome: "refused" | "known" | "full" = "known";
+    await this.#inTurn(async () => {
+      if (this.#requests.has(ask.id)) return;
+      const begun = newRequest(ask, { number: this.#next, asked: now, due: now });
+      const request: RawRequest = { ...begun, state: "refused", reason };
+      const manifest = this.#manifest(request, "refused");
+      outcome = (await this.#add(request, [manifest], writes)) ? "refused" : "full";
+      if (outcome === "refused") this.#next += 1;
+    });
+    return outcome;
+  }
+
   /** What was sent stays; a manifest says so. False where there is no open request of this id. */
-  async cancel(id: string): Promise<boolean> {
+  async cancel(id: string, writes: readonly KvWrite[] = []): Promise<boolean> {
     let isDone = false;
     await this.#inTurn(async () => {
       const request = this.#requests.get(id);
       if (request?.state !== "open") return;
       const cancelling: RawRequest = { ...request, state: "cancelling" };
-      await this.#options.store.advance([writeOf(cancelling)]);
+      await this.#options.store.advance([writeOf(cancelling), ...writes]);
       this.#requests.set(id, cancelling);
       isDone = true;
     });
@@ -202,25 +230,7 @@ export class RawAnswers {
     return `raw-${Math.trunc(clock.now())}-${random.uint32().toString(16).padStart(8, "0")}`;
   }
 
-  #malformed({ id, select, from, to }: RawAsk, now: number): string | undefined {
-    if (!this.#options.hasUplinks) return "no uplink is configured: nobody would get the answer";
-    if (!/^[\w.-]{1,64}$/.test(id)) {
-      return `an id is 1 to 64 letters, digits, "_", "." and "-", not ${JSON.stringify(id)}`;
-    }
-    if (!(Number.isFinite(from) && Number.isFinite(to) && from < to))
-      return "from must be before to";
-    if (to > now + limits.rawAheadMs) {
-      return `to lies more than ${limits.rawAheadMs / 3_600_000} h ahead`;
-    }
-    if (select.length === 0) return 'say which series: "*" is all of them';
-    if (select.length > limits.rawSelectorsMax) {
-      return `${select.length} selectors are more than ${limits.rawSelectorsMax}`;
-    }
-    const wheres = wheresOf(select);
-    return typeof wheres === "string" ? wheres : undefined;
-  }
-
-  async #store(ask: RawAsk, now: number): Promise<AskOutcome> {
+  async #store(ask: RawAsk, now: number, writes: readonly KvWrite[]): Promise<AskOutcome> {
     const known = this.#requests.get(ask.id);
     if (known !== undefined) return this.#again(known, ask);
     if (this.#open().length >= limits.rawRequestsMax) {
@@ -231,7 +241,7 @@ export class RawAnswers {
     const due = ask.to <= now ? ask.to : ask.to + limits.rawSettleMs;
     const request = newRequest(ask, { number: this.#next, asked: now, due });
     this.#next += 1;
-    await this.#options.store.advance([writeOf(request)]);
+    await this.#options.store.advance([writeOf(request), ...writes]);
     this.#requests.set(request.id, request);
     return { kind: "asked", request };
   }
@@ -246,12 +256,11 @@ export class RawAnswers {
     return { kind: "conflict", message };
   }
 
-  /** Those that are not needed any more go, the oldest first. */
-  #forgotten(): readonly KvWrite[] {
+  /** Those that are not needed any more, the oldest first. */
+  #forgotten(): readonly string[] {
     const answered = [...this.#requests.values()].filter((request) => !isOpen(request));
-    const gone = answered.slice(0, Math.max(0, answered.length - limits.rawAnsweredKept));
-    for (const { id } of gone) this.#requests.delete(id);
-    return gone.map(({ id }) => ({ key: rawRequestKey(id), value: undefined }));
+    const count = Math.max(0, answered.length - limits.rawAnsweredKept);
+    return answered.slice(0, count).map(({ id }) => id);
   }
 
   // ---- answering ----
@@ -401,30 +410,15 @@ export class RawAnswers {
     outcome: RawOutcome,
     records: readonly Uint8Array[] = [],
   ): Promise<void> {
-    const { select, parts, readings, digest, reason, coarser, damaged } = request;
-    const manifest = encodeManifest(this.#options.agent, {
-      kind: "manifest",
-      request: request.id,
-      from: millis(request.from),
-      to: millis(request.to),
-      outcome,
-      select,
-      parts,
-      readings,
-      digest,
-      reason,
-      coarser,
-      damaged,
-      series: [...request.counts].map(([series, { readings: count, first, last }]) => ({
-        ...this.#namesOf(seriesId(series)),
-        readings: count,
-        first: millis(first),
-        last: millis(last),
-      })),
-    });
+    const manifest = this.#manifest(request, outcome);
     const state = outcome === "partial" || outcome === "complete" ? "done" : outcome;
     const over: RawRequest = { ...request, state, cursor: undefined, counts: new Map() };
     await this.#put(over, [...records, manifest]);
+  }
+
+  #manifest(request: RawRequest, outcome: RawOutcome): Uint8Array {
+    const namesOf = (series: SeriesId) => this.#namesOf(series);
+    return manifestOf(request, { agent: this.#options.agent, outcome, namesOf });
   }
 
   #namesOf(series: SeriesId): { readonly source: string; readonly series: string } {
@@ -435,21 +429,32 @@ export class RawAnswers {
 
   /** Records and how far the request is, in one transaction. False where there is no room, or it was cancelled meanwhile. */
   async #put(request: RawRequest, records: readonly Uint8Array[]): Promise<boolean> {
-    const { store, onStored } = this.#options;
     let isStored = false;
     await this.#inTurn(async () => {
       const isCancelled = this.#requests.get(request.id)?.state === "cancelling";
       if (isCancelled && request.state !== "cancelled") return;
-      const forgotten = isOpen(request) ? [] : this.#forgotten();
-      isStored = await store.addRaw(records, [writeOf(request), ...forgotten]);
+      isStored = await this.#add(request, records);
       this.#wantsAll = !isStored;
-      if (!isStored) return;
-      this.#readings += request.readings - (this.#requests.get(request.id)?.readings ?? 0);
-      if (isEnd(request.state)) this.#ended[request.state] += 1;
-      this.#requests.set(request.id, request);
     });
-    if (isStored) onStored();
     return isStored;
+  }
+
+  /** In its turn. False where there is no room. */
+  async #add(
+    request: RawRequest,
+    records: readonly Uint8Array[],
+    writes: readonly KvWrite[] = [],
+  ): Promise<boolean> {
+    const forgotten = isOpen(request) ? [] : this.#forgotten();
+    const gone = forgotten.map((id) => ({ key: rawRequestKey(id), value: undefined }));
+    const { store, onStored } = this.#options;
+    if (!(await store.addRaw(records, [writeOf(request), ...writes, ...gone]))) return false;
+    for (const id of forgotten) this.#requests.delete(id);
+    this.#readings += request.readings - (this.#requests.get(request.id)?.readings ?? 0);
+    if (isEnd(request.state)) this.#ended[request.state] += 1;
+    this.#requests.set(request.id, request);
+    onStored();
+    return true;
   }
 
   /** One change of a request after another. */
@@ -475,23 +480,4 @@ function orderOf({ state, priority }: RawRequest): number {
 
 function writeOf(request: RawRequest): KvWrite {
   return { key: rawRequestKey(request.id), value: encodeRequest(request) };
-}
-
-/** With what the query could not read of it. */
-function reported(request: RawRequest, { report }: Query): RawRequest {
-  if (report.coarser.size === 0 && report.damaged.size === 0) return request;
-  const spans = [...request.coarser, ...coarserSpans([...report.coarser])];
-  const coarser = joinedSpans(spans, limits.rawCoarserSpansMax);
-  return { ...request, coarser, damaged: request.damaged || report.damaged.size > 0 };
-}
-
-/** What the selectors take, or what is wrong with them. */
-function wheresOf(select: readonly string[]): readonly WhereSpec[] | string {
-  const wheres: WhereSpec[] = [];
-  for (const text of select) {
-    const selector = parseSelector(text);
-    if (selector.kind === "malformed") return selector.message;
-    wheres.push(selector.where);
-  }
-  return wheres;
 }

@@ -65,6 +65,12 @@ export type Fetched = {
   readonly next: number;
 };
 
+export type FetchOptions = {
+  readonly offset: number;
+  readonly bytesMax: number;
+  readonly waitMs?: number;
+};
+
 export interface Cluster {
   /** The cluster's id. */
   readonly id: string;
@@ -111,11 +117,12 @@ export interface Cluster {
   ): Promise<readonly CommittedOffset[]>;
   /** Offset of the oldest record kept, and the high watermark. */
   offsets(of: TopicPartition): Promise<{ readonly first: number; readonly end: number }>;
-  /** Reads uncommitted, without waiting for more. `offset` below the first kept: OFFSET_OUT_OF_RANGE. */
-  fetch(
-    of: TopicPartition,
-    options: { readonly offset: number; readonly bytesMax: number },
-  ): Promise<Fetched>;
+  /**
+   * Reads uncommitted. `offset` outside of what is kept: OFFSET_OUT_OF_RANGE. At the end the cluster may
+   * wait for more, `waitMs` at most (0 where absent; shorter than the request's timeout); other requests
+   * of the session to the same broker wait behind it.
+   */
+  fetch(of: TopicPartition, options: FetchOptions): Promise<Fetched>;
 
   /** Closes the connections; what is under way rejects. */
   close(): Promise<void>;

@@ -17,6 +17,7 @@ import type {
   Cluster,
   CommittedOffset,
   Fetched,
+  FetchOptions,
   ProduceBatch,
   Producer,
   TopicPartition,
@@ -284,10 +285,7 @@ class KafkaCluster implements Cluster {
     return { first, end };
   }
 
-  async fetch(
-    { topic, partition }: TopicPartition,
-    options: { readonly offset: number; readonly bytesMax: number },
-  ): Promise<Fetched> {
+  async fetch({ topic, partition }: TopicPartition, options: FetchOptions): Promise<Fetched> {
     const asked: Asked = { request: "Fetch", topic, partition };
     const broker = await this.#leader({ topic, partition }, "Fetch");
     const { code, parts } = await broker.exchange(

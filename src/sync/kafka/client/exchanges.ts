@@ -12,7 +12,7 @@
 
 import { readCount } from "./answers.ts";
 import type { Exchange } from "./broker.ts";
-import type { ProduceBatch, TopicPartition, TransactionOf } from "../cluster.ts";
+import type { FetchOptions, ProduceBatch, TopicPartition, TransactionOf } from "../cluster.ts";
 import { bufferOver, type Reader } from "./protocol.ts";
 
 export type ProducedPart = TopicPartition & {
@@ -100,14 +100,13 @@ export type FetchedPart = TopicPartition & {
 
 export function fetchExchange(
   { topic, partition }: TopicPartition,
-  options: { readonly offset: number; readonly bytesMax: number },
+  { offset, bytesMax, waitMs = 0 }: FetchOptions,
 ): Exchange<{ readonly code: number; readonly parts: readonly FetchedPart[] }> {
-  const { offset, bytesMax } = options;
   return {
     write: (writer) =>
       writer
         .appendInt32(-1) // no replica
-        .appendInt32(0) // ms to wait
+        .appendInt32(waitMs)
         .appendInt32(1) // bytes to wait for
         .appendInt32(bytesMax)
         .appendInt8(0) // read uncommitted

@@ -20,6 +20,8 @@ export type CommittedOptions = {
   readonly bytesMax: number;
   /** Other records are not held, and not given. */
   readonly takes: (record: FetchedRecord) => boolean;
+  /** See Cluster.fetch. */
+  readonly waitMs?: number;
 };
 
 export class CommittedRecords {
@@ -42,6 +44,13 @@ export class CommittedRecords {
     return this.#offset;
   }
 
+  /** Where whoever begins anew must read on, so that nothing that is undecided now is missed. */
+  get firstUndecided(): number {
+    let first = this.#offset;
+    for (const [record] of this.#open.values()) first = Math.min(first, record?.offset ?? first);
+    return first;
+  }
+
   /** Records that are not decided yet. */
   get undecided(): number {
     let count = 0;
@@ -60,8 +69,9 @@ export class CommittedRecords {
    */
   async next(): Promise<readonly FetchedRecord[]> {
     const { at } = this;
-    const { takes, bytesMax } = this.#options;
-    const { batches, next } = await this.#cluster.fetch(at, { offset: this.#offset, bytesMax });
+    const { takes, bytesMax, waitMs = 0 } = this.#options;
+    const offset = this.#offset;
+    const { batches, next } = await this.#cluster.fetch(at, { offset, bytesMax, waitMs });
     const decided: FetchedRecord[] = [];
     for (const { control, producerId, isTransactional, records } of batches) {
       if (control !== undefined) {

@@ -1,0 +1,65 @@
+/** The raw side of an agent: requests with their answers, and whence they come besides HTTP. */
+
+import type { Drain } from "../../sync/drain.ts";
+import type { TableStore } from "../../store/tables/table-store.ts";
+import { Query } from "../query/queries.ts";
+import { openCommands, type UplinkParts } from "../uplinks.ts";
+import type { CommandCounters, CommandReader, CommandReaderOptions } from "./command-reader.ts";
+import { RawAnswers, type RawAnswersOptions, type RawCounters } from "./raw-answers.ts";
+
+export type RawSideOptions = UplinkParts &
+  Pick<CommandReaderOptions, "trustedNow"> &
+  Pick<RawAnswersOptions, "kv" | "catalog"> & {
+    readonly tables: TableStore;
+    readonly drain: Drain;
+  };
+
+export type RawSideCounters = RawCounters & {
+  /** Absent where none are taken from a topic. */
+  readonly commands?: CommandCounters;
+};
+
+/** Nothing is read before it is started. Faults: STORE_FAILED where a stored request is damaged. */
+export async function openRawSide(options: RawSideOptions): Promise<RawSide> {
+  const { config, doors, store, kv, catalog, tables, drain } = options;
+  const answers = new RawAnswers({
+    agent: config.agent,
+    store,
+    kv,
+    catalog,
+    clock: doors.clock,
+    random: doors.random,
+    openQuery: () => new Query(catalog, tables.snapshot(), () => undefined),
+    hasUplinks: config.uplinks.length > 0,
+    onStored: () => drain.wake(),
+  });
+  return new RawSide(answers, await openCommands({ ...options, answers }));
+}
+
+export class RawSide {
+  readonly answers: RawAnswers;
+  readonly #commands: CommandReader | undefined;
+
+  /** Use openRawSide. */
+  constructor(answers: RawAnswers, commands: CommandReader | undefined) {
+    this.answers = answers;
+    this.#commands = commands;
+  }
+
+  get counters(): RawSideCounters {
+    const { counters } = this.answers;
+    return this.#commands === undefined
+      ? counters
+      : { ...counters, commands: this.#commands.counters };
+  }
+
+  start(): void {
+    this.answers.start();
+    this.#commands?.start();
+  }
+
+  async close(): Promise<void> {
+    await this.#commands?.close();
+    await this.answers.close();
+  }
+}
