@@ -431,8 +431,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/agent/raw/raw-answers.ts",
-        from: "store.addRaw(records, [writeOf(request), ...forgotten]);",
-        to: "store.addRaw(records, isOpen(request) ? [] : [writeOf(request), ...forgotten]);",
+        from: "store.addRaw(records, [writeOf(request), ...writes, ...gone])",
+        to: "store.addRaw(records, isOpen(request) ? [] : [writeOf(request), ...writes, ...gone])",
       },
     ],
   },

@@ -432,8 +432,8 @@ export const marks: readonly Mark[] = [
   {
     name: "a request is answered",
     file: "src/agent/raw/raw-answers.ts",
-    from: "    const manifest = encodeManifest(",
-    to: "    MARK; const manifest = encodeManifest(",
+    from: "    const manifest = this.#manifest(request, outcome);",
+    to: "    MARK; const manifest = this.#manifest(request, outcome);",
   },
 ];
 
