@@ -14,7 +14,12 @@ import {
   startHalf,
   type UplinkHalf,
 } from "../support/kafka/uplink-half.ts";
-import { assertOnce, readOutboxes, type Upstream } from "../support/kafka/upstream-records.ts";
+import {
+  assertOnce,
+  assertProven,
+  readOutboxes,
+  type Upstream,
+} from "../support/kafka/upstream-records.ts";
 
 for (const version of ["3.9", "4"] as const) {
   describe(`Kafka ${version}: a gateway`, () => {
@@ -75,6 +80,7 @@ for (const version of ["3.9", "4"] as const) {
           assert.deepEqual(old, original.emitted[lane]);
           assert.deepEqual(fresh, restored.emitted[lane].slice(common));
         }
+        await assertProven([of.agent], rig.kafka);
       });
     }
 
@@ -131,6 +137,7 @@ for (const version of ["3.9", "4"] as const) {
         }
         assert.deepEqual(haltedLanes(younger), []);
         assertNothingLost(await readOutboxes(of.agent, rig.kafka), [elder, younger]);
+        await assertProven([of.agent], rig.kafka);
       });
     }
 
@@ -154,6 +161,7 @@ for (const version of ["3.9", "4"] as const) {
         await winner.until("its lane is sent", () => winner.kept(lane).length === 0);
       }
       assertNothingLost(await readOutboxes(of.agent, rig.kafka), twins);
+      await assertProven([of.agent], rig.kafka);
     });
   });
 }

@@ -56,7 +56,10 @@ export async function assertOnce(
 }
 
 /** What `weir upstream verify` has to say of them, on the way: it shares code with the uplink. */
-async function assertProven(agents: readonly string[], options: UpstreamOptions): Promise<void> {
+export async function assertProven(
+  agents: readonly string[],
+  options: UpstreamOptions,
+): Promise<void> {
   const { bootstrap, topics, from } = options;
   const { alerts, summaries, cursors } = { ...topicNames, ...topics };
   const cluster = await openCluster(bootstrap);
