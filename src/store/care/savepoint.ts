@@ -41,7 +41,7 @@ import {
   textOf,
   wholeOf,
 } from "../state/stored-json.ts";
-import { rawFormatWrites, splitFormatWrites } from "../state/state-format.ts";
+import { heldBackFormatWrites, rawFormatWrites, splitFormatWrites } from "../state/state-format.ts";
 import { swapWrites } from "../tables/listing/table-list.ts";
 import { opened } from "./whole-files.ts";
 
@@ -294,9 +294,13 @@ export async function restoreSavepoint(
   if (positionOf(kv) !== found.position) throw notWhole(path, "its position is not its state's");
   const { name, weir, created, position: at } = found;
   const begun = { key: savepointKey, value: encodeJson({ name, weir, created, position: at }) };
-  const formats = hasRaw(kv) ? rawFormatWrites(kv) : hasSplit(kv) ? splitFormatWrites(kv) : [];
-  await kv.commit([begun, ...formats, ...readingsLeft(kv, at)]);
+  await kv.commit([begun, ...formatWrites(kv), ...readingsLeft(kv, at)]);
   return found;
+}
+
+function formatWrites(kv: Kv): readonly KvWrite[] {
+  if (kv.get(heldBackKey) !== undefined) return heldBackFormatWrites();
+  return hasRaw(kv) ? rawFormatWrites(kv) : hasSplit(kv) ? splitFormatWrites(kv) : [];
 }
 
 function hasSplit(kv: Kv): boolean {

@@ -7,10 +7,11 @@
  *   4   values have checksums (checked-value.ts)
  *   8   the queue of the summaries may be split between lanes, and have holes (outbox/split.ts)
  *   10  there is a queue of raw readings, too; the summaries may be split or not
+ *   13  windows may be held back (held-back.ts); there may be all of the above or not
  *
  * A store of version 4 becomes 8 when something is put behind for the first time, and 10 when raw readings
- * are: before, an older weir goes on with it. 5, 6, 7 and 9 are one flipped bit away from versions without
- * checksums, and never given.
+ * are; 13 is what weir restore --from-kafka makes. Before, an older weir goes on with it. 5, 6, 7 and 9 are
+ * one flipped bit away from versions without checksums, 11 and 12 from others, and never given.
  *
  * The versions stand as these few texts and are compared whole: no flipped bit makes a store with
  * checksums one without.
@@ -21,11 +22,12 @@ import { Fault } from "../../core/faults.ts";
 import { formatKey } from "./kv-key.ts";
 import { damaged, decodeJson, wholeOf } from "./stored-json.ts";
 
-const version = 10;
+const version = 13;
+const versionRaw = 10;
 const versionSplit = 8;
 const versionUnsplit = 4;
 const unchecked = [1, 2, 3];
-const checked = [versionUnsplit, versionSplit, version];
+const checked = [versionUnsplit, versionSplit, versionRaw, version];
 
 /** What is in a store: nothing, values as they are, or with checksums. */
 export type StateFormat = "empty" | "unchecked" | "checked";
@@ -60,16 +62,23 @@ export function formatWrite(): KvWrite {
 
 /** From the first time on that something is. */
 export function splitFormatWrites(kv: Kv): readonly KvWrite[] {
-  return isOf(kv, version) ? [] : [writeOf(versionSplit)];
+  return isAtLeast(kv, versionSplit) ? [] : [writeOf(versionSplit)];
 }
 
 /** From the first time on that there are raw readings. */
 export function rawFormatWrites(kv: Kv): readonly KvWrite[] {
-  return isOf(kv, version) ? [] : [writeOf(version)];
+  return isAtLeast(kv, versionRaw) ? [] : [writeOf(versionRaw)];
 }
 
-function isOf(kv: Kv, number: number): boolean {
-  return new TextDecoder().decode(kv.get(formatKey)) === textOf(number);
+/** From the first time on that windows are held back: an older weir would send them. */
+export function heldBackFormatWrites(): readonly KvWrite[] {
+  return [writeOf(version)];
+}
+
+/** Of a store with checksums. */
+function isAtLeast(kv: Kv, number: number): boolean {
+  const text = new TextDecoder().decode(kv.get(formatKey));
+  return checked.some((known) => known >= number && text === textOf(known));
 }
 
 function writeOf(number: number): KvWrite {

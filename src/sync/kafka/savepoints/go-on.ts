@@ -15,6 +15,7 @@ import { decodeRecord, type DecodedRecord, encodeGap } from "../../../store/outb
 import { type OutputQueue, outputQueues, queueOf } from "../../../store/outbox/lane.ts";
 import { readSpan } from "../../../store/outbox/queue-span.ts";
 import { checkpointKey, splitKey, uplinkKey } from "../../../store/state/kv-key.ts";
+import { heldBackFormatWrites } from "../../../store/state/state-format.ts";
 import { decodeJson, encodeJson, objectOf, textOf } from "../../../store/state/stored-json.ts";
 import { limits } from "../../../core/limits.ts";
 import { decodeLaneState, encodeLaneState, type LaneState } from "../lane-state.ts";
@@ -88,7 +89,7 @@ export async function goOn(kv: Kv, options: GoOnOptions): Promise<GoneOn> {
     const state = stateOf(of, { agent, start, before, what });
     writes.push({ key, value: encodeLaneState(state) });
   }
-  if (sent.heldBack.size > 0) writes.push(sent.heldBack.write());
+  if (sent.heldBack.size > 0) writes.push(sent.heldBack.write(), ...heldBackFormatWrites());
   writes.push({
     key: uplinkKey(uplink, "savepoints"),
     value: encodeJson({ number: head.number + 1 }),

@@ -107,7 +107,9 @@ export async function readSentSince(
     for (let partition = 0; partition < count; partition++) {
       const at = { topic, partition };
       const { first, end } = await cluster.offsets(at);
-      const from = Math.min(end, Math.max(first, since[topic]?.[partition] ?? first));
+      const begun = since[topic]?.[partition] ?? first;
+      // Beyond the end: the topic was made anew since.
+      const from = begun > end ? first : Math.max(first, begun);
       const bytesMax = limits.kafkaFetchBytesMax;
       const records = new CommittedRecords(cluster, { at, from, bytesMax, takes });
       while (records.offset < end) {
