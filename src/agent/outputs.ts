@@ -92,8 +92,9 @@ export class Outputs implements Sink {
   complete(_at: Position, marker: Complete): void {
     if (this.muted) return;
     const record = encodeComplete(this.#agent, marker);
-    // It counts what is held back, and not what the old hardware sent instead.
-    if (this.#floorOf(record) !== undefined) return;
+    // One that does not begin behind it counts what is held back, not what was sent instead.
+    const floor = this.#floorOf(record);
+    if (floor !== undefined && (marker.from ?? Number.NEGATIVE_INFINITY) < floor) return;
     this.#outbox.add("summaries", record);
   }
 

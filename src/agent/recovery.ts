@@ -135,7 +135,11 @@ function refusedOf({ checkpoint }: Recovered): RefusedRows {
   }
 }
 
-function restoreDataflow(catalog: Catalog, recovered: Recovered): Dataflow {
+/** As of the checkpoint. Faults: FORMAT_UNKNOWN, FORMAT_TOO_NEW. */
+export function restoreDataflow(
+  catalog: Catalog,
+  recovered: Pick<Recovered, "checkpoint">,
+): Dataflow {
   const { checkpoint } = recovered;
   if (checkpoint === undefined) return createDataflow(emptySpec, catalog);
   const dataflow = createDataflow(decodeSpec(checkpoint.spec), catalog);

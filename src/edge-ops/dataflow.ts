@@ -161,6 +161,21 @@ export class Dataflow {
     return erased;
   }
 
+  /**
+   * Gives up what hardware before this one has sent (Operator.concede). `throughOf`: of a pipeline, as it is
+   * called in outputs, and a key; undefined where nothing is. It is no step of the log: call it before
+   * the first frame, and store the state with the ledger. O(keys).
+   */
+  concede(throughOf: (of: PipelineKey) => number | undefined): void {
+    for (const { name, keys, operator, countsTable } of this.#pipelines) {
+      for (let key = 0; key < keys.keyCount; key++) {
+        const through = throughOf({ pipeline: name, key: keys.tagsOf(key) });
+        if (through !== undefined) operator.concede?.(key, through);
+      }
+      countsTable.touch(0);
+    }
+  }
+
   /** Rows that may be resends and are older than what duplicates are told by; see DuplicateRing. */
   olderRows(batch: Frame["batch"], older: Uint32Array): number {
     return this.#stage.ring.olderRows(batch, older);

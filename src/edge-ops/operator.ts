@@ -56,6 +56,11 @@ export interface Operator {
     erased: { readonly series: readonly SeriesId[]; readonly keys: readonly number[] },
     emitter: Emitter,
   ): void;
+  /**
+   * What of the key begins before `through` is no longer ours: hardware before this one has sent it.
+   * Nothing is emitted of it, and readings that were open in it are late. Absent where an operator cannot.
+   */
+  concede?(key: number, through: number): void;
   /** Called once after the tables were loaded from a checkpoint: rebuilds what is derived from them. */
   restore(): void;
 }

@@ -32,6 +32,8 @@ type Summary = {
   readonly end: number;
   readonly revision: number;
   readonly count: number;
+  /** Of a marker. */
+  readonly from?: number;
 };
 
 type Hardware = {
@@ -79,9 +81,9 @@ test("new hardware takes a gateway's place from Kafka: no window is sent twice o
   const told = JSON.parse(restored.out);
   assert.equal(told.life, 1);
   assert.ok(told.stateLossSeconds > 10 && told.stateLossSeconds < 60, restored.out);
-  const again = await weir("restore", ...where, ...topics, "--data", data);
-  assert.equal(again.code, 1);
-  assert.match(again.output, /is there and not empty/);
+  const second = await weir("restore", ...where, ...topics, "--data", data);
+  assert.equal(second.code, 1);
+  assert.match(second.output, /is there and not empty/);
 
   const fresh = await begin("new");
   const loss = `${told.stateLossSeconds} s of state lost`;
@@ -101,6 +103,9 @@ test("new hardware takes a gateway's place from Kafka: no window is sent twice o
   await allSent(bootstrap, (sent) => sent.some(({ start }) => start >= baseMs + 73_000));
   await fresh.until("all that closed is sent", isSent);
 
+  const markers = await recordsIn(bootstrap, "complete");
+  const again = markers.filter(({ from }) => from !== undefined);
+  assert.ok(again.length > 0, "keys are marked complete again, from behind what was sent");
   const after = await summariesIn(bootstrap);
   const windows = Map.groupBy(after, ({ id }) => id.split("/", 4).join("/"));
   const sentBefore = Map.groupBy(before, ({ id }) => id.split("/", 4).join("/"));
@@ -216,10 +221,14 @@ async function allSent(
 }
 
 async function summariesIn(bootstrap: string): Promise<readonly Summary[]> {
+  return await recordsIn(bootstrap, "summary");
+}
+
+async function recordsIn(bootstrap: string, kind: string): Promise<readonly Summary[]> {
   const records = await readCommitted({ bootstrap, topic: "r-summaries" });
   return records
     .map(({ value = "{}" }) => JSON.parse(value) as Summary)
-    .filter(({ kind }) => kind === "summary");
+    .filter((record) => record.kind === kind);
 }
 
 async function proven(bootstrap: string): Promise<void> {

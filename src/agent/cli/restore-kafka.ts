@@ -24,6 +24,7 @@ import { type GoneOn, goOn, waitingIn } from "../../sync/kafka/savepoints/go-on.
 import { readSentSince } from "../../sync/kafka/savepoints/sent-since.ts";
 import { fetchSet, findSets, type UpstreamSet } from "../../sync/kafka/savepoints/sets-upstream.ts";
 import { takeName } from "../../sync/kafka/savepoints/take-name.ts";
+import { concedeState } from "../concede-state.ts";
 import { savepointTopicDefault } from "../config/kafka-config.ts";
 import { bytesText } from "../config/quantity.ts";
 import { systemClock } from "../doors/clock.ts";
@@ -156,6 +157,7 @@ async function restoreTo(data: string, cluster: Cluster, place: Place): Promise<
     });
     const options = { uplink: kafkaName, agent: place.agent, head, taken, waiting, sent };
     const gone = await goOn(kv, options);
+    await concedeState(kv, sent.heldBack);
     const life = taken[0]?.cursor.life ?? 0;
     restored = { ...gone, head, life, read: sent.records, newest: sent.newest };
   } finally {

@@ -219,6 +219,33 @@ class PaneWindows implements Operator {
     }
   }
 
+  /**
+   * The ring moves on until its oldest pane is the first that is still ours, so that what is older is late;
+   * markers count from there. Tumbling windows only.
+   */
+  concede(key: number, through: number): void {
+    const { ring, paneMs, perWindow } = this.#geometry;
+    const { started, closedThrough } = this.#windowKeys;
+    if (perWindow !== 1 || started[key] === 0) return;
+    const first = Math.ceil(through / paneMs);
+    const newest = this.#newest[key]!;
+    let moved = 0;
+    for (let pane = newest - ring + 1; pane < Math.min(first, newest + 1); pane++) {
+      const slot = this.#slotOf(key, pane);
+      moved += this.#panes.count[slot]! - this.#settled[slot]!;
+      this.#clear(slot);
+    }
+    this.#options.counts[COUNT_OPEN]! -= moved;
+    this.#options.counts[COUNT_LATE]! += moved;
+    closedThrough[key] = Math.max(closedThrough[key]!, first);
+    if (first + ring - 1 > newest) this.#turn(key, first + ring - 1);
+    const oldest = this.#newest[key]! - ring + 1;
+    const counted = this.#settledFrom(key, oldest);
+    this.#completeness?.beginLate(key, { from: oldest * paneMs, counted });
+    this.#ring.touch(key);
+    this.#ends.touch(key);
+  }
+
   restore(): void {
     this.#windowKeys.restore();
     const { ring, paneMs } = this.#geometry;
@@ -270,7 +297,13 @@ class PaneWindows implements Operator {
         if (this.#marked[this.#slotOf(key, first)] === 1) this.#emit(key, first, emitter);
       }
     }
-    const passed = Math.min(pane - newest, ring);
+    this.#turn(key, pane);
+  }
+
+  /** What leaves the ring with it was emitted. */
+  #turn(key: number, pane: number): void {
+    const { ring } = this.#geometry;
+    const passed = Math.min(pane - this.#newest[key]!, ring);
     let slot = this.#newestSlot[key]!;
     for (let i = 0; i < passed; i++) {
       slot = slot + 1 === ring ? 0 : slot + 1;

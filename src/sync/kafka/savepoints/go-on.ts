@@ -14,9 +14,9 @@ import { appendWrites, readOutbox } from "../../../store/outbox/outbox.ts";
 import { decodeRecord, type DecodedRecord, encodeGap } from "../../../store/outbox/record-codec.ts";
 import { type OutputQueue, outputQueues, queueOf } from "../../../store/outbox/lane.ts";
 import { readSpan } from "../../../store/outbox/queue-span.ts";
-import { checkpointKey, splitKey, uplinkKey } from "../../../store/state/kv-key.ts";
+import { splitKey, uplinkKey } from "../../../store/state/kv-key.ts";
 import { heldBackFormatWrites } from "../../../store/state/state-format.ts";
-import { decodeJson, encodeJson, objectOf, textOf } from "../../../store/state/stored-json.ts";
+import { encodeJson } from "../../../store/state/stored-json.ts";
 import { limits } from "../../../core/limits.ts";
 import { decodeLaneState, encodeLaneState, type LaneState } from "../lane-state.ts";
 import { rfc3339 } from "../message/rfc3339.ts";
@@ -94,7 +94,7 @@ export async function goOn(kv: Kv, options: GoOnOptions): Promise<GoneOn> {
     key: uplinkKey(uplink, "savepoints"),
     value: encodeJson({ number: head.number + 1 }),
   });
-  await kv.commit([...writes, ...generationWrites(kv, sent.pipelines)]);
+  await kv.commit(writes);
   return gone;
 }
 
@@ -152,20 +152,4 @@ function gapsOf({ agent, head, sent }: GoOnOptions, number: number): readonly Ui
       readings: 0,
     }),
   );
-}
-
-/** A definition that the old hardware had after the savepoint (`name@2`) keeps its name to itself. */
-function generationWrites(kv: Kv, pipelines: ReadonlySet<string>): readonly KvWrite[] {
-  const value = kv.get(checkpointKey);
-  if (value === undefined) return [];
-  const stored = decodeJson(value, "the savepoint's checkpoint");
-  const spec = objectOf(JSON.parse(textOf(stored, "spec")), "the savepoint's configuration");
-  const known = objectOf(spec.fields["generations"] ?? {}, spec.place).fields;
-  const generations: Record<string, unknown> = { ...known };
-  for (const pipeline of pipelines) {
-    const [, name = pipeline, generation = "1"] = /^(.*)@(\d+)$/.exec(pipeline) ?? [];
-    if (Number(generation) > Number(generations[name] ?? 0)) generations[name] = Number(generation);
-  }
-  const json = JSON.stringify({ ...spec.fields, generations });
-  return [{ key: checkpointKey, value: encodeJson({ ...stored.fields, spec: json }) }];
 }
