@@ -62,3 +62,37 @@ export function linkFamilies({ links, uplinks }: Pick<Status, "links" | "uplinks
     },
   ];
 }
+
+/** Savepoints that are sent for who replaces the gateway, and windows that one before it had sent. */
+export function savepointFamilies({
+  savepoints,
+  outputs,
+}: Pick<Status, "savepoints" | "outputs">): Family[] {
+  const of = (value: number | undefined): Sample[] => (value === undefined ? [] : [{ value }]);
+  return [
+    {
+      name: "weir_savepoints_sent_total",
+      type: "counter",
+      help: "Savepoints that are whole in Kafka, since this process began.",
+      samples: of(savepoints?.published),
+    },
+    {
+      name: "weir_savepoint_failures_total",
+      type: "counter",
+      help: "Tries to make or send one that failed, since this process began.",
+      samples: of(savepoints?.failures),
+    },
+    {
+      name: "weir_savepoint_made_timestamp_seconds",
+      type: "gauge",
+      help: "When the newest of them was made: what came since is lost with the gateway.",
+      samples: of(savepoints?.last === undefined ? undefined : savepoints.last.made / 1_000),
+    },
+    {
+      name: "weir_windows_held_back_total",
+      type: "counter",
+      help: "Windows not sent because hardware that had the name before has sent them.",
+      samples: outputs.heldBack === 0 ? [] : of(outputs.heldBack),
+    },
+  ];
+}

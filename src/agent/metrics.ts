@@ -13,7 +13,7 @@ import { doorFamilies } from "./door-metrics.ts";
 import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "./ingest/intake.ts";
 import { frontLevels } from "./ingest/mqtt/front/front-counters.ts";
-import { linkFamilies } from "./link-metrics.ts";
+import { linkFamilies, savepointFamilies } from "./link-metrics.ts";
 import type { OwnTopicsCounters } from "./own-topics.ts";
 import type { QueryCounters } from "./query/queries.ts";
 import { rawFamilies } from "./raw/raw-metrics.ts";
@@ -38,6 +38,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...queryFamilies(status.queries),
     ...uplinkFamilies(status),
     ...linkFamilies(status),
+    ...savepointFamilies(status),
     ...rawFamilies(status.raw),
     ...sourceFamilies(ledger.sources),
     ...pipelineFamilies(ledger.pipelines),
