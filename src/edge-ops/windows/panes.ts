@@ -226,8 +226,10 @@ class PaneWindows implements Operator {
   concede(key: number, through: number): void {
     const { ring, paneMs, perWindow } = this.#geometry;
     const { started, closedThrough } = this.#windowKeys;
-    if (perWindow !== 1 || started[key] === 0) return;
+    if (perWindow !== 1) return;
     const first = Math.ceil(through / paneMs);
+    // It has had no reading that was in time.
+    if (started[key] === 0) this.#start(key, first + ring - 1, this.#windowKeys.closedOf(key));
     const newest = this.#newest[key]!;
     let moved = 0;
     for (let pane = newest - ring + 1; pane < Math.min(first, newest + 1); pane++) {
