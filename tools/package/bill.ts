@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { version } from "../../src/agent/version.ts";
 import { type Bundle, root } from "./bundle.ts";
 import { type Architecture, type NpmPackage, partsOf } from "./parts.ts";
 
@@ -47,23 +48,23 @@ function referenceIn(folder: string): string {
   return `${manifest.name}@${manifest.version}`;
 }
 
-function componentOf({ name, version, integrity }: NpmPackage): Component {
+function componentOf({ name, version: packageVersion, integrity }: NpmPackage): Component {
   const digest = Buffer.from(integrity.slice("sha512-".length), "base64").toString("hex");
   return {
-    "bom-ref": `${name}@${version}`,
+    "bom-ref": `${name}@${packageVersion}`,
     type: "library",
     name,
-    version,
-    purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
+    version: packageVersion,
+    purl: `pkg:npm/${name.replace("@", "%40")}@${packageVersion}`,
     hashes: [{ alg: "SHA-512", content: digest }],
   };
 }
 
-/** Of all files beside it that are weir's, as `sha256sum --check` reads it in their folder. */
+/** Of all files beside it that are of this version, as `sha256sum --check` reads it in their folder. */
 export function writeSums(path: string): void {
   const folder = dirname(path);
   const lines = readdirSync(folder)
-    .filter((name) => name.startsWith("weir-"))
+    .filter((name) => name.startsWith(`weir-${version}-`))
     .map((name) => {
       const digest = createHash("sha256")
         .update(readFileSync(join(folder, name)))

@@ -93,7 +93,9 @@ function passes(
     if (wanted.selftest) execFileSync(program!, [...words, "selftest"], { stdio: "inherit" });
     if (wanted.trial) runTrial(file, { runner, work: mkdtempSync(join(work, "trial-")) });
     return true;
-  } catch {
-    return false; // it has said what failed
+  } catch (error) {
+    // It ran, and has said what failed.
+    if (error instanceof Error && "status" in error && error.status !== null) return false;
+    throw error;
   }
 }

@@ -63,9 +63,10 @@ export function lockedPackage(name: string): NpmPackage {
   return { name, version: locked.version, integrity: locked.integrity };
 }
 
-/** The folder of its content; a half-made one of an interrupted run is made again. */
+/** The folder of its content, another for each digest; a half-made one of an interrupted run is made again. */
 function unpacked({ name, version, integrity }: NpmPackage): string {
-  const folder = join(cache, `${name.replace("/", "-")}-${version}`);
+  const pin = Buffer.from(integrity).subarray(-12).toString("hex");
+  const folder = join(cache, `${name.replace("/", "-")}-${version}-${pin}`);
   if (existsSync(folder)) return folder;
   const making = `${folder}.part`;
   rmSync(making, { recursive: true, force: true });

@@ -111,7 +111,9 @@ function publishTo(link: BridgeLink, message: Message, onTaken: () => void): voi
 }
 
 async function seePage({ httpPort }: Agent): Promise<void> {
-  const reply = await fetch(`http://127.0.0.1:${httpPort}/`);
+  const reply = await fetch(`http://127.0.0.1:${httpPort}/`, {
+    signal: AbortSignal.timeout(waitMs),
+  });
   const page = await reply.text();
   expect(reply.ok && page.includes("<title>"), `the status page answers ${reply.status}`);
 }

@@ -14,6 +14,7 @@ const identity = "weir-selftest";
 const ciphers = "PSK-AES256-GCM-SHA384:@SECLEVEL=0";
 /** Pre-shared keys as Node has them are of TLS 1.2. */
 const maxVersion = "TLSv1.2";
+const waitMs = 30_000;
 
 export async function tlsHandshake(): Promise<string> {
   const [authority] = rootCertificates;
@@ -21,8 +22,9 @@ export async function tlsHandshake(): Promise<string> {
   expect(new X509Certificate(authority).ca, "what should be an authority's certificate is none");
   const key = randomBytes(32);
   const server = createServer({ pskCallback: () => key, ciphers, maxVersion });
+  const signal = AbortSignal.timeout(waitMs);
   server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  await once(server, "listening", { signal });
   server.on("secureConnection", (socket: TLSSocket) => socket.pipe(socket));
   const { port } = server.address() as AddressInfo;
   const socket = connect({
@@ -35,9 +37,9 @@ export async function tlsHandshake(): Promise<string> {
     checkServerIdentity: () => undefined,
   });
   try {
-    await once(socket, "secureConnect");
+    await once(socket, "secureConnect", { signal });
     socket.write(identity);
-    const echo: readonly unknown[] = await once(socket, "data");
+    const echo: readonly unknown[] = await once(socket, "data", { signal });
     expect(String(echo[0]) === identity, "what came over TLS is not what was sent");
     return `${socket.getCipher().name}, ${rootCertificates.length} authorities`;
   } finally {
