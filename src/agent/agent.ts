@@ -52,6 +52,7 @@ import { OwnTopics } from "./own-topics.ts";
 import { deviceWritesOf, OwnWrites } from "./own-writes.ts";
 import { processCpuSeconds, processMemory } from "./process-figures.ts";
 import { Queries } from "./query/queries.ts";
+import { askOfAlerts } from "./raw/alert-asks.ts";
 import { openRawSide, type RawSide } from "./raw/raw-side.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./reserve-watch.ts";
@@ -124,7 +125,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { config, doors, logDirectory, tablesDirectory } = options;
   const { clock, random, disk } = doors;
   const kv = await openCheckedKv(doors.kv);
-  const outputs = new Outputs(config.agent, readHeldBack(kv));
+  const outputs = new Outputs(config.agent, readHeldBack(kv), askOfAlerts(config));
   const clockNow = (): number | undefined => {
     const now = clock.now();
     return clockTrust.isTrusted(now) ? now : undefined;
@@ -210,6 +211,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
         drain.wake();
         ownTopics.committed(outbox);
       },
+      onAsks: (asks) => raw.answers.prepare(asks),
       onCheckpoint: () => savepoints?.atCheckpoint(),
       onFailed: options.onFailed,
     },

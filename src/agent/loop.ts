@@ -31,7 +31,8 @@ import type { CommitConfig } from "./config/config.ts";
 import { degradedBy, type DegradedReason } from "./degraded.ts";
 import type { Intake } from "./ingest/intake.ts";
 import type { Gate } from "./ingest/receiver.ts";
-import type { Outputs } from "./outputs.ts";
+import type { Outputs, PendingOutputs } from "./outputs.ts";
+import type { PreparedAsks } from "./raw/raw-answers.ts";
 import { Histogram } from "./histogram.ts";
 import { type ResendCounts, Resends } from "./resends.ts";
 
@@ -59,6 +60,8 @@ export type LoopOptions = {
   readonly commit: CommitConfig;
   /** There is more in the outbox: these records, which are durable now. */
   readonly onCommitted: (outbox: OutboxWriter) => void;
+  /** What makes requests of these asks, to be stored with the alerts they are of. */
+  readonly onAsks?: (asks: PendingOutputs["asks"]) => PreparedAsks;
   /** A checkpoint is durable; until what it gives resolves, no outputs are committed. It never rejects. */
   readonly onCheckpoint?: () => Promise<void> | undefined;
   /** The loop cannot go on; the agent closes. */
@@ -386,15 +389,18 @@ export class Loop {
     }
     this.#pendingSince = this.#urgentSince = undefined;
     this.#committedAt = clock.monotonic();
-    const pending = outputs.take();
+    const { asks, ...pending } = outputs.take();
+    const prepared = asks.first.length === 0 ? undefined : this.#options.onAsks?.(asks);
     await this.#store({
       through,
       clock: this.#parts.clockTrust.newest,
       ledger: dataflow.ledger.encode(),
       ...pending,
+      ...(prepared === undefined ? {} : { writes: prepared.writes }),
       ...(checkpoint ? { checkpoint: checkpointOf(dataflow, tables) } : {}),
     });
     this.#commits += 1;
+    prepared?.stored();
     this.#options.onCommitted(pending.outbox);
     if (!checkpoint) return;
     this.#checkpoints += 1;

@@ -11,12 +11,15 @@ import type { Position } from "../core/units.ts";
 import { OutboxWriter } from "../store/outbox/outbox.ts";
 import { idOf } from "../store/outbox/record-id.ts";
 import { HeldBack } from "../store/state/held-back.ts";
+import type { AlertAsk, AskOf } from "./raw/alert-asks.ts";
 import { encodeAlert, encodeComplete, encodeSummary } from "../store/outbox/record-codec.ts";
 
 export type PendingOutputs = {
   readonly definitions: readonly Definition[];
   readonly deadLetters: readonly DeadLetter[];
   readonly outbox: OutboxWriter;
+  /** Raw readings that its alerts want, at most limits.rawAlertRequestsMax; how many more do. */
+  readonly asks: { readonly first: readonly AlertAsk[]; readonly more: number };
 };
 
 export class Outputs implements Sink {
@@ -26,6 +29,9 @@ export class Outputs implements Sink {
   #definitions: Definition[] = [];
   #deadLetters: DeadLetter[] = [];
   #outbox: OutboxWriter = new OutboxWriter();
+  readonly #askOf: AskOf;
+  #asks: AlertAsk[] = [];
+  #unasked = 0;
   #urgent = false;
   readonly #recentAlerts: Alert[] = [];
   #summaries = 0;
@@ -33,8 +39,9 @@ export class Outputs implements Sink {
   /** While true nothing is kept: the outputs of these positions are durable already. */
   muted = false;
 
-  constructor(agent: string, heldBack: HeldBack = new HeldBack()) {
+  constructor(agent: string, heldBack: HeldBack = new HeldBack(), askOf: AskOf = () => undefined) {
     this.#agent = agent;
+    this.#askOf = askOf;
     this.#heldBack = heldBack;
   }
 
@@ -84,7 +91,13 @@ export class Outputs implements Sink {
     if (this.muted) return;
     this.#alerts += 1;
     this.#urgent = true;
-    this.#outbox.add("alerts", encodeAlert(this.#agent, alert));
+    const record = encodeAlert(this.#agent, alert);
+    this.#outbox.add("alerts", record);
+    const ask = this.#askOf(alert, record);
+    if (ask !== undefined) {
+      if (this.#asks.length < limits.rawAlertRequestsMax) this.#asks.push(ask);
+      else this.#unasked += 1;
+    }
     this.#recentAlerts.push(alert);
     if (this.#recentAlerts.length > limits.alertsRemembered) this.#recentAlerts.shift();
   }
@@ -116,7 +129,10 @@ export class Outputs implements Sink {
       definitions: this.#definitions,
       deadLetters: this.#deadLetters,
       outbox: this.#outbox,
+      asks: { first: this.#asks, more: this.#unasked },
     };
+    this.#asks = [];
+    this.#unasked = 0;
     this.#definitions = [];
     this.#deadLetters = [];
     this.#outbox = new OutboxWriter();

@@ -1,15 +1,22 @@
 /** What a person should know of requests for raw readings; see notices.ts. */
 
+import { limits } from "../core/limits.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "./status.ts";
 
-export function rawNotices({ trouble, commands }: Status["raw"]): readonly Notice[] {
+export function rawNotices({ trouble, unasked, commands }: Status["raw"]): readonly Notice[] {
   const notices: Notice[] = [];
   const add = (code: string, message: string): void => {
     notices.push({ code, message });
   };
   if (trouble !== undefined) {
     add("raw_trouble", `raw readings that were asked for cannot be read now: ${trouble}`);
+  }
+  if (unasked > 0) {
+    add(
+      "raw_unasked",
+      `${unasked} alerts since the start asked for no raw readings: ${limits.rawAlertRequestsMax} requests of alerts are open at most, and ${limits.rawAlertsPerWindow} made in an hour; ask for them by hand (weir raw ask), or let fewer pipelines ask`,
+    );
   }
   if (commands === undefined) return notices;
   const { topic, state, refused, unreadable, gone, lastRefused = "" } = commands;

@@ -18,6 +18,12 @@ export const laneLimits = {
   rawSelectorsMax: 16,
   /** Of a manifest; what is more is joined with its neighbours. */
   rawCoarserSpansMax: 32,
+  /** Alerts may ask for so much before and after them, each, and have so many requests open... */
+  rawAroundMsMax: 82_800_000, // 23 h: its end is less than rawAheadMs ahead
+  rawAlertRequestsMax: 32,
+  /** ...and made in such a time; beyond, an alert asks for nothing, and that is counted. */
+  rawAlertsPerWindow: 60,
+  rawAlertWindowMs: 3_600_000,
   rawSeriesMax: 256,
   rawAheadMs: 86_400_000,
   /** What ends later than now is answered so much after its end: readings are on their way. */

@@ -24,7 +24,7 @@ const hourMs = 3_600_000;
 const metrics = ["a", "b", "c"] as const;
 const perMetric = 3_600;
 const readings = perMetric * metrics.length;
-const alertsPerPhase = 5;
+const alertsPerPhase = 15;
 const topics = { commands: "asked.commands", alerts: "asked.alerts", raw: "asked.raw" };
 const broker = oneBroker({ version: "3.9" });
 
@@ -110,7 +110,8 @@ test("an hour of a device that is asked for in a topic arrives whole over a slow
   t.diagnostic(
     `alert latency alone ${shown(alone)}, while the answer was under way ${shown(during)}`,
   );
-  assert.ok(rate > bandwidth / 2, "the link was in use");
+  // The answer makes way for each alert; it is under way in between.
+  assert.ok(rate > bandwidth / 4, `${rate} bytes/s`);
   // An alert may wait for what is on the wire: half a second of the bandwidth.
   assert.ok(median(during) <= median(alone) + 1_000, `${shown(during)} after ${shown(alone)}`);
 });

@@ -437,6 +437,18 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "alert-without-what-it-asks-for",
+    seeds: [63, 76, 77],
+    breaks: ["P4"],
+    edits: [
+      {
+        file: "src/agent/raw/raw-answers.ts",
+        from: "      writes: requests.map(writeOf),",
+        to: "      writes: [],",
+      },
+    ],
+  },
+  {
     name: "answer-without-its-last-part",
     seeds: [18, 25, 39],
     breaks: ["P1", "P3"],

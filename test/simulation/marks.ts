@@ -418,6 +418,12 @@ export const marks: readonly Mark[] = [
   },
   // raw readings
   {
+    name: "an alert asks for readings",
+    file: "src/agent/raw/raw-answers.ts",
+    from: "        this.#alertShare.stored(requests.length);",
+    to: "        if (requests.length > 0) MARK; this.#alertShare.stored(requests.length);",
+  },
+  {
     name: "raw readings wait for room",
     file: "src/agent/raw/raw-answers.ts",
     from: "      if (!this.#hasRoom()) {",

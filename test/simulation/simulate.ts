@@ -18,12 +18,14 @@ import { Trace } from "./trace.ts";
 import { saidAtTheEnd } from "./world/agent-words.ts";
 import { readFiles, readKafka, verifiedKafka } from "./world/consumer.ts";
 import {
+  alertsAskIn,
   arrivalsName,
   filesDirectory,
   gatewayConfig,
   outboxTiers,
   sessionsName,
   windowPipelines,
+  rawAround,
 } from "./world/gateway-config.ts";
 import { storedBy } from "./world/stored.ts";
 import { surround } from "./world/tamed-globals.ts";
@@ -146,6 +148,7 @@ async function evidenceOf(world: World, of: Stage): Promise<Evidence> {
     upstream: read.filter(({ lane }) => lane !== "raw"),
     raw: {
       asks: world.askers.map(({ use }) => use),
+      around: alertsAskIn(plan) ? rawAround : undefined,
       records: read.filter(({ lane }) => lane === "raw"),
     },
     replayed: replayed?.upstream,
@@ -246,6 +249,8 @@ async function replay(
   await nextLife(world, timeline, () =>
     gateway.forgetState({
       ...gatewayConfig({ ...plan, outbox: patientOutbox }),
+      // What alerts ask for depends on when they are raised: it is no output of the log.
+      rawAround: {},
       uplinks: [uplink],
     }),
   );

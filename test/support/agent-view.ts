@@ -167,7 +167,13 @@ export const sampleStatus: Status = {
   outputs: { summaries: 6, alerts: 1, heldBack: 0, pendingBytes: 0 },
   ownTopics: { summaries: 4, alerts: 1, statuses: 3, dropped: 0, waitingBytes: 0 },
   queries: { underWay: 1, opened: 9, refused: 2, late: 0, abandoned: 3 },
-  raw: { open: 1, answered: 2, readings: 300, ended: { done: 2, refused: 1, cancelled: 0 } },
+  raw: {
+    open: 1,
+    answered: 2,
+    readings: 300,
+    ended: { done: 2, refused: 1, cancelled: 0 },
+    unasked: 0,
+  },
   outbox: {
     summaries: { records: 2, bytes: 800, bytesMax: 7_000, next: 7, merged: 3 },
     alerts: { records: 0, bytes: 0, bytesMax: 1_000, next: 2, merged: 0 },

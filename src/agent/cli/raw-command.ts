@@ -5,7 +5,7 @@
 
 import { Fault } from "../../core/faults.ts";
 import { rawPath } from "../http/raw-routes.ts";
-import type { RawStatus } from "../raw/raw-answers.ts";
+import type { RawStatus } from "../raw/raw-request.ts";
 import { addressOf, agentAt, type AgentAddress } from "./agent-client.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, UsageError, withTimes } from "./command.ts";

@@ -79,6 +79,8 @@ export type PipelineSection = {
   readonly allowedLateness?: number;
   readonly ewma?: EwmaSection;
   readonly frequency?: FrequencySection;
+  /** Readings that its alerts ask for. */
+  readonly raw?: { readonly before: number; readonly after: number };
 };
 
 /** One of tumbling; sliding and every; session and max. */

@@ -4,6 +4,7 @@
  * the demo and the tests. What of it decides outputs goes into the log as a DataflowSpec.
  */
 
+import type { RawAround } from "../raw/alert-asks.ts";
 import type { DataflowSpec, PipelineSpec, SourceSpec, WhereSpec } from "../../edge-ops/spec.ts";
 import { limits } from "../../core/limits.ts";
 import type { ListenAddress } from "../../core/doors.ts";
@@ -107,6 +108,8 @@ export type Config = {
   readonly brokers: readonly BrokerConfig[];
   readonly sources: readonly (SourceConfig & SourceSpec)[];
   readonly pipelines: readonly PipelineSpec[];
+  /** Readings that alerts ask for, by the name of their pipeline; it decides no outputs. */
+  readonly rawAround?: Readonly<Record<string, RawAround>>;
   readonly uplinks: readonly UplinkConfig[];
   /** What uplinks that name them go over. */
   readonly links: readonly LinkPolicy[];

@@ -44,6 +44,11 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     brokers: file.brokers.map((broker) => brokerConfig(broker, { agent: file.agent, directory })),
     sources: file.sources.map(sourceOf),
     pipelines: file.pipelines.map(pipelineOf),
+    rawAround: Object.fromEntries(
+      file.pipelines.flatMap(({ name, raw }) =>
+        raw === undefined ? [] : [[name, { beforeMs: raw.before, afterMs: raw.after }]],
+      ),
+    ),
     uplinks: file.uplinks.map((uplink) => uplinkOf(uplink, { agent: file.agent, directory })),
     links: file.links.map(linkPolicy),
     commit: commitOf(file.commit),

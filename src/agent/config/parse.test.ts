@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { limits } from "../../core/limits.ts";
-import type { Config } from "./config.ts";
+import { type Config, dataflowSpecOf } from "./config.ts";
 import { explain } from "./explain.ts";
 import { parseConfig, type ParsedConfig } from "./parse.ts";
 
@@ -190,6 +190,7 @@ test("a pipeline has exactly one computation, and only what belongs to it", asyn
   - { name: d, frequency: {} }
   - { name: e, key: [], window: {} }
   - { name: f, window: { tumbling: 1s } }
+  - { name: g, key: [], window: { tumbling: 1s }, raw: {} }
 `);
   assert.deepEqual(
     faults.map((fault) => fault.replace(/^\d+:\d+: /, "")),
@@ -201,8 +202,13 @@ test("a pipeline has exactly one computation, and only what belongs to it", asyn
       "pipelines[3].frequency: never alerts: set heavy or rare",
       "pipelines[4].window: expected one of tumbling, sliding and session, found none",
       "pipelines[5].key: missing; a window needs the tags that share it, such as [device, metric]",
+      "pipelines[6].raw: only alerts ask for readings: a window has none",
     ],
   );
+  const raw = "  - { name: a, ewma: {}, raw: { before: 1h } }\n  - { name: b, ewma: {} }";
+  const config = await configOf(`${source}pipelines:\n${raw}\n`);
+  assert.deepEqual(config.rawAround, { a: { beforeMs: 3_600_000, afterMs: 60_000 } });
+  assert.ok(!JSON.stringify(dataflowSpecOf(config)).includes("3600000"), "it decides no outputs");
 });
 
 test("a listener beyond loopback needs users, or says that it does not", async () => {

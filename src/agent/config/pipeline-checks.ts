@@ -58,13 +58,14 @@ function computationFindings(pipeline: PipelineSection, at: Path): Finding[] {
     return [{ path: at, message }];
   }
   const findings: Finding[] = [];
-  const stray = (name: "key" | "aggregate" | "allowedLateness", why: string): void => {
+  const stray = (name: "key" | "aggregate" | "allowedLateness" | "raw", why: string): void => {
     if (pipeline[name] !== undefined) findings.push({ path: [...at, name], message: why });
   };
   if (kind !== "window") {
     stray("aggregate", "only a pipeline with window aggregates");
     stray("allowedLateness", "only a pipeline with window knows late readings");
   }
+  if (kind === "window") stray("raw", "only alerts ask for readings: a window has none");
   if (kind === "ewma") stray("key", "an EWMA chart is kept per series; remove the key");
   if (kind === "window" && pipeline.key === undefined) {
     const message = "missing; a window needs the tags that share it, such as [device, metric]";

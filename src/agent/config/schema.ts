@@ -242,6 +242,18 @@ export const pipelineSchema: v.GenericSchema<unknown, PipelineSection> = section
     ),
     ewma: v.exactOptional(ewma),
     frequency: v.exactOptional(frequency),
+    raw: v.exactOptional(
+      section("Each alert asks for the raw readings of its device around it.", {
+        before: v.optional(
+          duration("So long before it.", { min: 0, max: limits.rawAroundMsMax }),
+          "10m",
+        ),
+        after: v.optional(
+          duration("So long after it.", { min: 0, max: limits.rawAroundMsMax }),
+          "1m",
+        ),
+      }),
+    ),
   },
 );
 

@@ -8,13 +8,15 @@ import { KIND_SYMBOL } from "../../core/batch.ts";
 import type { Kv, KvWrite } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
-import type { Manifest, Raw } from "../../core/record.ts";
-import { decodeRecord } from "../../store/outbox/record-codec.ts";
+import type { Alert, Manifest, Raw } from "../../core/record.ts";
+import { OutboxWriter } from "../../store/outbox/outbox.ts";
+import { decodeRecord, encodeAlert } from "../../store/outbox/record-codec.ts";
 import { KvMemory } from "../../store/state/kv-memory.ts";
-import { seriesId, symbolId } from "../../core/units.ts";
+import { millis, position, seriesId, symbolId } from "../../core/units.ts";
 import { openStateStore, type StateStore } from "../../store/state/state-store.ts";
 import { digestAfter, emptyDigest } from "../../sync/kafka/cursor.ts";
 import { Query } from "../query/queries.ts";
+import { type AlertAsk, askOfAlerts } from "./alert-asks.ts";
 import { RawAnswers } from "./raw-answers.ts";
 
 const uplink = "u";
@@ -353,6 +355,84 @@ test("of many at once no more are taken than the bound, and one id is one reques
   assert.equal(told.filter((kind) => kind === "asked").length, limits.rawRequestsMax - 1);
   assert.equal(answers.counters.open, limits.rawRequestsMax);
   await world.end(life);
+});
+
+test("an alert's request is stored by its commit or not at all, and alerts have a share", async () => {
+  const of = await plant(4, 300);
+  const askOf = askOfAlerts({ rawAround: { shifts: { beforeMs: 60_000, afterMs: 1_000 } } });
+  const alert = (time: number): Alert => ({
+    kind: "alert",
+    pipeline: "shifts@2",
+    key: [
+      ["device", "p1"],
+      ["metric", "t"],
+    ],
+    time: millis(time),
+    reason: "ewma_high",
+    value: 9,
+    score: 7,
+    expected: 1,
+    limit: 2,
+  });
+  const asked = (time: number): AlertAsk => {
+    const found = askOf(alert(time), encodeAlert("gw1", alert(time)));
+    assert.ok(found !== undefined);
+    return found;
+  };
+  assert.equal(askOf({ ...alert(1), pipeline: "others" }, encodeAlert("gw1", alert(1))), undefined);
+  const one = asked(start + 100_000);
+  assert.deepEqual(one, asked(start + 100_000));
+  assert.notEqual(one.id, asked(start + 100_001).id);
+  assert.deepEqual(
+    [one.select, one.from, one.to, one.priority],
+    [["{device=p1}"], start + 40_000, start + 101_001, "high"],
+  );
+  const committed = async ({ store, answers }: Life, asks: readonly AlertAsk[]): Promise<void> => {
+    const { writes, stored } = answers.prepare({ first: asks, more: 0 });
+    const none = { definitions: [], deadLetters: [], ledger: new Uint8Array() };
+    await store.commit({ through: position(1), ...none, outbox: new OutboxWriter(), writes });
+    stored();
+  };
+
+  const world = new World(of.rig);
+  for (const isDone of [false, true]) {
+    const life = await world.live({ at: 0, isDone });
+    await assert.rejects(committed(life, [one]));
+    await world.end(life);
+    const next = await world.live();
+    assert.equal(next.answers.counters.open, isDone ? 1 : 0);
+    await world.end(next);
+  }
+  const life = await world.live();
+  // The log is applied again: it is there already.
+  await committed(life, [one]);
+  assert.equal(life.answers.counters.open, 1);
+  for (let n = 0; n < 20; n++) {
+    await world.clock.pass(50);
+    await world.take(life);
+  }
+  const manifest = world.records().at(-1);
+  assert.ok(manifest?.kind === "manifest" && manifest.request === one.id);
+  assert.equal(manifest.series.length, 2);
+
+  const ahead = Array.from({ length: 40 }, (_, n) => asked(now + 10_000 + n));
+  await committed(life, ahead);
+  assert.equal(life.answers.counters.open, limits.rawAlertRequestsMax);
+  assert.equal(life.answers.counters.unasked, 8);
+  assert.equal((await life.answers.ask({ ...ask, id: "mine", to: now + 5_000 })).kind, "asked");
+  for (const { id } of ahead) await life.answers.cancel(id);
+  for (let n = 0; n < 60; n++) {
+    await world.clock.pass(50);
+    await world.take(life, 1e6);
+  }
+  // So many in an hour, whatever became of them.
+  const more = Array.from({ length: 40 }, (_, n) => asked(now + 20_000 + n));
+  await committed(life, more.slice(0, 30));
+  const made = limits.rawAlertRequestsMax;
+  assert.equal(life.answers.counters.unasked, 8 + made + 30 - limits.rawAlertsPerWindow);
+  await world.clock.pass(limits.rawAlertWindowMs);
+  await world.end(life);
+  await of.rig.tables.store.close();
 });
 
 test("what is not whole any more says so", async () => {

@@ -23,19 +23,25 @@ import { behindKeys, rawRequestKey, rawRequestPrefix } from "../../store/state/k
 import type { StateStore } from "../../store/state/state-store.ts";
 import { Stopped } from "../../store/tables/pace.ts";
 import { digestAfter } from "../../sync/kafka/cursor.ts";
+import type { PendingOutputs } from "../outputs.ts";
 import type { Query } from "../query/queries.ts";
+import { AlertShare } from "./alert-share.ts";
 import { wheresOf, whyMalformed } from "./raw-check.ts";
 import { type RawChunk, rawChunks } from "./raw-chunks.ts";
 import { manifestOf, reported } from "./raw-manifest.ts";
 import {
   decodeRequest,
+  dueOf,
   encodeRequest,
+  isEnd,
+  isOpen,
   newRequest,
+  orderOf,
   type RawAsk,
   type RawEnd,
-  rawPriorities,
   type RawRequest,
-  type RawState,
+  type RawStatus,
+  statusOf,
 } from "./raw-request.ts";
 
 export type RawAnswersOptions = {
@@ -58,13 +64,11 @@ export type AskOutcome =
   /** It is not stored; the message says why. */
   | { readonly kind: "malformed" | "conflict" | "tooMany"; readonly message: string };
 
-/** What a person sees of a request. */
-export type RawStatus = RawAsk & {
-  readonly asked: number;
-  readonly state: RawState;
-  readonly reason: string;
-  readonly parts: number;
-  readonly readings: number;
+/** Requests on their way into a commit. */
+export type PreparedAsks = {
+  readonly writes: readonly KvWrite[];
+  /** They are durable. */
+  readonly stored: () => void;
 };
 
 export type RawCounters = {
@@ -74,6 +78,8 @@ export type RawCounters = {
   /** Since the process began: readings put into the outbox, and requests that ended, by how. */
   readonly readings: number;
   readonly ended: Readonly<Record<RawEnd, number>>;
+  /** Alerts that asked for nothing, since then: others had their share. */
+  readonly unasked: number;
   /** Why nothing is read now; absent while all is well. */
   readonly trouble?: string;
 };
@@ -93,11 +99,13 @@ export class RawAnswers {
   #tail: Promise<void> = Promise.resolve();
   #trouble: string | undefined;
   #readings = 0;
+  readonly #alertShare: AlertShare;
   readonly #ended: Record<RawEnd, number> = { done: 0, refused: 0, cancelled: 0 };
 
   /** Faults: STORE_FAILED where a stored request is damaged. */
   constructor(options: RawAnswersOptions) {
     this.#options = options;
+    this.#alertShare = new AlertShare(options.clock);
     const stored = options.kv.range({
       from: rawRequestPrefix,
       to: behindKeys(rawRequestPrefix),
@@ -115,20 +123,7 @@ export class RawAnswers {
 
   /** In order of arrival, those answered among them as far as they are remembered. */
   get status(): readonly RawStatus[] {
-    return [...this.#requests.values()].map(
-      ({ id, select, from, to, priority, asked, state, reason, parts, readings }) => ({
-        id,
-        select,
-        from,
-        to,
-        priority,
-        asked,
-        state,
-        reason,
-        parts,
-        readings,
-      }),
-    );
+    return [...this.#requests.values()].map(statusOf);
   }
 
   get counters(): RawCounters {
@@ -138,6 +133,7 @@ export class RawAnswers {
       answered: this.#requests.size - open,
       readings: this.#readings,
       ended: { ...this.#ended },
+      unasked: this.#alertShare.refused,
     };
     return this.#trouble === undefined ? requests : { ...requests, trouble: this.#trouble };
   }
@@ -198,6 +194,30 @@ export class RawAnswers {
     return outcome;
   }
 
+  /**
+   * Requests that alerts make, to be stored by the commit that makes the alerts durable: with `writes`,
+   * and `stored` called when they are. What is beyond the share of alerts is left out and counted.
+   */
+  prepare({ first, more }: PendingOutputs["asks"]): PreparedAsks {
+    const now = this.#options.clock.now();
+    this.#alertShare.refused += more;
+    const requests = first.flatMap(({ afterMs, ...ask }) => {
+      if (!this.#options.hasUplinks || this.#requests.has(ask.id)) return [];
+      if (!this.#alertShare.take(this.#open())) return [];
+      // What is raised now is over in so long, however far behind this clock may be.
+      const due = Math.min(dueOf(ask, now), now + afterMs + limits.rawSettleMs);
+      return [newRequest(ask, { number: this.#next++, asked: now, due })];
+    });
+    return {
+      writes: requests.map(writeOf),
+      stored: () => {
+        this.#alertShare.stored(requests.length);
+        for (const request of requests) this.#requests.set(request.id, request);
+        if (requests.length > 0) this.start();
+      },
+    };
+  }
+
   /** What was sent stays; a manifest says so. False where there is no open request of this id. */
   async cancel(id: string, writes: readonly KvWrite[] = []): Promise<boolean> {
     let isDone = false;
@@ -237,9 +257,7 @@ export class RawAnswers {
       const message = `${limits.rawRequestsMax} requests are open: wait for one, or cancel one`;
       return { kind: "tooMany", message };
     }
-    // Not `now`: a clock that is ahead and then set right would put it off.
-    const due = ask.to <= now ? ask.to : ask.to + limits.rawSettleMs;
-    const request = newRequest(ask, { number: this.#next, asked: now, due });
+    const request = newRequest(ask, { number: this.#next, asked: now, due: dueOf(ask, now) });
     this.#next += 1;
     await this.#options.store.advance([writeOf(request), ...writes]);
     this.#requests.set(request.id, request);
@@ -463,19 +481,6 @@ export class RawAnswers {
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
-}
-
-function isOpen({ state }: RawRequest): boolean {
-  return !isEnd(state);
-}
-
-function isEnd(state: RawState): state is RawEnd {
-  return state !== "open" && state !== "cancelling";
-}
-
-/** What is cancelled is ended first. */
-function orderOf({ state, priority }: RawRequest): number {
-  return state === "cancelling" ? -1 : rawPriorities.indexOf(priority);
 }
 
 function writeOf(request: RawRequest): KvWrite {

@@ -1,9 +1,10 @@
 /** Requests for raw readings as Prometheus families; see metrics.ts. */
 
 import type { Family } from "../exposition.ts";
-import type { RawCounters } from "./raw-answers.ts";
+import type { RawSideCounters } from "./raw-side.ts";
 
-export function rawFamilies({ open, readings, ended, trouble }: RawCounters): Family[] {
+export function rawFamilies(counters: RawSideCounters): Family[] {
+  const { open, readings, ended, trouble, unasked, commands } = counters;
   return [
     {
       name: "weir_raw_requests_open",
@@ -28,6 +29,24 @@ export function rawFamilies({ open, readings, ended, trouble }: RawCounters): Fa
       type: "gauge",
       help: "1 while nothing can be read for requests.",
       samples: [{ value: Number(trouble !== undefined) }],
+    },
+    {
+      name: "weir_raw_alerts_unasked_total",
+      type: "counter",
+      help: "Alerts that asked for no raw readings because others had their share.",
+      samples: [{ value: unasked }],
+    },
+    {
+      name: "weir_commands_total",
+      type: "counter",
+      help: "Records read from the topic of commands, by what became of them.",
+      samples:
+        commands === undefined
+          ? []
+          : (["taken", "refused", "elsewhere", "unreadable", "gone"] as const).map((outcome) => ({
+              labels: { outcome },
+              value: commands[outcome],
+            })),
     },
   ];
 }

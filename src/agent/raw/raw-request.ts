@@ -10,6 +10,7 @@
  *     └────▶ cancelling ──▶ cancelled        when the manifest says so
  */
 
+import { limits } from "../../core/limits.ts";
 import type { CoarserSpan } from "../../core/record.ts";
 import { coarserOf, textsOf } from "../../store/outbox/raw-codec.ts";
 import {
@@ -42,6 +43,20 @@ export type RawAsk = {
   readonly to: number;
   readonly priority: RawPriority;
 };
+
+/** What a person sees of a request. */
+export type RawStatus = RawAsk & {
+  readonly asked: number;
+  readonly state: RawState;
+  readonly reason: string;
+  readonly parts: number;
+  readonly readings: number;
+};
+
+export function statusOf(request: RawRequest): RawStatus {
+  const { id, select, from, to, priority, asked, state, reason, parts, readings } = request;
+  return { id, select, from, to, priority, asked, state, reason, parts, readings };
+}
 
 /** Before the reading that comes next: of this series, from `time` on, behind `skip` readings at `time`. */
 export type RawCursor = { readonly series: number; readonly time: number; readonly skip: number };
@@ -151,4 +166,22 @@ function wordOf<Word extends string>(text: string, words: readonly Word[], place
   const word = words.find((known) => known === text);
   if (word === undefined) throw damaged(place, `${text} is none of ${words.join(" ")}`);
   return word;
+}
+
+export function isOpen({ state }: RawRequest): boolean {
+  return !isEnd(state);
+}
+
+export function isEnd(state: RawState): state is RawEnd {
+  return state !== "open" && state !== "cancelling";
+}
+
+/** What is cancelled is ended first. */
+export function orderOf({ state, priority }: RawRequest): number {
+  return state === "cancelling" ? -1 : rawPriorities.indexOf(priority);
+}
+
+/** Not `now`: a clock that is ahead and then set right would put it off. */
+export function dueOf({ to }: RawAsk, now: number): number {
+  return to <= now ? to : to + limits.rawSettleMs;
 }

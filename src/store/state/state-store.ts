@@ -71,6 +71,8 @@ export type Commit = {
   readonly deadLetters: readonly DeadLetter[];
   readonly outbox: OutboxWriter;
   readonly checkpoint?: Checkpoint;
+  /** What its outputs ask for, durable with them. */
+  readonly writes?: readonly KvWrite[];
 };
 
 export type Recovered = {
@@ -408,6 +410,7 @@ export class StateStore {
       ...letters.writes,
       ...appended.flatMap(({ writes }) => writes),
       ...(checkpoint?.writes ?? []),
+      ...(commit.writes ?? []),
     ]);
     this.#definitionCount += definitions.length;
     this.#deadLetters = letters.span;

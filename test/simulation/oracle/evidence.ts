@@ -157,7 +157,12 @@ export type Evidence = {
   /** In the order in which a consumer reads it. */
   readonly upstream: readonly Upstream[];
   /** Raw readings: what was asked for, and what came, in the order in which a consumer reads it. */
-  readonly raw: { readonly asks: readonly AskUse[]; readonly records: readonly Upstream[] };
+  readonly raw: {
+    readonly asks: readonly AskUse[];
+    readonly records: readonly Upstream[];
+    /** How far around alerts these ask for themselves, ms; undefined: they do not. */
+    readonly around: { readonly beforeMs: number; readonly afterMs: number } | undefined;
+  };
   /** The same log applied once more, from nothing; undefined where its beginning is gone. */
   readonly replayed: readonly Upstream[] | undefined;
   /** At the end: by source, by pipeline. Undefined if the agent did not get there. */

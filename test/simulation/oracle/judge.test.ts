@@ -123,7 +123,7 @@ const sound: Evidence = {
   futureDevices: [],
   clockWasRight: true,
   upstream: [...upstream, session],
-  raw: { asks: [], records: [] },
+  raw: { asks: [], records: [], around: undefined },
   replayed: [...upstream, session],
   ledger: {
     sources: [
@@ -410,7 +410,7 @@ function answer({
 }
 
 function brokenByRaw(records: readonly Upstream[], asked: Partial<AskUse> = {}): readonly string[] {
-  const raw = { asks: [{ ...ask, ...asked }], records };
+  const raw = { asks: [{ ...ask, ...asked }], records, around: undefined };
   return judge({ ...sound, raw }).map(({ promise, what }) => `${promise}: ${what}`);
 }
 

@@ -6,10 +6,12 @@
  *   P9  every reading of it was sent, lies in the range, and is there once
  *   P1  every reading of the range that was acknowledged before anybody asked and is stored in the end is
  *       there: what expired by the configuration cannot be asked for
+ *   P4  an alert that asks for itself has one request, and none is without its alert, as far as alerts were
+ *       neither dropped nor more than may ask
  *   P7  no request is without a manifest, none is refused, and only what somebody gave up is cancelled
  */
 
-import type { AskUse, Evidence, Reading, Upstream, Violation } from "./evidence.ts";
+import type { AskUse, Evidence, Place, Reading, Upstream, Violation } from "./evidence.ts";
 import { checkNumbers } from "./once.ts";
 
 /** `isWhole`: the medium gave back everything. */
@@ -28,14 +30,66 @@ export function checkRaw(
         checkAnswer(evidence, ask, byRequest.get(ask.id) ?? [], { isWhole }),
       );
       const asked = new Set(asks.map(({ id }) => id));
-      const strangers = [...byRequest.keys()]
-        .filter((id) => !asked.has(id))
+      const strange = [...byRequest.keys()].filter((id) => !asked.has(id));
+      const ofAlerts = checkAlerts(evidence, place, {
+        isWhole,
+        byRequest: new Map([...byRequest].filter(([id]) => isOfAlert(id))),
+      });
+      const strangers = strange
+        .filter((id) => evidence.raw.around === undefined || !isOfAlert(id))
         .map((id) => ({ promise: "P4", what: `${id} is answered, and nobody asked` }));
-      return [...numbers, ...strangers, ...answers].map(({ promise, what }) => ({
+      return [...numbers, ...strangers, ...answers, ...ofAlerts].map(({ promise, what }) => ({
         promise,
         what: `${what} (${place})`,
       }));
     });
+}
+
+/** As many as surely have their share. */
+const alertsMax = 30;
+
+function isOfAlert(id: string): boolean {
+  return /^alert-\d+-[0-9a-f]{8}$/.test(id);
+}
+
+function checkAlerts(
+  evidence: Evidence,
+  place: Place,
+  {
+    byRequest,
+    isWhole,
+  }: { readonly byRequest: ReadonlyMap<string, readonly Upstream[]>; readonly isWhole: boolean },
+): readonly Violation[] {
+  const { around } = evidence.raw;
+  if (around === undefined) return [];
+  const found: Violation[] = [];
+  const requests = new Map<string, number>();
+  for (const [id, records] of byRequest) {
+    const at = Number(id.split("-")[1]);
+    const select = String(records.at(-1)?.record["select"]);
+    const device = /[{,]device=([^,}]*)/.exec(select)?.[1];
+    const moment = `${device} at ${at}`;
+    requests.set(moment, (requests.get(moment) ?? 0) + 1);
+    const [from, to] = [at - around.beforeMs, at + around.afterMs + 1];
+    const ask: AskUse = { id, device, from, to, mayBeCancelled: false, firstTriedAt: undefined };
+    found.push(...checkAnswer(evidence, ask, records, { isWhole }));
+  }
+  const lane = evidence.upstream.filter((read) => read.place === place && read.lane === "alerts");
+  const raised = lane.filter(({ record }) => record["kind"] === "alert");
+  if (!isWhole || raised.length < lane.length || raised.length > alertsMax) return found;
+  const alerts = countsOf(
+    raised.map(({ record }) => {
+      const { device } = record["key"] as { readonly device: string };
+      return `${device} at ${Math.trunc(Number(record["time"]))}`;
+    }),
+  );
+  for (const moment of new Set([...alerts.keys(), ...requests.keys()])) {
+    const [due, there] = [alerts.get(moment) ?? 0, requests.get(moment) ?? 0];
+    if (due === there) continue;
+    const what = `${there} requests of the ${due} alerts of ${moment}`;
+    found.push({ promise: "P4", what });
+  }
+  return found;
 }
 
 function checkAnswer(

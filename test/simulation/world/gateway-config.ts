@@ -37,6 +37,13 @@ export const windowPipelines = [
 /** To which the outbox merges, of windows of 1 s and 5 s. */
 export const outboxTiers: readonly number[] = [5_000, 10_000, 60_000];
 
+/** What alerts ask for, in worlds where people ask for raw readings too. */
+export const rawAround = { beforeMs: 2_000, afterMs: 500 } as const;
+
+export function alertsAskIn({ asks = [] }: Plan): boolean {
+  return asks.length > 0;
+}
+
 export function gatewayConfig(plan: Plan): Config {
   const { gateway, source, uplinks, site, devices } = plan;
   const hasSite = devices.some(({ via }) => via === "site");
@@ -83,6 +90,7 @@ export function gatewayConfig(plan: Plan): Config {
         : []),
     ],
     pipelines: [...windowPipelines.map(windowPipeline), bursts, arrivals, outliers],
+    rawAround: alertsAskIn(plan) ? { outliers: rawAround } : {},
     uplinks: [
       ...(uplinks.kafka ? [kafka] : []),
       ...(uplinks.files
