@@ -32,6 +32,7 @@ import { readingDisk, systemDisk } from "../doors/disk.ts";
 import { systemRandom } from "../doors/random.ts";
 import { dataPaths } from "../start.ts";
 import { kafkaName } from "../uplink-to-kafka.ts";
+import { behindCommands } from "../raw/command-positions.ts";
 import { version } from "../version.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
@@ -158,6 +159,8 @@ async function restoreTo(data: string, cluster: Cluster, place: Place): Promise<
     const options = { uplink: kafkaName, agent: place.agent, head, taken, waiting, sent };
     const gone = await goOn(kv, options);
     await concedeState(kv, sent.heldBack);
+    const asked = await behindCommands((key) => kv.get(key), { uplink: kafkaName, cluster });
+    if (asked !== undefined) await kv.commit([asked]);
     const life = taken[0]?.cursor.life ?? 0;
     restored = { ...gone, head, life, read: sent.records, newest: sent.newest };
   } finally {

@@ -6,6 +6,7 @@
 
 import type { KvWrite } from "../../core/doors.ts";
 import { uplinkKey } from "../../store/state/kv-key.ts";
+import type { TopicSource } from "../../sync/kafka/cluster.ts";
 import { damaged, decodeJson, encodeJson, listOf, textOf } from "../../store/state/stored-json.ts";
 
 /** What is stored of this topic; nothing of another one. Faults: STORE_FAILED. */
@@ -97,4 +98,29 @@ export class Positions {
   #write(reached: Reached): KvWrite {
     return { key: this.#key, value: encodeJson(reached) };
   }
+}
+
+/**
+ * Puts the place behind all commands that the topic has: for other hardware, which has none of the readings
+ * that were asked for, and must not begin an answer that was begun. Undefined where no topic was ever read.
+ * Rejects as `TopicSource` does; STORE_FAILED.
+ */
+export async function behindCommands(
+  get: (key: string) => Uint8Array | undefined,
+  {
+    uplink,
+    cluster,
+  }: { readonly uplink: string; readonly cluster: TopicSource & { readonly id: string } },
+): Promise<KvWrite | undefined> {
+  const key = uplinkKey(uplink, "commands");
+  const value = get(key);
+  if (value === undefined) return undefined;
+  const topic = textOf(decodeJson(value, `the state store's ${key}`), "topic");
+  const count = (await cluster.partitionsOf([topic])).get(topic) ?? 0;
+  const positions = openPositions(get, { uplink, topic });
+  positions.use(cluster.id);
+  for (let partition = 0; partition < count; partition++) {
+    positions.passed(partition, (await cluster.offsets({ topic, partition })).end);
+  }
+  return positions.unstored();
 }
