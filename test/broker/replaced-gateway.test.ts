@@ -19,7 +19,7 @@ import { Publisher } from "../support/publisher.ts";
 import { weir } from "../support/weir-command.ts";
 
 const AGENT = "plant-7";
-const WAIT_MS = 60_000;
+const WAIT_MS = 180_000;
 /** From one reading to the next; two devices take turns, so ten of each are in a window. */
 const STEP_MS = 50;
 const topics = ["--summaries", "r-summaries", "--alerts", "r-alerts"] as const;
@@ -280,6 +280,7 @@ uplinks:
       linger: 50ms
       topics: { summaries: r-summaries, alerts: r-alerts, cursor: r-cursor, raw: r-raw, partitions: 3 }
       savepoints: { topic: r-savepoints, every: 1h }
+      timeouts: { connect: 5s, request: 10s, transaction: 20s }
 commit: { wait: 20ms, interval: 200ms, checkpoint: 1s, markers: 5s }
 `;
 }
