@@ -150,12 +150,12 @@ function uplinkText(uplink: UplinkConfig): string {
   const own = tls?.certificate === undefined ? "" : " with a certificate of its own";
   const link = `${tls === undefined ? "no TLS" : `TLS${own}`}, ${login}`;
   const promise = delivery === "transactional" ? "exactly once" : "at least once, by key";
-  const { savepoints } = uplink;
+  const { savepoints, commands } = uplink;
   const saved =
     savepoints === undefined
       ? ""
       : `; savepoints in ${savepoints.topic} every ${durationText(savepoints.everyMs)}`;
-  return `Kafka at ${brokers.join(", ")}, ${link}, ${promise}: ${topics.summaries} and ${topics.alerts}, cursors in ${topics.cursor}${topics.create ? ", created where missing" : ""}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others${saved}`;
+  return `Kafka at ${brokers.join(", ")}, ${link}, ${promise}: ${topics.summaries} and ${topics.alerts}, cursors in ${topics.cursor}${topics.create ? ", created where missing" : ""}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others${saved}${commands === undefined ? "" : `; commands from ${commands.topic}`}`;
 }
 
 function brokerRows(broker: BrokerConfig, { duplicateRing }: Pick<Config, "duplicateRing">): Row[] {
@@ -217,6 +217,14 @@ function pipelineRows(spec: PipelineSpec, config: Config): Row[] {
   const rows: Row[] = [["takes", whereText(spec.where)]];
   if (spec.kind !== "ewma") rows.push(["key", spec.key.length === 0 ? "one" : spec.key.join(", ")]);
   rows.push(...computationRows(spec));
+  const around = config.rawAround?.[spec.name];
+  if (around !== undefined) {
+    const [before, after] = [durationText(around.beforeMs), durationText(around.afterMs)];
+    rows.push([
+      "raw",
+      `an alert sends the device's readings from ${before} before to ${after} after it`,
+    ]);
+  }
   if (panes !== undefined) {
     rows.push(["panes", `${panes.ring} of ${durationText(panes.paneMs)} per key`]);
   }
