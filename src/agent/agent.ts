@@ -377,7 +377,7 @@ export class Agent implements AgentView {
 
   async #close(): Promise<void> {
     const { options, recovery, loop, drain, links, raw, rollup, ownTopics } = this.#parts;
-    const { wear, reserveWatch } = this.#parts;
+    const { wear, reserveWatch, savepoints } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
@@ -393,7 +393,7 @@ export class Agent implements AgentView {
     rest.defer(async () => this.#http?.close());
     rest.defer(() => links.close());
     rest.defer(() => drain.close());
-    rest.defer(() => this.#parts.savepoints?.close());
+    rest.defer(() => savepoints?.close());
     rest.defer(() => drained(drain, clock));
     rest.defer(() => raw.close());
     rest.defer(async () => this.#front?.close());
@@ -402,6 +402,7 @@ export class Agent implements AgentView {
     rest.defer(() => ownTopics.close());
     await this.#front?.stopAccepting();
     rest.defer(clock.after(limits.drainWaitMs, () => recovery.store.stopWaiting()));
+    savepoints?.stop(); // a commit may wait for its file
     await loop.stop();
   }
 

@@ -37,17 +37,23 @@ export function linkNotices({ links, uplinks }: Pick<Status, "links" | "uplinks"
   return notices;
 }
 
-/** A savepoint that cannot be sent: who replaced the gateway now would lose more. */
+/** A savepoint that cannot be sent, or waits for long: who replaced the gateway now would lose more. */
 export function savepointNotices({
   savepoints,
   clock,
 }: Pick<Status, "savepoints" | "clock">): Notice[] {
-  if (savepoints?.trouble === undefined) return [];
-  const { topic, trouble, last } = savepoints;
+  if (savepoints === undefined) return [];
+  const { topic, trouble, last, isLate, state, sentChunks, chunks } = savepoints;
+  if (trouble === undefined && !isLate) return [];
+  const why =
+    trouble ??
+    (state === "sending"
+      ? `${sentChunks} of ${chunks} chunks are there, other records go first`
+      : "the cluster has not confirmed the agent's name");
   const since =
     last === undefined
       ? "none was sent since the start"
       : `the last one is ${durationText(Math.max(0, clock.now - last.made))} old`;
-  const message = `no savepoint could be sent to ${topic} (${trouble}); ${since}, and it is tried again by itself`;
+  const message = `no savepoint could be sent to ${topic} (${why}); ${since}, and it is tried again by itself`;
   return [{ code: "savepoint_not_sent", message }];
 }

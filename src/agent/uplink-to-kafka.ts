@@ -145,7 +145,13 @@ export function savepointPublisher(
   const { via, connect } = connecting(uplink, parts);
   const areBytesDear = via?.areBytesDear === true;
   const lanesNow = () => drain.status.find(({ name }) => name === kafkaName)?.lanes;
-  const key = uplinkKey(kafkaName, "summaries");
+  const lifeIn = (lane: Lane): number => {
+    const key = uplinkKey(kafkaName, lane);
+    const stored = store.get(key);
+    return stored === undefined
+      ? 0
+      : (decodeLaneState(stored, `the state store's ${key}`).life ?? 0);
+  };
   return new SavepointPublisher({
     ...savepoints,
     uplink: kafkaName,
@@ -166,8 +172,7 @@ export function savepointPublisher(
       const now = lanesNow();
       const isHalted = now === undefined || lanes.some((lane) => now[lane].state === "halted");
       if (isHalted || now.summaries.facts["found"] === undefined) return undefined;
-      const stored = store.get(key);
-      return { life: stored === undefined ? 0 : (decodeLaneState(stored, key).life ?? 0) };
+      return { life: Math.max(...lanes.map(lifeIn)) };
     },
     mustYield: (bytes) => {
       const now = lanesNow();

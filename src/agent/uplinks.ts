@@ -3,6 +3,7 @@
 import { relative } from "node:path";
 import { checksumOf } from "../core/checksum.ts";
 import type { Doors } from "./agent.ts";
+import { UpstreamFile } from "../store/care/upstream-file.ts";
 import type { StateStore } from "../store/state/state-store.ts";
 import { openFileUplink } from "../sync/file-uplink.ts";
 import type { Via } from "../sync/link/via.ts";
@@ -43,13 +44,18 @@ export async function openUplinks(parts: UplinkParts): Promise<readonly Uplink[]
   return uplinks;
 }
 
-/** What sends savepoints of the agent, where its uplink to Kafka is to have them. */
+/**
+ * What sends savepoints of the agent, where its uplink to Kafka is to have them. One that the process before
+ * was sending is removed whatever is configured now: it holds readings.
+ */
 export async function openSavepoints(
   parts: Omit<SavepointParts, "directory"> & { readonly directory: string | undefined },
 ): Promise<SavepointPublisher | undefined> {
   const { directory, config } = parts;
   const uplink = config.uplinks.find((each) => each.kind === "kafka");
-  if (directory === undefined || uplink?.kind !== "kafka") return undefined;
+  if (directory === undefined) return undefined;
+  await new UpstreamFile(parts.disk, directory).remove();
+  if (uplink?.kind !== "kafka") return undefined;
   const { savepointPublisher } = await import("./uplink-to-kafka.ts");
   return savepointPublisher(uplink, { ...parts, directory });
 }

@@ -161,4 +161,20 @@ export function assertRelations(limits: Limits): void {
     limits.tableDirectoryBytesMax <= limits.tableDirectoriesBytesMax,
     "the directories of a table have room for any one",
   );
+  assert(
+    limits.savepointChunkBytesMin <= limits.savepointChunkBytesDear &&
+      limits.savepointChunkBytesDear <= limits.savepointChunkBytes &&
+      limits.savepointChunkBytes < limits.kafkaRecordBytesMax &&
+      limits.kafkaRecordBytesMax <= limits.kafkaFetchBytesMax,
+    "a chunk of a savepoint is a record that clusters take, and that one answer holds",
+  );
+  assert(
+    limits.savepointOutboxBytesMax * 2 <= limits.savepointFileBytesMax &&
+      limits.savepointLineBytesMax <= limits.savepointFileBytesMax,
+    "a savepoint that is sent has room for what waits, in base64, and for any one line",
+  );
+  assert(
+    limits.reserveBytes <= limits.savepointFreeBytesMin,
+    "a savepoint leaves the disk what an agent needs when it is full",
+  );
 }

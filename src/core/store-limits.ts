@@ -69,6 +69,13 @@ export const storeLimits = {
   savepointOutboxBytesMax: 8_388_608, // 8 MiB
   /** A larger file is not sent upstream. */
   savepointFileBytesMax: 268_435_456, // 256 MiB
+  /** What the disk keeps free beside it. */
+  savepointFreeBytesMin: 67_108_864, // 64 MiB
+  /** One of which nothing was sent for `every`, and at least so long, is dropped; or that is older than four times that. */
+  savepointPatienceMsMin: 600_000,
+  savepointPatiencesMax: 4,
+  /** Keys of chunks that are removed in one batch. */
+  savepointKeysPerBatch: 1_000,
   /** A chunk of a set in a topic: a record that every cluster takes. */
   savepointChunkBytes: 491_520, // 480 KiB
   /** The same where bytes are dear, and the least after one got no answer in time. */

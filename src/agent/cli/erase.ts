@@ -13,6 +13,7 @@ import { type SeriesId, seriesId } from "../../core/units.ts";
 import type { WhereSpec } from "../../edge-ops/spec.ts";
 import { takesSeries } from "../../edge-ops/where.ts";
 import { readBackupList, whereaboutsOf } from "../../store/care/backup-list.ts";
+import { UpstreamFile } from "../../store/care/upstream-file.ts";
 import { readHeldBack } from "../../store/state/held-back.ts";
 import { openCheckedKv } from "../../store/state/checked-kv.ts";
 import { copyEntries } from "../../store/state/kv-copy.ts";
@@ -71,12 +72,15 @@ export async function erase(request: EraseRequest): Promise<number> {
   ]);
   try {
     const { series, damage, done } = await eraseFromState(request);
+    const { savepoints } = dataPaths(directory);
+    // One that the agent was sending when it was killed is of no use to anybody.
+    if (done !== undefined) await new UpstreamFile(systemDisk, savepoints).remove();
     const report: ErasureReport = {
       series,
       damage,
       done: done && { ...done, ...(await clearTables(config)) },
       ...(await knownBackups(directory)),
-      savepoints: savepointsIn(dataPaths(directory).savepoints),
+      savepoints: savepointsIn(savepoints),
     };
     console.log(json ? reportJson(report) : reportText(report, directory));
     return exitCodes.ok;

@@ -73,8 +73,9 @@ export type WholeSavepoint = Savepoint & { readonly entries: number; readonly by
  * Writes a savepoint to a file that is not there yet; the caller syncs its folder. Nobody writes to `kv`
  * meanwhile. Of a running agent (`isBeside`): called right behind the commit of a checkpoint, with nothing
  * awaited between, and no commit of outputs until it resolves. What uplinks change meanwhile is read at
- * once, before anything else happens, and held in memory: the caller sees that the outbox is small.
- * Faults: INPUT_INVALID where there is no state, or outputs are ahead of it.
+ * once, before anything else happens, and held in memory: the caller sees that the outbox is small. Such a
+ * file is not synced: it does not outlive the process. `onWrite` is called before each write with what is
+ * written and the bytes of all so far, it included; what it throws ends it. Faults: INPUT_INVALID where there is no state, or outputs are ahead of it.
  */
 export async function writeSavepoint(
   disk: Pick<Disk, "open">,
@@ -82,8 +83,13 @@ export async function writeSavepoint(
   {
     kv,
     isBeside = false,
+    onWrite,
     ...about
-  }: Omit<Savepoint, "position"> & { readonly kv: Kv; readonly isBeside?: boolean },
+  }: Omit<Savepoint, "position"> & {
+    readonly kv: Kv;
+    readonly isBeside?: boolean;
+    readonly onWrite?: (bytes: Uint8Array, total: number) => void;
+  },
 ): Promise<WholeSavepoint> {
   const savepoint = { ...about, position: positionOf(kv) };
   const format = formatOf(kv);
@@ -94,6 +100,7 @@ export async function writeSavepoint(
   const write = async (line: object): Promise<void> => {
     const encoded = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
     checksum = checksumOf(encoded, checksum);
+    onWrite?.(encoded, bytes + encoded.length);
     await file.write(encoded, bytes);
     bytes += encoded.length;
   };
@@ -105,7 +112,7 @@ export async function writeSavepoint(
     entries += 1;
   }
   await write({ entries, checksum });
-  await file.sync();
+  if (!isBeside) await file.sync();
   return { ...savepoint, entries, bytes };
 }
 

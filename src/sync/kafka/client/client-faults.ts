@@ -112,7 +112,7 @@ export function connectFault(error: unknown, peer: Peer, timeoutMs: number): Fau
           ? closedAtOnce(peer)
           : innermost(error),
     );
-  return peerFault(code, `broker ${peer.address}: ${reason}`, peer, error);
+  return peerFault(code, `broker ${peer.address}: ${reason}`, peer, { cause: error });
 }
 
 /** The fault for a request that got no answer, or one that cannot be read. */
@@ -141,7 +141,9 @@ export function lostFault(
             : `its answer cannot be read: ${innermost(error)}`,
     );
   const message = `broker ${peer.address}, ${asked.request}${objectOf(asked)}: ${reason}`;
-  return peerFault(code, message, peer, error, asked.request);
+  const { request } = asked;
+  const facts = isTimeout(error) ? { request, waitedMs: timeoutMs } : { request };
+  return peerFault(code, message, peer, { cause: error, facts });
 }
 
 /** One fault for all brokers that were tried, which keeps the gravest code. */
@@ -160,11 +162,9 @@ function peerFault(
   code: FaultCode,
   message: string,
   peer: Peer,
-  cause: unknown,
-  request?: string,
+  { cause, facts }: { readonly cause: unknown; readonly facts?: Fault["facts"] },
 ): Fault {
-  const facts = { broker: peer.address, ...(request === undefined ? {} : { request }) };
-  return new Fault(code, message, { cause, facts });
+  return new Fault(code, message, { cause, facts: { broker: peer.address, ...facts } });
 }
 
 type Reason = { readonly code: FaultCode; readonly reason: string };

@@ -21,7 +21,7 @@
  * key, value length, value, count of headers, and for each the length of its name, name, length of
  * its value, value. Lengths, counts and differences are zigzag varints as in protocol buffers.
  *
- * Ours have one time for all records and no record without key or value. A batch that does not
+ * Ours have one time for all records and no record without key; one without value has length -1 there. A batch that does not
  * shrink is stored as it is, so it never exceeds `batchHeaderBytes` and its recordBytesMax together.
  */
 
@@ -36,6 +36,9 @@ export type BatchRecord = {
   readonly value: Uint8Array;
   readonly headers: readonly Header[];
 };
+
+/** With `value` undefined it removes its key from a compacted topic. */
+export type KeyedRecord = Omit<BatchRecord, "value"> & { readonly value: Uint8Array | undefined };
 
 /** How the records of a batch are compressed; `attribute` is the codec's number in Kafka. */
 export type Compression = {
@@ -67,7 +70,7 @@ const sequences = 2 ** 31;
 
 /** The batch of these records, at least one: a new buffer that the caller owns. */
 export function encodeRecordBatch(
-  records: readonly BatchRecord[],
+  records: readonly KeyedRecord[],
   options: BatchOptions,
 ): Uint8Array {
   assert(records.length > 0, "a batch holds at least one record");
@@ -83,7 +86,7 @@ export function encodeRecordBatch(
 }
 
 /** The most a record takes in a batch, before compression. */
-export function recordBytesMax(record: BatchRecord): number {
+export function recordBytesMax(record: KeyedRecord): number {
   return fixedBytes + 2 * varintBytesMax + fieldBytes(record);
 }
 
@@ -123,7 +126,7 @@ let scratch = new Uint8Array(0);
 const scratchBytesMax = 1_048_576 + 65_536;
 
 /** The records of a batch, one after another; valid until the next call. */
-function recordsOf(records: readonly BatchRecord[]): Uint8Array {
+function recordsOf(records: readonly KeyedRecord[]): Uint8Array {
   let bytesMax = 0;
   for (const record of records) bytesMax += recordBytesMax(record);
   const target = roomFor(bytesMax);
@@ -142,7 +145,7 @@ function roomFor(bytes: number): Uint8Array {
 function writeRecord(
   target: Uint8Array,
   start: number,
-  record: BatchRecord,
+  record: KeyedRecord,
   index: number,
 ): number {
   const bytes = fixedBytes + varintBytes(index) + fieldBytes(record);
@@ -161,14 +164,14 @@ function writeRecord(
 }
 
 /** Bytes of key, value and headers. */
-function fieldBytes({ key, value, headers }: BatchRecord): number {
+function fieldBytes({ key, value, headers }: KeyedRecord): number {
   let bytes = prefixedBytes(key) + prefixedBytes(value) + varintBytes(headers.length);
   for (const header of headers) bytes += prefixedBytes(header.name) + prefixedBytes(header.value);
   return bytes;
 }
 
-function prefixedBytes({ length }: Uint8Array): number {
-  return varintBytes(length) + length;
+function prefixedBytes(bytes: Uint8Array | undefined): number {
+  return bytes === undefined ? 1 : varintBytes(bytes.length) + bytes.length;
 }
 
 /** Of a number in [0, 2^31): zigzag doubles it, then seven bits a byte. */
@@ -187,8 +190,12 @@ function writeVarint(target: Uint8Array, start: number, value: number): number {
   return offset;
 }
 
-/** The bytes with their length before them. */
-function writeBytes(target: Uint8Array, start: number, bytes: Uint8Array): number {
+/** The bytes with their length before them; none have the length -1, which is 1 in zigzag. */
+function writeBytes(target: Uint8Array, start: number, bytes: Uint8Array | undefined): number {
+  if (bytes === undefined) {
+    target[start] = 1;
+    return start + 1;
+  }
   const offset = writeVarint(target, start, bytes.length);
   target.set(bytes, offset);
   return offset + bytes.length;
