@@ -206,6 +206,7 @@ async function fetched(
 }
 
 async function takenName(cluster: Cluster, { agent, topics, clock }: Place) {
+  const random = systemRandom();
   const taken = await takeName(cluster, {
     agent,
     version,
@@ -213,7 +214,8 @@ async function takenName(cluster: Cluster, { agent, topics, clock }: Place) {
     cursorTopic: topics.cursor,
     clock,
     wait: (ms) => new Promise((done) => clock.after(ms, done)),
-    boot: hexOf(systemRandom(), 8),
+    boot: hexOf(random, 8),
+    randomHex: (bytes) => hexOf(random, bytes),
   });
   if (taken.length > 0) return taken;
   throw new Fault(

@@ -19,7 +19,7 @@ import { Closing } from "./closing.ts";
 import { type Cluster, errorOf } from "./cluster.ts";
 import type { Cursor } from "./cursor.ts";
 import { Incarnation, type IncarnationOptions } from "./incarnation.ts";
-import { decodeLaneState, encodeLaneState, type LaneState } from "./lane-state.ts";
+import { decodeLaneState, encodeLaneState, type LaneState, lifeHere } from "./lane-state.ts";
 import type { MessageEncoder } from "./message/message.ts";
 import { type OwnRecords, ownMarkAt } from "./own-mark.ts";
 import { reconcile, resumeUpsert, type Verdict } from "./reconcile.ts";
@@ -327,10 +327,11 @@ export class KafkaLane implements UplinkLane {
   }
 
   #reconcile(): void {
-    const { agent, randomHex, delivery } = this.#options;
+    const { agent, uplink, get, randomHex, delivery } = this.#options;
     const here = {
       state: this.#state,
       agent,
+      life: lifeHere(get, { uplink, agent }),
       cluster: this.#life.cluster.id,
       isHeld: this.#isHeld,
       start: this.#start,

@@ -5,7 +5,8 @@
  */
 
 import { Fault } from "../../core/faults.ts";
-import type { Lane } from "../../store/outbox/lane.ts";
+import { type Lane, lanes } from "../../store/outbox/lane.ts";
+import { uplinkKey } from "../../store/state/kv-key.ts";
 import {
   damaged,
   decodeJson,
@@ -111,6 +112,24 @@ export function decodeLaneState(bytes: Uint8Array, place: string): LaneState {
     },
     ...lifeOf(stored),
   };
+}
+
+/**
+ * The life of the agent's name that is known here, by all lanes of the uplink that have sent under it;
+ * undefined where none has. `get` reads the state store. Faults: STORE_FAILED.
+ */
+export function lifeHere(
+  get: (key: string) => Uint8Array | undefined,
+  { uplink, agent }: { readonly uplink: string; readonly agent: string },
+): number | undefined {
+  const lives: number[] = [];
+  for (const lane of lanes) {
+    const key = uplinkKey(uplink, lane);
+    const stored = get(key);
+    const state = stored && decodeLaneState(stored, `the state store's ${key}`);
+    if (state?.agent === agent) lives.push(state.life ?? 0);
+  }
+  return lives.length === 0 ? undefined : Math.max(...lives);
 }
 
 /** `state` with one more incident. */

@@ -39,6 +39,7 @@ function here(state: LaneState | undefined, more: Partial<Here> = {}): Here {
   return {
     state,
     agent: "gw1",
+    life: state === undefined ? undefined : (state.life ?? 0),
     cluster: "c1",
     isHeld: false,
     start: 100,
@@ -276,4 +277,15 @@ test("the replacement is put out by nobody with an earlier life, and takes its o
 test("an empty data directory goes on in the life that its name has", () => {
   const begun = went(reconcile(here(undefined), { ...cursor(mark(3)), life: 2 }));
   assert.equal(begun.state.life, 2);
+});
+
+test("a lane that is new is not begun by hardware whose name was given to other", () => {
+  const heir: Cursor = { ...cursor(mark(0)), life: 1 };
+  assert.equal(reconcile(here(undefined, { life: 0 }), heir).kind, "halt");
+  const another: LaneState = { ...sent, agent: "gw0" };
+  assert.equal(reconcile(here(another, { life: 0 }), heir).kind, "halt");
+  const begun = went(reconcile(here(undefined, { life: 2 }), heir));
+  assert.deepEqual([begun.verdict, begun.state.life], ["begun", 2]);
+  const older = went(reconcile(here(sent, { life: 2 }), cursor(sent.mark)));
+  assert.deepEqual([older.verdict, older.state.life], ["resumed", 2]);
 });

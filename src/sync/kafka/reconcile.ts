@@ -15,7 +15,7 @@
  *   no cursor, or ours is not in it        nothing sent yet                  begun
  *   another outbox's, not known here       any                               an incident, and one of the above
  *   another process' that came after us    this process had the lane         halts
- *   a later life of the name               any                               halts: this gateway was replaced
+ *   a later life of the name               an earlier one, in any lane       halts: this gateway was replaced
  *
  * Where no cursor of ours was ever seen, a transaction that was under way was aborted: it would have
  * written one.
@@ -54,6 +54,8 @@ export type Here = {
   /** As stored; undefined where this lane was never used. */
   readonly state: LaneState | undefined;
   readonly agent: string;
+  /** Of the name, by all lanes of this agent; undefined where it has sent nothing under it. */
+  readonly life: number | undefined;
   /** Id of the cluster that was asked. */
   readonly cluster: string;
   /** This process has had the lane before. */
@@ -68,16 +70,22 @@ export type Here = {
 
 export function reconcile(here: Here, cursor: Cursor | undefined): Reconciled {
   const { state, agent, cluster } = here;
+  // A lane may be new where the name is not. Who has nothing under it takes the life as it is.
+  const lives = here.life === undefined ? 0 : (cursor?.life ?? 0) - here.life;
+  if (cursor !== undefined && lives > 0) return { kind: "halt", why: replacedBy(agent, cursor) };
   if (state === undefined || state.agent !== agent) return begin(here, cursor);
   const isNews = cursor !== undefined && isUnknown(cursor, state);
-  const lives = (cursor?.life ?? 0) - (state.life ?? 0);
-  if (cursor !== undefined && lives > 0) return { kind: "halt", why: replacedBy(agent, cursor) };
   // Who has an earlier life of the name does not know it yet, and halts at our next cursor.
   if (here.isHeld && isNews && lives === 0) {
     return { kind: "halt", why: identityInUse(agent, cursor) };
   }
   const own = ownMark(cursor, state.mark.outbox);
-  const known = { ...asOf(cluster, state), before: marksBefore(cursor, state), there: own };
+  const known = {
+    ...asOf(cluster, state),
+    ...livedOn(here, undefined),
+    before: marksBefore(cursor, state),
+    there: own,
+  };
   const isOurs = cursor !== undefined && cursor.mark.outbox === state.mark.outbox;
   const base = isNews && !isOurs ? withIncident(known, takenOver(known, cursor)) : known;
   if (own === undefined) return withoutCursor(here, base, state);
@@ -114,7 +122,7 @@ function begin(here: Here, cursor: Cursor | undefined): Reconciled {
     intent: undefined,
     place: undefined,
     incidents: old?.incidents ?? { count: 0, last: undefined },
-    ...(cursor?.life === undefined ? {} : { life: cursor.life }),
+    ...livedOn(here, cursor),
   };
   const warned = cursor === undefined ? fresh : withIncident(fresh, takenOver(fresh, cursor));
   if (old?.intent === undefined) return go("begun", warned);
@@ -193,6 +201,12 @@ function withoutCursor(here: Here, base: LaneState, stored: LaneState): Reconcil
 }
 
 // ---- marks ----
+
+/** The life that the lane goes on with; absent where the name was never given away. */
+function livedOn({ life = 0 }: Here, cursor: Cursor | undefined): Pick<LaneState, "life"> {
+  const latest = Math.max(life, cursor?.life ?? 0);
+  return latest === 0 ? {} : { life: latest };
+}
 
 /** The newest process in the cursor is none of ours, and it was not there when we last looked. */
 function isUnknown({ boots, mark }: Cursor, state: LaneState): boolean {

@@ -48,6 +48,7 @@ export type GoOnOptions = {
   readonly uplink: string;
   readonly agent: string;
   readonly head: SetHead;
+  /** All lanes. */
   readonly taken: readonly TakenLane[];
   readonly waiting: Waiting;
   readonly sent: SentSince;
@@ -69,8 +70,6 @@ export async function goOn(kv: Kv, options: GoOnOptions): Promise<GoneOn> {
   for (const queue of outputQueues) {
     const span = readSpan(kv, queue);
     starts[queue] = span.next;
-    // Where nothing was ever sent of it, all that waits begins as it is.
-    if (!taken.some(({ lane }) => lane === queue)) continue;
     const again = waiting[queue].filter((record) => !sent.has(record));
     const gaps = queue === "summaries" ? gapsOf(options, span.next + again.length) : [];
     const records = [...again.map(({ bytes }) => bytes), ...gaps];

@@ -1,15 +1,16 @@
 /**
  * Takes the name of an agent for other hardware: in each lane the old producer is fenced, what it had
- * under way is decided, and its cursor is written once more with a further life of the name. From then on
+ * under way is decided, and its cursor is written once more, or for the first time, with a further life of the name. From then on
  * nothing that has an earlier life sends as this agent (reconcile.ts), so what the topics have is all there
  * will be of it.
  */
 
 import type { Clock } from "../../../core/doors.ts";
+import { Fault } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
 import { type Lane, lanes, type Queue, queueOf } from "../../../store/outbox/lane.ts";
 import { type Cluster, errorOf } from "../cluster.ts";
-import { type Cursor, withBoot } from "../cursor.ts";
+import { type Cursor, emptyDigest, withBoot } from "../cursor.ts";
 import { Incarnation } from "../incarnation.ts";
 import type { LaneState } from "../lane-state.ts";
 import { noCompression } from "../message/record-batch.ts";
@@ -25,35 +26,66 @@ export type NameOptions = {
   readonly wait: (ms: number) => Promise<void>;
   /** Id of this process. */
   readonly boot: string;
+  /** A random hex text of so many bytes. */
+  readonly randomHex: (bytes: number) => string;
 };
 
 /** How far the old hardware was in a lane: its cursor, now with the further life. */
 export type TakenLane = { readonly lane: Lane; readonly cursor: Cursor; readonly cluster: string };
 
-/** The lanes that have a cursor. Rejects as `Cluster` does. */
+/**
+ * All lanes, each with the cursor that it has now: of a new outbox where it had none, so that the old
+ * hardware does not begin there. None, and nothing is written, where no lane has a cursor. Rejects as
+ * `Cluster` does; INPUT_INVALID, and nothing is fenced, where a topic is missing.
+ */
 export async function takeName(cluster: Cluster, options: NameOptions): Promise<TakenLane[]> {
-  const found: { readonly lane: Lane; readonly of: Incarnation; readonly cursor: Cursor }[] = [];
-  const topics = [...new Set(Object.values(options.topics))];
-  const there = await cluster.partitionsOf([...topics, options.cursorTopic]);
-  if (!there.has(options.cursorTopic)) return [];
+  const { agent, version, cursorTopic, randomHex } = options;
+  const there = await namedTopics(cluster, options);
+  const found: {
+    readonly lane: Lane;
+    readonly of: Incarnation;
+    readonly cursor: Cursor | undefined;
+  }[] = [];
   for (const lane of lanes) {
-    const topic = options.topics[queueOf(lane)];
-    if (!there.has(topic)) continue;
+    const named = options.topics[queueOf(lane)];
+    // Nothing is sent but the cursor.
+    const topic = there.has(named) ? named : cursorTopic;
     const of = incarnationOf(cluster, { ...options, lane, topic });
-    const cursor = await currentCursor(of, options);
-    if (cursor !== undefined) found.push({ lane, of, cursor });
+    found.push({ lane, of, cursor: await currentCursor(of, options) });
   }
+  if (found.every(({ cursor }) => cursor === undefined)) return [];
   // One life for all lanes, whichever of them an earlier try had reached.
-  const life = 1 + Math.max(0, ...found.map(({ cursor }) => cursor.life ?? 0));
+  const life = 1 + Math.max(0, ...found.map(({ cursor }) => cursor?.life ?? 0));
   const taken: TakenLane[] = [];
   for (const { lane, of, cursor } of found) {
-    const { mark } = cursor;
-    const boots = withBoot(cursor.boots, { id: options.boot, seq: mark.seq });
-    const given: Cursor = { ...cursor, boots, life };
+    const begun = { outbox: randomHex(16), seq: 0, digest: emptyDigest };
+    const { mark, boots: known, before } = cursor ?? { mark: begun, boots: [], before: [] };
+    const boots = withBoot(known, { id: options.boot, seq: mark.seq });
+    const given: Cursor = { agent, lane, mark, boots, before, version, life };
     await write(of, given, options);
     taken.push({ lane, cursor: given, cluster: cluster.id });
   }
   return taken;
+}
+
+/**
+ * The topics that are there. All must be but that of raw readings, which is made when the first are sent:
+ * what was sent to another one would not be found, and be sent again.
+ */
+async function namedTopics(
+  cluster: Cluster,
+  { agent, topics: { summaries, alerts, raw }, cursorTopic }: NameOptions,
+): Promise<ReadonlyMap<string, number>> {
+  const needed = [...new Set([summaries, alerts, cursorTopic])];
+  const there = await cluster.partitionsOf([...new Set([...needed, raw])]);
+  const missing = needed.filter((topic) => !there.has(topic));
+  if (missing.length === 0) return there;
+  const topics = missing.join(" and no topic ");
+  throw new Fault(
+    "INPUT_INVALID",
+    `the cluster has no topic ${topics}, which ${agent} sends to: nothing was changed; is it the right cluster? Make the topic again if it was deleted`,
+    { facts: { topics: missing.join(" ") } },
+  );
 }
 
 function incarnationOf(
