@@ -158,7 +158,6 @@ export function savepointPublisher(
     agent: config.agent,
     version,
     topics,
-    dataTopics: [topics.summaries, topics.alerts],
     transactionMs,
     chunkBytes: areBytesDear ? limits.savepointChunkBytesDear : limits.savepointChunkBytes,
     clock: doors.clock,

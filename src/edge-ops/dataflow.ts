@@ -36,7 +36,13 @@ import {
   shapeOf,
 } from "./pipeline.ts";
 import { COUNT_ACCEPTED } from "./pipeline-counts.ts";
-import { type DataflowSpec, type DataflowState, decodeSpec, type PipelineSpec } from "./spec.ts";
+import {
+  type DataflowSpec,
+  type DataflowState,
+  decodeSpec,
+  emittedName,
+  type PipelineSpec,
+} from "./spec.ts";
 import type { StateTable } from "./state-table.ts";
 import { DeviceWatermarks } from "./watermarks.ts";
 
@@ -280,10 +286,9 @@ export class Dataflow {
   }
 
   #create(spec: PipelineSpec): Pipeline {
-    const generation = this.#generations.get(spec.name) ?? 1;
     return createPipeline({
       spec,
-      name: generation === 1 ? spec.name : `${spec.name}@${generation}`,
+      name: emittedName(spec.name, this.#generations.get(spec.name)),
       catalog: this.#catalog,
       devices: this.#stage.watermarks,
       sources: this.#spec.sources,

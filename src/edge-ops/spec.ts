@@ -118,6 +118,11 @@ export type DataflowState = DataflowSpec & {
   readonly capacity?: Pick<DataflowSpec, "seriesMax" | "devicesMax" | "keysMax">;
 };
 
+/** What a pipeline is called in what it emits: each further definition of its name has another one. */
+export function emittedName(name: string, generation = 1): string {
+  return generation === 1 ? name : `${name}@${generation}`;
+}
+
 const VERSION = 1;
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -22,7 +22,6 @@ const AGENT = "plant-7";
 const WAIT_MS = 180_000;
 /** From one reading to the next; two devices take turns, so ten of each are in a window. */
 const STEP_MS = 50;
-const topics = ["--summaries", "r-summaries", "--alerts", "r-alerts"] as const;
 
 type Summary = {
   readonly kind: string;
@@ -68,22 +67,19 @@ test("new hardware takes a gateway's place from Kafka: no window is sent twice o
 
   const data = join(home, "new", "data");
   const where = ["--from-kafka", bootstrap, "--agent", AGENT, "--topic", "r-savepoints"];
-  const restored = await weir(
-    "restore",
-    ...where,
-    "--cursors",
-    "r-cursor",
-    ...topics,
-    "--data",
-    data,
-    "--json",
-  );
+  // It may be a mount: it is filled, not replaced.
+  await mkdir(data, { recursive: true });
+  const { ino } = await stat(data);
+  const restored = await weir("restore", ...where, "--data", data, "--json");
   assert.equal(restored.code, 0, restored.output);
   const told = JSON.parse(restored.out);
   assert.equal(told.life, 1);
+  assert.deepEqual([told.unread, told.expired, told.gaps], [0, 0, 2]);
+  assert.equal((await stat(data)).ino, ino);
+  assert.deepEqual((await readdir(data)).toSorted(), ["log", "state.mdb", "tables"]);
   const newest = told.savepoint.made + told.stateLossSeconds * 1_000;
   assert.ok(newest >= baseMs + 49_000 && newest <= baseMs + 51_000, restored.out);
-  const second = await weir("restore", ...where, ...topics, "--data", data);
+  const second = await weir("restore", ...where, "--data", data);
   assert.equal(second.code, 1);
   assert.match(second.output, /is there and not empty/);
 

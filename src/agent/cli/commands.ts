@@ -240,13 +240,11 @@ With --from-kafka this hardware takes the place of a gateway that is gone, under
 savepoint in the cluster becomes the data directory. Stop the old gateway first; from then on it halts
 if it comes back. What it had sent is not sent again, and no window that it had sent is replaced by
 what the savepoint knows of it. Readings after the savepoint that it had not sent are lost: a gap record
-says so, and the time between is printed. docs/operations.md says when to use it.
+of each pipeline says so. The topics that it sent to are those that the savepoint names.
+docs/operations.md says when to use it.
 
   --agent NAME         the name to take (default: that of the configuration)
   --topic NAME         the topic of savepoints (default weir.savepoints)
-  --summaries NAME, --alerts NAME, --raw NAME, --cursors NAME
-                       the topics of the uplink (default: those of the configuration, else weir.summaries,
-                       weir.alerts, weir.raw, weir.cursor)
   --tls, --ca FILE, --certificate FILE, --certificate-key FILE, --server-name NAME
   --sasl MECHANISM, --user NAME, --password-file FILE, --token-file FILE
                        as weir upstream verify has them`,

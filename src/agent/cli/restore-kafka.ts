@@ -13,6 +13,7 @@ import { join, resolve } from "node:path";
 import type { Clock } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
+import type { PipelineSpec } from "../../edge-ops/spec.ts";
 import type { SetHead } from "../../store/care/savepoint-set.ts";
 import { restoreSavepoint } from "../../store/care/savepoint.ts";
 import { opened } from "../../store/care/whole-files.ts";
@@ -20,7 +21,7 @@ import { openCheckedKv } from "../../store/state/checked-kv.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import type { Cluster } from "../../sync/kafka/cluster.ts";
 import { hexOf } from "../../sync/kafka/kafka-uplink.ts";
-import { type GoneOn, goOn, waitingIn } from "../../sync/kafka/savepoints/go-on.ts";
+import { type GoneOn, goOn, pipelinesIn, waitingIn } from "../../sync/kafka/savepoints/go-on.ts";
 import { readSentSince } from "../../sync/kafka/savepoints/sent-since.ts";
 import { fetchSet, findSets, type UpstreamSet } from "../../sync/kafka/savepoints/sets-upstream.ts";
 import { takeName } from "../../sync/kafka/savepoints/take-name.ts";
@@ -39,29 +40,22 @@ import { readConfig } from "./configured.ts";
 import { kafkaOptions, kafkaTarget } from "./kafka-target.ts";
 import { writingTo } from "./writing.ts";
 
-const { kafka: _, topic: __, ...sharedOptions } = kafkaOptions;
+const { kafka: _, topic: __, cursors: ___, ...sharedOptions } = kafkaOptions;
 
 const options = {
   ...sharedOptions,
   "from-kafka": { type: "string" },
   topic: { type: "string" },
-  summaries: { type: "string" },
-  alerts: { type: "string" },
-  raw: { type: "string" },
   data: { type: "string" },
   json: { type: "boolean", default: false },
 } as const;
 
 type Place = {
   readonly agent: string;
-  readonly topics: {
-    readonly summaries: string;
-    readonly alerts: string;
-    readonly raw: string;
-    readonly cursor: string;
-    readonly savepoints: string;
-  };
-  /** The data directory, as it is while it is made. */
+  /** Of savepoints. */
+  readonly topic: string;
+  readonly data: string;
+  /** In it: what is made, until it is whole. */
   readonly partial: string;
   readonly clock: Clock;
 };
@@ -71,6 +65,9 @@ type Restored = GoneOn & {
   readonly life: number;
   /** Records read to know what was sent. */
   readonly read: number;
+  /** Values that are no record, and offsets that were to be read and have expired. */
+  readonly unread: number;
+  readonly expired: number;
   /** Latest event time that the old hardware had sent. */
   readonly newest: number | undefined;
 };
@@ -82,25 +79,16 @@ export async function run(args: readonly string[]): Promise<number> {
   const begunAt = clock.monotonic();
   const { topic, ...others } = values;
   const target = await kafkaTarget({ ...others, kafka: values["from-kafka"] }, clock);
-  const { agent, configured, cursorTopic, connect } = target;
+  const { agent, configured, connect } = target;
   if (agent === undefined) throw new UsageError("say whose place to take: --agent NAME");
-  const { summaries, alerts, raw } = { ...configured.topics, ...named(values) };
   const savepoints = topic ?? configured.savepoints ?? savepointTopicDefault;
   const data = await dataOf(values);
-  if (existsSync(data) && readdirSync(data).length > 0) {
-    throw new Fault(
-      "INPUT_INVALID",
-      `${data} is there and not empty; what is restored goes into an empty data directory`,
-      { facts: { data } },
-    );
-  }
-  const partial = `${data}.partial`;
-  const topics = { summaries, alerts, raw, cursor: cursorTopic, savepoints };
+  const partial = join(data, partialName);
+  refuseFull(data);
   const cluster = await connect();
   try {
-    const restored = await writingTo(data, () =>
-      restoreTo(data, cluster, { agent, topics, partial, clock }),
-    );
+    const place = { agent, topic: savepoints, data, partial, clock };
+    const restored = await writingTo(data, () => restoreTo(cluster, place));
     tell({ agent, data, restored, seconds: (clock.monotonic() - begunAt) / 1_000 }, values.json);
     return exitCodes.ok;
   } finally {
@@ -109,17 +97,18 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-function named(values: {
-  readonly summaries?: string | undefined;
-  readonly alerts?: string | undefined;
-  readonly raw?: string | undefined;
-}): { readonly summaries?: string; readonly alerts?: string; readonly raw?: string } {
-  const { summaries, alerts, raw } = values;
-  return {
-    ...(summaries === undefined ? {} : { summaries }),
-    ...(alerts === undefined ? {} : { alerts }),
-    ...(raw === undefined ? {} : { raw }),
-  };
+/** In the data directory, which may be a mount: what is moved within it is never on another one. */
+const partialName = "restore.partial";
+
+/** What an earlier try left is no data. */
+function refuseFull(data: string): void {
+  const found = existsSync(data) ? readdirSync(data).filter((name) => name !== partialName) : [];
+  if (found.every((name) => name === "lost+found")) return;
+  throw new Fault(
+    "INPUT_INVALID",
+    `${data} is there and not empty; what is restored goes into an empty data directory`,
+    { facts: { data } },
+  );
 }
 
 async function dataOf(values: {
@@ -131,52 +120,65 @@ async function dataOf(values: {
   return resolve((await readConfig(values.config)).dataDirectory);
 }
 
-async function restoreTo(data: string, cluster: Cluster, place: Place): Promise<Restored> {
-  const { partial } = place;
+async function restoreTo(cluster: Cluster, place: Place): Promise<Restored> {
+  const { agent, data, partial, clock } = place;
   rmSync(partial, { recursive: true, force: true });
-  const paths = dataPaths(partial);
-  for (const directory of [partial, paths.log, paths.tables]) {
-    await systemDisk.makeDirectory(directory);
-  }
+  const [from, to] = [dataPaths(partial), dataPaths(data)];
+  for (const directory of [data, partial]) await systemDisk.makeDirectory(directory);
   const file = join(partial, "upstream.savepoint");
   const { head } = await fetched(cluster, place, file);
-  const raw = openKvLmdb({ path: paths.state, bytesMax: limits.kvBytesMax });
+  const raw = openKvLmdb({ path: from.state, bytesMax: limits.kvBytesMax });
   let restored: Restored;
   try {
     const kv = await openCheckedKv(raw);
     await restoreSavepoint(readingDisk, file, kv);
-    const waiting = waitingIn(kv);
-    const taken = await takenName(cluster, place);
+    const waiting = waitingIn(kv, kafkaName);
+    const pipelines = pipelinesIn(kv);
+    for (const directory of [to.log, to.tables]) await systemDisk.makeDirectory(directory);
+    const taken = await takenName(cluster, { agent, head, clock });
+    const takenAt = clock.now();
     const sent = await readSentSince(cluster, {
-      agent: place.agent,
+      agent,
       outboxes: new Set(
         taken.flatMap(({ cursor: { mark, before } }) => [mark, ...before].map((of) => of.outbox)),
       ),
-      topics: [place.topics.summaries, place.topics.alerts],
+      topics: [head.topics.summaries, head.topics.alerts],
       since: head.since,
       waiting: [...waiting.alerts, ...waiting.summaries],
+      slides: slidesOf(pipelines),
     });
-    const options = { uplink: kafkaName, agent: place.agent, head, taken, waiting, sent };
-    const gone = await goOn(kv, options);
+    const told = { uplink: kafkaName, agent, head, pipelines: pipelines.keys(), takenAt };
+    const gone = await goOn(kv, { ...told, taken, waiting, sent });
     await concedeState(kv, sent.heldBack);
     const asked = await behindCommands((key) => kv.get(key), { uplink: kafkaName, cluster });
     if (asked !== undefined) await kv.commit([asked]);
     const life = taken[0]?.cursor.life ?? 0;
-    restored = { ...gone, head, life, read: sent.records, newest: sent.newest };
+    const { records: read, unread, expired, newest } = sent;
+    restored = { ...gone, head, life, read, unread, expired, newest };
   } finally {
     await raw.close();
   }
-  await systemDisk.remove(file);
+  // The data is there with its state, and not before.
   await systemDisk.syncDirectory(partial);
-  await systemDisk.rename(partial, data);
+  await systemDisk.rename(from.state, to.state);
+  await systemDisk.syncDirectory(data);
   await systemDisk.syncDirectory(join(data, ".."));
   return restored;
+}
+
+function slidesOf(pipelines: ReadonlyMap<string, PipelineSpec>): ReadonlyMap<string, number> {
+  const slides = new Map<string, number>();
+  for (const [name, spec] of pipelines) {
+    if (spec.kind !== "window" || spec.window.kind !== "sliding") continue;
+    slides.set(name, spec.window.sizeMs);
+  }
+  return slides;
 }
 
 /** The newest set of which every byte is there; says why others are passed over. */
 async function fetched(
   cluster: Cluster,
-  { agent, topics: { savepoints: topic } }: Place,
+  { agent, topic }: Place,
   file: string,
 ): Promise<UpstreamSet> {
   const { sets, refused } = await findSets(cluster, { topic, agent });
@@ -205,13 +207,17 @@ async function fetched(
   );
 }
 
-async function takenName(cluster: Cluster, { agent, topics, clock }: Place) {
+async function takenName(
+  cluster: Cluster,
+  { agent, head, clock }: Pick<Place, "agent" | "clock"> & { readonly head: SetHead },
+) {
   const random = systemRandom();
+  const { cursor: cursorTopic, ...topics } = head.topics;
   const taken = await takeName(cluster, {
     agent,
     version,
     topics,
-    cursorTopic: topics.cursor,
+    cursorTopic,
     clock,
     wait: (ms) => new Promise((done) => clock.after(ms, done)),
     boot: hexOf(random, 8),
@@ -220,8 +226,8 @@ async function takenName(cluster: Cluster, { agent, topics, clock }: Place) {
   if (taken.length > 0) return taken;
   throw new Fault(
     "INPUT_INVALID",
-    `${topics.cursor} has no cursor of ${agent}, so nobody can tell what it has sent; name the topic of cursors with --cursors, or use -c with its configuration`,
-    { facts: { topic: topics.cursor, agent } },
+    `${cursorTopic} has no cursor of ${agent}, so nobody can tell what it has sent: nothing was changed; was the topic made anew? Begin with an empty data directory`,
+    { facts: { topic: cursorTopic, agent } },
   );
 }
 
@@ -239,24 +245,32 @@ function tell(
   },
   json: boolean,
 ): void {
-  const { head, life, known, again, gaps, read, newest } = restored;
-  const lossMs = newest === undefined ? 0 : Math.max(0, newest - head.made);
-  const loss = (lossMs / 1_000).toFixed(1);
+  const { head, life, known, again, gaps, read, unread, expired, newest } = restored;
+  if (unread > 0) {
+    console.error(`weir: ${unread} values under the name of ${agent} are no records: passed over`);
+  }
+  if (expired > 0) {
+    console.error(
+      `weir: ${expired} offsets behind the savepoint have expired in the topics: what ${agent} sent there is not known, and may be sent again or poorer`,
+    );
+  }
+  const lossMs = newest === undefined ? undefined : Math.max(0, newest - head.made);
   if (json) {
     const { made, position, bytes, chunks, number } = head;
     const savepoint = { number, made, position, bytes, chunks };
-    const loss = { stateLossSeconds: lossMs / 1_000, seconds };
-    console.log(
-      JSON.stringify({ agent, data, life, savepoint, ...loss, read, known, again, gaps }),
-    );
+    const stateLossSeconds = lossMs === undefined ? null : lossMs / 1_000;
+    const told = { agent, data, life, savepoint, stateLossSeconds, seconds };
+    console.log(JSON.stringify({ ...told, read, unread, expired, known, again, gaps }));
     return;
   }
   const at = (ms: number): string => new Date(ms).toISOString();
-  const until =
-    newest === undefined ? "nothing was sent after it" : `the last record sent ends ${at(newest)}`;
+  const loss =
+    newest === undefined || lossMs === undefined
+      ? "unknown: nothing was sent after the savepoint"
+      : `${(lossMs / 1_000).toFixed(1)} s at least: the last record sent ends ${at(newest)}`;
   console.log(`weir: ${agent} restored to ${data}, life ${life} of the name
   savepoint   ${head.number} of ${at(head.made)}, position ${head.position}, ${bytesText(head.bytes)} in ${head.chunks} chunks
-  state loss  ${loss} s at least: ${until}; readings between that were in no sent summary are lost
+  state loss  ${loss}; readings after it that were in no sent summary are lost
   outbox      ${again} records that waited are sent, ${known} were there already; ${gaps} gap records
   ready       after ${seconds.toFixed(1)} s; ${read} records read to know what was sent`);
 }

@@ -34,6 +34,7 @@ function setOf(number: number, pieces: readonly string[], more: Partial<SetHead>
     chunks: pieces.length,
     bytes: encoded.reduce((sum, { length }) => sum + length, 0),
     digest: digest.end(),
+    topics: { summaries: "weir.summaries", alerts: "weir.alerts", raw: "r", cursor: "c" },
     since: { "weir.summaries": [4, 0] },
     ...more,
   };

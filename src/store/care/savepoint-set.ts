@@ -8,7 +8,8 @@
  *
  *   chunk   16 bytes of the set's id, then a piece of the file
  *   head    {"v":1,"set":"<hex>","number":7,"agent":"gw1","life":0,"made":ms,"position":n,"weir":"..",
- *            "chunks":n,"bytes":n,"digest":"<SHA-256>","since":{"weir.summaries":[offset, ...]}}
+ *            "chunks":n,"bytes":n,"digest":"<SHA-256>","topics":{"summaries":"..","alerts":"..","raw":"..",
+ *            "cursor":".."},"since":{"weir.summaries":[offset, ...]}}
  *
  * Compaction keeps the newest record of each key. Where a chunk is of another set than its head says, the
  * slot was being written anew: the other one is whole. Pure.
@@ -48,11 +49,20 @@ export type SetHead = {
   readonly bytes: number;
   /** SHA-256 of the file in hex. */
   readonly digest: string;
+  readonly topics: SentTopics;
   /**
    * By topic of records the offset in each partition from which on everything lies that the savepoint does
    * not know to be sent; a topic that is not named is to be read from its beginning.
    */
   readonly since: Readonly<Record<string, readonly number[]>>;
+};
+
+/** Where the agent sent its records and cursors. */
+export type SentTopics = {
+  readonly summaries: string;
+  readonly alerts: string;
+  readonly raw: string;
+  readonly cursor: string;
 };
 
 const setBytes = 16;
@@ -87,6 +97,7 @@ export function decodeHead(bytes: Uint8Array, place: string): SetHead {
       { facts: { version } },
     );
   }
+  const topics = objectOf(stored.fields["topics"], `${place}, topics`);
   const since = objectOf(stored.fields["since"], `${place}, since`);
   const offsets = (topic: string): readonly number[] => {
     const list = since.fields[topic];
@@ -104,6 +115,12 @@ export function decodeHead(bytes: Uint8Array, place: string): SetHead {
     chunks: wholeOf(stored, "chunks"),
     bytes: wholeOf(stored, "bytes"),
     digest: textOf(stored, "digest"),
+    topics: {
+      summaries: textOf(topics, "summaries"),
+      alerts: textOf(topics, "alerts"),
+      raw: textOf(topics, "raw"),
+      cursor: textOf(topics, "cursor"),
+    },
     since: Object.fromEntries(Object.keys(since.fields).map((topic) => [topic, offsets(topic)])),
   };
 }

@@ -6,7 +6,8 @@
  *   ... ][ window ][ window ][ window ]
  *                             sent ──▶│ floor of the key: what begins before it is held back
  *
- * Windows of a key close in order, so one floor for each key says all. Stored as JSON under heldBackKey:
+ * Windows of a key close in order, so one floor for each key says all. Sliding windows overlap: those that
+ * end by then begin earlier, and so their floor is lower by their size (sent-since.ts). Stored as JSON under heldBackKey:
  *
  *   {"v":1,"floors":{"<pipeline>/<key>":ms}}      parts percent-encoded, as in ids of records
  *

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { commitRecords } from "../../../../test/support/commit-records.ts";
 import type { Summary } from "../../../core/record.ts";
 import { millis, position } from "../../../core/units.ts";
 import { Catalog } from "../../../core/catalog.ts";
@@ -14,13 +15,14 @@ import {
   encodeComplete,
   encodeSummary,
 } from "../../../store/outbox/record-codec.ts";
+import { encodeSplit } from "../../../store/outbox/split.ts";
 import { readHeldBack } from "../../../store/state/held-back.ts";
 import { KvMemory } from "../../../store/state/kv-memory.ts";
 import { splitKey, uplinkKey } from "../../../store/state/kv-key.ts";
 import { openStateStore } from "../../../store/state/state-store.ts";
 import type { Cursor } from "../cursor.ts";
-import { decodeLaneState } from "../lane-state.ts";
-import { goOn, waitingIn } from "./go-on.ts";
+import { decodeLaneState, encodeLaneState } from "../lane-state.ts";
+import { goOn, pipelinesIn, waitingIn } from "./go-on.ts";
 import { SentSince } from "./sent-since.ts";
 import type { TakenLane } from "./take-name.ts";
 
@@ -124,6 +126,7 @@ const head: SetHead = {
   chunks: 1,
   bytes: 1,
   digest: "",
+  topics: { summaries: "summaries", alerts: "alerts", raw: "raw", cursor: "cursors" },
   since: {},
 };
 
@@ -141,7 +144,7 @@ function taken(lane: Lane, seq: number): TakenLane {
 }
 
 /** A savepoint's state: two summaries and an alert wait. */
-async function state(): Promise<KvMemory> {
+async function state(spec = "{}"): Promise<KvMemory> {
   const kv = new KvMemory();
   const { store } = await openStateStore(kv);
   const outbox = new OutboxWriter();
@@ -153,21 +156,23 @@ async function state(): Promise<KvMemory> {
     definitions: [],
     deadLetters: [],
     outbox,
-    checkpoint: { chunks: [], tables: [], spec: "{}", refused: new Uint8Array(4) },
+    checkpoint: { chunks: [], tables: [], spec, refused: new Uint8Array(4) },
   });
-  await store.advance([{ key: splitKey("kafka"), value: Uint8Array.of(1) }]);
+  const split = encodeSplit({ ranges: [{ low: 0, high: 2 }], through: made });
+  await store.advance([{ key: splitKey("kafka"), value: split }]);
   return kv;
 }
 
 test("lanes go on at the old one's cursors, and what it has not sent is behind them", async () => {
   const kv = await state();
-  const waiting = waitingIn(kv);
+  const waiting = waitingIn(kv, "kafka");
   const sent = new SentSince([...waiting.summaries, ...waiting.alerts]);
   sent.take(read(window("p1", 1)));
   sent.take(read(window("p1", 30, { pipeline: "temp@2" })));
   const lanes = [taken("alerts", 5), taken("summaries", 41), taken("backfill", 3)];
-  const gone = await goOn(kv, { uplink: "kafka", agent, head, taken: lanes, waiting, sent });
-  assert.deepEqual(gone, { known: 1, again: 2, gaps: 2 });
+  const of = { uplink: "kafka", agent, head, pipelines: ["temp", "shifts"], takenAt: made + 9_000 };
+  const gone = await goOn(kv, { ...of, taken: lanes, waiting, sent });
+  assert.deepEqual(gone, { known: 1, again: 2, gaps: 3 });
 
   for (const { lane, cursor } of lanes) {
     const key = uplinkKey("kafka", lane);
@@ -182,8 +187,10 @@ test("lanes go on at the old one's cursors, and what it has not sent is behind t
     behind.map(({ id }) => id),
     [
       `gw1/temp/device=p1/${made + 2_000}/1000/0`,
-      `gw1/temp/gap:3/${made}/31000/0`,
-      `gw1/temp@2/gap:4/${made}/31000/0`,
+      // Of what sent nothing as well, until the last that was sent, or until the name was taken.
+      `gw1/shifts/gap:3/${made}/31000/0`,
+      `gw1/temp/gap:4/${made}/31000/0`,
+      `gw1/temp@2/gap:5/${made}/31000/0`,
     ],
   );
   assert.equal(store.read("alerts", { from: 1, bytesMax: 1e6 }).records.length, 1);
@@ -193,12 +200,76 @@ test("lanes go on at the old one's cursors, and what it has not sent is behind t
 
 test("where nothing was ever sent, all that waits is sent in the outbox that was begun", async () => {
   const kv = await state();
-  const waiting = waitingIn(kv);
+  const waiting = waitingIn(kv, "kafka");
   const sent = new SentSince([...waiting.summaries, ...waiting.alerts]);
   const lanes = (["alerts", "summaries", "raw", "backfill"] as const).map((lane) => taken(lane, 0));
-  const of = { uplink: "kafka", agent, head, taken: lanes, waiting, sent };
-  assert.deepEqual(await goOn(kv, of), { known: 0, again: 3, gaps: 0 });
+  const named = { uplink: "kafka", agent, head, pipelines: ["temp"], takenAt: made + 5_000 };
+  const of = { ...named, taken: lanes, waiting, sent };
+  assert.deepEqual(await goOn(kv, of), { known: 0, again: 3, gaps: 1 });
   const { store } = await openStateStore(kv);
-  assert.equal(store.read("summaries", { from: 2, bytesMax: 1e6 }).records.length, 2);
-  assert.equal(store.span("summaries").next, 4);
+  const behind = store.read("summaries", { from: 2, bytesMax: 1e6 }).records.map(read);
+  assert.deepEqual(
+    behind.map(({ id }) => id),
+    [
+      `gw1/temp/device=p1/${made + 1_000}/1000/0`,
+      `gw1/temp/device=p1/${made + 2_000}/1000/0`,
+      `gw1/temp/gap:4/${made}/5000/0`,
+    ],
+  );
+});
+
+test("what Kafka had before the savepoint does not wait, though it is kept for another uplink", async () => {
+  const kv = await state();
+  const { store } = await openStateStore(kv);
+  const outbox = new OutboxWriter();
+  for (const second of [3, 4, 5, 6]) outbox.add("summaries", window("p1", second));
+  await commitRecords(store, outbox);
+  const { cursor } = taken("summaries", 4);
+  const { mark, boots, before } = cursor;
+  const lane = { agent, cluster: "c1", mark, there: mark, boots, before, forkedFrom: "" } as const;
+  const rest = { intent: undefined, place: undefined, incidents: { count: 0, last: undefined } };
+  const stood = (number: number) => encodeLaneState({ ...lane, ...rest, number });
+  // Numbers 1 and 2 are backfill's, which has sent the first of them; summaries are at number 4.
+  const split = encodeSplit({ ranges: [{ low: 1, high: 3 }], through: made });
+  await store.advance([
+    { key: uplinkKey("kafka", "summaries"), value: stood(4) },
+    { key: uplinkKey("kafka", "backfill"), value: stood(2) },
+    { key: splitKey("kafka"), value: split },
+  ]);
+  const waiting = waitingIn(kv, "kafka");
+  const seconds = waiting.summaries.map(({ record }) =>
+    record.kind === "summary" ? (record.start - made) / 1_000 : undefined,
+  );
+  assert.deepEqual(seconds, [3, 5, 6]);
+  assert.equal(waiting.alerts.length, 1);
+  assert.equal(waitingIn(kv, "file").summaries.length, 6);
+});
+
+test("a correction that waits is sent though a marker went before it", () => {
+  const corrected = window("p1", 0, { revision: 1 });
+  const sent = sentOf([corrected, window("p1", 1)], [marker("p1", 5)]);
+  assert.equal(sent.has(read(corrected)), false);
+  assert.equal(sent.has(read(window("p1", 1))), true);
+});
+
+test("of sliding windows only those are held back that end by the last one sent", () => {
+  const slides = new Map([["temp", 10_000]]);
+  const sent = new SentSince([], { slides });
+  sent.take(read(window("p1", 0, { end: millis(made + 10_000) })));
+  sent.take(read(marker("p2", 10)));
+  // The next window, which nobody has sent, begins a second later.
+  for (const device of ["p1", "p2"]) {
+    assert.equal(sent.heldBack.floorOf(`gw1/temp/device=${device}`), made + 1);
+  }
+});
+
+test("the pipelines of a savepoint are called as in what they emit", async () => {
+  const kv = await state(
+    JSON.stringify({
+      version: 1,
+      pipelines: [{ name: "temp" }, { name: "rooms" }],
+      generations: { rooms: 3 },
+    }),
+  );
+  assert.deepEqual([...pipelinesIn(kv).keys()], ["temp", "rooms@3"]);
 });

@@ -4,15 +4,19 @@
  *   lanes      stand at its cursors, in the same outboxes, with the further life of the name
  *   outbox     of what waited then, only what is not upstream is sent: it is appended anew
  *   windows    that begin before the end of what was sent of their key are held back (held-back.ts)
- *   gaps       say for each pipeline between when readings are missing; how many nobody knows
+ *   gaps       say for each pipeline that readings are missing from the savepoint on until the name was
+ *              taken; how many nobody knows
  */
 
 import type { Kv, KvWrite } from "../../../core/doors.ts";
 import { millis } from "../../../core/units.ts";
+import { decodeSpec, emittedName, type PipelineSpec } from "../../../edge-ops/spec.ts";
 import type { SetHead } from "../../../store/care/savepoint-set.ts";
 import { appendWrites, readOutbox } from "../../../store/outbox/outbox.ts";
 import { decodeRecord, type DecodedRecord, encodeGap } from "../../../store/outbox/record-codec.ts";
-import { type OutputQueue, outputQueues, queueOf } from "../../../store/outbox/lane.ts";
+import { byLane, type OutputQueue, outputQueues, queueOf } from "../../../store/outbox/lane.ts";
+import { decodeSplit, isIn, unsplit } from "../../../store/outbox/split.ts";
+import { readCheckpoint } from "../../../store/state/checkpoint-store.ts";
 import { readSpan } from "../../../store/outbox/queue-span.ts";
 import { splitKey, uplinkKey } from "../../../store/state/kv-key.ts";
 import { heldBackFormatWrites } from "../../../store/state/state-format.ts";
@@ -26,14 +30,19 @@ import type { TakenLane } from "./take-name.ts";
 export type Waiting = Readonly<Record<OutputQueue, readonly WaitingRecord[]>>;
 export type WaitingRecord = DecodedRecord & { readonly bytes: Uint8Array };
 
-/** What waits in the outbox of a savepoint, without what is damaged. */
-export function waitingIn(kv: Kv): Waiting {
+/**
+ * What waits for the uplink in the outbox of a savepoint: without what it had sent by then, which may be
+ * kept because another uplink wants it, and without what is damaged. Faults: STORE_FAILED.
+ */
+export function waitingIn(kv: Kv, uplink: string): Waiting {
+  const isSent = sentBy(kv, uplink);
   const of = (queue: OutputQueue): WaitingRecord[] => {
     const found: WaitingRecord[] = [];
     const { first, next } = readSpan(kv, queue);
     for (let from = first; from < next; ) {
       const read = readOutbox(kv, queue, { from, bytesMax: limits.uplinkBatchBytesMax });
-      for (const bytes of read.records) {
+      for (const [index, bytes] of read.records.entries()) {
+        if (isSent(queue, read.first + index)) continue;
         found.push({ ...decodeRecord(bytes, `the savepoint's outbox, ${queue}`), bytes });
       }
       if (read.next <= from) break;
@@ -44,6 +53,35 @@ export function waitingIn(kv: Kv): Waiting {
   return { alerts: of("alerts"), summaries: of("summaries") };
 }
 
+/** Whether a number of a queue is known to be upstream, by what the savepoint has of the lanes. */
+function sentBy(kv: Kv, uplink: string): (queue: OutputQueue, number: number) => boolean {
+  const next = byLane((lane) => {
+    const key = uplinkKey(uplink, lane);
+    const stored = kv.get(key);
+    return stored === undefined ? 0 : decodeLaneState(stored, `the savepoint's ${key}`).number;
+  });
+  const key = splitKey(uplink);
+  const stored = kv.get(key);
+  const { ranges } = stored === undefined ? unsplit : decodeSplit(stored, `the savepoint's ${key}`);
+  return (queue, number) => {
+    const isBehind = queue === "summaries" && isIn(ranges, number);
+    return number < next[isBehind ? "backfill" : queue];
+  };
+}
+
+/** The pipelines of a savepoint by the names that they have in what they emit. Faults: those of `decodeSpec`. */
+export function pipelinesIn(kv: Kv): ReadonlyMap<string, PipelineSpec> {
+  const found = readCheckpoint(kv);
+  if (found === undefined) return new Map();
+  const { pipelines, generations } = decodeSpec(found.checkpoint.spec);
+  return new Map(
+    pipelines.map((pipeline) => [
+      emittedName(pipeline.name, generations?.[pipeline.name]),
+      pipeline,
+    ]),
+  );
+}
+
 export type GoOnOptions = {
   readonly uplink: string;
   readonly agent: string;
@@ -52,6 +90,10 @@ export type GoOnOptions = {
   readonly taken: readonly TakenLane[];
   readonly waiting: Waiting;
   readonly sent: SentSince;
+  /** Names of the savepoint's pipelines. */
+  readonly pipelines: Iterable<string>;
+  /** When the name was taken, milliseconds since 1970. */
+  readonly takenAt: number;
 };
 
 export type GoneOn = {
@@ -135,18 +177,24 @@ function timeText(ms: number): string {
   return text === undefined ? String(ms) : new TextDecoder().decode(text);
 }
 
-/** Numbered from `number` on: their numbers in the queue. */
-function gapsOf({ agent, head, sent }: GoOnOptions, number: number): readonly Uint8Array[] {
-  const { newest, pipelines } = sent;
-  if (newest === undefined || newest <= head.made) return [];
-  return [...pipelines].toSorted().map((pipeline, index) =>
+/**
+ * One for each pipeline: readings are missing whether it has sent anything since or not. Numbered from
+ * `number` on, their numbers in the queue. None where the clock says that it was before the savepoint.
+ */
+function gapsOf(
+  { agent, head, sent, pipelines, takenAt }: GoOnOptions,
+  number: number,
+): readonly Uint8Array[] {
+  const end = Math.max(takenAt, sent.newest ?? takenAt);
+  if (end <= head.made) return [];
+  return [...new Set([...pipelines, ...sent.pipelines])].toSorted().map((pipeline, index) =>
     encodeGap(agent, {
       kind: "gap",
       pipeline,
       lane: "summaries",
       last: number + index,
       start: millis(head.made),
-      end: millis(newest),
+      end: millis(end),
       records: 0,
       readings: 0,
     }),

@@ -8,10 +8,11 @@ import { Fault } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
 import { HeldBack } from "../../../store/state/held-back.ts";
 import type { DecodedRecord } from "../../../store/outbox/record-codec.ts";
-import type { TopicPartition, TopicSource } from "../cluster.ts";
+import type { TopicSource } from "../cluster.ts";
 import { CommittedRecords } from "../upstream/committed-records.ts";
 import { openRecordReader } from "../upstream/record-reader.ts";
 import { isOfAgent, messageOf } from "../upstream/upstream-message.ts";
+import { noProgress } from "./sets-upstream.ts";
 
 export type SentOptions = {
   readonly agent: string;
@@ -22,6 +23,8 @@ export type SentOptions = {
   readonly since: Readonly<Record<string, readonly number[]>>;
   /** Records that waited when the savepoint was made. */
   readonly waiting: readonly DecodedRecord[];
+  /** Sizes of sliding windows by name of the pipeline, ms. */
+  readonly slides: ReadonlyMap<string, number>;
 };
 
 type Span = { readonly start: number; readonly end: number };
@@ -33,6 +36,11 @@ export class SentSince {
   /** Latest event time of what was sent: end of a window, time of an alert; undefined without any. */
   newest: number | undefined;
   records = 0;
+  /** Values that are no record, and were passed over. */
+  unread = 0;
+  /** Offsets from `since` on that the topics do not keep any more. */
+  expired = 0;
+  readonly #slides: ReadonlyMap<string, number>;
   /** Of windows that wait: the newest revision upstream. */
   readonly #revisions: Map<string, number | undefined>;
   readonly #others: Map<string, boolean>;
@@ -40,7 +48,11 @@ export class SentSince {
   readonly #merged: Map<string, Span[]>;
   readonly #marked = new Map<string, number>();
 
-  constructor(waiting: readonly DecodedRecord[]) {
+  constructor(
+    waiting: readonly DecodedRecord[],
+    { slides = new Map() }: Partial<Pick<SentOptions, "slides">> = {},
+  ) {
+    this.#slides = slides;
     const windows = waiting.filter(({ record }) => record.kind === "summary");
     const others = waiting.filter(({ record }) => record.kind !== "summary");
     this.#revisions = new Map(windows.map(({ id }) => [windowOf(id), undefined]));
@@ -55,7 +67,7 @@ export class SentSince {
       case "summary": {
         const { start, end, revision, merged, pipeline } = record;
         this.pipelines.add(pipeline);
-        this.heldBack.raise(ownName(id), end);
+        this.heldBack.raise(ownName(id), this.#floorAt(pipeline, end));
         this.#later(end);
         const window = windowOf(id);
         if (this.#revisions.has(window)) {
@@ -65,8 +77,8 @@ export class SentSince {
         return;
       }
       case "complete":
-        this.heldBack.raise(ownName(id), record.through);
-        this.#marked.set(nameOf(id), record.through);
+        this.heldBack.raise(ownName(id), this.#floorAt(record.pipeline, record.through));
+        if (this.#merged.has(nameOf(id))) this.#marked.set(nameOf(id), record.through);
         return;
       case "alert":
         this.#later(record.time);
@@ -85,8 +97,18 @@ export class SentSince {
     const { start, end, revision } = record;
     const name = nameOf(id);
     const isMerged = this.#merged.get(name)?.some((of) => of.start <= start && end <= of.end);
-    const isMarked = end <= (this.#marked.get(name) ?? Number.NEGATIVE_INFINITY);
+    // A marker is sent behind the windows that it is about, not behind all that corrects them.
+    const isMarked = revision === 0 && end <= (this.#marked.get(name) ?? Number.NEGATIVE_INFINITY);
     return isMerged === true || isMarked || (this.#revisions.get(windowOf(id)) ?? -1) >= revision;
+  }
+
+  /**
+   * Before it all windows of the pipeline begin that end by `end`. Sliding windows overlap: the next ones
+   * begin long before, and nobody has sent them.
+   */
+  #floorAt(pipeline: string, end: number): number {
+    const size = this.#slides.get(pipeline);
+    return size === undefined ? end : end - size + 1;
   }
 
   #later(time: number): void {
@@ -94,12 +116,12 @@ export class SentSince {
   }
 }
 
-/** Rejects as `Cluster` does; STORE_FAILED where something under the name is no record. */
+/** What is no record is passed over, and counted. Rejects as `Cluster` does. */
 export async function readSentSince(
   cluster: TopicSource,
-  { agent, outboxes, topics, since, waiting }: SentOptions,
+  { agent, outboxes, topics, since, waiting, slides }: SentOptions,
 ): Promise<SentSince> {
-  const sent = new SentSince(waiting);
+  const sent = new SentSince(waiting, { slides });
   const read = openRecordReader();
   const takes = isOfAgent(agent, outboxes);
   const counts = await cluster.partitionsOf(topics);
@@ -108,6 +130,7 @@ export async function readSentSince(
       const at = { topic, partition };
       const { first, end } = await cluster.offsets(at);
       const begun = since[topic]?.[partition] ?? first;
+      sent.expired += Math.max(0, first - begun);
       // Beyond the end: the topic was made anew since.
       const from = begun > end ? first : Math.max(first, begun);
       const bytesMax = limits.kafkaFetchBytesMax;
@@ -118,13 +141,20 @@ export async function readSentSince(
           const message = messageOf(found, at);
           if (message === undefined) continue;
           const place = `${topic}/${partition} at offset ${found.offset}`;
-          sent.take(await read(message.value, place));
+          const record = await read(message.value, place).catch(asUnread);
+          if (record === undefined) sent.unread += 1;
+          else sent.take(record);
         }
         if (records.offset === before) throw noProgress(at, before);
       }
     }
   }
   return sent;
+}
+
+function asUnread(error: unknown): undefined {
+  if (error instanceof Fault) return undefined;
+  throw error;
 }
 
 /** agent/pipeline/key/start */
@@ -140,12 +170,4 @@ function nameOf(id: string): string {
 /** pipeline/key */
 function ownName(id: string): string {
   return id.split("/", 3).slice(1).join("/");
-}
-
-function noProgress({ topic, partition }: TopicPartition, offset: number): Fault {
-  return new Fault(
-    "UPLINK_UNREACHABLE",
-    `${topic}/${partition} gives nothing from offset ${offset} on; try again`,
-    { facts: { topic, partition, offset } },
-  );
 }

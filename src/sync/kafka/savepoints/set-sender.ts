@@ -20,6 +20,7 @@ import {
   FileDigest,
   headKey,
   pieceBytesMax,
+  type SentTopics,
   type SetHead,
   slotOf,
 } from "../../../store/care/savepoint-set.ts";
@@ -37,9 +38,8 @@ export type SetSenderOptions = {
   /** Version of weir. */
   readonly version: string;
   readonly topic: string;
-  readonly topics: TopicOptions;
-  /** Topics of records whose ends are read with each set. */
-  readonly dataTopics: readonly string[];
+  /** Said with each set; of those of summaries and alerts the ends are read as well. */
+  readonly topics: TopicOptions & SentTopics;
   readonly chunkBytes: number;
   readonly clock: Clock;
   readonly connect: () => Promise<Cluster>;
@@ -138,7 +138,8 @@ export class SetSender {
     const produce = await this.#producing(cluster);
     await this.#finishHead(upload, produce);
     if (upload.number === undefined) {
-      const endsNow = await ends.read(cluster, this.#options.dataTopics);
+      const { summaries, alerts } = this.#options.topics;
+      const endsNow = await ends.read(cluster, [summaries, alerts]);
       await this.#sendChunks(upload, produce);
       await this.#storeHead(upload);
       await this.#finishHead(upload, produce);
@@ -186,8 +187,10 @@ export class SetSender {
     const state = read();
     const about = { set, number: state.number, agent, life: made.life, made: created, position };
     const chunks = this.#chunksOf(upload);
-    const head = { ...about, weir: version, chunks, bytes, digest: wanted, since: made.since };
-    await store({ ...state, head: encodeHead(head) });
+    const { summaries, alerts, raw, cursor } = this.#options.topics;
+    const said = { weir: version, topics: { summaries, alerts, raw, cursor }, since: made.since };
+    const head = encodeHead({ ...about, ...said, chunks, bytes, digest: wanted });
+    await store({ ...state, head });
   }
 
   /** Sends the head that may not be there yet: ours, or that of a process which ended then. */

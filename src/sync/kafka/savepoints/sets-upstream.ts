@@ -97,7 +97,8 @@ function notWhole(made: number, why: string): Fault {
   });
 }
 
-function noProgress({ topic, partition }: TopicPartition, offset: number): Fault {
+/** What was there when the end was asked for does not come. */
+export function noProgress({ topic, partition }: TopicPartition, offset: number): Fault {
   return new Fault(
     "UPLINK_UNREACHABLE",
     `${topic}/${partition} gives nothing from offset ${offset} on; try again`,

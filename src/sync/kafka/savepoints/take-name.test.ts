@@ -24,6 +24,7 @@ const head: SetHead = {
   chunks: 1,
   bytes: 1,
   digest: "",
+  topics: { summaries: "summaries", alerts: "alerts", raw: "raw", cursor: "cursors" },
   since: {},
 };
 
@@ -66,9 +67,10 @@ test("every lane is taken, also where nothing was sent: the old hardware halts i
   assert.equal(new Set(taken.map(({ cursor }) => cursor.mark.outbox)).size, lanes.length);
   const image = savepoint.image;
   const kv = new KvMemory(image === undefined ? {} : { image });
-  const waiting = waitingIn(kv);
+  const waiting = waitingIn(kv, "kafka");
   const sent = new SentSince([]);
-  await goOn(kv, { uplink: "kafka", agent: "gw1", head, taken, waiting, sent });
+  const of = { uplink: "kafka", agent: "gw1", head, taken, pipelines: [], takenAt: head.made };
+  await goOn(kv, { ...of, waiting, sent });
 
   // The old one is there first, and has an alert for the lane that it never used.
   const back = await startHalf(world, { ...dead, origin: "old" });
