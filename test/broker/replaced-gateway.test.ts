@@ -70,6 +70,9 @@ test("new hardware takes a gateway's place from Kafka: no window is sent twice o
   // It may be a mount: it is filled, not replaced.
   await mkdir(data, { recursive: true });
   const { ino } = await stat(data);
+  const nobody = await weir("restore", ...where, "--agent", "nobody", "--data", data);
+  assert.match(nobody.output, /no whole savepoint of nobody: nothing was changed/);
+  assert.deepEqual(await readdir(data), []);
   const restored = await weir("restore", ...where, "--data", data, "--json");
   assert.equal(restored.code, 0, restored.output);
   const told = JSON.parse(restored.out);

@@ -44,6 +44,7 @@ export type KafkaTarget = {
   readonly configured: {
     readonly topics: KafkaUplinkConfig["topics"];
     readonly savepoints: string | undefined;
+    readonly transactionMs: number;
   };
   /** A new session. Rejects as `Cluster` does. */
   readonly connect: () => Promise<Cluster>;
@@ -61,7 +62,7 @@ export async function kafkaTarget(values: KafkaValues, clock: Clock): Promise<Ka
   if (bootstrap.length === 0) {
     throw new UsageError("say where the cluster is: --kafka HOST[:PORT], or -c weir.yaml");
   }
-  const { topics } = configured?.uplink ?? kafkaUplinkDefaults;
+  const { topics, transactionMs } = configured?.uplink ?? kafkaUplinkDefaults;
   const named = Array.isArray(values.topic) ? values.topic.map(String) : [];
   const security = securityOf(text, values.tls === true) ?? configured?.uplink.security;
   const kafka = systemKafka(clock);
@@ -70,7 +71,7 @@ export async function kafkaTarget(values: KafkaValues, clock: Clock): Promise<Ka
     agent: text("agent") ?? configured?.agent,
     topics: named.length > 0 ? named : [...new Set([topics.summaries, topics.alerts, topics.raw])],
     cursorTopic: text("cursors") ?? topics.cursor,
-    configured: { topics, savepoints: configured?.uplink.savepoints?.topic },
+    configured: { topics, savepoints: configured?.uplink.savepoints?.topic, transactionMs },
     connect: async () =>
       await kafka.connect({
         bootstrap,

@@ -57,6 +57,7 @@ type Place = {
   readonly data: string;
   /** In it: what is made, until it is whole. */
   readonly partial: string;
+  readonly transactionMs: number;
   readonly clock: Clock;
 };
 
@@ -87,7 +88,8 @@ export async function run(args: readonly string[]): Promise<number> {
   refuseFull(data);
   const cluster = await connect();
   try {
-    const place = { agent, topic: savepoints, data, partial, clock };
+    const { transactionMs } = configured;
+    const place = { agent, topic: savepoints, data, partial, transactionMs, clock };
     const restored = await writingTo(data, () => restoreTo(cluster, place));
     tell({ agent, data, restored, seconds: (clock.monotonic() - begunAt) / 1_000 }, values.json);
     return exitCodes.ok;
@@ -121,7 +123,7 @@ async function dataOf(values: {
 }
 
 async function restoreTo(cluster: Cluster, place: Place): Promise<Restored> {
-  const { agent, data, partial, clock } = place;
+  const { agent, data, partial, transactionMs, clock } = place;
   rmSync(partial, { recursive: true, force: true });
   const [from, to] = [dataPaths(partial), dataPaths(data)];
   for (const directory of [data, partial]) await systemDisk.makeDirectory(directory);
@@ -134,8 +136,7 @@ async function restoreTo(cluster: Cluster, place: Place): Promise<Restored> {
     await restoreSavepoint(readingDisk, file, kv);
     const waiting = waitingIn(kv, kafkaName);
     const pipelines = pipelinesIn(kv);
-    for (const directory of [to.log, to.tables]) await systemDisk.makeDirectory(directory);
-    const taken = await takenName(cluster, { agent, head, clock });
+    const taken = await takenName(cluster, { agent, head, transactionMs, clock });
     const takenAt = clock.now();
     const sent = await readSentSince(cluster, {
       agent,
@@ -158,9 +159,12 @@ async function restoreTo(cluster: Cluster, place: Place): Promise<Restored> {
   } finally {
     await raw.close();
   }
-  // The data is there with its state, and not before.
+  // It has readings: an erasure would not find it.
+  await systemDisk.remove(file);
   await systemDisk.syncDirectory(partial);
+  // The data is there with its state, and not before: until then a failed try leaves the directory empty.
   await systemDisk.rename(from.state, to.state);
+  for (const directory of [to.log, to.tables]) await systemDisk.makeDirectory(directory);
   await systemDisk.syncDirectory(data);
   await systemDisk.syncDirectory(join(data, ".."));
   return restored;
@@ -209,7 +213,12 @@ async function fetched(
 
 async function takenName(
   cluster: Cluster,
-  { agent, head, clock }: Pick<Place, "agent" | "clock"> & { readonly head: SetHead },
+  {
+    agent,
+    head,
+    transactionMs,
+    clock,
+  }: Pick<Place, "agent" | "transactionMs" | "clock"> & { readonly head: SetHead },
 ) {
   const random = systemRandom();
   const { cursor: cursorTopic, ...topics } = head.topics;
@@ -218,6 +227,7 @@ async function takenName(
     version,
     topics,
     cursorTopic,
+    transactionMs,
     clock,
     wait: (ms) => new Promise((done) => clock.after(ms, done)),
     boot: hexOf(random, 8),

@@ -113,6 +113,8 @@ test("a slot that is being written anew, or has lost a chunk, says so", () => {
   assert.match(indexOf([...before, first!]).result().refused[0]!.why, /was being written anew/);
   assert.match(indexOf(before.slice(1)).result().refused[0]!.why, /chunk 0 of 2 is missing/);
   assert.match(indexOf(before.slice(0, 1)).result().refused[0]!.why, /never finished/);
+  const large = indexOf(setOf(1, ["a"], { bytes: 2 ** 40 })).result();
+  assert.match(large.refused[0]?.why ?? "", /its head says 1099511627776 bytes, more than/);
   const short = indexOf(setOf(1, ["a"], { bytes: 2 })).result();
   assert.match(short.refused[0]!.why, /1 bytes, not 2/);
 });

@@ -212,6 +212,9 @@ export class SetIndex<Place> {
       throw error;
     }
     if (encodeURIComponent(head.agent) !== this.#agent) return `it is of ${head.agent}`;
+    if (head.bytes > limits.savepointFileBytesMax) {
+      return `its head says ${head.bytes} bytes, more than the ${limits.savepointFileBytesMax} that are ever sent`;
+    }
     const places: Place[] = [];
     let length = 0;
     for (let chunk = 0; chunk < head.chunks; chunk++) {

@@ -38,6 +38,7 @@ async function take(
     version: "0.1.0",
     topics: { ...topics, ...more },
     cursorTopic,
+    transactionMs: 20_000,
     clock: world.clock,
     wait: (ms) => new Promise((done) => void world.clock.after(ms, () => done())),
     boot: "a".repeat(16),

@@ -7,7 +7,6 @@
 
 import type { Clock } from "../../../core/doors.ts";
 import { Fault } from "../../../core/faults.ts";
-import { limits } from "../../../core/limits.ts";
 import { type Lane, lanes, type Queue, queueOf } from "../../../store/outbox/lane.ts";
 import { type Cluster, errorOf } from "../cluster.ts";
 import { type Cursor, emptyDigest, withBoot } from "../cursor.ts";
@@ -22,6 +21,8 @@ export type NameOptions = {
   /** Topics of records, by queue. */
   readonly topics: Readonly<Record<Queue, string>>;
   readonly cursorTopic: string;
+  /** After which the cluster ends the transaction of a cursor. */
+  readonly transactionMs: number;
   readonly clock: Clock;
   readonly wait: (ms: number) => Promise<void>;
   /** Id of this process. */
@@ -98,7 +99,6 @@ function incarnationOf(
     topic,
     delivery: "transactional",
     topics: { create: false, partitions: -1, replication: -1, cursorPartitions: 1 },
-    transactionMs: limits.kafkaTransactionMs,
   });
 }
 
