@@ -9,6 +9,7 @@ import {
 import type { SetHead } from "../../../store/care/savepoint-set.ts";
 import { type Lane, lanes, type Queue } from "../../../store/outbox/lane.ts";
 import { KvMemory } from "../../../store/state/kv-memory.ts";
+import { uplinkKey } from "../../../store/state/kv-key.ts";
 import { goOn, waitingIn } from "./go-on.ts";
 import { SentSince } from "./sent-since.ts";
 import { type TakenLane, takeName } from "./take-name.ts";
@@ -73,8 +74,10 @@ test("every lane is taken, also where nothing was sent: the old hardware halts i
   const of = { uplink: "kafka", agent: "gw1", head, taken, pipelines: [], takenAt: head.made };
   await goOn(kv, { ...of, waiting, sent });
 
-  // The old one is there first, and has an alert for the lane that it never used.
-  const back = await startHalf(world, { ...dead, origin: "old" });
+  // The old one is there first, and has an alert for a lane that it never even opened.
+  const card = new KvMemory(dead.image === undefined ? {} : { image: dead.image });
+  await card.commit([{ key: uplinkKey("kafka", "alerts"), value: undefined }]);
+  const back = await startHalf(world, { ...dead, image: card.image(), origin: "old" });
   await back.emit({ summaries: 2, alerts: 2 });
   await world.pass(20_000);
   const fresh = await startHalf(world, {
