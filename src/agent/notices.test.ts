@@ -54,6 +54,20 @@ test("a quota that is used, hours without a clock and a link that is down are sa
   assert.ok(!found({ uplinks: up }).some(({ code }) => code.startsWith("link_")));
 });
 
+test("a savepoint that waits too long is said with why and how old the last is, though nothing failed", () => {
+  const last = { made: sampleStatus.clock.now - 7_200_000, number: 4, position: 9, bytes: 10 };
+  const progress = { state: "sending", sentChunks: 2, chunks: 7, isLate: true } as const;
+  const counts = { published: 5, failures: 0, trouble: undefined };
+  const savepoints = { topic: "s", ...progress, last, ...counts };
+  const message = messageOf(found({ savepoints }), "savepoint_not_sent");
+  assert.match(message, /to s \(2 of 7 chunks are there, other records go first\); .* is 2h old/);
+  const unnamed = { ...savepoints, state: "waiting", last: undefined } as const;
+  const second = messageOf(found({ savepoints: unnamed }), "savepoint_not_sent");
+  assert.match(second, /has not confirmed the agent's name\); none was sent since the start/);
+  const calm = found({ savepoints: { ...savepoints, isLate: false } });
+  assert.ok(!calm.some(({ code }) => code === "savepoint_not_sent"));
+});
+
 test("commands that are refused, expired or cannot be read are said with what to do", () => {
   const commands = {
     topic: "asks",

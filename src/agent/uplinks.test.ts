@@ -3,10 +3,12 @@ import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { commitRecords } from "../../test/support/commit-records.ts";
 import { ClusterModel } from "../../test/support/kafka/cluster-model.ts";
+import { FaultDisk } from "../../test/support/fault-disk.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
 import { ManualClock } from "../../test/support/simulated-net.ts";
 import type { Disk, Hashing, Net } from "../core/doors.ts";
 import { millis } from "../core/units.ts";
+import { writeWhole } from "../store/care/whole-files.ts";
 import { KvMemory } from "../store/state/kv-memory.ts";
 import { OutboxWriter } from "../store/outbox/outbox.ts";
 import { encodeAlert } from "../store/outbox/record-codec.ts";
@@ -16,7 +18,7 @@ import { configOf } from "./config/config.ts";
 import { type KafkaUplinkConfig, kafkaUplinkDefaults } from "./config/kafka-config.ts";
 import type { KafkaDoor } from "./doors/kafka.ts";
 import type { SchemaToRegister } from "./doors/schema-registry.ts";
-import { openUplinks } from "./uplinks.ts";
+import { openSavepoints, openUplinks } from "./uplinks.ts";
 
 /** A door to a model of a cluster and to a registry that gives 41, 42, ... */
 class ModelDoor implements KafkaDoor {
@@ -142,4 +144,35 @@ test("each lane connects under its own name", async () => {
   const door = new ModelDoor(new ClusterModel({ clock: () => 1_764_000_000_000 }));
   await sendAlert(new KvMemory(), door, {});
   assert.deepEqual(door.clients.sort(), ["weir-gw1-alerts", "weir-gw1-summaries"]);
+});
+
+test("a savepoint that the process before was sending is gone, whatever is configured now", async () => {
+  const disk = new FaultDisk(seededRandom(1)).mount();
+  await disk.makeDirectory("/d/savepoints");
+  await writeWhole(disk, "/d/savepoints/upstream.sending", Uint8Array.of(1));
+  await writeWhole(disk, "/d/savepoints/mine.savepoint", Uint8Array.of(1));
+  const kv = new KvMemory();
+  const { store } = await openStateStore(kv);
+  const config = configOf({ agent: "a", dataDirectory: "/d", sources: [] });
+  const doors = {
+    clock: new ManualClock(),
+    random: seededRandom(1),
+    kv,
+    disk,
+    net: unused as Net,
+    hashing: unused as Hashing,
+  };
+  const publisher = await openSavepoints({
+    config,
+    doors,
+    store,
+    kv,
+    disk,
+    drain: { status: [] },
+    directory: "/d/savepoints",
+    status: () => assert.fail(),
+    viaOf: () => undefined,
+  });
+  assert.equal(publisher, undefined);
+  assert.deepEqual(await disk.list("/d/savepoints"), ["mine.savepoint"]);
 });

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  cpSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -194,6 +195,9 @@ test("no byte of an erased device is in any file; the others go on as if nothing
 
   const savepoint = await weir("savepoint", "create", "before", "-c", file);
   assert.equal(savepoint.code, 0, savepoint.error);
+  // One that an agent was sending upstream when it was killed goes without being asked for.
+  const folder = join(data, "savepoints");
+  cpSync(join(folder, "before.savepoint"), join(folder, "upstream.sending"));
 
   const values = Array.from({ length: count }, (_, n) => valueOf(ERASED, n));
   const before = placesOf(data, values);

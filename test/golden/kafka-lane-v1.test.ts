@@ -1,6 +1,6 @@
 /**
  * What a Kafka lane keeps in the state store (`kafka-lane-v1.json`) and in the cluster
- * (`kafka-cursor-v1.json`), as version 1 wrote them. These never change; a format that writes others is
+ * (`kafka-cursor-v1.json`), as version 1 wrote them; `-life` where the name was given to other hardware. These never change; a format that writes others is
  * a new version with vectors of its own, and still reads these.
  */
 
@@ -61,6 +61,16 @@ test("a lane's state of version 1 is still read", () => {
   const stored = golden("kafka-lane-v1.json");
   assert.deepEqual(decodeLaneState(stored, "golden"), state);
   assert.equal(`${textOf(encodeLaneState(state))}\n`, stored.toString());
+});
+
+// A name that was given to other hardware (decision 0028): the same version with one field more.
+test("a cursor and a lane's state with a life are read, and written as they were", () => {
+  const stored = golden("kafka-cursor-life-v1.json");
+  assert.deepEqual(decodeCursor(stored, "golden"), { ...cursor, life: 2 });
+  assert.equal(`${textOf(encodeCursor({ ...cursor, life: 2 }))}\n`, stored.toString());
+  const lane = golden("kafka-lane-life-v1.json");
+  assert.deepEqual(decodeLaneState(lane, "golden"), { ...state, life: 2 });
+  assert.equal(`${textOf(encodeLaneState({ ...state, life: 2 }))}\n`, lane.toString());
 });
 
 test("the digest of a value is what the format says", () => {

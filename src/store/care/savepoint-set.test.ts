@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { limits } from "../../core/limits.ts";
 import {
   chunkKey,
   decodeHead,
@@ -117,6 +118,12 @@ test("a slot that is being written anew, or has lost a chunk, says so", () => {
   assert.match(large.refused[0]?.why ?? "", /its head says 1099511627776 bytes, more than/);
   const short = indexOf(setOf(1, ["a"], { bytes: 2 })).result();
   assert.match(short.refused[0]!.why, /1 bytes, not 2/);
+});
+
+test("a set that says it is larger than any that weir sends is none, whatever its chunks are", () => {
+  const [refused] = indexOf(setOf(1, ["a"], { bytes: limits.savepointFileBytesMax + 1 })).result()
+    .refused;
+  assert.match(refused?.why ?? "", /more than the \d+ that are ever sent/);
 });
 
 test("sets of the life after come before those of the life before, and of others there are none", () => {

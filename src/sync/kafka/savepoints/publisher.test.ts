@@ -268,7 +268,7 @@ test("one that goes out slowly is finished, unless it is far too old", async () 
     await checkpoint();
     await clock.pass(1_000);
     assert.equal(publisher.status.chunks, 6);
-    await clock.pass(5 * slowEveryMs);
+    await clock.pass(7 * slowEveryMs);
     assert.equal(publisher.status.published, Number(isSent), publisher.status.trouble ?? "");
     await publisher.close();
   }
