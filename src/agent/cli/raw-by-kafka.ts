@@ -6,6 +6,7 @@ import { encodeRecordBatch, noCompression } from "../../sync/kafka/message/recor
 import { systemClock } from "../doors/clock.ts";
 import { systemRandom } from "../doors/random.ts";
 import { timeOf } from "../query/times.ts";
+import { savepointTopicDefault } from "../config/kafka-config.ts";
 import { commandOf } from "../raw/command.ts";
 import { UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
@@ -52,9 +53,14 @@ export async function cancelByKafka(target: KafkaValues, id: string): Promise<vo
 
 async function send(values: KafkaValues, command: object): Promise<void> {
   const clock = systemClock();
-  const { agent, connect } = await kafkaTarget(values, clock);
+  const { agent, connect, configured, cursorTopic } = await kafkaTarget(values, clock);
   if (agent === undefined) throw new UsageError("say which agent is to answer: --agent NAME");
   const topic = await topicOf(values);
+  const { summaries, alerts, raw } = configured.topics;
+  const savepoints = configured.savepoints ?? savepointTopicDefault;
+  if ([summaries, alerts, raw, cursorTopic, savepoints].includes(topic)) {
+    throw new UsageError(`records go to ${topic}: commands need a topic of their own`);
+  }
   const value = Buffer.from(JSON.stringify({ v: 1, agent, ...command }));
   const understood = commandOf(value, agent);
   if (understood.kind === "refused" || understood.kind === "unreadable") {

@@ -154,7 +154,7 @@ function uplinkText(uplink: UplinkConfig): string {
   const saved =
     savepoints === undefined
       ? ""
-      : `; savepoints in ${savepoints.topic} every ${durationText(savepoints.everyMs)}`;
+      : `; a savepoint in ${savepoints.topic} at the first checkpoint after ${durationText(savepoints.everyMs)}`;
   return `Kafka at ${brokers.join(", ")}, ${link}, ${promise}: ${topics.summaries} and ${topics.alerts}, cursors in ${topics.cursor}${topics.create ? ", created where missing" : ""}, ${format}, ${compression}; summaries wait ${durationText(lingerMs)} for others${saved}${commands === undefined ? "" : `; commands from ${commands.topic}`}`;
 }
 
