@@ -121,6 +121,10 @@ describe("what is upstream", () => {
     const same = await verify(rig, agent, [alerts, "same"]);
     assert.equal(same.code, 0, same.output);
 
+    const nowhere = await verify(rig, agent, [alerts, "nowhere"]);
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.error, /the cluster has no topic nowhere/);
+
     await copied(rig, { agent, topic: "hole" }, (records) => records.toSpliced(7, 1));
     const hole = await verify(rig, agent, [alerts, "hole"]);
     assert.equal(hole.code, 1);

@@ -39,6 +39,8 @@ export type KafkaValues = {
 export type KafkaTarget = {
   readonly agent: string | undefined;
   readonly topics: readonly string[];
+  /** Those of them that the command line names. */
+  readonly named: readonly string[];
   readonly cursorTopic: string;
   /** As configured, else the defaults, whatever `topic` says. */
   readonly configured: {
@@ -70,6 +72,7 @@ export async function kafkaTarget(values: KafkaValues, clock: Clock): Promise<Ka
   return {
     agent: text("agent") ?? configured?.agent,
     topics: named.length > 0 ? named : [...new Set([topics.summaries, topics.alerts, topics.raw])],
+    named,
     cursorTopic: text("cursors") ?? topics.cursor,
     configured: { topics, savepoints: configured?.uplink.savepoints?.topic, transactionMs },
     connect: async () =>
@@ -84,6 +87,15 @@ export async function kafkaTarget(values: KafkaValues, clock: Clock): Promise<Ka
         ...(await credentials.read()),
       }),
   };
+}
+
+/** What nobody named need not be there: an agent makes its topics as it needs them. Faults: INPUT_INVALID. */
+export async function refuseMissing(cluster: Cluster, named: readonly string[]): Promise<void> {
+  if (named.length === 0) return;
+  const there = await cluster.partitionsOf(named);
+  const missing = named.find((topic) => !there.has(topic));
+  if (missing === undefined) return;
+  throw new Fault("INPUT_INVALID", `the cluster has no topic ${missing}`);
 }
 
 async function configuredUplink(file: string | undefined) {

@@ -4,7 +4,7 @@ import { sentenceOf } from "../../sync/kafka/upstream/break.ts";
 import { type Progress, verifyUpstream } from "../../sync/kafka/upstream/verify-upstream.ts";
 import { systemClock } from "../doors/clock.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
-import { kafkaOptions, kafkaTarget } from "./kafka-target.ts";
+import { kafkaOptions, kafkaTarget, refuseMissing } from "./kafka-target.ts";
 import { provenText } from "./verify-text.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -17,10 +17,11 @@ export async function run(args: readonly string[]): Promise<number> {
   if (action !== "verify") throw new UsageError("say verify");
   refusePositionals(rest);
   const clock = systemClock();
-  const { agent, topics, cursorTopic, connect } = await kafkaTarget(values, clock);
+  const { agent, topics, named, cursorTopic, connect } = await kafkaTarget(values, clock);
   const cluster = await connect();
   const line = progressLine();
   try {
+    await refuseMissing(cluster, named);
     const verdict = await verifyUpstream(cluster, {
       agent,
       topics,
