@@ -23,6 +23,7 @@ import { openStateStore } from "../../../store/state/state-store.ts";
 import type { Cursor } from "../cursor.ts";
 import { decodeLaneState, encodeLaneState } from "../lane-state.ts";
 import { goOn, pipelinesIn, waitingIn } from "./go-on.ts";
+import { decodeSetState } from "./set-state.ts";
 import { SentSince } from "./sent-since.ts";
 import type { TakenLane } from "./take-name.ts";
 
@@ -196,6 +197,21 @@ test("lanes go on at the old one's cursors, and what it has not sent is behind t
   assert.equal(store.read("alerts", { from: 1, bytesMax: 1e6 }).records.length, 1);
   assert.equal(kv.get(splitKey("kafka")), undefined);
   assert.equal(readHeldBack(kv).floorOf("gw1/temp@2/device=p1"), made + 31_000);
+});
+
+test("who goes on knows the chunks that its slots have, and of no head", async () => {
+  const kv = await state();
+  const key = uplinkKey("kafka", "savepoints");
+  const text = '{"number":3,"chunks":[0,4],"head":"{}"}';
+  await kv.commit([{ key, value: new TextEncoder().encode(text) }]);
+  const of = { uplink: "kafka", agent, head, pipelines: [], takenAt: made };
+  const waiting = { alerts: [], summaries: [] };
+  await goOn(kv, { ...of, taken: [], waiting, sent: new SentSince([]) });
+  assert.deepEqual(decodeSetState(kv.get(key), "here"), {
+    number: 7,
+    chunks: { a: 1, b: 4 },
+    head: undefined,
+  });
 });
 
 test("where nothing was ever sent, all that waits is sent in the outbox that was begun", async () => {

@@ -20,11 +20,11 @@ import { readCheckpoint } from "../../../store/state/checkpoint-store.ts";
 import { readSpan } from "../../../store/outbox/queue-span.ts";
 import { splitKey, uplinkKey } from "../../../store/state/kv-key.ts";
 import { heldBackFormatWrites } from "../../../store/state/state-format.ts";
-import { encodeJson } from "../../../store/state/stored-json.ts";
 import { limits } from "../../../core/limits.ts";
 import { decodeLaneState, encodeLaneState, type LaneState } from "../lane-state.ts";
 import { rfc3339 } from "../message/rfc3339.ts";
 import type { SentSince } from "./sent-since.ts";
+import { decodeSetState, encodeSetState, setStateAfter } from "./set-state.ts";
 import type { TakenLane } from "./take-name.ts";
 
 export type Waiting = Readonly<Record<OutputQueue, readonly WaitingRecord[]>>;
@@ -131,10 +131,9 @@ export async function goOn(kv: Kv, options: GoOnOptions): Promise<GoneOn> {
     writes.push({ key, value: encodeLaneState(state) });
   }
   if (sent.heldBack.size > 0) writes.push(sent.heldBack.write(), ...heldBackFormatWrites());
-  writes.push({
-    key: uplinkKey(uplink, "savepoints"),
-    value: encodeJson({ number: head.number + 1 }),
-  });
+  const sets = uplinkKey(uplink, "savepoints");
+  const then = decodeSetState(kv.get(sets), `the savepoint's ${sets}`);
+  writes.push({ key: sets, value: encodeSetState(setStateAfter(head, then)) });
   await kv.commit(writes);
   return gone;
 }

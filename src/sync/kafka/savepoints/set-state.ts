@@ -8,7 +8,7 @@
  * the head is stored before it is sent, and sent again until it is known to be there.
  */
 
-import type { Slot } from "../../../store/care/savepoint-set.ts";
+import { type SetHead, type Slot, slotOf } from "../../../store/care/savepoint-set.ts";
 import {
   decodeJson,
   encodeJson,
@@ -43,4 +43,11 @@ export function decodeSetState(bytes: Uint8Array | undefined, place: string): Se
     chunks: { a: wholeOf(counts, "a"), b: wholeOf(counts, "b") },
     head: head === undefined ? undefined : new TextEncoder().encode(textOf(stored, "head")),
   };
+}
+
+/** Of who goes on from the set of `head`, which has in it what was known `then`, before it was sent. */
+export function setStateAfter(head: SetHead, then: SetState): SetState {
+  const slot = slotOf(head.number);
+  const chunks = { ...then.chunks, [slot]: Math.max(then.chunks[slot], head.chunks) };
+  return { number: head.number + 1, chunks, head: undefined };
 }
