@@ -86,9 +86,14 @@ function sendFor(link: Link, lane: "alerts" | "summaries", bytes: number): { sen
   return progress;
 }
 
-test("a link without a policy admits everything and is no affair of sockets", () => {
+test("a link of which nothing is said admits everything at once, and counts it", () => {
   const { link } = rig({});
-  assert.ok(link.isPlain);
+  let sent = 0;
+  link.wire("summaries").send(30_000, () => (sent += 1));
+  link.wire("summaries").received(7);
+  assert.equal(sent, 1);
+  const { sentBytes, receivedBytes } = link.status;
+  assert.deepEqual([sentBytes, receivedBytes], [30_000, 7]);
   assert.deepEqual(link.admit({ lane: "summaries", ...idle }), { kind: "go", bytesMax: Infinity });
 });
 

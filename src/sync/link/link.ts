@@ -120,12 +120,6 @@ export class Link {
     return this.#options.policy;
   }
 
-  /** Whether connections are to be opened over `wire` at all. */
-  get isPlain(): boolean {
-    const { bandwidth, quota, localAddress } = this.#options.policy;
-    return bandwidth === undefined && quota === undefined && localAddress === undefined;
-  }
-
   /** What a connection for a lane is opened over. */
   wire(lane: Lane): Wire {
     const { localAddress } = this.#options.policy;

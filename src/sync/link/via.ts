@@ -57,10 +57,9 @@ export class Via {
     return (open ?? up[0] ?? this.#ways[0]!).link;
   }
 
-  /** The same as something to connect with; undefined: nothing is to be counted or held back. */
-  wire(lane: Lane): Wire | undefined {
-    const link = this.linkOf(lane);
-    return link.isPlain ? undefined : link.wire(lane);
+  /** The same as something to connect with. */
+  wire(lane: Lane): Wire {
+    return this.linkOf(lane).wire(lane);
   }
 
   admit(asking: Asking): Admission {
