@@ -64,6 +64,7 @@ test("a request without an answer fails after the request timeout, and so does t
   const fault = await faultOf(cluster.committedOffsets("g"));
   assert.equal(fault.code, "UPLINK_UNREACHABLE");
   assert.match(fault.message, /FindCoordinator for group g: no answer within 50 ms$/);
+  assert.equal(fault.facts["waitedMs"], 50, "whoever sends less next time knows");
   assert.equal((await faultOf(cluster.partitionsOf([]))).code, "UPLINK_UNREACHABLE");
 });
 
