@@ -41,24 +41,24 @@ import { type Access, noAccessStatus, openAccess } from "./ingest/mqtt/access/ac
 import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
 import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
-import { FlashCap } from "./flash-cap.ts";
-import { Links } from "./links.ts";
+import { FlashCap } from "./flash/flash-cap.ts";
+import { Links } from "./uplinks/links.ts";
 import { logStatusOf } from "./log-status.ts";
 import { Loop } from "./loop.ts";
-import { type Notice, noticesOf } from "./notices.ts";
-import { outboxWindowsOf } from "./outbox-windows.ts";
+import { type Notice, noticesOf } from "./notices/notices.ts";
+import { outboxWindowsOf } from "./uplinks/outbox-windows.ts";
 import { Outputs } from "./outputs.ts";
-import { OwnTopics } from "./own-topics.ts";
-import { deviceWritesOf, OwnWrites } from "./own-writes.ts";
+import { OwnTopics } from "./own-topics/own-topics.ts";
+import { deviceWritesOf, OwnWrites } from "./flash/own-writes.ts";
 import { processCpuSeconds, processMemory } from "./process-figures.ts";
 import { Queries } from "./query/queries.ts";
 import { askOfAlerts } from "./raw/alert-asks.ts";
 import { openRawSide, type RawSide } from "./raw/raw-side.ts";
 import { type Recovery, recover } from "./recovery.ts";
-import { ReserveWatch } from "./reserve-watch.ts";
+import { ReserveWatch } from "./flash/reserve-watch.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
-import { WearWatch } from "./wear-watch.ts";
-import { openSavepoints, openUplinks, type UplinkParts } from "./uplinks.ts";
+import { WearWatch } from "./flash/wear-watch.ts";
+import { openSavepoints, openUplinks, type UplinkParts } from "./uplinks/uplinks.ts";
 import { version } from "./version.ts";
 
 export type Doors = {

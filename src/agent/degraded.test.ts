@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Fault } from "../core/faults.ts";
 import { troubleOf } from "../store/tables/table-trouble.ts";
 import { degradedBy, diskTrouble } from "./degraded.ts";
-import { tableReasons } from "./table-notices.ts";
+import { tableReasons } from "./notices/table-notices.ts";
 
 function failure(code: string | number): Error {
   return Object.assign(new Error("it did not work"), { code });

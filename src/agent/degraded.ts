@@ -16,7 +16,7 @@
 import { Fault } from "../core/faults.ts";
 import type { UplinkStatus } from "../sync/drain.ts";
 import type { Status } from "./status.ts";
-import { tableReasons } from "./table-notices.ts";
+import { tableReasons } from "./notices/table-notices.ts";
 
 export const degradedNames = [
   "disk_full",

@@ -33,7 +33,7 @@ import type { Intake } from "./ingest/intake.ts";
 import type { Gate } from "./ingest/receiver.ts";
 import type { Outputs, PendingOutputs } from "./outputs.ts";
 import type { PreparedAsks } from "./raw/raw-answers.ts";
-import { Histogram } from "./histogram.ts";
+import { Histogram } from "./metrics/histogram.ts";
 import { type ResendCounts, Resends } from "./resends.ts";
 
 /** A due frame still gathers for this share of what its sync will take, if that is worth a timer. */

@@ -20,10 +20,10 @@ import type { AccessStatus } from "./ingest/mqtt/access/access.ts";
 import type { FrontStatus } from "./ingest/mqtt/front/front-counters.ts";
 import type { ListenerStatus } from "./ingest/mqtt/front/listeners.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
-import type { OwnTopicsCounters } from "./own-topics.ts";
-import type { FlashCapStatus } from "./flash-cap.ts";
+import type { OwnTopicsCounters } from "./own-topics/own-topics.ts";
+import type { FlashCapStatus } from "./flash/flash-cap.ts";
 import type { ResendCounts } from "./resends.ts";
-import type { WearStatus } from "./wear-watch.ts";
+import type { WearStatus } from "./flash/wear-watch.ts";
 import type { QueryCounters } from "./query/queries.ts";
 import type { RawSideCounters } from "./raw/raw-side.ts";
 

@@ -7,7 +7,7 @@ import type { Plan } from "./plan.ts";
 import { simulate } from "./simulate.ts";
 // What the agent loads late is loaded now: a world does not wait for files.
 import "aedes";
-import "../../src/agent/uplink-to-kafka.ts";
+import "../../src/agent/uplinks/uplink-to-kafka.ts";
 
 export type PlanToRun = { readonly plan: Plan; readonly detailed: boolean };
 

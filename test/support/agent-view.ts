@@ -3,7 +3,7 @@
 import type { Alert } from "../../src/core/record.ts";
 import { millis, position } from "../../src/core/units.ts";
 import type { LedgerView } from "../../src/edge-ops/ledger.ts";
-import { bucketBoundsMs } from "../../src/agent/histogram.ts";
+import { bucketBoundsMs } from "../../src/agent/metrics/histogram.ts";
 import {
   createFaultCounts,
   createFrontCounters,

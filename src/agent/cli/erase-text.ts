@@ -3,7 +3,7 @@
 import { nameOfTags } from "../../core/catalog.ts";
 import type { NotedBackup, Whereabouts } from "../../store/care/backup-list.ts";
 import type { LogDamage } from "../../store/log/log.ts";
-import type { Erased } from "../erasure.ts";
+import type { Erased } from "../erasure/erasure.ts";
 
 export type KnownBackup = NotedBackup & { readonly now: Whereabouts };
 

@@ -32,7 +32,7 @@ import { systemClock } from "../doors/clock.ts";
 import { readingDisk, systemDisk } from "../doors/disk.ts";
 import { systemRandom } from "../doors/random.ts";
 import { dataPaths } from "../start.ts";
-import { kafkaName } from "../uplink-to-kafka.ts";
+import { kafkaName } from "../uplinks/uplink-to-kafka.ts";
 import { behindCommands } from "../raw/command-positions.ts";
 import { version } from "../version.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";

@@ -6,7 +6,7 @@
 import { unreachable } from "../../core/assert.ts";
 import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
 import type { BrokerConfig } from "../ingest/mqtt/subscriber/subscriber-config.ts";
-import { ownTopic } from "../own-topics.ts";
+import { ownTopic } from "../own-topics/own-topics.ts";
 import type { RightsConfig } from "../ingest/mqtt/access/access.ts";
 import type { Config, MqttConfig, UplinkConfig } from "./config.ts";
 import type { ListenAddress } from "../../core/doors.ts";

@@ -5,7 +5,7 @@
 
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
 import { bridgeTopic } from "../../sync/mqtt/bridge-message.ts";
-import { ownTopic } from "../own-topics.ts";
+import { ownTopic } from "../own-topics/own-topics.ts";
 import type { BridgeSection } from "./bridge-section.ts";
 import type { Config } from "./config.ts";
 import type { ConfigFile, SourceSection } from "./config-file.ts";

@@ -1,10 +1,10 @@
 /** What the HTTP API answers: one row per path, each a pure function of the agent's view. */
 
 import { limits } from "../../core/limits.ts";
-import { EXPOSITION_TYPE } from "../exposition.ts";
+import { EXPOSITION_TYPE } from "../metrics/exposition.ts";
 import { brokerLosses } from "../broker-losses.ts";
 import type { DegradedReason } from "../degraded.ts";
-import { metricsText } from "../metrics.ts";
+import { metricsText } from "../metrics/metrics.ts";
 import type { AgentView } from "../status.ts";
 import { json, problem, type Reply, text } from "./reply.ts";
 import { statusPage } from "./status-page.ts";

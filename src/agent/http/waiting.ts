@@ -6,7 +6,7 @@
 import type { Clock } from "../../core/doors.ts";
 import type { HttpConfig } from "../config/http-config.ts";
 import { type DegradedReason, degradedNames } from "../degraded.ts";
-import { EXPOSITION_TYPE, expositionOf } from "../exposition.ts";
+import { EXPOSITION_TYPE, expositionOf } from "../metrics/exposition.ts";
 import { version } from "../version.ts";
 import { json, type Reply, text } from "./reply.ts";
 import { type HttpServer, notFound, openServer } from "./server.ts";

@@ -1,6 +1,6 @@
 /** Requests for raw readings as Prometheus families; see metrics.ts. */
 
-import type { Family } from "../exposition.ts";
+import type { Family } from "../metrics/exposition.ts";
 import type { RawSideCounters } from "./raw-side.ts";
 
 export function rawFamilies(counters: RawSideCounters): Family[] {

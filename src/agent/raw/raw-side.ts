@@ -3,7 +3,7 @@
 import type { Drain } from "../../sync/drain.ts";
 import type { TableStore } from "../../store/tables/table-store.ts";
 import { Query } from "../query/queries.ts";
-import { openCommands, type UplinkParts } from "../uplinks.ts";
+import { openCommands, type UplinkParts } from "../uplinks/uplinks.ts";
 import type { CommandCounters, CommandReader, CommandReaderOptions } from "./command-reader.ts";
 import { RawAnswers, type RawAnswersOptions, type RawCounters } from "./raw-answers.ts";
 

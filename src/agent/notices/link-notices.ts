@@ -1,0 +1,59 @@
+/** What a person should know of links; see notices.ts. */
+
+import { durationText, roughBytesText } from "../config/quantity.ts";
+import type { Notice } from "./notices.ts";
+import type { Status } from "../status.ts";
+
+export function linkNotices({ links, uplinks }: Pick<Status, "links" | "uplinks">): Notice[] {
+  const notices: Notice[] = [];
+  const add = (code: string, message: string): void => {
+    notices.push({ code, message });
+  };
+  for (const { name, quota, held } of links) {
+    const waiting = Object.entries(held).flatMap(([lane, why]) =>
+      why === "quota-used" ? [lane] : [],
+    );
+    if (quota !== undefined && waiting.length > 0) {
+      add(
+        `link_quota_${name}`,
+        `link ${name}: ${roughBytesText(quota.usedBytes)} of ${roughBytesText(quota.bytes)} are used in ${quota.period || "this period"}: ${waiting.join(" and ")} wait for the next; give it more (quota.bytes), or send less: longer windows`,
+      );
+    }
+    if (Object.values(held).includes("clock-untrusted")) {
+      add(
+        `link_clock_${name}`,
+        `link ${name} has hours (windows), and this gateway's clock is not trusted: what waits for them waits until the clock is set`,
+      );
+    }
+  }
+  for (const { name, links: ways } of uplinks) {
+    const down = ways.filter(({ isUp }) => !isUp).map(({ link }) => link);
+    if (down.length === 0) continue;
+    add(
+      `link_down_${name}`,
+      `uplink ${name}: deliveries over ${down.join(" and ")} failed; ${down.length < ways.length ? "another link is used meanwhile" : "no other link is left"}, and it is tried again by itself`,
+    );
+  }
+  return notices;
+}
+
+/** A savepoint that cannot be sent, or waits for long: who replaced the gateway now would lose more. */
+export function savepointNotices({
+  savepoints,
+  clock,
+}: Pick<Status, "savepoints" | "clock">): Notice[] {
+  if (savepoints === undefined) return [];
+  const { topic, trouble, last, isLate, state, sentChunks, chunks } = savepoints;
+  if (trouble === undefined && !isLate) return [];
+  const why =
+    trouble ??
+    (state === "sending"
+      ? `${sentChunks} of ${chunks} chunks are there, other records go first`
+      : "the cluster has not confirmed the agent's name");
+  const since =
+    last === undefined
+      ? "none was sent since the start"
+      : `the last one is ${durationText(Math.max(0, clock.now - last.made))} old`;
+  const message = `no savepoint could be sent to ${topic} (${why}); ${since}, and it is tried again by itself`;
+  return [{ code: "savepoint_not_sent", message }];
+}
