@@ -32,8 +32,11 @@ import { surround } from "./world/tamed-globals.ts";
 import { Timeline } from "./world/timeline.ts";
 import { World } from "./world/world.ts";
 
-/** So long it may take until all has come to rest, once all is well. */
-const restMsMax = 1_800_000;
+/**
+ * So long it may take until all has come to rest, once all is well: half an hour, and the two hours by
+ * which a clock was ahead at most. An alert of then asks for readings whose time still has to come.
+ */
+const restMsMax = 1_800_000 + 7_200_000;
 
 export type Outcome = {
   readonly seed: number;
