@@ -4,9 +4,8 @@ import { ClusterModel } from "../../../test/support/kafka/cluster-model.ts";
 import { batch } from "../../../test/support/kafka/cluster-model-rig.ts";
 import { QueryRig, start } from "../../../test/support/query-rig.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
+import { type Death, MortalKv } from "../../../test/support/mortal-kv.ts";
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
-import type { Kv, KvWrite } from "../../core/doors.ts";
-import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import type { Manifest } from "../../core/record.ts";
 import { decodeRecord } from "../../store/outbox/record-codec.ts";
@@ -22,33 +21,6 @@ import { RawAnswers } from "./raw-answers.ts";
 const uplink = "kafka";
 const topic = "weir.commands";
 const now = start + 86_400_000;
-
-type Death = { readonly at: number; readonly isDone: boolean };
-
-/** The commit of this number fails, and all after it. */
-class MortalKv implements Kv {
-  readonly #memory: KvMemory;
-  readonly #death: Death | undefined;
-  commits = 0;
-  isDead = false;
-
-  constructor(memory: KvMemory, death: Death | undefined) {
-    this.#memory = memory;
-    this.#death = death;
-  }
-
-  get: Kv["get"] = (key) => this.#memory.get(key);
-  range: Kv["range"] = (range) => this.#memory.range(range);
-  close: Kv["close"] = () => this.#memory.close();
-
-  async commit(writes: readonly KvWrite[]): Promise<void> {
-    const isLast = this.commits++ === this.#death?.at;
-    if (!this.isDead && (!isLast || this.#death?.isDone === true))
-      await this.#memory.commit(writes);
-    this.isDead ||= isLast;
-    if (this.isDead) throw new Fault("STORE_FAILED", "the store broke");
-  }
-}
 
 type Life = {
   readonly kv: MortalKv;

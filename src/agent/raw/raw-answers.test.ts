@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { below, seededRandom } from "../../../test/support/seeded-random.ts";
 import { QueryRig, start } from "../../../test/support/query-rig.ts";
+import { type Death, MortalKv } from "../../../test/support/mortal-kv.ts";
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
 import type { Put } from "../../../test/support/table-rig.ts";
 import { KIND_SYMBOL } from "../../core/batch.ts";
-import type { Kv, KvWrite } from "../../core/doors.ts";
-import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import type { Alert, Manifest, Raw } from "../../core/record.ts";
 import { OutboxWriter } from "../../store/outbox/outbox.ts";
@@ -22,34 +21,6 @@ import { RawAnswers } from "./raw-answers.ts";
 const uplink = "u";
 const now = start + 86_400_000;
 const hour = { from: start, to: start + 3_600_000 };
-
-type Death = { readonly at: number; readonly isDone: boolean };
-
-/** The state store of one life: the commit of this number fails, and all after it. */
-class MortalKv implements Kv {
-  readonly #memory: KvMemory;
-  readonly #death: Death | undefined;
-  commits = 0;
-  isDead = false;
-
-  constructor(memory: KvMemory, death: Death | undefined) {
-    this.#memory = memory;
-    this.#death = death;
-  }
-
-  get: Kv["get"] = (key) => this.#memory.get(key);
-  range: Kv["range"] = (range) => this.#memory.range(range);
-  close: Kv["close"] = () => this.#memory.close();
-
-  async commit(writes: readonly KvWrite[]): Promise<void> {
-    const index = this.commits++;
-    const isLast = index === this.#death?.at;
-    if (!this.isDead && (!isLast || this.#death?.isDone === true))
-      await this.#memory.commit(writes);
-    this.isDead ||= isLast;
-    if (this.isDead) throw new Fault("STORE_FAILED", "the store broke");
-  }
-}
 
 type Life = { readonly kv: MortalKv; readonly store: StateStore; readonly answers: RawAnswers };
 
