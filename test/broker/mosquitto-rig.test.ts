@@ -73,6 +73,7 @@ describe("the oracle", () => {
   );
   const fleet = { startMs, sent } as unknown as Fleet;
   const recordOf = (numbers: readonly number[], revision = 0): UpstreamRecord => ({
+    kind: "summary",
     id: `a/seconds/d0/${startMs}/1000/${revision}`,
     revision,
     key: { device: "d0" },

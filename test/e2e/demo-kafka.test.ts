@@ -52,11 +52,12 @@ function idOf({ headers }: ReadRecord): { readonly outbox: string; readonly numb
   return { outbox, number: Number(number) };
 }
 
-/** Readings in the newest revision of every window. */
+/** Readings in the newest revision of every window; a marker, of an hour that ended, is none. */
 function latestCount(records: readonly ReadRecord[]): number {
   const latest = new Map<string, { readonly revision: number; readonly count: number }>();
   for (const { key, value } of records) {
-    const summary = JSON.parse(value ?? "") as { revision: number; count: number };
+    const summary = JSON.parse(value ?? "") as { kind: string; revision: number; count: number };
+    if (summary.kind !== "summary") continue;
     const known = latest.get(key!);
     if (known === undefined || summary.revision > known.revision) latest.set(key!, summary);
   }

@@ -24,10 +24,20 @@ const run = promisify(execFile);
 const main = resolve(import.meta.dirname, "../../src/agent/cli/main.ts");
 const token = "token-of-the-e2e";
 const windowsMin = 60;
+/** Of `commit.markers`, where nothing is said. */
+const markerMs = 3_600_000;
 
 type Event = {
   readonly id: string;
-  readonly data: { readonly id: string; readonly start: number };
+  readonly type: string;
+  readonly data: {
+    readonly id: string;
+    /** Of a summary. */
+    readonly start: number;
+    /** Of a marker. */
+    readonly through: number;
+    readonly readings: number;
+  };
 };
 
 /** Takes batches of CloudEvents; loses every third answer, and answers 503 now and then. */
@@ -110,10 +120,12 @@ uplinks:
   assert.match(checked.stdout, /POST to https:\/\/127\.0\.0\.1:\d+\/in, TLS, login by token/);
   assert.ok(!(checked.stdout + checked.stderr).includes(token));
 
-  const begin = Math.floor(Date.now() / 1_000) * 1_000 - 3_600_000;
+  // A marker comes where an interval ends: half-way through, whatever the time of day.
+  const boundary = Math.floor(Date.now() / markerMs) * markerMs - markerMs;
+  const begin = boundary - (windowsMin / 2) * 1_000;
   let sent = 0;
-  const starts = (): number[] =>
-    endpoint.events.map(({ data }) => data.start).sort((one, other) => one - other);
+  const ofKind = (kind: string): Event[] =>
+    endpoint.events.filter(({ type }) => type === `weir.${kind}.v1`);
   for (let life = 0; life < 4; life++) {
     const agent = await startAgentProcess(["run", "--config", config]);
     const client = await connectAsync(`mqtt://127.0.0.1:${mqtt}`, { reconnectPeriod: 0 });
@@ -126,14 +138,30 @@ uplinks:
     await client.endAsync(true);
     if (life === 3) {
       // The last window stays open: nothing comes after it.
-      for (let i = 0; i < 300 && endpoint.events.length < sent - 1; i++) await wait(100);
+      for (let i = 0; i < 300 && ofKind("summary").length < sent - 1; i++) await wait(100);
     }
     await agent.kill(life === 3 ? "SIGTERM" : "SIGKILL");
     assert.ok(!agent.output().includes(token));
   }
+  const starts = ofKind("summary")
+    .map(({ data }) => data.start)
+    .sort((one, other) => one - other);
   const expected = Array.from({ length: sent - 1 }, (_, index) => begin + index * 1_000);
-  assert.deepEqual([...new Set(starts())], expected, "every window is there");
-  assert.deepEqual(starts(), expected, "and, by the keys of POSTs, once");
+  assert.deepEqual([...new Set(starts)], expected, "every window is there");
+  assert.deepEqual(starts, expected, "and, by the keys of POSTs, once");
+  const [marker, ...others] = ofKind("complete");
+  assert(marker !== undefined, "an interval ended, so its windows are marked complete");
+  assert.deepEqual(others, [], "once");
+  const { through, readings } = marker.data;
+  assert.ok(through >= boundary && through < begin + sent * 1_000, `complete through ${through}`);
+  assert.equal(readings, (through - begin) / 1_000, "one reading in each window");
+  const behind = endpoint.events.slice(0, endpoint.events.indexOf(marker));
+  assert.equal(
+    behind.filter(({ data }) => data.start < through).length,
+    readings,
+    "the marker comes after what it counts",
+  );
+  assert.equal(endpoint.events.length, sent, "nothing else");
   const ids = new Set(endpoint.events.map(({ id }) => id));
   assert.equal(ids.size, endpoint.events.length);
   assert.equal(new Set([...ids].map((id) => id.split(":")[0])).size, 1, "one history");

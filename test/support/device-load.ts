@@ -6,6 +6,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Publisher } from "./publisher.ts";
 
+const HOUR_MS = 3_600_000;
+
 export type DeviceLoadOptions = {
   /** Of the agent's MQTT listener on loopback; it may come and go. */
   readonly port: number;
@@ -29,7 +31,8 @@ export class DeviceLoad {
   constructor(options: DeviceLoadOptions) {
     this.#options = options;
     const { port, windowMs } = options;
-    const startMs = Math.floor(Date.now() / windowMs) * windowMs - 60_000;
+    // An hour of event time ends after two windows, whatever the time of day: markers come, too.
+    const startMs = Math.floor(Date.now() / HOUR_MS) * HOUR_MS - HOUR_MS - 2 * windowMs;
     const devices = Array.from({ length: options.devices }, (_, index) => `d${index}`);
     this.#publishers = devices.map((clientId) => new Publisher({ port, clientId, window: 20 }));
     this.#senders = this.#publishers.map((publisher, index) =>

@@ -3,7 +3,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-export type UpstreamRecord = Readonly<Record<string, unknown>> & { readonly id: string };
+export type UpstreamRecord = Readonly<Record<string, unknown>> & {
+  readonly id: string;
+  readonly kind: string;
+};
 
 /** All records of a lane, in file order. Throws on a line that is not a whole record. */
 export async function readUpstream(
@@ -28,10 +31,13 @@ export function repeatedIds(records: readonly UpstreamRecord[]): readonly string
   return records.filter(({ id }) => seen.size === seen.add(id).size).map(({ id }) => id);
 }
 
-/** The newest revision of each window: what a consumer that replaces n by n + 1 ends up with. */
+/**
+ * The newest revision of each window: what a consumer that replaces n by n + 1 ends up with. What is
+ * no summary, such as a completeness marker where event time crosses an hour, is left out.
+ */
 export function latestRevisions(records: readonly UpstreamRecord[]): readonly UpstreamRecord[] {
   const latest = new Map<string, UpstreamRecord>();
-  for (const record of records) {
+  for (const record of records.filter(({ kind }) => kind === "summary")) {
     const window = record.id.slice(0, record.id.lastIndexOf("/"));
     const known = latest.get(window);
     if (known === undefined || Number(record["revision"]) > Number(known["revision"])) {
