@@ -4,6 +4,8 @@
  * come from here.
  */
 
+import { fleetLimits } from "./fleet-limits.ts";
+import { httpLimits } from "./http-limits.ts";
 import { assertRelations } from "./limit-relations.ts";
 import { laneLimits } from "./lane-limits.ts";
 import { operatorLimits } from "./operator-limits.ts";
@@ -427,41 +429,12 @@ const bounds = {
   configDepthMax: 32,
   /** A file whose content is put in for `${file:...}`. */
   secretCharactersMax: 65_536,
-
-  // HTTP
-  httpTokensMax: 64,
-  httpConnectionsMax: 64,
-  /** Of one host: what asks from elsewhere, and who looks on this machine, find room. */
-  httpConnectionsPerAddressMax: 32,
-  httpRequestsPerConnectionMax: 10_000,
-  httpTargetCharactersMax: 1_024,
-  httpHeadersMax: 64,
-  httpHeaderBytesMax: 8_192, // 8 KiB
-  /** A request must have come whole by then. */
-  httpRequestWaitMs: 10_000,
-  httpHeadersWaitMs: 5_000,
-  /** An idle connection is kept so long for the next request. */
-  httpKeepAliveMs: 5_000,
-  /** A client that takes nothing for so long is closed. */
-  httpSilenceMs: 15_000,
-
-  // queries
-  /** Under way at a time; further ones are told to come later. */
-  queriesMax: 4,
-  /** Series that one query reads. */
-  querySeriesMax: 1_000,
-  /** Series of one page of their list. */
-  queryPageSeriesMax: 1_000,
-  /** Buckets of one series in an answer. */
-  queryBucketsMax: 10_000,
-  /** A query that takes longer ends with what it has said so far. */
-  queryMs: 60_000,
-  /** An answer is sent in pieces of about this. */
-  queryPieceCharacters: 32_768,
 };
 
 type Name =
   | keyof typeof bounds
+  | keyof typeof fleetLimits
+  | keyof typeof httpLimits
   | keyof typeof laneLimits
   | keyof typeof operatorLimits
   | keyof typeof storeLimits;
@@ -469,6 +442,13 @@ type Name =
 /** The names of all bounds; every value is a whole number in the unit its name says. */
 export type Limits = { readonly [name in Name]: number };
 
-export const limits: Limits = { ...bounds, ...laneLimits, ...operatorLimits, ...storeLimits };
+export const limits: Limits = {
+  ...bounds,
+  ...fleetLimits,
+  ...httpLimits,
+  ...laneLimits,
+  ...operatorLimits,
+  ...storeLimits,
+};
 
 assertRelations(limits);

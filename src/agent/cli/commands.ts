@@ -334,6 +334,21 @@ configuration, which hold no more than its hash. Who has the token says: Authori
     load: () => import("./token.ts"),
   },
   {
+    name: "doctor",
+    summary: "is this machine fit for an agent? clock, disk, limits, ports, certificates, uplinks",
+    help: `usage: weir doctor [-c weir.yaml] [OPTIONS]
+
+Looks at the clock, the disk of the data directory (with a file of at most 16 MiB that is gone
+afterwards), limits of the kernel, memory, ports, certificates, files that are to be secret, and whether
+brokers and uplinks answer and let us in. Each finding is ok, advice or a fault, and says what to do.
+Beside a running agent or without one; changes nothing. Exit 0 without faults, 1 with one.
+
+  -c, --config FILE   the agent's configuration (default ./weir.yaml; without it the machine alone)
+  --endurance BYTES   what the maker of the card says can be written to it, as 117TB
+  --json              one JSON object`,
+    load: () => import("./doctor.ts"),
+  },
+  {
     name: "selftest",
     summary: "does everything in this program run on this machine?",
     help: `usage: weir selftest [--json] [--directory DIR]

@@ -284,23 +284,32 @@ function whereText({ sources, metrics, tags }: WhereSpec): string {
   return conditions.length === 0 ? "every reading" : conditions.join("; ");
 }
 
-function memoryRows(config: Config): Row[] {
-  const ring = duplicateBytesPerSeries(config);
-  const rings = ring * config.seriesMax;
-  const pipelines = config.pipelines.reduce(
+/** Resident memory before any reading, and with all that the limits allow. */
+export function memoryEstimate(config: Config): {
+  readonly idleBytes: number;
+  readonly limitBytes: number;
+} {
+  const rings = duplicateBytesPerSeries(config) * config.seriesMax;
+  return { idleBytes: BASE_BYTES, limitBytes: BASE_BYTES + rings + pipelineBytes(config) };
+}
+
+function pipelineBytes(config: Config): number {
+  return config.pipelines.reduce(
     (bytes, spec) => bytes + estimatePipeline(spec, config).bytesMax,
     0,
   );
+}
+
+function memoryRows(config: Config): Row[] {
+  const ring = duplicateBytesPerSeries(config);
+  const { idleBytes, limitBytes } = memoryEstimate(config);
   return [
     [
       "limits",
       `${config.seriesMax} series, ${config.devicesMax} devices, ${config.keysMax} keys per pipeline`,
     ],
-    ["resent", `${ring} B per series, ${roughBytesText(rings)} at the limits`],
-    ["pipelines", `${roughBytesText(pipelines)} at the limits`],
-    [
-      "estimate",
-      `${roughBytesText(BASE_BYTES)} idle, ${roughBytesText(BASE_BYTES + rings + pipelines)} at the limits`,
-    ],
+    ["resent", `${ring} B per series, ${roughBytesText(ring * config.seriesMax)} at the limits`],
+    ["pipelines", `${roughBytesText(pipelineBytes(config))} at the limits`],
+    ["estimate", `${roughBytesText(idleBytes)} idle, ${roughBytesText(limitBytes)} at the limits`],
   ];
 }

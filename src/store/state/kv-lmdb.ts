@@ -39,6 +39,8 @@ export type KvLmdbOptions = {
   readonly freeBytes?: () => Promise<number>;
   /** Throws, with a Node-style `code`, where nothing can be written to the folder. Asked before each commit. */
   readonly checkWritable?: () => void;
+  /** The store is there already, and nothing is written to it: commits reject. */
+  readonly readOnly?: boolean;
 };
 
 /** What a commit may put although the store is full, if it removes something: how room is made. */
@@ -71,6 +73,7 @@ export function openKvLmdb(options: KvLmdbOptions): Kv {
         encoding: "binary",
         cache: false,
         maxDbs: 1,
+        readOnly: options.readOnly ?? false,
         keyEncoder: { writeKey: writeAsciiKey, readKey: readAsciiKey },
       }),
       options,

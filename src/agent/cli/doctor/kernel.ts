@@ -1,0 +1,161 @@
+/** Limits of the kernel and the memory there is, for the agent that runs, or else for this process. */
+
+import { limits } from "../../../core/limits.ts";
+import type { Config } from "../../config/config.ts";
+import { memoryEstimate } from "../../config/explain.ts";
+import { roughBytesText } from "../../config/quantity.ts";
+import { advice, fault, type Finding, ok } from "./finding.ts";
+import type { Machine } from "./machine.ts";
+
+export type KernelOptions = {
+  readonly machine: Machine;
+  readonly config: Config | undefined;
+  /** Process of the agent, where it runs and can be looked at. */
+  readonly agentPid: number | undefined;
+};
+
+export async function kernelFindings(options: KernelOptions): Promise<readonly Finding[]> {
+  return [
+    ...(await filesFindings(options)),
+    ...(await addressSpaceFindings(options)),
+    ...(await overcommitFindings(options)),
+    ...(await memoryFindings(options)),
+  ];
+}
+
+/** Whose limits these are. */
+function whose({ agentPid }: KernelOptions): string {
+  return agentPid === undefined ? "of this shell" : `of the agent, process ${agentPid}`;
+}
+
+// ---- limits of a process ----
+
+/** The soft limit; Infinity where there is none. Lines: proc(5), limits. */
+async function processLimit(
+  { machine, agentPid }: KernelOptions,
+  name: string,
+): Promise<number | undefined> {
+  const text = await machine.text(`proc/${agentPid ?? "self"}/limits`);
+  const line = text?.split("\n").find((each) => each.startsWith(name));
+  const soft = line?.slice(name.length).trim().split(/\s+/)[0];
+  if (soft === undefined) return undefined;
+  return soft === "unlimited" ? Infinity : Number(soft);
+}
+
+async function filesFindings(options: KernelOptions): Promise<readonly Finding[]> {
+  const files = await processLimit(options, "Max open files");
+  if (files === undefined) return [];
+  const about = { area: "kernel", place: "open files" };
+  const { config } = options;
+  const connections = config?.mqtt.quotas?.front?.connectionsMax ?? limits.connectionsMax;
+  const wanted =
+    connections + limits.httpConnectionsMax + limits.tablesOpenMax + limits.doctorFilesOther;
+  const said = `${files === Infinity ? "any number" : files} may be open (${whose(options)})`;
+  const figures = { wanted, ...(files === Infinity ? {} : { max: files }) };
+  const remedy = `LimitNOFILE=${wanted} in the unit of systemd, or ulimit -n ${wanted} before the start`;
+  if (files < limits.doctorFilesMin) {
+    return [fault(about, `${said}: the store alone needs more with some devices`, remedy, figures)];
+  }
+  if (files < wanted) {
+    return [
+      advice(
+        about,
+        `${said}, fewer than ${wanted} for ${connections} connections, HTTP and tables: devices beyond are turned away`,
+        remedy,
+        figures,
+      ),
+    ];
+  }
+  return [ok(about, said, figures)];
+}
+
+async function addressSpaceFindings(options: KernelOptions): Promise<readonly Finding[]> {
+  const bytes = await processLimit(options, "Max address space");
+  if (bytes === undefined || bytes === Infinity) return [];
+  return [
+    fault(
+      { area: "kernel", place: "address space" },
+      `it is limited to ${roughBytesText(bytes)} (${whose(options)}): Node and the state store reserve far more than they use`,
+      "remove the limit (LimitAS=, ulimit -v); limit the memory instead (MemoryMax=)",
+      { max: bytes },
+    ),
+  ];
+}
+
+async function overcommitFindings({ machine }: KernelOptions): Promise<readonly Finding[]> {
+  const mode = await machine.number("proc/sys/vm/overcommit_memory");
+  if (mode === undefined) return [];
+  const about = { area: "kernel", place: "vm.overcommit_memory" };
+  if (mode !== 2) return [ok(about, `${mode}: address space may be reserved`)];
+  return [
+    advice(
+      about,
+      "2: what is reserved counts as used, and the agent reserves room for all its limits at once",
+      "sysctl vm.overcommit_memory=0, or fewer limits.series and limits.keys",
+    ),
+  ];
+}
+
+// ---- memory ----
+
+async function memoryFindings(options: KernelOptions): Promise<readonly Finding[]> {
+  const { machine, config } = options;
+  const meminfo = await machine.text("proc/meminfo");
+  const [totalBytes, availableBytes] = ["MemTotal", "MemAvailable"].map((name) =>
+    kibibytesIn(meminfo ?? "", name),
+  );
+  if (totalBytes === undefined) return [];
+  const group = await groupLimit(options);
+  const isLimited = group !== undefined && group < totalBytes;
+  const bytes = isLimited ? group : totalBytes;
+  const about = { area: "memory", place: isLimited ? "control group" : "machine" };
+  const estimate = config === undefined ? undefined : memoryEstimate(config);
+  const figures = {
+    totalBytes,
+    ...(availableBytes === undefined ? {} : { availableBytes }),
+    ...(isLimited ? { limitBytes: group } : {}),
+    ...estimate,
+  };
+  const said = isLimited
+    ? `at most ${roughBytesText(group)} of ${roughBytesText(totalBytes)} (${whose(options)})`
+    : `${roughBytesText(totalBytes)}, ${roughBytesText(availableBytes ?? 0)} available`;
+  if (estimate === undefined) return [ok(about, said, figures)];
+  const more = isLimited ? "raise the limit (MemoryMax=)" : "use a board with more";
+  const findings: Finding[] = [];
+  if (bytes < estimate.idleBytes) {
+    const needs = `the agent needs about ${roughBytesText(estimate.idleBytes)} before any reading`;
+    findings.push(fault(about, `${said}: ${needs}`, more, figures));
+  } else if (bytes < estimate.limitBytes) {
+    const may = `the configuration allows the agent about ${roughBytesText(estimate.limitBytes)}`;
+    const remedy = `lower limits.series, limits.keys or the windows (weir check), or ${more}`;
+    findings.push(advice(about, `${said}: ${may}`, remedy, figures));
+  } else findings.push(ok(about, said, figures));
+  return findings;
+}
+
+function kibibytesIn(meminfo: string, name: string): number | undefined {
+  const [, kibibytes] = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(meminfo) ?? [];
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1_024;
+}
+
+/** A limit of version 1 that is none is near 2^63. */
+const noLimitBytes = 2 ** 60;
+
+/** The least of the process's control group and those above it; undefined where there is none. */
+async function groupLimit({ machine, agentPid }: KernelOptions): Promise<number | undefined> {
+  const groups = await machine.text(`proc/${agentPid ?? "self"}/cgroup`);
+  const found: number[] = [];
+  for (const line of groups?.split("\n") ?? []) {
+    const [, controllers = "", path = ""] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const isMemory = controllers.split(",").includes("memory");
+    if (!isMemory && controllers !== "") continue;
+    const root = isMemory ? "sys/fs/cgroup/memory" : "sys/fs/cgroup";
+    const file = isMemory ? "memory.limit_in_bytes" : "memory.max";
+    const parts = path.split("/").filter((part) => part !== "");
+    for (let depth = parts.length; depth >= 0; depth -= 1) {
+      const bytes = await machine.number([root, ...parts.slice(0, depth), file].join("/"));
+      if (bytes !== undefined && bytes < noLimitBytes) found.push(bytes);
+    }
+  }
+  return found.length === 0 ? undefined : Math.min(...found);
+}

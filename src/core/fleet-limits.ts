@@ -1,0 +1,28 @@
+/** Bounds of what looks after an agent from outside: `weir doctor`; see limits.ts. */
+
+export const fleetLimits = {
+  /** What the doctor writes to measure a disk: a file of so many bytes, or an eighth of what is free... */
+  doctorFileBytesMax: 16_777_216, // 16 MiB
+  /** ...none where that is less; in such pieces, for so long at most. */
+  doctorFileBytesMin: 1_048_576, // 1 MiB
+  doctorPieceBytes: 1_048_576,
+  doctorWriteMs: 3_000,
+  /** Small writes of it, each with a sync, and how long they may take together. */
+  doctorSyncsMax: 128,
+  doctorSyncBytes: 4_096,
+  doctorSyncMs: 3_000,
+  /** A sync that readings wait for as long as for `commit.wait`: more is told. */
+  doctorSyncMsMax: 200,
+  /** Another program that is asked, and all of one broker or cluster. */
+  doctorAskMs: 2_000,
+  doctorReachMs: 10_000,
+  /** A certificate that ends within so long is told. */
+  doctorCertificateMs: 2_592_000_000, // 30 days
+  /** The clock and that of the board, or the clock while it is looked at, may differ by so much. */
+  doctorClockMs: 2_000,
+  /** Open files without which an agent does not get far, and what it has beside connections and tables. */
+  doctorFilesMin: 256,
+  doctorFilesOther: 128,
+  /** Of a file of /proc or /sys. */
+  doctorTextBytesMax: 4_194_304, // 4 MiB
+} as const;
