@@ -26,6 +26,7 @@ export class RecordingReceiver implements Receiver {
   readonly #wants: (topic: string) => boolean;
   readonly received: { readonly topic: string; readonly payload: string }[] = [];
   readonly shedTopics: string[] = [];
+  readonly declined: string[] = [];
   readonly #topics: string[] = [];
   readonly #handles = new Map<string, number>();
   /** Messages it still takes. */
@@ -54,6 +55,10 @@ export class RecordingReceiver implements Receiver {
     this.capacity -= 1;
     this.received.push({ topic: this.#topics[topic]!, payload: textOf(bytes, start, end) });
     return true;
+  }
+
+  decline(bytes: Uint8Array, start: number, end: number): void {
+    this.declined.push(textOf(bytes, start, end));
   }
 
   shed(topic: number): void {

@@ -28,6 +28,7 @@ export class Feeder implements Gate {
     const handle = this.#receiver.topicOf(topicBytes, 0, topicBytes.length);
     if (handle === NO_SOURCE) {
       this.unwanted += 1;
+      this.#receiver.decline(topicBytes, 0, topicBytes.length);
       return;
     }
     while (!this.#receiver.receive(handle, payload, 0, payload.length)) {

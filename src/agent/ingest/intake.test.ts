@@ -69,6 +69,7 @@ test("a topic belongs to the first source that matches it, others to none", () =
   assert.equal(give(bench, "c/x", "1"), true);
   assert.equal(give(bench, "c/x/y", "1"), undefined);
   assert.equal(bench.intake.topicOf(Uint8Array.of(0x61, 0x2f, 0xff), 0, 3), NO_SOURCE);
+  assert.equal(bench.intake.counters.unwanted, 0, "a look is no message");
   assert.deepEqual(
     take(bench).counts.map((count) => [count.source, count.decoded]),
     [

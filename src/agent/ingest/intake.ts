@@ -27,6 +27,7 @@ import type { Refusal } from "./decode/decoder.ts";
 import { Draft } from "./decode/draft.ts";
 import { flatten } from "./decode/flatten.ts";
 import { createDecoders, type Decoders, formatOf } from "./decode/registry.ts";
+import { textOf } from "./decode/text.ts";
 import { Names } from "./names.ts";
 import { OpenFrame } from "./open-frame.ts";
 import { NO_SOURCE, type Receiver } from "./receiver.ts";
@@ -74,7 +75,7 @@ export type IntakeCounters = {
   readonly shed: number;
   /** Messages of topics that no source wants; they are the broker's alone. */
   readonly unwanted: number;
-  /** Times a message was offered on a topic of the agent's own: a bridge brings it back. It is not read. */
+  /** Messages of topics of the agent's own: a bridge brings them back. They are not read. */
   readonly own: number;
   /** Readings of decoded messages that were refused for cardinality or length. */
   readonly rejected: number;
@@ -121,8 +122,6 @@ export class Intake implements Receiver {
   /** Names of external brokers; their numbers follow that of our own. */
   readonly #brokers: readonly string[];
   readonly #own: readonly TopicTemplate[];
-  /** The topic that was learned last is one of ours. */
-  #wasOwn = false;
   #open: OpenFrame;
   #other: OpenFrame;
   #isSealed = false;
@@ -195,7 +194,7 @@ export class Intake implements Receiver {
   get isHurried(): boolean {
     return this.#isHurried;
   }
-  /** The last topic that was looked up and that no source wants; cut at limits.topicBytesMax. */
+  /** The last topic of our own broker that was declined; cut at limits.topicBytesMax. */
   get unwantedTopic(): string | undefined {
     if (this.#totals.unwanted === 0) return undefined;
     return new TextDecoder().decode(this.#unwanted.subarray(0, this.#unwantedBytes));
@@ -231,16 +230,22 @@ export class Intake implements Receiver {
     const topics = this.#topics;
     return {
       topicOf: (bytes, start, end) => topics.handleOf(origin, bytes, start, end),
+      decline: (bytes, start, end) => void this.#countOwn(bytes, start, end),
       receive: (topic, bytes, start, end) => this.receive(topic, bytes, start, end),
       shed: (topic) => this.shed(topic),
     };
   }
 
   topicOf(bytes: Uint8Array, start: number, end: number): number {
-    this.#wasOwn = false;
-    const handle = this.#topics.handleOf(EMBEDDED, bytes, start, end);
-    if (handle === NO_SOURCE) this.#noteRefused(bytes, start, end);
-    return handle;
+    return this.#topics.handleOf(EMBEDDED, bytes, start, end);
+  }
+
+  decline(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#countOwn(bytes, start, end)) return;
+    this.#totals.unwanted++;
+    // It becomes a text when somebody asks.
+    this.#unwantedBytes = Math.min(end - start, this.#unwanted.length);
+    this.#unwanted.set(bytes.subarray(start, start + this.#unwantedBytes));
   }
 
   receive(topic: number, bytes: Uint8Array, start: number, end: number): boolean {
@@ -319,12 +324,16 @@ export class Intake implements Receiver {
     this.#totals.rejected += rejected;
   }
 
-  /** Keeps the topic's bytes; they become a text when somebody asks. */
-  #noteRefused(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#wasOwn) return;
-    this.#totals.unwanted++;
-    this.#unwantedBytes = Math.min(end - start, this.#unwanted.length);
-    this.#unwanted.set(bytes.subarray(start, start + this.#unwantedBytes));
+  /** Whether the topic is the agent's own; then it is counted. */
+  #countOwn(bytes: Uint8Array, start: number, end: number): boolean {
+    const topic = textOf(bytes, start, end);
+    if (topic === undefined || !this.#isOwn(topic)) return false;
+    this.#totals.own++;
+    return true;
+  }
+
+  #isOwn(topic: string): boolean {
+    return this.#own.some((template) => matchTopic(template, topic) !== undefined);
   }
 
   #tell(): void {
@@ -378,11 +387,7 @@ export class Intake implements Receiver {
   }
 
   #routeOf(topic: string, origin: number): Route | undefined {
-    this.#wasOwn = this.#own.some((template) => matchTopic(template, topic) !== undefined);
-    if (this.#wasOwn) {
-      this.#totals.own++;
-      return undefined;
-    }
+    if (this.#isOwn(topic)) return undefined;
     for (const { origin: from, source, rules, template } of this.#wanted) {
       if (from !== origin) continue;
       const match = matchTopic(template, topic);

@@ -86,7 +86,15 @@ test("a topic that nobody wants is counted, also behind one of the agent's own f
     clock: stillClock,
     ownTopics: ["weir/a/#"],
   });
-  assert.equal(handleOf(intake.receiverOf("hall"), "weir/a/status"), NO_SOURCE);
-  assert.equal(handleOf(intake, "x".repeat(limits.topicBytesMax + 1)), NO_SOURCE);
+  const hall = intake.receiverOf("hall");
+  const decline = (receiver: Receiver, topic: string): void => {
+    assert.equal(handleOf(receiver, topic), NO_SOURCE);
+    const bytes = Buffer.from(topic);
+    receiver.decline(bytes, 0, bytes.length);
+  };
+  decline(hall, "weir/a/status");
+  decline(intake, "x".repeat(limits.topicBytesMax + 1));
   assert.deepEqual([intake.counters.own, intake.counters.unwanted], [1, 1]);
+  decline(intake, "weir/a/status");
+  assert.deepEqual([intake.counters.own, intake.counters.unwanted], [2, 1]);
 });

@@ -19,6 +19,12 @@ export interface Receiver {
    * that batch is durable.
    */
   receive(topic: number, bytes: Uint8Array, start: number, end: number): boolean;
+  /**
+   * Counts a message of the topic in `bytes[start, end)`, for which `topicOf` said NO_SOURCE. To be
+   * called once for each, where it is certain that the message is the broker's alone: a topic may be
+   * looked up more than once.
+   */
+  decline(bytes: Uint8Array, start: number, end: number): void;
   /** Counts a message of this topic that was given up before it could be received. */
   shed(topic: number): void;
 }

@@ -40,14 +40,13 @@ import { createPublish5Offsets } from "../packet/publish-5.ts";
 import { openProtocol } from "./open-protocol.ts";
 import { Pace } from "./pace.ts";
 import { Pings } from "./pings.ts";
-import { type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
+import { DOLLAR, type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
 import { Protocol4 } from "./protocol-4.ts";
 import { Silence, type SilenceWaits } from "./silence.ts";
 import { Throttle } from "./throttle.ts";
 
 type State = "new" | "connecting" | "ready" | "closing" | "closed";
 
-const DOLLAR = 0x24;
 const offsets = createPublish5Offsets();
 
 export class Connection implements PacketVisitor, LinkOwner, Peer {

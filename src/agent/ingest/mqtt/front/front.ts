@@ -35,12 +35,12 @@ import {
 } from "./front-counters.ts";
 import { HeldMessages } from "./held.ts";
 import { Listeners, type ListenerStatus } from "./listeners.ts";
+import { DOLLAR } from "./protocol.ts";
 import { type SessionLimits5, Sessions5 } from "./sessions-5.ts";
 import { type Access, assertSecured } from "../access/access.ts";
 import { hostOf } from "../../../../core/addresses.ts";
 
 /** Topics that begin with `$` are the broker's own. */
-const DOLLAR = 0x24;
 
 export type FrontLimits = ClientsLimits &
   SessionLimits5 & {
@@ -276,8 +276,12 @@ export class Front implements Gate, BrokerOwner {
     const { receiver } = this.#options;
     const { client, packetId } = message;
     const topic = Buffer.from(message.topic);
-    const wanted = topic[0] !== DOLLAR && receiver.topicOf(topic, 0, topic.length) !== NO_SOURCE;
-    if (!wanted) return message.done();
+    if (topic[0] === DOLLAR) return message.done();
+    if (receiver.topicOf(topic, 0, topic.length) === NO_SOURCE) {
+      // Of 3.1.1 whatever comes is asked about; what never is, see Protocol5.
+      receiver.decline(topic, 0, topic.length);
+      return message.done();
+    }
     client.messageHeld(message.bytes);
     this.#held.offer({
       topic,

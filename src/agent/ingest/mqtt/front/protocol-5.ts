@@ -56,7 +56,7 @@ import { Aliases } from "./aliases.ts";
 import { type BrokerPublish, BrokerReader, type BrokerVisitor } from "./broker-reader.ts";
 import { Deliveries5 } from "./deliveries-5.ts";
 import { PacketRun } from "./packet-run.ts";
-import { type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
+import { DOLLAR, type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
 import type { Session5, SessionHolder } from "./sessions-5.ts";
 import { Subscribing5 } from "./subscribing-5.ts";
 
@@ -223,12 +223,14 @@ export class Protocol5 implements Protocol, SessionHolder, BrokerVisitor {
   }
 
   publish(bytes: Uint8Array, start: number, end: number, offsets: Publish5Offsets): boolean {
-    const { broker, counters } = this.#peer.host;
-    const { qos, packetId, payloadStart } = offsets;
+    const { broker, counters, receiver } = this.#peer.host;
+    const { qos, names, topicStart, topicEnd, packetId, payloadStart } = offsets;
     if (!isPublic(offsets)) return this.#refuseTopic(offsets);
     if (qos === 2) return this.#publishTwice(bytes, start, end, offsets);
     if (broker.backlogged) return this.#peer.refuse("backlog");
     counters.packetsBroker += 1;
+    // The broker asks about nothing that is published like this.
+    if (names[topicStart] !== DOLLAR) receiver.decline(names, topicStart, topicEnd);
     this.forward(bytes, offsets, copyOf(bytes, payloadStart, end));
     if (qos === 1) this.#peer.send(answer5(PUBACK, packetId, 0));
     return true;

@@ -99,6 +99,9 @@ export interface Peer {
   cancelWill(): void;
 }
 
+/** Topics that begin with it are the broker's, and no reading's. */
+export const DOLLAR = 0x24;
+
 /** The topic of the message in `offsets`. */
 export function topicOf({ names, topicStart, topicEnd }: Publish5Offsets): string {
   return Buffer.from(names.buffer, names.byteOffset + topicStart, topicEnd - topicStart).toString();

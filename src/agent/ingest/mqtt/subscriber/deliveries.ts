@@ -49,6 +49,7 @@ export class Deliveries {
     const topic = receiver.topicOf(bytes, topicStart, topicEnd);
     if (topic === NO_SOURCE) {
       counters.unwanted += 1;
+      receiver.decline(bytes, topicStart, topicEnd);
       memory.noteUnwanted(bytes, topicStart, topicEnd);
       return this.#answer(qos, packetId);
     }
