@@ -1,7 +1,7 @@
 /**
  * `npm test`: the set-up step, then every test under node:test. `npm test -- src/store test/crash`
- * runs these folders or files only; options such as `--test-name-pattern=torn` go to the node of
- * each file.
+ * runs these folders or files only, `--long` those that have a long form, in it; options such as
+ * `--test-name-pattern=torn` go to the node of each file.
  *
  *   files that compute ──▶ one at a time, two where none waits ─┐
  *                                                               ├─▶ one report
@@ -14,7 +14,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { globSync, statSync } from "node:fs";
+import { globSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { PassThrough } from "node:stream";
 import { run } from "node:test";
@@ -30,10 +30,12 @@ const testMsMax = 300_000;
 const coverage = "--experimental-test-coverage";
 
 const given = process.argv.slice(2);
-const options = given.filter((word) => word.startsWith("-"));
+const isLong = given.includes("--long");
+const options = given.filter((word) => word.startsWith("-") && word !== "--long");
 const places = given.filter((word) => !word.startsWith("-"));
 
 process.chdir(root);
+if (isLong) process.env["WEIR_TEST_LONG"] = "1";
 // Daemons are kept where the PATH of a plain user does not look.
 process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin`;
 process.env["NODE_COMPILE_CACHE"] ??= join(root, "node_modules/.cache/compiled");
@@ -43,7 +45,8 @@ if (setUp.status === 0) await runTests();
 else process.exitCode = 1;
 
 async function runTests(): Promise<void> {
-  const files = [...new Set((places.length > 0 ? places : folders).flatMap(testsIn))];
+  const found = [...new Set((places.length > 0 ? places : folders).flatMap(testsIn))];
+  const files = isLong ? found.filter(hasLongForm) : found;
   const events = new PassThrough({ objectMode: true });
   const done = runAll(files, events).finally(() => events.end());
   for await (const text of report(events)) process.stdout.write(text);
@@ -92,6 +95,10 @@ function testsIn(place: string): readonly string[] {
   const files = globSync(found === undefined ? place : join(place, "**/*.test.ts"));
   if (files.length === 0) throw new Error(`no tests in ${place}`);
   return files.toSorted();
+}
+
+function hasLongForm(file: string): boolean {
+  return /from "[./]+\/support\/long-form\.ts"/.test(readFileSync(file, "utf8"));
 }
 
 function isIn(folder: string): (file: string) => boolean {

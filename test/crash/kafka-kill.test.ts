@@ -18,6 +18,7 @@ import { type KafkaBroker, startKafka } from "../support/kafka/broker.ts";
 import { StillOpen } from "../support/kafka/stable-offsets.ts";
 import { inTime, once, steps, warmUp } from "../support/kafka/failure-rig.ts";
 import type { KafkaVersion } from "../support/kafka/jars.ts";
+import { countOf, pairsOf } from "../support/long-form.ts";
 import { freePorts } from "../support/ports.ts";
 import { openProxy } from "../support/kafka/proxy.ts";
 import { requireKafka } from "../support/kafka/require-kafka.ts";
@@ -25,7 +26,7 @@ import { readOutboxes } from "../support/kafka/upstream-records.ts";
 import { fractions } from "../support/seeded-random.ts";
 import { latestRevisions, repeatedIds, type UpstreamRecord } from "../support/upstream.ts";
 
-const KILLS = Number(process.env["WEIR_TEST_KILLS"] ?? 15);
+const KILLS = countOf("WEIR_TEST_KILLS", { short: 5, long: 15 });
 const SEED = Number(process.env["WEIR_TEST_SEED"] ?? 1);
 const VERSIONS = (process.env["WEIR_TEST_KAFKA_VERSIONS"] ?? "3.9").split(",").map(versionOf);
 const BROKER_KILLS = Math.ceil(KILLS / 3);
@@ -72,19 +73,17 @@ for (const version of VERSIONS) {
     await using proxy = await openProxy({ port, to: kafka.behindProxy });
     await warmUp(kafka.bootstrap);
     const gateway = await startGateway(t, proxy.bootstrap);
-    for (const step of steps) {
-      for (const { side, verdict } of moments) {
-        const { promise: killed, resolve } = Promise.withResolvers<void>();
-        once(proxy, { step, side }, async () => {
-          await gateway.kill();
-          resolve();
-          return verdict;
-        });
-        // A lane asks these only when it opens.
-        if (step === "InitProducerId" || step === "OffsetFetch") await gateway.restart();
-        await inTime(`killed: ${verdict} the ${side} of ${step}`, killed);
-        await gateway.start();
-      }
+    for (const [step, { side, verdict }] of pairsOf(steps, moments)) {
+      const { promise: killed, resolve } = Promise.withResolvers<void>();
+      once(proxy, { step, side }, async () => {
+        await gateway.kill();
+        resolve();
+        return verdict;
+      });
+      // A lane asks these only when it opens.
+      if (step === "InitProducerId" || step === "OffsetFetch") await gateway.restart();
+      await inTime(`killed: ${verdict} the ${side} of ${step}`, killed);
+      await gateway.start();
     }
     await finish(t, gateway, kafka);
   });
