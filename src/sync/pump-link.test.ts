@@ -49,10 +49,11 @@ class WiredLane implements UplinkLane {
     this.#rig = rig;
   }
 
-  open(): Promise<Receipt> {
+  async open(): Promise<Receipt> {
     this.#over = this.#rig.via.linkOf(this.#lane).name;
     this.#rig.said.push(`open ${this.#lane} over ${this.#over}`);
-    return Promise.resolve({ next: this.#next, writes: [] });
+    await this.#rig.opening.get(this.#lane);
+    return { next: this.#next, writes: [] };
   }
 
   prepare(delivery: Delivery): readonly [] {
@@ -100,6 +101,8 @@ class Rig {
   readonly said: string[] = [];
   readonly deliveries: Sent[] = [];
   readonly down: Set<string> = new Set();
+  /** What sessions of a lane wait for while they open. */
+  readonly opening: Map<Lane, Promise<void>> = new Map();
   readonly via: Via;
   readonly store: StateStore;
   readonly drain: Drain;
@@ -267,6 +270,29 @@ test("a link without quota is passed over by summaries, while alerts stay with i
     "alerts lte",
     "summaries sat",
   ]);
+});
+
+test("a lane that had to open over another link asks again whether others go first", async () => {
+  const hours = [{ from: 0, to: 12 * 60 + 1, days: [0, 1, 2, 3, 4, 5, 6] }];
+  const made = await rig({ name: "lte", windows: hours, bandwidth: 1_000 }, { name: "sat" });
+  const open = Promise.withResolvers<void>();
+  const readings = Array.from({ length: 100 }, (_, n) => noise(1_000, n));
+  assert.ok(await made.store.addRaw(readings, []));
+  made.drain.wake();
+  await made.clock.pass(30_000);
+  assert.ok(made.sent("raw") > 0, "it is under way");
+  made.opening.set("raw", open.promise);
+  await made.clock.pass(40_000);
+  assert.equal(made.said.at(-1), "open raw over sat");
+  const before = made.deliveries.length;
+  await made.emit("alerts", 1, 5_000);
+  await made.clock.pass(1_000);
+  open.resolve();
+  await made.clock.pass(20_000);
+  assert.deepEqual(
+    made.deliveries.slice(before, before + 2).map(({ lane, over }) => `${lane} ${over}`),
+    ["alerts lte", "raw sat"],
+  );
 });
 
 test("closing does not wait for a link", async () => {

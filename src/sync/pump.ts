@@ -318,7 +318,11 @@ export class Pump {
     if (end.tendMs <= 0) await this.#settle(await end.tend());
     this.#mustFollow = false;
     while (!this.#closed && this.#behind > 0 && this.#heldMs() === 0 && !this.#mustRest) {
-      if (this.#isElsewhere) await this.#open();
+      if (this.#isElsewhere) {
+        await this.#open();
+        // It took its time: others may go first by now.
+        continue;
+      }
       await this.#putBehind();
       await this.#deliverBatch();
       this.#succeeded();
