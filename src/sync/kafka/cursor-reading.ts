@@ -16,6 +16,7 @@ import type { Cluster, FetchedBatch, TopicPartition } from "./cluster.ts";
 import { type Cursor, cursorKey, decodeCursor } from "./cursor.ts";
 import type { CursorPlace } from "./lane-state.ts";
 import { partitionOf } from "./message/murmur2.ts";
+import { noProgress } from "./no-progress.ts";
 
 export type CursorToFind = {
   /** Undefined: its offset is passed over, and the topic is read whatever partition it takes. */
@@ -126,7 +127,7 @@ async function lastCommitted(
         else last = value;
       }
     }
-    if (next <= offset) throw noProgress(at, offset, end);
+    if (next <= offset) throw noProgress(at, { offset, end });
     if (bytes > limits.kafkaCursorReadBytesMax) throw tooMuch(at);
     offset = next;
   }
@@ -142,14 +143,6 @@ function bytesOf({ records }: FetchedBatch): number {
 
 function isEqual(a: Uint8Array | undefined, b: Uint8Array): boolean {
   return a !== undefined && a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
-
-function noProgress({ topic, partition }: TopicPartition, offset: number, end: number): Fault {
-  return new Fault(
-    "UPLINK_UNREACHABLE",
-    `${topic}/${partition} gives nothing from offset ${offset} on although it reaches to ${end}; it is tried again`,
-    { facts: { topic, partition, offset, end } },
-  );
 }
 
 function notOurs({ topic, partition }: TopicPartition, key: Uint8Array): Fault {

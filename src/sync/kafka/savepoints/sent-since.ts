@@ -12,7 +12,7 @@ import type { TopicSource } from "../cluster.ts";
 import { CommittedRecords } from "../upstream/committed-records.ts";
 import { openRecordReader } from "../upstream/record-reader.ts";
 import { isOfAgent, messageOf } from "../upstream/upstream-message.ts";
-import { noProgress } from "./sets-upstream.ts";
+import { noProgress } from "../no-progress.ts";
 
 export type SentOptions = {
   readonly agent: string;
@@ -145,7 +145,7 @@ export async function readSentSince(
           if (record === undefined) sent.unread += 1;
           else sent.take(record);
         }
-        if (records.offset === before) throw noProgress(at, before);
+        if (records.offset === before) throw noProgress(at, { offset: before, end });
       }
     }
   }

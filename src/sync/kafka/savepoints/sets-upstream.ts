@@ -11,6 +11,7 @@ import {
 } from "../../../store/care/savepoint-set.ts";
 import type { TopicPartition, TopicSource } from "../cluster.ts";
 import { partitionOf } from "../message/murmur2.ts";
+import { noProgress } from "../no-progress.ts";
 
 export type UpstreamPlace = TopicPartition & { readonly offset: number };
 export type UpstreamSet = FoundSet<UpstreamPlace>;
@@ -55,7 +56,7 @@ async function indexOf(cluster: TopicSource, at: TopicPartition, agent: string) 
         if (key !== undefined) index.take(key, value, { ...at, offset: place });
       }
     }
-    if (next <= offset) throw noProgress(at, offset);
+    if (next <= offset) throw noProgress(at, { offset, end });
     offset = next;
   }
   return index.result();
@@ -95,13 +96,4 @@ function notWhole(made: number, why: string): Fault {
   return new Fault("INPUT_INVALID", `the savepoint made at ${made} is not whole: ${why}`, {
     facts: { made },
   });
-}
-
-/** What was there when the end was asked for does not come. */
-export function noProgress({ topic, partition }: TopicPartition, offset: number): Fault {
-  return new Fault(
-    "UPLINK_UNREACHABLE",
-    `${topic}/${partition} gives nothing from offset ${offset} on; try again`,
-    { facts: { topic, partition, offset } },
-  );
 }

@@ -14,7 +14,8 @@
 import type { Clock } from "../../../core/doors.ts";
 import { Fault } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
-import type { FetchedRecord, TopicPartition, TopicSource } from "../cluster.ts";
+import type { FetchedRecord, TopicSource } from "../cluster.ts";
+import { noProgress } from "../no-progress.ts";
 import type { Break } from "./break.ts";
 import { CommittedRecords } from "./committed-records.ts";
 import { CountProof, type PipelineCount } from "./count-proof.ts";
@@ -376,7 +377,7 @@ class PartitionReader {
       onRead(records.offset - before);
       if (this.#ready.length > 0) return true;
       if (records.offset > before) continue;
-      if (records.offset < end) throw noProgress(records.at, end);
+      if (records.offset < end) throw noProgress(records.at, { offset: before, end });
       // The last one is about to be decided, or whoever wrote it is gone: then it will be aborted.
       if (clock.monotonic() > deadline) return false;
       await new Promise<void>((resolve) => clock.after(pollMs, resolve));
@@ -395,14 +396,6 @@ function nothingOf(of: Stream & { readonly removed: number }): LaneProven {
 
 function nameOf({ outbox, lane }: { readonly outbox: string; readonly lane: string }): string {
   return `${outbox}:${lane}`;
-}
-
-function noProgress({ topic, partition }: TopicPartition, end: number): Fault {
-  return new Fault(
-    "UPLINK_UNREACHABLE",
-    `${topic}/${partition} gives nothing more although it reaches to offset ${end}; try again`,
-    { facts: { topic, partition, end } },
-  );
 }
 
 function nothingThere({ agent, cursorTopic }: VerifyOptions): Fault {
