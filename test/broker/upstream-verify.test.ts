@@ -106,6 +106,15 @@ describe("what is upstream", () => {
     assert.equal(lines.length, Math.floor((count + 2) / 4));
     for (const line of lines)
       assert.match(line, /gw1\/temp by=original,device=d1 {2}count 1 .* fresh$/);
+
+    const nowhere = await weir("tail", ...tail, "--topic", "nowhere");
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.error, /the cluster has no topic nowhere/);
+    // Of those of an agent that nobody configured, none is here.
+    const unnamed = ["--kafka", rig.kafka.bootstrap, "--all", "--no-follow"];
+    const none = await weir("tail", ...unnamed);
+    assert.equal(none.code, 1, none.output);
+    assert.match(none.error, /the cluster has none of weir\.summaries, weir\.alerts, weir\.raw/);
   });
 
   it("is not proven with a hole, a repetition or another value, which are named", async (t) => {

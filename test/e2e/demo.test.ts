@@ -62,3 +62,14 @@ test("the demo on recorded data shows alerts beside their labels", {
   assert.ok(ledgerRow(output, "motes")[0]! > 100, "messages were received");
   assert.match(output, /mote +labelled episodes +with an alert/);
 });
+
+test("the demo says that nobody is where it should send to, and exits 1", {
+  timeout: 60_000,
+}, async (t) => {
+  const data = await folder(t);
+  const nobody = ["--kafka", "127.0.0.1:1", "--seconds", "3", "--devices", "10"];
+  const ended = await demo([...nobody, "--data", data]).catch((error: unknown) => error);
+  assert.ok(ended instanceof Error && "code" in ended && "stderr" in ended, String(ended));
+  assert.equal(ended.code, 1);
+  assert.match(String(ended.stderr), /what waits in .* did not go upstream/);
+});

@@ -75,12 +75,12 @@ export function wholeOption(
   throw new UsageError(`${name} must be a whole number ${range}, not ${JSON.stringify(text)}`);
 }
 
-/** `--from -1d`: there, what begins with a dash is a time and no option. */
+/** `--from -1d`: there, as in the other options that are times, what begins with a dash is no option. */
 export function withTimes(args: readonly string[]): readonly string[] {
   const joined: string[] = [];
   for (const arg of args) {
     const last = joined.at(-1);
-    const isTime = (last === "--from" || last === "--to") && /^-\d/.test(arg);
+    const isTime = ["--from", "--to", "--expires"].includes(last ?? "") && /^-\d/.test(arg);
     if (isTime) joined.splice(-1, 1, `${last}=${arg}`);
     else joined.push(arg);
   }

@@ -16,7 +16,8 @@ Summaries and alerts go to NDJSON files in the data folder, or to Kafka. Ctrl-C 
   --devices N    simulated devices (default 300)
   --seed N       seed of the simulation (default 1)
   --real         replay recorded humidity and temperature motes instead; alerts beside their labels
-  --kafka H:PORT summaries and alerts go to this Kafka broker, each exactly once
+  --kafka H:PORT summaries and alerts go to this Kafka broker, each exactly once; exit code 1 where
+                 something keeps them from it
   --data DIR     data folder (default ./weir-demo-data); a second run continues it
   --fresh        empty the data folder first
   --port N       MQTT port (default 1883, or the next free one)

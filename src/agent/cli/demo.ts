@@ -51,7 +51,15 @@ export async function run(args: readonly string[]): Promise<number> {
     await agent.close();
   }
   await showResult(agent, options);
-  return failed || !agent.ledger().balanced ? exitCodes.failed : exitCodes.ok;
+  const undelivered = agent
+    .status()
+    .uplinks.some(({ lanes }) => Object.values(lanes).some(({ trouble }) => trouble !== undefined));
+  if (undelivered) {
+    console.error(
+      `weir: what waits in ${dataDirectory} did not go upstream: it does when the same command runs again and nothing is in its way`,
+    );
+  }
+  return failed || undelivered || !agent.ledger().balanced ? exitCodes.failed : exitCodes.ok;
 }
 
 /** Runs the fleet against the agent until there is a reason to end; true where that is a failure. */

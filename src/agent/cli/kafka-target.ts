@@ -94,8 +94,11 @@ export async function refuseMissing(cluster: Cluster, named: readonly string[]):
   if (named.length === 0) return;
   const there = await cluster.partitionsOf(named);
   const missing = named.find((topic) => !there.has(topic));
-  if (missing === undefined) return;
-  throw new Fault("INPUT_INVALID", `the cluster has no topic ${missing}`);
+  if (missing !== undefined) throw noTopic(missing);
+}
+
+export function noTopic(topic: string): Fault {
+  return new Fault("INPUT_INVALID", `the cluster has no topic ${topic}`);
 }
 
 async function configuredUplink(file: string | undefined) {

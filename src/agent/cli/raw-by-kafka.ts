@@ -34,6 +34,13 @@ export async function askByKafka(target: KafkaValues, ask: AskByKafka): Promise<
     if (time !== undefined) return time;
     throw new UsageError(`--${name} is a time such as -2h or 2026-11-28T10:00:00Z, not ${text}`);
   };
+  const until = expires === undefined ? undefined : timed("expires", expires);
+  if (until !== undefined && until <= now) {
+    const example = new Date(now + 86_400_000).toISOString().slice(0, 19);
+    throw new UsageError(
+      `--expires ${expires} is over: every agent would refuse it; say a time to come, such as ${example}Z`,
+    );
+  }
   await send(target, {
     command: "raw.ask",
     id,
@@ -41,7 +48,7 @@ export async function askByKafka(target: KafkaValues, ask: AskByKafka): Promise<
     from: timed("from", from),
     to: timed("to", to),
     ...(priority === undefined ? {} : { priority }),
-    ...(expires === undefined ? {} : { expires: timed("expires", expires) }),
+    ...(until === undefined ? {} : { expires: until }),
   });
   return id;
 }

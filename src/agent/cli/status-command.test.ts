@@ -5,7 +5,9 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { sampleStatus } from "../../../test/support/agent-view.ts";
 import { agentOf } from "./agent-client.ts";
+import { statusText } from "./status-command.ts";
 
 const main = join(import.meta.dirname, "main.ts");
 
@@ -77,4 +79,45 @@ test("an agent on all addresses is asked on this machine", () => {
     "http://[fd00::1]:1",
     "http://10.0.0.5:1",
   ]);
+});
+
+test("the topic of commands and that of savepoints have their lines, where there are any", () => {
+  const { raw } = sampleStatus;
+  const without = { ...sampleStatus, raw: { ...raw }, savepoints: undefined };
+  delete without.raw.commands;
+  assert.doesNotMatch(statusText(without), /^(commands|savepoint) /m);
+  const counts = { taken: 3, refused: 1, elsewhere: 7, unreadable: 0, gone: 2 };
+  const commands = { topic: "weir.commands", state: "waiting", ...counts } as const;
+  const savepoints = {
+    topic: "weir.savepoints",
+    state: "sending",
+    sentChunks: 2,
+    chunks: 9,
+    last: { made: 1_764_000_000_000, number: 4, position: 812, bytes: 70_000 },
+    isLate: true,
+    published: 4,
+    failures: 1,
+    trouble: "the cluster refuses it",
+  } as const;
+  const lastRefused = "weir.commands/0 at offset 5: id is missing";
+  const text = statusText({
+    ...without,
+    raw: { ...raw, commands: { ...commands, trouble: "no answer", lastRefused } },
+    savepoints,
+  });
+  assert.ok(
+    text.includes(`
+commands  weir.commands waiting: 3 taken, 1 refused, 0 unreadable, 2 offsets gone before they were read
+          no answer
+          last refused: weir.commands/0 at offset 5: id is missing
+savepoint weir.savepoints sending, 2 of 9 chunks: last of 2025-11-24T16:00:00.000Z at position 812, 68 KiB, the next is late
+          the cluster refuses it
+`),
+    text,
+  );
+  const first = { ...savepoints, state: "waiting", last: undefined, isLate: false } as const;
+  assert.match(
+    statusText({ ...without, savepoints: { ...first, trouble: undefined } }),
+    /^savepoint weir\.savepoints waiting: none since the start$/m,
+  );
 });

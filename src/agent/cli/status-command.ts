@@ -10,6 +10,7 @@ import { Fault } from "../../core/faults.ts";
 import { addressOf, agentAt } from "./agent-client.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
 import { ledgerText } from "./ledger-text.ts";
+import { timeText } from "./store-text.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, {
@@ -42,7 +43,8 @@ function isLedger(answer: unknown): answer is LedgerView {
   return typeof answer === "object" && answer !== null && "balanced" in answer;
 }
 
-function statusText(status: Status): string {
+/** A line for each part that the agent has, and more below it where something is wrong. */
+export function statusText(status: Status): string {
   return [
     `agent     ${status.agent} (weir ${status.version}) ${[status.state, ...status.reasons].join(": ")}`,
     `data      ${status.dataDirectory}`,
@@ -69,6 +71,10 @@ function statusText(status: Status): string {
     ...(status.raw.open === 0
       ? []
       : [`raw       ${status.raw.open} requests open ${status.raw.trouble ?? ""}`.trimEnd()]),
+    ...(status.raw.commands === undefined
+      ? []
+      : [`commands  ${commandsText(status.raw.commands)}`]),
+    ...(status.savepoints === undefined ? [] : [`savepoint ${savepointsText(status.savepoints)}`]),
     `dlq       ${status.deadLetters.kept} kept of ${status.deadLetters.total}`,
     ...status.notices.map((notice) => `notice    ${notice}`),
   ].join("\n");
@@ -119,6 +125,31 @@ function tablesText({
   return [
     `${inTables} readings in ${tables} tables of ${bytes} bytes, ${inMemory} in memory${gone.join("")}`,
     ...byClass,
+  ].join("\n          ");
+}
+
+/** What came out of the topic of commands, and what is wrong. */
+function commandsText(commands: NonNullable<Status["raw"]["commands"]>): string {
+  const { topic, state, taken, refused, unreadable, gone, trouble, lastRefused } = commands;
+  const lost = gone === 0 ? "" : `, ${gone} offsets gone before they were read`;
+  return [
+    `${topic} ${state}: ${taken} taken, ${refused} refused, ${unreadable} unreadable${lost}`,
+    ...(trouble === undefined ? [] : [trouble]),
+    ...(lastRefused === undefined ? [] : [`last refused: ${lastRefused}`]),
+  ].join("\n          ");
+}
+
+/** How old the gateway would be that is made from what is upstream, and what is wrong. */
+function savepointsText(savepoints: NonNullable<Status["savepoints"]>): string {
+  const { topic, state, sentChunks, chunks, last, isLate, trouble } = savepoints;
+  const sends = state === "sending" ? `sending, ${sentChunks} of ${chunks} chunks` : state;
+  const newest =
+    last === undefined
+      ? "none since the start"
+      : `last of ${timeText(last.made)} at position ${last.position}, ${roughBytesText(last.bytes)}`;
+  return [
+    `${topic} ${sends}: ${newest}${isLate ? ", the next is late" : ""}`,
+    ...(trouble === undefined ? [] : [trouble]),
   ].join("\n          ");
 }
 

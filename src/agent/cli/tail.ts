@@ -10,7 +10,7 @@ import { openRecordReader } from "../../sync/kafka/upstream/record-reader.ts";
 import { partsOfKey } from "../../sync/kafka/upstream/upstream-message.ts";
 import { systemClock } from "../doors/clock.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
-import { kafkaOptions, kafkaTarget } from "./kafka-target.ts";
+import { kafkaOptions, type KafkaTarget, kafkaTarget, noTopic } from "./kafka-target.ts";
 import { secondsOption, stopSignal } from "./stop-signal.ts";
 import { type Tailed, tailLine } from "./tail-text.ts";
 
@@ -40,6 +40,7 @@ export async function run(args: readonly string[]): Promise<number> {
     endsThere: values["no-follow"],
     connect: target.connect,
     clock,
+    onMissing: (topics: readonly string[]) => tellMissing(topics, target),
     onTrouble: (error: Error) => console.error(`weir: ${error.message}; trying again`),
   } as const;
   const read = openRecordReader();
@@ -57,6 +58,19 @@ export async function run(args: readonly string[]): Promise<number> {
     }
   }
   return exitCodes.ok;
+}
+
+/** What nobody named may come later; that it is not there is said, as it is not shown then. */
+function tellMissing(missing: readonly string[], { topics, named }: KafkaTarget): void {
+  const wanted = missing.find((topic) => named.includes(topic));
+  if (wanted !== undefined) throw noTopic(wanted);
+  if (missing.length === topics.length) {
+    const what = `the cluster has none of ${missing.join(", ")}: has an agent sent anything there yet? Name others with --topic`;
+    throw new Fault("INPUT_INVALID", what);
+  }
+  console.error(
+    `weir: the cluster has no topic ${missing.join(", ")} yet: to see what comes there, begin again when it has`,
+  );
 }
 
 /** By the key of a record alone, before it is decoded; each a name, or a pattern with *. */

@@ -47,7 +47,8 @@ test("what is for us and cannot be done says why, and names its request where it
   assert.match(refusal({ priority: "urgent" }), /^priority is "urgent", not one of high, normal/);
   assert.match(refusal({ from: "-2h" }), /^from is "-2h", not a time such as/);
   assert.match(refusal({ to: "now" }), /^to is "now", not a time/);
-  assert.match(refusal({ to: undefined }), /^to is missing/);
+  assert.match(refusal({ to: undefined }), /^to is missing$/);
+  assert.equal(refusal({ id: undefined }), "id is missing");
   assert.match(refusal({ select: 7 }), /^select is 7, not a selector/);
   assert.match(refusal({ expire: 7 }), /^expire is not understood here/);
   const refused = read({ ...ask, from: "yesterday" });

@@ -144,6 +144,7 @@ function whyNot([issue]: readonly v.BaseIssue<unknown>[]): string {
   const key = issue?.path?.[0]?.key;
   const where = typeof key === "string" ? `${key} ` : "";
   if (issue?.expected === "never") return `${where}is not understood here`;
+  if (issue?.input === undefined) return `${where}is missing`;
   return `${where}is ${text(issue?.input)}, not ${issue?.message ?? "what it must be"}`;
 }
 

@@ -66,6 +66,7 @@ async function followed(
       endsThere: true,
       connect: () => sessions.connect(),
       clock,
+      onMissing: (missing) => assert.fail(missing.join(" ")),
       onTrouble: () => (troubles += 1),
       ...options,
     };
@@ -119,4 +120,16 @@ test("what comes later is given when it comes", async () => {
   await new Promise((resolve) => setImmediate(resolve));
   topics.send(stream, samples(3, 5));
   assert.deepEqual((await following).numbers, [3, 4]);
+});
+
+test("topics that are not there are told, and the others are followed", async () => {
+  const topics = new RecordedTopics("gw1", { [topic]: 1 });
+  topics.send(stream, samples(0, 2));
+  const missing: string[] = [];
+  const { numbers } = await followed(new Sessions(topics, []), {
+    topics: ["alerts", topic, "raw"],
+    onMissing: (names) => void missing.push(...names),
+  });
+  assert.deepEqual(missing, ["alerts", "raw"]);
+  assert.deepEqual(numbers, [0, 1]);
 });

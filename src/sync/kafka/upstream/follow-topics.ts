@@ -18,6 +18,8 @@ export type FollowOptions = {
   readonly endsThere: boolean;
   readonly connect: () => Promise<FollowedCluster>;
   readonly clock: Clock;
+  /** At the beginning, where some of `topics` are not in the cluster: those are not followed. May throw. */
+  readonly onMissing: (topics: readonly string[]) => void;
   /** The session failed; it is tried again. */
   readonly onTrouble: (error: Error) => void;
 };
@@ -73,10 +75,13 @@ export async function* followTopics(
 
 async function openAll(
   cluster: TopicSource,
-  { topics, from, takes }: FollowOptions,
+  { topics, from, takes, onMissing }: FollowOptions,
 ): Promise<readonly Followed[]> {
   const followed: Followed[] = [];
-  for (const [topic, count] of await cluster.partitionsOf(topics)) {
+  const there = await cluster.partitionsOf(topics);
+  const missing = topics.filter((topic) => !there.has(topic));
+  if (missing.length > 0) onMissing(missing);
+  for (const [topic, count] of there) {
     for (let partition = 0; partition < count; partition++) {
       const at = { topic, partition };
       const { first, end } = await cluster.offsets(at);
