@@ -4,6 +4,7 @@ import { limits } from "../../core/limits.ts";
 import type { Config } from "../config/config.ts";
 import type { DegradedReason } from "../degraded.ts";
 import { systemClock } from "../doors/clock.ts";
+import { openSystemd } from "../doors/systemd.ts";
 import { openWaitingHttp } from "../http/waiting.ts";
 import { type Agent, startAgent } from "../start.ts";
 import { superviseAgent } from "../supervised.ts";
@@ -31,14 +32,31 @@ export async function run(args: readonly string[]): Promise<number> {
     );
   const config = await readConfig(values.config);
   const signal = stopSignal({ seconds });
+  let running: Agent | undefined;
+  const systemd = openSystemd({
+    env: process.env,
+    pid: process.pid,
+    isAlive: () => running?.status().state !== "failed",
+    status: () => (running === undefined ? undefined : stateText(running)),
+    onFailed: (why) => say("service", { why }),
+  });
   const { agent, fault } = await superviseAgent({
     clock: systemClock(),
     start: (onFailed) => startAgent(config, { onFailed, listen: false }),
     openWaiting: (reason) => openWaiting(config, reason, say),
-    onWaiting: ({ name, message }) => say("waiting", { reason: name, why: message }),
+    onWaiting: ({ name, message }) => {
+      say("waiting", { reason: name, why: message });
+      systemd?.ready(`waits for its disk: ${message}`);
+    },
     onStarted: (started) => {
       sayStarted(started, config, say);
-      return startJournal(started, say);
+      running = started;
+      systemd?.ready(stateText(started));
+      const stop = startJournal(started, say);
+      return () => {
+        running = undefined;
+        stop();
+      };
     },
     ended: signal.stopped,
   });
@@ -46,14 +64,21 @@ export async function run(args: readonly string[]): Promise<number> {
   if (failure !== undefined) signal.stop({ why: failure.message, failed: true });
   const { why, failed } = await signal.stopped;
   say("ending", { why });
+  systemd?.stopping();
   if (agent === undefined) return exitCodes.ok; // it waited: there is nothing to close
   await agent.close();
+  systemd?.close();
   const late = fault();
   if (late !== undefined && !failed) say("failed", { why: late.message }); // while it ended
   const ledger = agent.ledger();
   if (values.json) say("ended", { ledger });
   else console.log(`\n${ledgerText(ledger)}`);
   return late !== undefined || !ledger.balanced ? exitCodes.failed : exitCodes.ok;
+}
+
+function stateText(agent: Agent): string {
+  const { state, reasons } = agent.status();
+  return [state, ...reasons].join(": ");
 }
 
 function sayStarted(agent: Agent, config: Config, say: Say): void {
