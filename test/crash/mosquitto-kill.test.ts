@@ -7,13 +7,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { countOf } from "../support/long-form.ts";
 import { assertSound } from "../support/mosquitto/oracle.ts";
 import { openSite, type Site } from "../support/mosquitto/site.ts";
 import { requireTool } from "../support/require-tool.ts";
 import { fractions } from "../support/seeded-random.ts";
 
 /** Of each kind. */
-const FAULTS = Number(process.env["WEIR_TEST_KILLS"] ?? 4);
+const FAULTS = countOf("WEIR_TEST_KILLS", { short: 2, long: 6 });
 const SEED = Number(process.env["WEIR_TEST_SEED"] ?? 1);
 const DEVICES = 8;
 

@@ -107,11 +107,15 @@ function placesOf(data: string, values: readonly number[]): ReadonlyMap<string, 
   const wanted = new Map(
     values.map((value) => [bitsOf(Buffer.from(new Float64Array([value]).buffer), 0), value]),
   );
+  // Sign, exponent and the highest digits, which few other places have: there are millions of places.
+  const heads = new Uint8Array(2 ** 16);
+  for (const bits of wanted.keys()) heads[Number(bits >> 48n)] = 1;
   for (const path of filesIn(data)) {
     const file = readFileSync(path);
     const found = new Set<number>();
     for (const bytes of [file, ...zstdContentsIn(file)]) {
       for (let at = 0; at + 8 <= bytes.length; at++) {
+        if (heads[bytes.readUInt16LE(at + 6)] === 0) continue;
         const value = wanted.get(bitsOf(bytes, at));
         if (value !== undefined) found.add(value);
       }

@@ -1,7 +1,7 @@
 /**
  * Some tests have a long form, which takes minutes: `npm test -- --long` runs them in it, and `npm test`
  * in a short one that goes through the same code in fewer worlds, deaths or seconds. A test file that
- * imports this is one of them (tools/test.ts).
+ * imports this, or seeds.ts, is one of them (tools/test.ts).
  */
 
 /** Whether the long form is asked for. */

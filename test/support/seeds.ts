@@ -1,6 +1,6 @@
 /**
  * Tests over many seeds. WEIR_TEST_SEEDS is about how many of them (a test may take a share of it),
- * WEIR_TEST_SEED the first: one of both replays a seed alone.
+ * WEIR_TEST_SEED the first: one of both replays a seed alone. There are more in the long form.
  *
  * ```ts
  * await eachSeed(t, Math.ceil(seedCount / 4), async (seed) => { ... });
@@ -9,8 +9,9 @@
 
 import { relative } from "node:path";
 import type { TestContext } from "node:test";
+import { countOf } from "./long-form.ts";
 
-export const seedCount: number = Number(process.env["WEIR_TEST_SEEDS"] ?? 40);
+export const seedCount: number = countOf("WEIR_TEST_SEEDS", { short: 20, long: 80 });
 
 const firstSeed = Number(process.env["WEIR_TEST_SEED"] ?? 1);
 /** So many seeds are sure to meet what only some of them do. */
