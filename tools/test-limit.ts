@@ -3,7 +3,7 @@
  * whose timers, sockets or children are still open; this ends it and says what was left.
  */
 
-const fileMsMax = 600_000;
+const fileMsMax = 900_000;
 
 setTimeout(() => {
   const open = process.getActiveResourcesInfo().join(", ");

@@ -25,8 +25,12 @@ const tracedSeeds = Array.from({ length: 100 }, (_, seed) => seed)
   .slice(0, isLong ? 5 : 3);
 
 const reachesAll = seeds >= seedsThatReachAll;
+/** Several times what it takes. */
+const timeout = 60_000 + seeds * 2_000;
 
-test(`every promise holds in ${seeds} worlds${reachesAll ? ", whose faults reach every mark" : ""}`, async (t) => {
+test(`every promise holds in ${seeds} worlds${reachesAll ? ", whose faults reach every mark" : ""}`, {
+  timeout,
+}, async (t) => {
   const tally = new Tally(marks.map(({ name }) => name));
   const startedAt = performance.now();
   await runPlans(plans(), {
