@@ -50,7 +50,8 @@ import { outboxWindowsOf } from "./uplinks/outbox-windows.ts";
 import { Outputs } from "./outputs.ts";
 import { OwnTopics } from "./own-topics/own-topics.ts";
 import { deviceWritesOf, OwnWrites } from "./flash/own-writes.ts";
-import { processCpuSeconds, processMemory } from "./process-figures.ts";
+import { type MemoryDoor, MemorySide } from "./memory/memory-side.ts";
+import { processFigures } from "./process-figures.ts";
 import { Queries } from "./query/queries.ts";
 import { askOfAlerts } from "./raw/alert-asks.ts";
 import { openRawSide, type RawSide } from "./raw/raw-side.ts";
@@ -84,8 +85,10 @@ export type AgentOptions = {
   readonly tablesDirectory: string;
   /** Where savepoints lie while they are sent upstream; absent: none are. */
   readonly savepointsDirectory?: string;
-  /** Default limits.memoryTableRowsMax; simulated agents want few. */
-  readonly memoryRowsMax?: number;
+  /** Default as `memory` plans, or limits.memoryTableRowsMax; simulated agents want few. */
+  readonly memoryRowsMax?: number | undefined;
+  /** Whether memory has a ceiling, and how it is looked at; absent: there is none. */
+  readonly memory?: MemoryDoor;
   /** Resolutions to which the outbox merges; default config.store.tiers. */
   readonly outboxTiers?: readonly number[];
   /** Default limits.segmentBytes; simulated disks want small ones. */
@@ -117,6 +120,7 @@ type Parts = {
   readonly flash: FlashCap;
   readonly wear: WearWatch;
   readonly reserveWatch: ReserveWatch | undefined;
+  readonly memory: MemorySide;
   readonly savepoints: SavepointPublisher | undefined;
 };
 
@@ -133,6 +137,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const flash = new FlashCap({ capBytes: config.store.writesPerDay, commit: config.commit });
   const own = new OwnWrites(clock.now());
   const patient = patientDisk(disk, clock);
+  const memory = new MemorySide(options.memory);
   const counted = flash.isSet ? own.counted(patient) : patient;
   const recovery = await recover({
     disk: counted,
@@ -145,7 +150,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     policy: compactionPolicyOf(config),
     classes: config.store.classes,
     clockNow,
-    ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),
+    memoryRowsMax: options.memoryRowsMax ?? memory.plan?.tableRowsMax,
     logBytesMax: config.logBytesMax,
     bytesLeftFree: () => options.reserve?.bytesMissing ?? 0,
     outboxBytesMax: budgetSharesOf(config).outboxBytes,
@@ -156,15 +161,16 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   await using opened = new AsyncDisposableStack();
   opened.use(recovery.log);
   opened.defer(() => recovery.tables.close());
-  const { catalog, dataflow, store } = recovery;
+  const { catalog, dataflow, store, tables } = recovery;
   const clockTrust = new ClockTrust(recovery.clock);
-  const { seriesMax, devicesMax } = config;
+  const seriesMax = memory.seriesMaxOf(config);
   const intake = createIntake({
     catalog,
     sources: config.sources,
     clock,
     ownTopics: ownFilters(config),
-    limits: { seriesMax, devicesMax, topicsMax: topicsMaxOf(config) },
+    isShort: memory.isShort,
+    limits: { seriesMax, devicesMax: config.devicesMax, topicsMax: topicsMaxOf(config) },
   });
   const spec = dataflowSpecOf(config);
   const { generations: _, capacity: __, ...specInForce } = dataflow.spec;
@@ -178,7 +184,6 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const drain = openDrain({ store, clock, random, uplinks: await openUplinks(forUplinks) });
   const directory = options.savepointsDirectory;
   const savepoints = await openSavepoints({ ...forUplinks, disk: counted, kv, drain, directory });
-  const { tables } = recovery;
   const raw = await openRawSide({
     ...forUplinks,
     kv,
@@ -192,6 +197,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     clock,
     tiers: options.outboxTiers ?? config.store.tiers,
     mayDrop: config.store.whenOutboxFull === "drop",
+    runBytesMax: memory.plan?.outboxRunBytesMax,
     windows: () => outboxWindowsOf(dataflow.spec),
   });
   opened.defer(() => rollup.close());
@@ -214,6 +220,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
       onAsks: (asks) => raw.answers.prepare(asks),
       onCheckpoint: () => savepoints?.atCheckpoint(),
       onFailed: options.onFailed,
+      pendingBytesMax: memory.plan?.pendingOutputBytesMax,
     },
   );
   const isDiskFull = (): boolean =>
@@ -232,6 +239,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { reserve } = options;
   const reserveWatch = reserve && new ReserveWatch({ clock, reserve, isDiskFull });
   reserveWatch?.start();
+  memory.start(clock, tables);
   const parts: Parts = {
     options,
     kv,
@@ -249,6 +257,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     flash,
     wear,
     reserveWatch,
+    memory,
     savepoints,
   };
   const agent: Agent = new Agent(parts);
@@ -283,19 +292,21 @@ export class Agent implements AgentView {
       clock,
       snapshot: () => recovery.tables.snapshot(),
       tiers: options.config.store.tiers,
+      ...parts.memory.forQueries,
     });
   }
 
   async listen(): Promise<void> {
-    const { options, intake, loop, ownTopics } = this.#parts;
+    const { options, intake, loop, ownTopics, memory } = this.#parts;
     const { config, doors } = options;
+    const { quotas } = config.mqtt;
     const access = await openAccess({
       config: config.mqtt,
       clock: doors.clock,
       hashing: doors.hashing,
       random: doors.random,
       usersFile: doors.usersFile,
-      limits: config.mqtt.quotas?.access ?? {},
+      limits: { ...memory.plan?.access, ...quotas?.access },
     });
     this.#access = access;
     if (config.http !== undefined) {
@@ -319,7 +330,7 @@ export class Agent implements AgentView {
       receiver: intake,
       listeners: listenersOf(config.mqtt),
       access,
-      limits: { topicsMax: topicsMaxOf(config), ...config.mqtt.quotas?.front },
+      limits: { topicsMax: topicsMaxOf(config), ...memory.plan?.front, ...quotas?.front },
     });
     loop.register(this.#front);
     const { net, clock, random } = doors;
@@ -377,7 +388,7 @@ export class Agent implements AgentView {
 
   async #close(): Promise<void> {
     const { options, recovery, loop, drain, links, raw, rollup, ownTopics } = this.#parts;
-    const { wear, reserveWatch, savepoints } = this.#parts;
+    const { wear, reserveWatch, savepoints, memory } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
@@ -386,6 +397,7 @@ export class Agent implements AgentView {
     rest.defer(() => recovery.log.close());
     rest.defer(() => recovery.store.settle());
     rest.defer(() => wear.close());
+    rest.defer(() => memory.close());
     rest.defer(() => reserveWatch?.close());
     rest.defer(() => rollup.close());
     rest.defer(() => recovery.tables.close());
@@ -430,11 +442,12 @@ export class Agent implements AgentView {
     const { options, recovery, intake, outputs, ownTopics, loop, drain, rollup } = this.#parts;
     const { config, doors } = options;
     const { store, catalog } = recovery;
-    const loopCounters = loop.counters;
+    const { counters } = loop;
+    const { resends, applied, checkpointed, commits, checkpoints } = counters;
     const { outbox, outboxFull, deadLetters } = store.status;
     const uplinks = drain.status;
     const tables = recovery.tables.status;
-    const degraded = degradedReasons({ loop: loopCounters, tables, uplinks, outboxFull });
+    const degraded = degradedReasons({ loop: counters, tables, uplinks, outboxFull });
     const now = doors.clock.now();
     return {
       agent: config.agent,
@@ -456,24 +469,14 @@ export class Agent implements AgentView {
       certificates: [...doors.net.certificates(), ...(this.#http?.certificates() ?? [])],
       brokers: this.#subscribers?.status ?? [],
       intake: intake.counters,
-      cardinality: {
-        sources: catalog.sourceCount,
-        devices: catalog.deviceCount,
-        series: catalog.seriesCount,
-        symbols: catalog.symbolCount,
-      },
+      cardinality: catalog.counts,
       log: logStatusOf(recovery, loop),
       tables,
       wear: this.#parts.wear.status,
       reserve: options.reserve?.status,
       flash: this.#parts.flash.status,
-      resends: loopCounters.resends,
-      apply: {
-        applied: loopCounters.applied,
-        checkpointed: loopCounters.checkpointed,
-        commits: loopCounters.commits,
-        checkpoints: loopCounters.checkpoints,
-      },
+      resends,
+      apply: { applied, checkpointed, commits, checkpoints },
       outputs: { ...outputs.counters, pendingBytes: outputs.bytes },
       ownTopics: ownTopics.counters,
       queries: this.#queries.counters,
@@ -485,8 +488,7 @@ export class Agent implements AgentView {
       savepoints: this.#parts.savepoints?.status,
       deadLetters,
       replayed: recovery.replayed,
-      memory: processMemory(),
-      cpuSeconds: processCpuSeconds(),
+      ...processFigures(this.#parts.memory.status),
     };
   }
 

@@ -66,12 +66,15 @@ export type LoopOptions = {
   readonly onCheckpoint?: () => Promise<void> | undefined;
   /** The loop cannot go on; the agent closes. */
   readonly onFailed: (fault: Fault) => void;
+  /** Encoded outputs beyond which frames wait. Default limits.pendingOutputBytesMax. */
+  readonly pendingBytesMax?: number | undefined;
 };
 
 export class Loop {
   readonly #parts: LoopParts;
   readonly #options: LoopOptions;
   readonly #resends: Resends;
+  readonly #pendingBytesMax: number;
   readonly #gates: Gate[] = [];
   #cancelWait: (() => void) | undefined;
   #cancelWake: (() => void) | undefined;
@@ -112,6 +115,7 @@ export class Loop {
   constructor(parts: LoopParts, options: LoopOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#pendingBytesMax = options.pendingBytesMax ?? limits.pendingOutputBytesMax;
     this.#resends = new Resends(parts);
     this.#applied = parts.applied;
     this.#checkpointed = parts.checkpointed;
@@ -182,7 +186,7 @@ export class Loop {
   #schedule(): void {
     if (this.#turning !== undefined || this.#turnSoon || this.#stopping || this.#appendLost) return;
     const { intake, outputs, tables } = this.#parts;
-    if (outputs.bytes > limits.pendingOutputBytesMax) return; // the commit will call again
+    if (outputs.bytes > this.#pendingBytesMax) return; // the commit will call again
     if (tables.isFull) return; // the flush will
     if (!intake.pendingWork) return this.#scheduleWake();
     const { rowsEager, waitMs } = this.#options.commit;
@@ -320,7 +324,7 @@ export class Loop {
     if (!outputs.empty) this.#pendingSince ??= now;
     if (outputs.urgent) this.#urgentSince ??= now;
     if (this.#stopping || this.#committing !== undefined || this.#commitLost) return;
-    const isDue = this.#checkpointWanted || outputs.bytes > limits.pendingOutputBytesMax / 2;
+    const isDue = this.#checkpointWanted || outputs.bytes > this.#pendingBytesMax / 2;
     const dueAt = isDue
       ? now
       : Math.min(

@@ -1,13 +1,15 @@
 /** What the process takes of the machine. */
 
+import type { MemoryStatus } from "./memory/memory-watch.ts";
 import type { Status } from "./status.ts";
 
-export function processMemory(): Status["memory"] {
+export function processFigures(
+  ceiling: MemoryStatus | undefined,
+): Pick<Status, "memory" | "cpuSeconds"> {
   const { rss, heapUsed } = process.memoryUsage();
-  return { rssBytes: rss, heapUsedBytes: heapUsed };
-}
-
-export function processCpuSeconds(): number {
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
+  return {
+    memory: { rssBytes: rss, heapUsedBytes: heapUsed, ceiling },
+    cpuSeconds: (user + system) / 1e6,
+  };
 }

@@ -49,7 +49,7 @@ export type RecoveryOptions = {
   readonly clock: Clock;
   readonly logDirectory: string;
   readonly tablesDirectory: string;
-  readonly memoryRowsMax?: number;
+  readonly memoryRowsMax?: number | undefined;
   readonly policy: CompactionPolicy;
   readonly isSparing?: () => boolean;
   /** Series that are kept by rules of their own. */
@@ -103,7 +103,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     mergeShare: limits.mergeShare,
     ...(options.isSparing === undefined ? {} : { isSparing: options.isSparing }),
     clockNow: options.clockNow,
-    ...(options.memoryRowsMax === undefined ? {} : { rowsMax: options.memoryRowsMax }),
+    rowsMax: options.memoryRowsMax,
   });
   opened.defer(() => tables.close());
   const replay = await replayLog({

@@ -16,8 +16,10 @@ import { readDeviceWrites } from "./doors/device-writes.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { systemHashing } from "./doors/hashing.ts";
 import { checkWritable, makeDataDirectory } from "./doors/data-directory.ts";
+import { anonymousBytes, collectGarbage, groupCeiling } from "./doors/memory.ts";
 import { systemNet } from "./doors/net.ts";
 import { systemRandom } from "./doors/random.ts";
+import type { MemoryCeiling } from "./memory/memory-plan.ts";
 import { checkStateFile } from "./doors/state-file.ts";
 import { systemUsersFile } from "./doors/users-file.ts";
 
@@ -60,6 +62,14 @@ export type StartOptions = {
   /** Readings in memory before they are flushed; default limits.memoryTableRowsMax. */
   readonly memoryRowsMax?: number;
 };
+
+/** The ceiling that is kept: what is set, or less where the control group allows less. */
+export function ceilingOf({ memory = "auto" }: Pick<Config, "memory">): MemoryCeiling | undefined {
+  if (memory === "off") return undefined;
+  const group = groupCeiling();
+  if (memory === "auto" || (group !== undefined && group.bytes < memory)) return group;
+  return { bytes: memory, from: "limits.memory" };
+}
 
 /** The same with a disk of the caller's: benchmarks and tests make it slow. */
 export async function openAgentOnDoors(
@@ -105,7 +115,8 @@ export async function openAgentOnDoors(
       savepointsDirectory: paths.savepoints,
       reserve,
       listen: options.listen ?? true,
-      ...(options.memoryRowsMax === undefined ? {} : { memoryRowsMax: options.memoryRowsMax }),
+      memoryRowsMax: options.memoryRowsMax,
+      memory: { ceiling: ceilingOf(config), anonymousBytes, collect: collectGarbage },
       onFailed: options.onFailed,
       onClosed: () => opened.disposeAsync(),
     });

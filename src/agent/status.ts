@@ -20,6 +20,7 @@ import type { AccessStatus } from "./ingest/mqtt/access/access.ts";
 import type { FrontStatus } from "./ingest/mqtt/front/front-counters.ts";
 import type { ListenerStatus } from "./ingest/mqtt/front/listeners.ts";
 import type { BrokerStatus } from "./ingest/mqtt/subscriber/broker-counters.ts";
+import type { MemoryStatus } from "./memory/memory-watch.ts";
 import type { OwnTopicsCounters } from "./own-topics/own-topics.ts";
 import type { FlashCapStatus } from "./flash/flash-cap.ts";
 import type { ResendCounts } from "./resends.ts";
@@ -140,7 +141,12 @@ export type Status = RollupStatus & {
   readonly savepoints: PublisherStatus | undefined;
   readonly deadLetters: { readonly kept: number; readonly total: number };
   readonly replayed: { readonly frames: number; readonly rows: number };
-  readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };
+  readonly memory: {
+    readonly rssBytes: number;
+    readonly heapUsedBytes: number;
+    /** How the ceiling is kept; undefined where there is none. */
+    readonly ceiling: MemoryStatus | undefined;
+  };
   readonly cpuSeconds: number;
 };
 

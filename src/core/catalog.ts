@@ -59,6 +59,21 @@ export class Catalog {
   get deviceCount(): number {
     return this.#devices.length;
   }
+  /** Names of each kind. */
+  get counts(): {
+    readonly sources: number;
+    readonly devices: number;
+    readonly series: number;
+    readonly symbols: number;
+  } {
+    return {
+      sources: this.sourceCount,
+      devices: this.deviceCount,
+      series: this.seriesCount,
+      symbols: this.symbolCount,
+    };
+  }
+
   get seriesCount(): number {
     return this.#series.length;
   }

@@ -177,4 +177,25 @@ export function assertRelations(limits: Limits): void {
     limits.reserveBytes <= limits.savepointFreeBytesMin,
     "a savepoint leaves the disk what an agent needs when it is full",
   );
+  assert(
+    limits.memoryFileBytes + limits.memoryBaseBytes < limits.memoryBytesMin &&
+      limits.memoryBytesMin < limits.memoryOneHeapBytesMax,
+    "the least ceiling has something left for series",
+  );
+  assert(
+    limits.memoryTableRowsStep <= limits.memoryTableRowsMax &&
+      limits.batchRowsMax <= limits.memoryTableRowsStep,
+    "a memory table has room for any one batch",
+  );
+  assert(
+    limits.heldBytesPerConnectionMax <= limits.memoryPartBytesMin &&
+      limits.packetBytesMax * 2 <= limits.memoryPartBytesMin &&
+      limits.ownUnreadBytes <= limits.memoryPartBytesMin,
+    "under any ceiling one connection has room for what it may hold, and for its packets",
+  );
+  assert(
+    limits.memoryEasePercent < limits.memoryTightPercent &&
+      limits.memoryTightPercent + limits.memoryEasePercent < limits.memoryShortPercent,
+    "memory that eases is not short any more before it is not tight any more",
+  );
 }

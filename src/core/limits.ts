@@ -8,6 +8,7 @@ import { fleetLimits } from "./fleet-limits.ts";
 import { httpLimits } from "./http-limits.ts";
 import { assertRelations } from "./limit-relations.ts";
 import { laneLimits } from "./lane-limits.ts";
+import { memoryLimits } from "./memory-limits.ts";
 import { operatorLimits } from "./operator-limits.ts";
 import { storeLimits } from "./store-limits.ts";
 
@@ -424,12 +425,6 @@ const bounds = {
   /** Longest Retry-After that is heeded. */
   postRetryAfterMsMax: 900_000,
 
-  // systemd
-  /** Signs of life in the time in which it wants one. */
-  watchdogSigns: 4,
-  /** A message to it that takes longer is given up. */
-  notifyMs: 10_000,
-
   // configuration
   configCharactersMax: 1_048_576,
   configDepthMax: 32,
@@ -442,6 +437,7 @@ type Name =
   | keyof typeof fleetLimits
   | keyof typeof httpLimits
   | keyof typeof laneLimits
+  | keyof typeof memoryLimits
   | keyof typeof operatorLimits
   | keyof typeof storeLimits;
 
@@ -453,6 +449,7 @@ export const limits: Limits = {
   ...fleetLimits,
   ...httpLimits,
   ...laneLimits,
+  ...memoryLimits,
   ...operatorLimits,
   ...storeLimits,
 };

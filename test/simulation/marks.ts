@@ -33,8 +33,8 @@ export const marks: readonly Mark[] = [
   {
     name: "frames wait for outputs",
     file: "src/agent/loop.ts",
-    from: "if (outputs.bytes > limits.pendingOutputBytesMax) return;",
-    to: "if (outputs.bytes > limits.pendingOutputBytesMax) return MARK;",
+    from: "if (outputs.bytes > this.#pendingBytesMax) return;",
+    to: "if (outputs.bytes > this.#pendingBytesMax) return MARK;",
   },
   {
     name: "a packet is split",

@@ -29,6 +29,18 @@ const pump: PumpStatus = {
   facts: { sentBytes: 5_000, epoch: 4 },
 };
 
+const sampleCeiling = {
+  ceilingBytes: 100_663_296,
+  from: "limits.memory",
+  roomBytes: 71_303_168,
+  seriesMax: 2_048,
+  anonymousBytes: 60_000_000,
+  anonymousBytesPeak: 65_000_000,
+  level: "tight",
+  flushes: 2,
+  collections: 1,
+} as const;
+
 export const sampleStatus: Status = {
   agent: "pumphouse-7",
   version: "0.1.0",
@@ -232,7 +244,7 @@ export const sampleStatus: Status = {
     trouble: undefined,
   },
   replayed: { frames: 0, rows: 0 },
-  memory: { rssBytes: 70_000_000, heapUsedBytes: 12_000_000 },
+  memory: { rssBytes: 70_000_000, heapUsedBytes: 12_000_000, ceiling: sampleCeiling },
   cpuSeconds: 1.25,
 };
 

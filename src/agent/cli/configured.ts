@@ -7,7 +7,11 @@ import { Fault } from "../../core/faults.ts";
 import type { Config } from "../config/config.ts";
 import { parseConfig } from "../config/parse.ts";
 
-export async function readConfig(file: string): Promise<Config> {
+/** `onRead` is called before any warning is said, and need not return. */
+export async function readConfig(
+  file: string,
+  { onRead = () => undefined }: { readonly onRead?: (config: Config) => void } = {},
+): Promise<Config> {
   const path = resolve(file);
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
     throw new Fault(
@@ -23,6 +27,7 @@ export async function readConfig(file: string): Promise<Config> {
     readFile: (name) => readFileSync(name, "utf8"),
   });
   if (outcome.kind === "config") {
+    onRead(outcome.config);
     for (const warning of outcome.warnings) console.error(`weir: warning: ${warning}`);
     return outcome.config;
   }

@@ -2,16 +2,18 @@
 
 import { limits } from "../../core/limits.ts";
 import type { Config } from "../config/config.ts";
+import { roughBytesText } from "../config/quantity.ts";
 import type { DegradedReason } from "../degraded.ts";
 import { systemClock } from "../doors/clock.ts";
-import { openSystemd } from "../doors/systemd.ts";
 import { openWaitingHttp } from "../http/waiting.ts";
-import { type Agent, startAgent } from "../start.ts";
+import type { Status } from "../status.ts";
+import { type Agent, ceilingOf, startAgent } from "../start.ts";
 import { superviseAgent } from "../supervised.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { type Say, startJournal } from "./journal.ts";
 import { ledgerText } from "./ledger-text.ts";
+import { takeOneHeap } from "./one-heap.ts";
 import { secondsOption, stopSignal } from "./stop-signal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -30,33 +32,17 @@ export async function run(args: readonly string[]): Promise<number> {
             .map(([name, value]) => `${name}=${String(value)}`)
             .join(" ")}`,
     );
-  const config = await readConfig(values.config);
+  const onRead = (read: Config): void => takeOneHeap(ceilingOf(read));
+  const config = await readConfig(values.config, { onRead });
   const signal = stopSignal({ seconds });
-  let running: Agent | undefined;
-  const systemd = openSystemd({
-    env: process.env,
-    pid: process.pid,
-    isAlive: () => running?.status().state !== "failed",
-    status: () => (running === undefined ? undefined : stateText(running)),
-    onFailed: (why) => say("service", { why }),
-  });
   const { agent, fault } = await superviseAgent({
     clock: systemClock(),
     start: (onFailed) => startAgent(config, { onFailed, listen: false }),
     openWaiting: (reason) => openWaiting(config, reason, say),
-    onWaiting: ({ name, message }) => {
-      say("waiting", { reason: name, why: message });
-      systemd?.ready(`waits for its disk: ${message}`);
-    },
+    onWaiting: ({ name, message }) => say("waiting", { reason: name, why: message }),
     onStarted: (started) => {
       sayStarted(started, config, say);
-      running = started;
-      systemd?.ready(stateText(started));
-      const stop = startJournal(started, say);
-      return () => {
-        running = undefined;
-        stop();
-      };
+      return startJournal(started, say);
     },
     ended: signal.stopped,
   });
@@ -64,10 +50,8 @@ export async function run(args: readonly string[]): Promise<number> {
   if (failure !== undefined) signal.stop({ why: failure.message, failed: true });
   const { why, failed } = await signal.stopped;
   say("ending", { why });
-  systemd?.stopping();
   if (agent === undefined) return exitCodes.ok; // it waited: there is nothing to close
   await agent.close();
-  systemd?.close();
   const late = fault();
   if (late !== undefined && !failed) say("failed", { why: late.message }); // while it ended
   const ledger = agent.ledger();
@@ -76,13 +60,8 @@ export async function run(args: readonly string[]): Promise<number> {
   return late !== undefined || !ledger.balanced ? exitCodes.failed : exitCodes.ok;
 }
 
-function stateText(agent: Agent): string {
-  const { state, reasons } = agent.status();
-  return [state, ...reasons].join(": ");
-}
-
 function sayStarted(agent: Agent, config: Config, say: Say): void {
-  const { replayed, log, mqtt } = agent.status();
+  const { replayed, log, mqtt, memory } = agent.status();
   const listeners = mqtt.listeners.map((one) => `${one.host}:${one.port} ${one.transport}`);
   say("started", {
     agent: config.agent,
@@ -91,8 +70,14 @@ function sayStarted(agent: Agent, config: Config, say: Say): void {
     ...(config.mqtt.listeners === undefined ? {} : { listeners }),
     http: agent.httpPort ?? "off",
     replayedRows: replayed.rows,
+    memory: ceilingText(memory.ceiling),
   });
   for (const place of log.damage.places) say("damage", { place });
+}
+
+function ceilingText(ceiling: Status["memory"]["ceiling"]): string {
+  if (ceiling === undefined) return "no ceiling";
+  return `${roughBytesText(ceiling.ceilingBytes)} by ${ceiling.from}`;
 }
 
 /** Where HTTP is on, it says why there is no agent. */

@@ -138,4 +138,5 @@ export type LimitsSection = {
   readonly keys: number;
   readonly log: number;
   readonly duplicateRing: number;
+  readonly memory: number | "auto" | "off";
 };

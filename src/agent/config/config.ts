@@ -120,6 +120,8 @@ export type Config = {
   readonly seriesMax: number;
   readonly devicesMax: number;
   readonly keysMax: number;
+  /** Ceiling on memory, bytes; auto: that of the control group. Default auto. */
+  readonly memory?: number | "auto" | "off";
 };
 
 /** What of the configuration decides outputs: it is a log record before it takes effect. */

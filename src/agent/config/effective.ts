@@ -58,6 +58,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     seriesMax: limits.series,
     devicesMax: limits.devices,
     keysMax: limits.keys,
+    memory: limits.memory,
   };
 }
 

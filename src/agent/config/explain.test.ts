@@ -38,6 +38,17 @@ test("memory at the limits grows with the limits", async () => {
   assert.ok((await estimate(100_000)) > (await estimate(10_000)) + 90);
 });
 
+test("a ceiling on memory says what it leaves", async () => {
+  const of = async (memory: string): Promise<string> =>
+    explain(await configOf(example.replace(/^ {2}memory: auto/m, `  memory: ${memory}`)));
+  assert.match(
+    await of("96MiB"),
+    /ceiling +96MiB: new series up to 2048, MQTT connections up to 256/,
+  );
+  assert.match(await of("auto"), /ceiling +that of the control group/);
+  assert.match(await of("off"), /ceiling +none/);
+});
+
 test("users are named, their passwords are not, and HTTP that is off is said to be off", async () => {
   const config = await configOf(`version: 1
 mqtt: { host: 0.0.0.0, users: [{ name: pump, password: word-of-the-pump }] }

@@ -8,6 +8,7 @@ import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts
 import type { BrokerConfig } from "../ingest/mqtt/subscriber/subscriber-config.ts";
 import { ownTopic } from "../own-topics/own-topics.ts";
 import type { RightsConfig } from "../ingest/mqtt/access/access.ts";
+import { memoryPlanOf } from "../memory/memory-plan.ts";
 import type { Config, MqttConfig, UplinkConfig } from "./config.ts";
 import type { ListenAddress } from "../../core/doors.ts";
 import type { HttpConfig } from "./http-config.ts";
@@ -284,6 +285,13 @@ function whereText({ sources, metrics, tags }: WhereSpec): string {
   return conditions.length === 0 ? "every reading" : conditions.join("; ");
 }
 
+function ceilingText({ memory = "auto" }: Config): string {
+  if (memory === "off") return "none";
+  if (memory === "auto") return "that of the control group it runs in, if there is one";
+  const { seriesMax, tableRowsMax, front } = memoryPlanOf({ bytes: memory, from: "" });
+  return `${bytesText(memory)}: new series up to ${seriesMax}, MQTT connections up to ${front.connectionsMax}, ${tableRowsMax} readings in memory`;
+}
+
 /** Resident memory before any reading, and with all that the limits allow. */
 export function memoryEstimate(config: Config): {
   readonly idleBytes: number;
@@ -304,6 +312,7 @@ function memoryRows(config: Config): Row[] {
   const ring = duplicateBytesPerSeries(config);
   const { idleBytes, limitBytes } = memoryEstimate(config);
   return [
+    ["ceiling", ceilingText(config)],
     [
       "limits",
       `${config.seriesMax} series, ${config.devicesMax} devices, ${config.keysMax} keys per pipeline`,

@@ -332,6 +332,9 @@ export const commitSchema: v.GenericSchema<unknown, CommitSection> = section(
   },
 );
 
+const memoryBounds = { min: limits.memoryBytesMin, max: limits.memoryBytesMax };
+const memoryExpected = `auto, off, or a size from ${bytesText(memoryBounds.min)} to ${bytesText(memoryBounds.max)}`;
+
 /** A checkpoint must free the log before it is full. */
 const logBytesMin = limits.checkpointLogBytes + 3 * limits.segmentBytes;
 
@@ -360,6 +363,17 @@ export const limitsSchema: v.GenericSchema<unknown, LimitsSection> = section(
         max: 1_024,
       }),
       boundDefaults.duplicateRing,
+    ),
+    memory: v.optional(
+      v.union(
+        [
+          v.literal("auto", memoryExpected),
+          v.literal("off", memoryExpected),
+          byteSize("Ceiling on memory; auto takes that of the control group.", memoryBounds),
+        ],
+        memoryExpected,
+      ),
+      "auto",
     ),
   },
 );

@@ -62,8 +62,7 @@ async function answered<Request extends Asked>(
   using opened = new DisposableStack();
   const query = queries.open();
   if (query === undefined) {
-    const message = `${limits.queriesMax} queries are under way: try again in a second`;
-    return { ...problem(503, "busy", message), headers: { "Retry-After": "1" } };
+    return { ...problem(503, "busy", queries.busy), headers: { "Retry-After": "1" } };
   }
   opened.use(query);
   const answer = await begin(query, parsed.request);

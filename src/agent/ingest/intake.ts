@@ -65,6 +65,8 @@ type IntakeOptions = {
   readonly clock: Clock;
   /** Filters of topics that the agent itself publishes: no source takes them, or it would hear itself. */
   readonly ownTopics?: readonly string[];
+  /** Whether memory is short, and nothing new is to be known. Default: never. */
+  readonly isShort?: () => boolean;
   readonly limits?: Partial<IntakeLimits>;
 };
 
@@ -147,7 +149,8 @@ export class Intake implements Receiver {
     full: 0,
   };
 
-  constructor({ catalog, sources, clock, ownTopics = [], limits: changed }: IntakeOptions) {
+  constructor(options: IntakeOptions) {
+    const { catalog, sources, clock, ownTopics = [], isShort, limits: changed } = options;
     const limits: IntakeLimits = { ...coreLimits, ...changed };
     assertRelations(limits);
     this.#limits = limits;
@@ -159,7 +162,7 @@ export class Intake implements Receiver {
     const define = (definition: Definition): void => this.#open.define(definition);
     const arrival = (): number => this.#arrival();
     const slotsPerRouteMax = Math.min(limits.readingsPerMessageMax, limits.batchRowsMax);
-    this.#names = new Names({ catalog, limits, define });
+    this.#names = new Names({ catalog, limits, define, isShort });
     this.#slots = new Slots({ slotsPerRouteMax, slotsMax: limits.slotsMax });
     this.#brokers = [...new Set(sources.flatMap(({ broker }) => broker ?? []))];
     this.#wanted = sources.flatMap((source) =>
@@ -169,6 +172,7 @@ export class Intake implements Receiver {
     this.#topics = new TopicTable({
       ...limits,
       origins: 1 + this.#brokers.length,
+      ...(isShort === undefined ? {} : { isShort }),
       routeOf: (topic, origin) => this.#routeOf(topic, origin),
     });
     this.#decoders = createDecoders({ names: this.#names, nestingMax: limits.nestingMax });

@@ -2,7 +2,7 @@
  * Names get their dense ids here: sources, devices, series and symbols. A new name is defined in the
  * catalog at once and its definition is handed on, so that it stands in the log before the first
  * row that uses the id. Every kind is bounded; past its limit a name is refused, for ever, because
- * ids are never reused.
+ * ids are never reused. While memory is short all that is new is refused, and only for then.
  */
 
 import type { Catalog } from "../../core/catalog.ts";
@@ -36,6 +36,7 @@ export class Names {
   readonly #catalog: Catalog;
   readonly #limits: NameLimits;
   readonly #define: (definition: Definition) => void;
+  readonly #isShort: () => boolean;
   readonly #symbols: ByteTable;
   /** Of each device: its series. */
   readonly #metrics: Uint32Array;
@@ -45,7 +46,10 @@ export class Names {
     readonly catalog: Catalog;
     readonly limits: NameLimits;
     readonly define: (definition: Definition) => void;
+    /** Whether memory is short. Default: never. */
+    readonly isShort?: (() => boolean) | undefined;
   }) {
+    this.#isShort = options.isShort ?? (() => false);
     this.#catalog = options.catalog;
     this.#limits = options.limits;
     this.#define = options.define;
@@ -79,15 +83,20 @@ export class Names {
   device(source: SourceId, tags: Tags): DeviceId | undefined {
     const known = this.#catalog.findDevice(source, tags);
     if (known !== undefined) return known;
-    if (this.#catalog.deviceCount >= this.#limits.devicesMax) return undefined;
+    if (this.isShort || this.#catalog.deviceCount >= this.#limits.devicesMax) return undefined;
     const id = deviceId(this.#catalog.deviceCount);
     this.#new({ kind: "device", id, source, tags });
     return id;
   }
 
-  /** Whether a new series would be given an id, as far as their number goes. */
+  /** Nothing new is given an id at the moment: what is refused now may be taken later. */
+  get isShort(): boolean {
+    return this.#isShort();
+  }
+
+  /** Whether a new series would be given an id, as far as their number and memory go. */
   get roomForSeries(): boolean {
-    return this.#catalog.seriesCount < this.#limits.seriesMax;
+    return this.#catalog.seriesCount < this.#limits.seriesMax && !this.isShort;
   }
 
   /** The id of a series, defined where it is new, or REFUSED. */
@@ -119,9 +128,8 @@ export class Names {
     const text = value.toWellFormed();
     const known = this.#catalog.findSymbol(text);
     if (known !== undefined) return known;
-    if (this.#catalog.symbolCount >= this.#limits.symbolsMax || !this.isSymbol(text)) {
-      return REFUSED;
-    }
+    const isFull = this.#catalog.symbolCount >= this.#limits.symbolsMax;
+    if (isFull || this.isShort || !this.isSymbol(text)) return REFUSED;
     const id = symbolId(this.#catalog.symbolCount);
     this.#new({ kind: "symbol", id, text });
     this.#learnSymbol(text, id);

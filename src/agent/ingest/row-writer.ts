@@ -98,7 +98,7 @@ export class RowWriter {
   #targetOf(route: Route, { path, content }: FlatNode): number {
     switch (content.kind) {
       case "reading":
-        return this.#seriesOf(route, path);
+        return this.#seriesOf(route, path) ?? this.#refused();
       case "null":
         return TARGET_UNSEEN;
       case "object":
@@ -112,18 +112,23 @@ export class RowWriter {
     }
   }
 
-  /** The series of a path, or TARGET_REFUSED. A device is defined with its first series. */
-  #seriesOf(route: Route, path: string): number {
+  /** A slot learns that it is refused only where that is for ever. */
+  #refused(): number {
+    return this.#options.names.isShort ? TARGET_UNSEEN : TARGET_REFUSED;
+  }
+
+  /** The series of a path; undefined: it is refused. A device is defined with its first series. */
+  #seriesOf(route: Route, path: string): number | undefined {
     const { names } = this.#options;
     const metric = metricOf(route, path);
     route.device ??= names.findDevice(route.source, route.tags);
     if (route.device === undefined) {
-      if (!names.roomForSeries || !names.isMetric(metric)) return TARGET_REFUSED;
+      if (!names.roomForSeries || !names.isMetric(metric)) return undefined;
       route.device = names.device(route.source, route.tags);
-      if (route.device === undefined) return TARGET_REFUSED;
+      if (route.device === undefined) return undefined;
     }
     const series = names.series(route.device, metric);
-    return series === REFUSED ? TARGET_REFUSED : series;
+    return series === REFUSED ? undefined : series;
   }
 
   #addRow(

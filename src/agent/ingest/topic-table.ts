@@ -22,6 +22,8 @@ type TopicTableOptions = {
   readonly topicBytesMax: number;
   /** Where topics come from; each is named by its number below this. */
   readonly origins: number;
+  /** Whether no more are to be remembered at the moment. */
+  readonly isShort?: () => boolean;
   /** The route of a topic, or undefined where no source of the origin wants it. */
   readonly routeOf: (topic: string, origin: number) => Route | undefined;
 };
@@ -75,8 +77,9 @@ export class TopicTable {
     if (topic === undefined || route === undefined) return NO_SOURCE;
 
     const handle = this.#routes.length;
-    const isRoom = handle < this.#options.topicsMax && this.#bytes + end - start <= this.#bytesMax;
-    if (isRoom && this.#handles[origin]!.add(bytes, start, end, handle)) {
+    const { topicsMax, isShort } = this.#options;
+    const isRoom = handle < topicsMax && this.#bytes + end - start <= this.#bytesMax;
+    if (isRoom && isShort?.() !== true && this.#handles[origin]!.add(bytes, start, end, handle)) {
       this.#bytes += end - start;
       this.#routes.push(route);
       this.#topics.push(topic);
@@ -85,7 +88,7 @@ export class TopicTable {
     route.isRemembered = false;
     const loan = this.#loans++;
     this.#lent[loan % limits.topicsLentMax] = { loan, route, topic };
-    return this.#options.topicsMax + loan;
+    return topicsMax + loan;
   }
 
   #loan(handle: number): { readonly route: Route; readonly topic: string } {

@@ -60,6 +60,17 @@ test("the exposition is in the format, counters end in _total and every name beg
   }
 });
 
+test("a ceiling on memory is in it, its level as a number; without one nothing is", () => {
+  const families = parseExposition(metricsText(sampleStatus, sampleLedger));
+  assert.equal(families.get("weir_memory_level")?.samples.get("weir_memory_level"), 1);
+  assert.equal(
+    families.get("weir_memory_anonymous_bytes")?.samples.get("weir_memory_anonymous_bytes"),
+    60_000_000,
+  );
+  const memory = { ...sampleStatus.memory, ceiling: undefined };
+  assert.doesNotMatch(metricsText({ ...sampleStatus, memory }, sampleLedger), /weir_memory_/);
+});
+
 test("the ledger's counts are in it", () => {
   const families = parseExposition(metricsText(sampleStatus, sampleLedger));
   const readings = families.get("weir_source_readings_total")?.samples;

@@ -17,6 +17,7 @@ import { linkFamilies, savepointFamilies } from "./link-metrics.ts";
 import type { OwnTopicsCounters } from "../own-topics/own-topics.ts";
 import type { QueryCounters } from "../query/queries.ts";
 import { rawFamilies } from "../raw/raw-metrics.ts";
+import { memoryLevels } from "../memory/memory-watch.ts";
 import type { AgentState, Status } from "../status.ts";
 import { tableFamilies } from "./table-metrics.ts";
 
@@ -79,8 +80,24 @@ function processFamilies(status: Status): Family[] {
       { value: startedAt / 1_000 },
     ]),
     gauge("weir_process_resident_memory_bytes", "Resident memory.", [{ value: memory.rssBytes }]),
+    ...ceilingFamilies(memory.ceiling),
     gauge("weir_process_heap_bytes", "JavaScript heap in use.", [{ value: memory.heapUsedBytes }]),
     counter("weir_process_cpu_seconds_total", "CPU time.", [{ value: cpuSeconds }]),
+  ];
+}
+
+function ceilingFamilies(ceiling: Status["memory"]["ceiling"]): Family[] {
+  if (ceiling === undefined) return [];
+  const { ceilingBytes, roomBytes, anonymousBytes = 0, level } = ceiling;
+  return [
+    gauge("weir_memory_ceiling_bytes", "Ceiling on memory.", [{ value: ceilingBytes }]),
+    gauge("weir_memory_room_bytes", "What of it anonymous memory may have.", [
+      { value: roomBytes },
+    ]),
+    gauge("weir_memory_anonymous_bytes", "What anonymous memory has.", [{ value: anonymousBytes }]),
+    gauge("weir_memory_level", "0 easy, 1 tight, 2 short: new series are refused.", [
+      { value: memoryLevels.indexOf(level) },
+    ]),
   ];
 }
 

@@ -28,6 +28,35 @@ test("a bound that refuses readings is named with its value", () => {
   assert.match(messageOf(notices, "readings_rejected"), /^7 readings .* limits\.series is 20$/);
 });
 
+test("a ceiling on memory is named where it refuses series, and where memory is short", () => {
+  const ceiling = {
+    ceilingBytes: 96 * 2 ** 20,
+    from: "/sys/fs/cgroup/memory.max",
+    roomBytes: 68 * 2 ** 20,
+    seriesMax: 15,
+    anonymousBytes: 70 * 2 ** 20,
+    anonymousBytesPeak: 71 * 2 ** 20,
+    level: "tight",
+    flushes: 1,
+    collections: 1,
+  } as const;
+  const memory = { ...sampleStatus.memory, ceiling };
+  const refused = {
+    intake: { ...intake, rejected: 7 },
+    cardinality: { ...cardinality, series: 15 },
+  };
+  assert.match(
+    messageOf(found({ ...refused, memory }), "readings_rejected"),
+    /a ceiling of 96 MiB \(\/sys\/fs\/cgroup\/memory\.max\) has room for 15 series$/,
+  );
+  assert.ok(!found({ memory }).some(({ code }) => code === "memory_short"));
+  const short = { ...memory, ceiling: { ...ceiling, level: "short" } } as const;
+  assert.match(
+    messageOf(found({ memory: short }), "memory_short"),
+    /70 MiB are taken of the 68 MiB that a ceiling of 96 MiB .* new series, devices and texts are refused/,
+  );
+});
+
 test("what the outbox dropped is said with its readings, and where they are told of", () => {
   const outboxDropped = { temp: { records: 5, readings: 50 }, spikes: { records: 2, readings: 0 } };
   const message = messageOf(found({ outboxDropped }), "outbox_dropped");

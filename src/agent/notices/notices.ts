@@ -9,6 +9,7 @@ import { limits } from "../../core/limits.ts";
 import type { Config } from "../config/config.ts";
 import { brokerNotices } from "./broker-notices.ts";
 import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
+import { ceilingText, memoryNotices } from "./memory-notices.ts";
 import { linkNotices, savepointNotices } from "./link-notices.ts";
 import { rawNotices } from "./raw-notices.ts";
 import type { Status } from "../status.ts";
@@ -36,6 +37,7 @@ export function noticesOf(
     | "links"
     | "savepoints"
     | "raw"
+    | "memory"
     | "clock"
   >,
   {
@@ -55,7 +57,7 @@ export function noticesOf(
       `the log was damaged: at most ${damage.lostRows} readings are lost (${damage.places[0] ?? ""})`,
   );
   notices.push(...tableNotices(status.tables), ...reserveNotices(status.reserve));
-  notices.push(...flashNotices(status.flash));
+  notices.push(...flashNotices(status.flash), ...memoryNotices(status.memory));
   const { rejected, unwanted, own } = status.intake;
   add(
     "readings_rejected",
@@ -159,7 +161,13 @@ export function noticesOf(
 }
 
 /** Which bound it is, as far as it can be told. */
-function fullTable({ cardinality }: Pick<Status, "cardinality">, config: Config): string {
+function fullTable(
+  { cardinality, memory: { ceiling } }: Pick<Status, "cardinality" | "memory">,
+  config: Config,
+): string {
+  if (ceiling !== undefined && cardinality.series >= ceiling.seriesMax) {
+    return `${ceilingText(ceiling)} has room for ${ceiling.seriesMax} series`;
+  }
   if (cardinality.series >= config.seriesMax) return `limits.series is ${config.seriesMax}`;
   if (cardinality.devices >= config.devicesMax) return `limits.devices is ${config.devicesMax}`;
   if (cardinality.symbols >= limits.symbolsMax) return `${limits.symbolsMax} texts are known`;

@@ -23,6 +23,10 @@ export type QueriesOptions = {
   readonly snapshot: () => Snapshot;
   /** Resolutions that readings are rolled up to, finest first. */
   readonly tiers: readonly ResolutionMs[];
+  /** Under way at a time. Default limits.queriesMax. */
+  readonly queriesMax?: number | undefined;
+  /** Whether memory is short, and none is begun. Default: never. */
+  readonly isShort?: () => boolean;
 };
 
 /** All but the first only grow. */
@@ -43,12 +47,16 @@ export class Queries {
   readonly clock: Clock;
   readonly tiers: readonly ResolutionMs[];
   readonly #snapshot: () => Snapshot;
+  readonly #queriesMax: number;
+  readonly #isShort: () => boolean;
   readonly #running = new Set<Query>();
   #idle: PromiseWithResolvers<void> | undefined;
   #isClosed = false;
   readonly #counts = { opened: 0, refused: 0, late: 0, abandoned: 0 };
 
-  constructor({ catalog, clock, snapshot, tiers }: QueriesOptions) {
+  constructor({ catalog, clock, snapshot, tiers, queriesMax, isShort }: QueriesOptions) {
+    this.#queriesMax = queriesMax ?? limits.queriesMax;
+    this.#isShort = isShort ?? (() => false);
     this.catalog = catalog;
     this.clock = clock;
     this.tiers = tiers;
@@ -63,9 +71,16 @@ export class Queries {
     return { underWay: this.#running.size, ...this.#counts };
   }
 
-  /** A query that is to be disposed of; undefined where too many are under way. */
+  /** Why one would be refused, for who asked. */
+  get busy(): string {
+    return this.#isShort()
+      ? "memory is short, and no query is begun: try again later"
+      : `${this.#queriesMax} queries are under way: try again in a second`;
+  }
+
+  /** A query that is to be disposed of; undefined where too many are under way, or memory is short. */
   open(): Query | undefined {
-    if (this.#isClosed || this.#running.size >= limits.queriesMax) {
+    if (this.#isClosed || this.#isShort() || this.#running.size >= this.#queriesMax) {
       this.#counts.refused += 1;
       return undefined;
     }

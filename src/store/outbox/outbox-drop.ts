@@ -36,6 +36,8 @@ export type OutboxDropOptions = {
   readonly windowOf: (pipeline: string) => PipelineWindow | undefined;
   /** Is told what was dropped. */
   readonly gapEnds: GapEnds;
+  /** Blocks, before compression, that are looked at at a time. */
+  readonly runBytesMax: number;
 };
 
 export class OutboxDrop {
@@ -92,9 +94,8 @@ export class OutboxDrop {
 
   /** Where the next step of the segment begins. */
   async #step(lane: OutputQueue, { low, high }: Range, from: number): Promise<number> {
-    const { store, windowOf, gapEnds, pace } = this.#options;
+    const { store, windowOf, gapEnds, pace, runBytesMax: bytesMax } = this.#options;
     const breathe = (): Promise<void> => pace.breathe();
-    const bytesMax = limits.outboxRollupBytesMax;
     const run = await store.readRun(lane, { from, low, high, bytesMax, breathe });
     const part = blocksOf(run);
     const plan = await planDrop(part, this.#behind(lane, { low: run.resume, high }), {

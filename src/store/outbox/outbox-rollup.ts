@@ -67,6 +67,8 @@ export type OutboxRollupOptions = {
   readonly tiers: readonly number[];
   /** Whether the oldest records are dropped where all that is not enough; else commits wait. */
   readonly mayDrop: boolean;
+  /** Blocks, before compression, that are merged or dropped at a time. Default limits.outboxRollupBytesMax. */
+  readonly runBytesMax?: number | undefined;
   /** Windows of the pipelines as they are now, by the name their records have. */
   readonly windows: () => ReadonlyMap<string, PipelineWindow>;
 };
@@ -78,6 +80,7 @@ export function openOutboxRollup(options: OutboxRollupOptions): OutboxRollup {
 
 export class OutboxRollup {
   readonly #options: OutboxRollupOptions;
+  readonly #runBytesMax: number;
   readonly #pace: Pace;
   readonly #drop: OutboxDrop;
   readonly #gapEnds = new GapEnds();
@@ -93,14 +96,16 @@ export class OutboxRollup {
 
   /** Use openOutboxRollup. */
   constructor(options: OutboxRollupOptions) {
-    const { store, clock } = options;
+    const { store, clock, runBytesMax = limits.outboxRollupBytesMax } = options;
     this.#options = options;
+    this.#runBytesMax = runBytesMax;
     this.#pace = new Pace(clock);
     const stored = readStored(store.get(rollupKey));
     this.#counts = stored.counts;
     this.#windows = stored.windows;
     const windowOf = (pipeline: string): PipelineWindow | undefined => this.#windows.get(pipeline);
-    this.#drop = new OutboxDrop({ store, pace: this.#pace, windowOf, gapEnds: this.#gapEnds });
+    const gapEnds = this.#gapEnds;
+    this.#drop = new OutboxDrop({ store, pace: this.#pace, windowOf, gapEnds, runBytesMax });
     store.onGrown(() => this.#grown());
     this.#grown();
   }
@@ -257,7 +262,7 @@ export class OutboxRollup {
   async #step(pass: TierPass & { seen: number }, { low, high }: Range): Promise<void> {
     const { store } = this.#options;
     const breathe = (): Promise<void> => this.#pace.breathe();
-    const bytesMax = limits.outboxRollupBytesMax;
+    const bytesMax = this.#runBytesMax;
     const run = await store.readRun(lane, { from: pass.from, low, high, bytesMax, breathe });
     const isCut = run.isFull || run.resume !== run.next;
     const plan = await planRun(pass, run.records, {

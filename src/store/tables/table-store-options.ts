@@ -29,5 +29,5 @@ export type TableStoreOptions = {
   /** Event time that is surely reached by the clock; undefined while nobody can tell. */
   readonly clockNow: () => number | undefined;
   /** Default limits.memoryTableRowsMax. */
-  readonly rowsMax?: number;
+  readonly rowsMax?: number | undefined;
 };

@@ -5,8 +5,7 @@
  *
  * The log has what memory holds, so a crash costs nothing but filling it again: `through` says from
  * which position on. The log is recycled below both `through` and the operators' checkpoint. One
- * memory table is filled while at most one other is written; when both are full the loop waits, and
- * with it the senders.
+ * memory table is filled while at most one other is written; when both are full, senders wait.
  *
  * What runs beside the loop (flush, compaction) runs here, one thing at a time, in small steps; only a
  * flush, for which senders may wait, runs between two steps of a merge. A disk that fails is tried again.
@@ -54,9 +53,9 @@ export class TableStore {
   readonly #files: TableFiles;
   readonly #pace: Pace;
   readonly #refused: RefusedRows;
-  readonly #spares = new SpareSlabs();
-  readonly #flushedTimes = new FlushedTimes();
   readonly #rowsMax: number;
+  readonly #spares: SpareSlabs;
+  readonly #flushedTimes = new FlushedTimes();
   #listing: Listing;
   #tombstones: Tombstones;
   /** As the state store has them. */
@@ -100,6 +99,7 @@ export class TableStore {
     files.notes.onNoted(() => this.#work());
     this.#refused = options.refused;
     this.#rowsMax = options.rowsMax ?? limits.memoryTableRowsMax;
+    this.#spares = new SpareSlabs(this.#rowsMax);
     this.#pace = new Pace(options.clock);
     this.#taken = listing.head.through;
     this.#active = new MemoryTable(this.#taken, this.#spares);

@@ -34,16 +34,21 @@ type Slab = {
   readonly previous: Int32Array;
 };
 
-/** Slabs that wait for their next use, a full table's at most. */
+/** Slabs that wait for their next use, those of a full table of `rowsMax` at most. */
 export class SpareSlabs {
+  readonly #slabsMax: number;
   readonly #slabs: Slab[] = [];
+
+  constructor(rowsMax: number = limits.memoryTableRowsMax) {
+    this.#slabsMax = Math.ceil(rowsMax / SLAB_ROWS);
+  }
 
   take(): Slab {
     return this.#slabs.pop() ?? createSlab();
   }
 
   give(slabs: readonly Slab[]): void {
-    const room = Math.ceil(limits.memoryTableRowsMax / SLAB_ROWS) - this.#slabs.length;
+    const room = this.#slabsMax - this.#slabs.length;
     this.#slabs.push(...slabs.slice(0, Math.max(0, room)));
   }
 }
