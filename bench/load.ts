@@ -25,6 +25,8 @@ export type LoadOptions = {
   readonly rate: number;
   /** 5: MQTT 5, with an expiry and a user property on each message; else 3.1.1. */
   readonly level?: 4 | 5;
+  /** Times of now and values that change, as sensors have; else a millisecond more each time. */
+  readonly isLive?: boolean;
 };
 
 export type LoadResult = {
@@ -32,22 +34,29 @@ export type LoadResult = {
   readonly seconds: number;
   readonly pubackMs: { readonly p50: number; readonly p99: number };
   readonly cpuSeconds: number;
+  /** Acknowledged from the first connection to the last answer, the warm-up included. */
+  readonly acknowledged: number;
 };
 
 /** 7 keys, 97 bytes, one reading; the server is told to ignore the rest. */
-const PAYLOAD = `{"ts":1764000000000,"temperature":21.50,"unit":"Cel","status":"ok","rssi":-67,"fw":"1.4.2","b":3.6}`;
+const VALUE = `"temperature":21.50`;
+const PAYLOAD = `{"ts":1764000000000,${VALUE},"unit":"Cel","status":"ok","rssi":-67,"fw":"1.4.2","b":3.6}`;
 const START_MS = 1_764_000_000_000;
 const TS_DIGITS = 13;
-const LATENCY_SAMPLES = 200_000;
+const LATENCY_SAMPLES = 2_000_000;
+/** In the end what is on its way is waited for so long. */
+const ANSWER_MS = 10_000;
 
 /** One client on a plain socket, with its ring of packets. */
 export class Sensor {
   readonly #socket: Socket;
   readonly #window: number;
+  readonly #isLive: boolean;
   /** `window` packets one after another, so that a burst is one write. */
   readonly #packets: Buffer;
   readonly #packetBytes: number;
   readonly #tsOffset: number;
+  readonly #valueOffset: number;
   readonly #idOffset: number;
   readonly #sentAt: Float64Array;
   #timeMs = START_MS;
@@ -64,10 +73,12 @@ export class Sensor {
       readonly window: number;
       readonly series: number;
       readonly properties: Buffer;
+      readonly isLive: boolean;
     },
   ) {
     this.#socket = socket;
     this.#window = options.window;
+    this.#isLive = options.isLive;
     const packets: Buffer[] = [];
     for (let slot = 0; slot < options.window; slot++) {
       const device = options.index * options.series + (slot % options.series);
@@ -77,6 +88,7 @@ export class Sensor {
     this.#packets = Buffer.concat(packets);
     const first = packets[0]!;
     this.#tsOffset = first.indexOf(String(START_MS));
+    this.#valueOffset = first.indexOf(VALUE) + VALUE.indexOf(".") + 1;
     this.#idOffset = idOffsetOf(first);
     this.#sentAt = new Float64Array(options.window);
     socket.on("data", (bytes: Buffer) => this.#receive(bytes));
@@ -104,7 +116,13 @@ export class Sensor {
   #patch(slot: number, now: number): void {
     const packet = slot * this.#packetBytes;
     this.#sentAt[slot] = now;
-    this.#timeMs += 1;
+    this.#timeMs = this.#isLive ? Math.max(this.#timeMs + 1, Date.now()) : this.#timeMs + 1;
+    if (this.#isLive) {
+      // Noise of two digits.
+      const noise = Math.imul(this.#timeMs, 0x9e3779b1) >>> 20;
+      this.#packets[packet + this.#valueOffset] = 48 + (noise % 10);
+      this.#packets[packet + this.#valueOffset + 1] = 48 + ((noise >>> 5) % 10);
+    }
     let digits = this.#timeMs;
     for (let at = packet + this.#tsOffset + TS_DIGITS - 1; at >= packet + this.#tsOffset; at--) {
       const tens = Math.floor(digits / 10);
@@ -155,7 +173,7 @@ export function connectPacket(clientId: string, level: 4 | 5 = 4): Buffer {
 
 export async function openSensor(
   index: number,
-  options: Pick<LoadOptions, "port" | "window" | "seriesPerConnection" | "level">,
+  options: Pick<LoadOptions, "port" | "window" | "seriesPerConnection" | "level" | "isLive">,
 ): Promise<Sensor> {
   const socket = connect({ host: "127.0.0.1", port: options.port, noDelay: true });
   await once(socket, "connect");
@@ -164,7 +182,8 @@ export async function openSensor(
   const [connack] = (await once(socket, "data")) as [Buffer];
   if (connack[0] !== 0x20 || connack[3] !== 0) throw new Error("the server refused a connection");
   const properties = level === 5 ? PROPERTIES : NO_PROPERTIES;
-  return new Sensor(socket, { index, window, series, properties });
+  const { isLive = false } = options;
+  return new Sensor(socket, { index, window, series, properties, isLive });
 }
 
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
@@ -177,10 +196,11 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   }
   const latencies: number[] = [];
   let measuring = false;
+  let isOver = false;
   for (const sensor of sensors) {
     sensor.onAck = (latencyMs) => {
       if (measuring && latencies.length < LATENCY_SAMPLES) latencies.push(latencyMs);
-      if (options.rate === 0) sensor.send(sensor.free);
+      if (options.rate === 0 && !isOver) sensor.send(sensor.free);
     };
   }
   const stopSending = options.rate === 0 ? startFlood(sensors) : startPaced(sensors, options.rate);
@@ -195,13 +215,19 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const seconds = (performance.now() - startedAt) / 1000;
   const messages = sensors.reduce((sum, sensor) => sum + sensor.messages, 0) - before;
   const cpu = process.cpuUsage(cpuBefore);
+  isOver = true;
   stopSending();
+  const giveUpAt = performance.now() + ANSWER_MS;
+  while (sensors.some((sensor) => sensor.free < options.window) && performance.now() < giveUpAt) {
+    await sleep(50);
+  }
   latencies.sort((a, b) => a - b);
   return {
     messages,
     seconds,
     pubackMs: { p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) },
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    acknowledged: sensors.reduce((sum, sensor) => sum + sensor.messages, 0),
   };
 }
 

@@ -26,9 +26,13 @@ export type Devices = Disposable & {
   readonly statFiles: Readonly<Record<string, string>>;
 };
 
-/** One for a data directory and one for each of the folders in it; or why there are none. */
+/**
+ * One for a data directory and one for each of the folders in it; or why there are none. `isDirect`: what
+ * is written goes past the caches of the file system below.
+ */
 export function makeDevices(
   folders: readonly string[],
+  { isDirect = false }: { readonly isDirect?: boolean } = {},
 ):
   | { readonly kind: "devices"; readonly devices: Devices }
   | { readonly kind: "none"; readonly reason: string } {
@@ -44,7 +48,10 @@ export function makeDevices(
     const directory = join(place, "data");
     const statFiles: Record<string, string> = {};
     for (const [n, folder] of ["", ...folders].entries()) {
-      statFiles[folder] = mountNew(join(place, `${n}.img`), join(directory, folder), made);
+      statFiles[folder] = mountNew(join(place, `${n}.img`), join(directory, folder), {
+        made,
+        isDirect,
+      });
     }
     // Whoever ends us by a signal leaves nothing mounted.
     const end = (): void => {
@@ -64,11 +71,16 @@ export function makeDevices(
 }
 
 /** The file of the device's counters. */
-function mountNew(image: string, at: string, made: DisposableStack): string {
+function mountNew(
+  image: string,
+  at: string,
+  { made, isDirect }: { readonly made: DisposableStack; readonly isDirect: boolean },
+): string {
   const file = openSync(image, "w");
   ftruncateSync(file, deviceBytes);
   closeSync(file);
-  const device = run("losetup", ["--find", "--show", image]).trim();
+  const direct = isDirect ? ["--direct-io=on"] : [];
+  const device = run("losetup", [...direct, "--find", "--show", image]).trim();
   made.defer(() => run("losetup", ["--detach", device]));
   run("mkfs.ext4", ["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", device]);
   mkdirSync(at, { recursive: true });

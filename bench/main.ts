@@ -12,6 +12,7 @@ type Benchmark = {
   readonly run: (
     tiny: boolean,
     days: number | undefined,
+    minutes: number | undefined,
   ) => Promise<{ readonly figures: object; readonly text: string }>;
 };
 
@@ -22,6 +23,17 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     run: async (tiny) => {
       const { defaults, runBridge, tinyOptions } = await import("./bridge.ts");
       const figures = await runBridge(tiny ? tinyOptions : defaults);
+      return { figures, text: JSON.stringify(figures, undefined, 2) };
+    },
+  },
+  ceiling: {
+    question: "Does the agent keep a ceiling on memory, uplink down? Takes root. (--minutes 10)",
+    run: async (tiny, _days, minutes) => {
+      const { defaults, runCeiling, tinyOptions } = await import("./ceiling.ts");
+      const options = tiny ? tinyOptions : defaults;
+      const outcome = await runCeiling({ ...options, minutes: minutes ?? options.minutes });
+      if (outcome.kind === "skipped") throw new Error(`not on this machine: ${outcome.reason}`);
+      const { figures } = outcome;
       return { figures, text: JSON.stringify(figures, undefined, 2) };
     },
   },
@@ -142,6 +154,7 @@ async function main(words: readonly string[]): Promise<number> {
     json: { type: "boolean" },
     tiny: { type: "boolean" },
     days: { type: "string" },
+    minutes: { type: "string" },
     help: { type: "boolean" },
   } as const;
   let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
@@ -162,12 +175,14 @@ async function main(words: readonly string[]): Promise<number> {
     console.error(usage());
     return EXIT_USAGE;
   }
-  const days = values.days === undefined ? undefined : Number(values.days);
-  if (days !== undefined && !(days > 0)) {
+  const [days, minutes] = [values.days, values.minutes].map((text) =>
+    text === undefined ? undefined : Number(text),
+  );
+  if ([days, minutes].some((number) => number !== undefined && !(number > 0))) {
     console.error(usage());
     return EXIT_USAGE;
   }
-  const { figures, text } = await benchmark.run(values.tiny === true, days);
+  const { figures, text } = await benchmark.run(values.tiny === true, days, minutes);
   console.log(values.json === true ? JSON.stringify(figures) : text);
   return 0;
 }

@@ -109,7 +109,7 @@ function sizeOf(file: string, { zstdLevel }: PackedOptions): { raw: number; zstd
  * As after a boot: of a file that was just written the system has large pieces in its cache, all of which
  * then count as resident (40 MB more).
  */
-function forgetCached(file: string): void {
+export function forgetCached(file: string): void {
   execFileSync("sync", [file]);
   execFileSync("dd", [`if=${file}`, "iflag=nocache", "count=0", "status=none"]);
 }
