@@ -425,6 +425,12 @@ const bounds = {
   /** Longest Retry-After that is heeded. */
   postRetryAfterMsMax: 900_000,
 
+  // systemd
+  /** Signs of life in the time in which it wants one. */
+  watchdogSigns: 4,
+  /** A message to it that takes longer is given up. */
+  notifyMs: 10_000,
+
   // configuration
   configCharactersMax: 1_048_576,
   configDepthMax: 32,

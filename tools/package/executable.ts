@@ -7,6 +7,8 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { nodeFlags } from "../../src/agent/node-flags.ts";
+import { ownFileNames } from "../../src/agent/cli/own-files.ts";
+import { root } from "./bundle.ts";
 import { runnerOf, stripOf } from "./foreign.ts";
 import { addonAsset } from "./native-addon.ts";
 import { type Architecture, partsOf } from "./parts.ts";
@@ -54,7 +56,10 @@ export function makeExecutable({ architecture, main, work, output }: ExecutableO
     execArgv: nodeFlags,
     // NODE_OPTIONS of whoever starts it are for other programs.
     execArgvExtension: "none",
-    assets: { [addonAsset]: addon },
+    assets: {
+      [addonAsset]: addon,
+      ...Object.fromEntries(ownFileNames.map((name) => [name, join(root, "deploy", name)])),
+    },
   };
   writeFileSync(config, JSON.stringify(settings, undefined, 2));
   // Where its Node does not run here, that of this machine makes it, as long as it is the same version.

@@ -52,6 +52,8 @@ Prints every error with file, line and column (exit 78), or the effective config
 
 Prints state, rates, log, outbox and the ledger. Exit 0 when it is running, 1 otherwise.
 
+  --alive            ask no more than whether it is alive: exit 0 also where it is degraded or waits for
+                     its disk. Needs no token
   -c, --config FILE  its configuration, which says where its HTTP side is
   --url URL          address of its HTTP side (default http://127.0.0.1:8080)
   --token-file FILE  where it wants a token: the file that holds it
@@ -348,6 +350,23 @@ Beside a running agent or without one; changes nothing. Exit 0 without faults, 1
   --endurance BYTES   what the maker of the card says can be written to it, as 117TB
   --json              one JSON object`,
     load: () => import("./doctor.ts"),
+  },
+  {
+    name: "install-service",
+    summary: "make the agent a service of systemd",
+    help: `usage: weir install-service [OPTIONS]
+
+For machines without the Debian package, as root. Writes /etc/systemd/system/weir.service, which starts
+this very program, and /etc/sysusers.d/weir.conf, its user; and a configuration that keeps to loopback
+where there is none. It starts nothing: what is left to do is printed as commands.
+
+  -c, --config FILE   configuration (default /etc/weir/weir.yaml). Where it says that the agent writes,
+                      the service may
+  --user NAME         its user and group (default weir)
+  --program FILE      what the service starts (default: this very program)
+  --root DIR          write below DIR, for an image that is being made; nothing of DIR is run
+  --dry-run           print the files and write none`,
+    load: () => import("./install-service.ts"),
   },
   {
     name: "selftest",

@@ -5,6 +5,7 @@ import type { Config } from "../config/config.ts";
 import { roughBytesText } from "../config/quantity.ts";
 import type { DegradedReason } from "../degraded.ts";
 import { systemClock } from "../doors/clock.ts";
+import { openSystemd } from "../doors/systemd.ts";
 import { openWaitingHttp } from "../http/waiting.ts";
 import type { Status } from "../status.ts";
 import { type Agent, ceilingOf, startAgent } from "../start.ts";
@@ -35,14 +36,31 @@ export async function run(args: readonly string[]): Promise<number> {
   const onRead = (read: Config): void => takeOneHeap(ceilingOf(read));
   const config = await readConfig(values.config, { onRead });
   const signal = stopSignal({ seconds });
+  let running: Agent | undefined;
+  const systemd = openSystemd({
+    env: process.env,
+    pid: process.pid,
+    isAlive: () => running?.status().state !== "failed",
+    status: () => (running === undefined ? undefined : stateText(running)),
+    onFailed: (why) => say("service", { why }),
+  });
   const { agent, fault } = await superviseAgent({
     clock: systemClock(),
     start: (onFailed) => startAgent(config, { onFailed, listen: false }),
     openWaiting: (reason) => openWaiting(config, reason, say),
-    onWaiting: ({ name, message }) => say("waiting", { reason: name, why: message }),
+    onWaiting: ({ name, message }) => {
+      say("waiting", { reason: name, why: message });
+      systemd?.ready(`waits for its disk: ${message}`);
+    },
     onStarted: (started) => {
       sayStarted(started, config, say);
-      return startJournal(started, say);
+      running = started;
+      systemd?.ready(stateText(started));
+      const stop = startJournal(started, say);
+      return () => {
+        running = undefined;
+        stop();
+      };
     },
     ended: signal.stopped,
   });
@@ -50,14 +68,21 @@ export async function run(args: readonly string[]): Promise<number> {
   if (failure !== undefined) signal.stop({ why: failure.message, failed: true });
   const { why, failed } = await signal.stopped;
   say("ending", { why });
+  systemd?.stopping();
   if (agent === undefined) return exitCodes.ok; // it waited: there is nothing to close
   await agent.close();
+  systemd?.close();
   const late = fault();
   if (late !== undefined && !failed) say("failed", { why: late.message }); // while it ended
   const ledger = agent.ledger();
   if (values.json) say("ended", { ledger });
   else console.log(`\n${ledgerText(ledger)}`);
   return late !== undefined || !ledger.balanced ? exitCodes.failed : exitCodes.ok;
+}
+
+function stateText(agent: Agent): string {
+  const { state, reasons } = agent.status();
+  return [state, ...reasons].join(": ");
 }
 
 function sayStarted(agent: Agent, config: Config, say: Say): void {

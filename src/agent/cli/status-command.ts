@@ -18,11 +18,18 @@ export async function run(args: readonly string[]): Promise<number> {
     url: { type: "string" },
     "token-file": { type: "string" },
     ca: { type: "string" },
+    alive: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   });
   refusePositionals(positionals);
   const address = await addressOf(values);
   const ask = agentAt(address);
+  if (values.alive) {
+    // Who is not alive answers with another status, or not at all.
+    const health = await ask("/healthz");
+    console.log(values.json ? JSON.stringify(health, undefined, 2) : "alive");
+    return exitCodes.ok;
+  }
   const status = await ask("/v1/status");
   const ledger = await ask("/v1/ledger");
   if (!isStatus(status) || !isLedger(ledger)) {
