@@ -43,6 +43,8 @@ type WireCase = {
   /** So many windows are counted. */
   readonly windows: number;
   readonly uplink: Partial<KafkaUplinkConfig>;
+  /** Summaries have a sketch each. */
+  readonly isSketched?: boolean;
   /** Bytes over it cost, so the agent takes more time to make them fewer. */
   readonly link?: LinkPolicy | undefined;
 };
@@ -68,6 +70,13 @@ export const defaults: WireOptions = {
     { name: "1 min, link with a quota", windowMs: 60_000, windows: 10, uplink: {}, link: cellular },
     { name: "1 min, Avro, minimal headers", windowMs: 60_000, windows: 10, uplink: lean },
     { name: "10 min", windowMs: 600_000, windows: 2, uplink: {} },
+    ...[
+      { name: "10 s, sketches", windowMs: 10_000, windows: 30, uplink: {} },
+      { name: "1 min, sketches", windowMs: 60_000, windows: 10, uplink: {} },
+      { name: "1 min, sketches, quota", windowMs: 60_000, windows: 10, uplink: {}, link: cellular },
+      { name: "1 min, sketches, Avro", windowMs: 60_000, windows: 10, uplink: lean },
+      { name: "10 min, sketches", windowMs: 600_000, windows: 2, uplink: {} },
+    ].map((each) => ({ ...each, isSketched: true })),
   ],
 };
 
@@ -76,6 +85,7 @@ export const tinyOptions: WireOptions = {
   cases: [
     { name: "10 s", windowMs: 10_000, windows: 6, uplink: {} },
     { name: "10 s, link with a quota", windowMs: 10_000, windows: 6, uplink: {}, link: cellular },
+    { name: "10 s, sketches", windowMs: 10_000, windows: 6, uplink: {}, isSketched: true },
   ],
 };
 
@@ -101,10 +111,9 @@ export type WireResult = {
   readonly series: number;
   readonly raw_bytes_per_reading: RawBytes;
   readonly cases: Readonly<Record<string, WireFigures>>;
-  /** Sketches are no part of summaries yet. */
-  readonly with_sketches: "not yet";
 };
 
+const aggregate = ["count", "mean", "min", "max"] as const;
 const version = "3.9";
 const agentName = "bench";
 const dayMs = 86_400_000;
@@ -134,7 +143,6 @@ export async function runWire({ series, cases }: WireOptions): Promise<WireResul
     series,
     raw_bytes_per_reading: ofForms((form) => rounded(shown[form])),
     cases: figures,
-    with_sketches: "not yet",
   };
 }
 
@@ -150,15 +158,16 @@ function ofForms(of: (form: (typeof rawForms)[number]) => number): RawBytes {
 }
 
 async function measure(
-  { windowMs, windows, uplink, link }: WireCase,
+  of: WireCase,
   series: number,
 ): Promise<Omit<WireFigures, "times_fewer"> & { readonly raw: RawBytes }> {
+  const { windowMs, windows } = of;
   const [port = 0] = await freePorts(1);
   await using kafka = await startKafka({ version, proxied: port });
   await warmUp(kafka.bootstrap);
   await using proxy = await openProxy({ port, to: kafka.behindProxy });
   using directory = mkdtempDisposableSync(`${tmpdir()}/weir-bench-`);
-  const feed = await openFeed({ directory: directory.path, proxy, series, windowMs, uplink, link });
+  const feed = await openFeed({ ...of, directory: directory.path, proxy, series });
   const beginMs = Math.max(2 * windowMs, 60_000) + settledMs;
   await feed.passTo(beginMs, undefined);
   const before = look(feed.agent, proxy);
@@ -214,14 +223,14 @@ type Feed = {
   readonly close: () => Promise<void>;
 };
 
-type FeedOptions = Pick<WireCase, "windowMs" | "uplink" | "link"> & {
+type FeedOptions = Pick<WireCase, "windowMs" | "uplink" | "link" | "isSketched"> & {
   readonly directory: string;
   readonly proxy: KafkaProxy;
   readonly series: number;
 };
 
 async function openFeed(options: FeedOptions): Promise<Feed> {
-  const { directory, proxy, series, windowMs, uplink, link } = options;
+  const { directory, proxy, series, windowMs, uplink, link, isSketched = false } = options;
   const over = link === undefined ? {} : { via: [link.name] };
   const underWay = new UnderWay();
   const clock = new JumpingClock(startMs, underWay);
@@ -240,7 +249,7 @@ async function openFeed(options: FeedOptions): Promise<Feed> {
           where: { sources: [], metrics: [], tags: {} },
           key: ["device", "metric"],
           window: { kind: "tumbling", sizeMs: windowMs },
-          aggregate: ["count", "mean", "min", "max"],
+          aggregate: isSketched ? [...aggregate, "quantiles"] : aggregate,
           allowedLatenessMs: 0,
         },
       ],

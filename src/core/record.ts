@@ -43,6 +43,13 @@ export type SummaryFields = {
   readonly firstTime?: Millis;
   readonly last?: number;
   readonly lastTime?: Millis;
+  /** Percentiles by the nearest rank, of `quantiles`. */
+  readonly p50?: number;
+  readonly p90?: number;
+  readonly p95?: number;
+  readonly p99?: number;
+  /** A KLL sketch of doubles, as Apache DataSketches stores one. Owned by the record. */
+  readonly quantiles?: Uint8Array;
 };
 
 export type AlertReason = "ewma_high" | "ewma_low" | "heavy_symbol" | "rare_symbol";

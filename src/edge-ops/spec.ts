@@ -33,7 +33,12 @@ export type AggregateName =
   | "max"
   | "variance"
   | "first"
-  | "last";
+  | "last"
+  | PercentileName
+  | "quantiles";
+
+/** By the nearest rank; exact below 200 readings, else as kll.ts says. */
+export type PercentileName = "p50" | "p90" | "p95" | "p99";
 
 export type WindowSpec =
   | { readonly kind: "tumbling"; readonly sizeMs: number }

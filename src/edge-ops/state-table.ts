@@ -44,6 +44,7 @@ export function cellTable(name: string, ...columns: readonly Cells[]): StateTabl
 }
 
 const HEADER_BYTES = 8;
+const zeros = new Uint8Array(4_096);
 assert(new Uint8Array(new Uint16Array([1]).buffer)[0] === 1, "the machine is little-endian");
 
 export class StateTable {
@@ -62,6 +63,10 @@ export class StateTable {
     this.name = options.name;
     this.#options = options;
     this.#dirty = new Uint8Array(Math.ceil(rowsMax / rowsPerChunk));
+  }
+
+  get rowsMax(): number {
+    return this.#options.rowsMax;
   }
 
   /** What all its rows come to, bytes. */
@@ -111,12 +116,24 @@ export class StateTable {
     return true;
   }
 
-  /** Takes over rows and marks of a table of the same layout with at most as many rows. */
+  /** Takes over rows and marks of a table of the same layout with at most as many rows; this one has none. */
   adopt(other: StateTable): void {
     for (let chunk = 0; chunk < other.#dirty.length; chunk++) {
-      assert(this.load(chunk, other.#encode(chunk)), "a table is adopted by one of its layout");
       if (other.#dirty[chunk] !== 0) this.#dirty[chunk] = 1;
+      // What nobody has touched is not touched here either: memory is given to what is used.
+      if (other.#isZero(chunk)) continue;
+      assert(this.load(chunk, other.#encode(chunk)), "a table is adopted by one of its layout");
     }
+  }
+
+  #isZero(chunk: number): boolean {
+    for (const part of this.#partsOf(chunk)) {
+      for (let at = 0; at < part.length; at += zeros.length) {
+        const piece = part.subarray(at, at + zeros.length);
+        if (Buffer.compare(piece, zeros.subarray(0, piece.length)) !== 0) return false;
+      }
+    }
+    return true;
   }
 
   #bytesOf(chunk: number): number {

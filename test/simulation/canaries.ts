@@ -163,6 +163,30 @@ export const canaries: readonly Canary[] = [
     ],
   },
   {
+    name: "sketch-of-the-window-before",
+    breaks: ["P5"],
+    seeds: [1],
+    edits: [
+      {
+        file: "src/edge-ops/windows/aggregate.ts",
+        from: "  a.sketches?.empty(slot);",
+        to: "",
+      },
+    ],
+  },
+  {
+    name: "merge-half-a-sketch",
+    breaks: ["P5"],
+    seeds: [7],
+    edits: [
+      {
+        file: "src/store/outbox/summary-merge.ts",
+        from: "  mine.merge(theirs);",
+        to: "  for (const item of theirs.items.subarray(theirs.size >>> 1, theirs.size)) mine.add(item);",
+      },
+    ],
+  },
+  {
     name: "merge-what-may-be-corrected",
     breaks: ["P3", "P5"],
     seeds: [7],

@@ -85,8 +85,9 @@ function wordsOf({ lane, standing, record }: Tailed): string {
 }
 
 function valuesOf({ count, fields }: Summary): string {
-  const { sum, sumError = 0, mean, min, max, last } = fields;
-  const values = { mean, min, max, last, sum: sum === undefined ? undefined : sum + sumError };
+  const { sum, sumError = 0, mean, min, max, last, p50, p95, p99 } = fields;
+  const total = sum === undefined ? undefined : sum + sumError;
+  const values = { mean, min, max, last, sum: total, p50, p95, p99 };
   const shown = Object.entries(values)
     .filter(([, value]) => value !== undefined)
     .slice(0, valuesShown)

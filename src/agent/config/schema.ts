@@ -176,7 +176,21 @@ const window = section("Event-time windows: tumbling; sliding and every; session
   max: v.exactOptional(duration("Longest session.", windowSize)),
 });
 
-const aggregates = ["count", "sum", "mean", "min", "max", "variance", "first", "last"] as const;
+const aggregates = [
+  "count",
+  "sum",
+  "mean",
+  "min",
+  "max",
+  "variance",
+  "first",
+  "last",
+  "p50",
+  "p90",
+  "p95",
+  "p99",
+  "quantiles",
+] as const;
 
 const countMax = 1_000_000;
 

@@ -78,19 +78,27 @@ test("a key costs what the columns of its tables say", () => {
   assert.equal(estimatePipeline(frequency, config).bytesPerKey, 0);
 });
 
+const sketched: PipelineSpec = { ...window, name: "s", aggregate: ["quantiles"] };
+/** So many keys share the blocks of all sketches. */
+const manyKeys = { ...sketched, name: "m", window: { kind: "tumbling", sizeMs: 100 } } as const;
+
 test("at the limits the estimate is what the tables then come to", () => {
-  for (const spec of [window, session, ewma, frequency]) {
+  const many = { ...config, keysMax: 3_000 };
+  for (const [spec, of] of [
+    ...[window, session, ewma, frequency, sketched].map((each) => [each, config] as const),
+    [manyKeys, many] as const,
+  ]) {
     const { tables } = createPipeline({
       spec,
       name: spec.name,
       catalog: new Catalog(),
       devices: { isSeen: () => false, isIdle: () => false, watermarkOf: () => millis(0) },
-      sources: config.sources,
-      keysMax: config.keysMax,
-      capacity: config,
+      sources: of.sources,
+      keysMax: of.keysMax,
+      capacity: of,
       markerMs: limits.markerIntervalMs,
     });
     const bytes = tables.reduce((sum, table) => sum + table.bytesMax, 0);
-    assert.equal(estimatePipeline(spec, config).bytesMax, bytes, spec.name);
+    assert.equal(estimatePipeline(spec, of).bytesMax, bytes, spec.name);
   }
 });

@@ -36,28 +36,46 @@ export function duplicateBytesPerSeries({ duplicateRing }: Pick<Config, "duplica
 export function estimatePipeline(spec: PipelineSpec, config: Config): PipelineEstimate {
   const panes = panesOf(spec, disorderOf(spec, config.sources));
   const { keysMax, seriesMax } = panes === undefined ? config : fitPanes(config, panes);
-  const bytesFor = (room: Pick<Capacity, "keysMax" | "seriesMax">): number =>
-    tableBytes(spec, { config, capacity: { ...room, devicesMax: 1 } });
-  const least = bytesFor({ keysMax: 1, seriesMax: 1 });
-  const perKey = bytesFor({ keysMax: 2, seriesMax: 1 }) - least;
-  const perSeries = bytesFor({ keysMax: 1, seriesMax: 2 }) - least;
-  const bytesMax = least + perKey * (keysMax - 1) + perSeries * (seriesMax - 1);
+  const tablesFor = (room: Pick<Capacity, "keysMax" | "seriesMax">): readonly StateTable[] =>
+    tablesOf(spec, { config, capacity: { ...room, devicesMax: 1 } });
+  const one = tablesFor({ keysMax: 1, seriesMax: 1 });
+  const two = tablesFor({ keysMax: 2, seriesMax: 1 });
+  const least = bytesOf(one);
+  const perKey = bytesOf(two) - least;
+  const perSeries = bytesOf(tablesFor({ keysMax: 1, seriesMax: 2 })) - least;
+  const atMost = least + perKey * (keysMax - 1) + perSeries * (seriesMax - 1);
+  const bytesMax = atMost - sharedBytes(one, two, keysMax);
   return spec.kind === "ewma"
     ? { panes, bytesPerKey: perSeries, keysMax: seriesMax, bytesMax }
     : { panes, bytesPerKey: perKey, keysMax, bytesMax };
 }
 
-function tableBytes(
+/** What the sketches of so many keys do not come to, because they share limits.sketchBlocksMax. */
+function sharedBytes(
+  one: readonly StateTable[],
+  two: readonly StateTable[],
+  keysMax: number,
+): number {
+  const of = (tables: readonly StateTable[]): StateTable | undefined =>
+    tables.find(({ name }) => name.endsWith("/sketches"));
+  const [first, second] = [of(one), of(two)];
+  if (first === undefined || second === undefined) return 0;
+  const rows = second.rowsMax - first.rowsMax;
+  const beyond = Math.max(0, first.rowsMax + rows * (keysMax - 1) - limits.sketchBlocksMax);
+  return (beyond * first.bytesMax) / first.rowsMax;
+}
+
+function tablesOf(
   spec: PipelineSpec,
   { config, capacity }: { readonly config: Config; readonly capacity: Capacity },
-): number {
+): readonly StateTable[] {
   const { keysMax } = capacity;
   const { sources } = config;
   const name = spec.name;
   const catalog = new Catalog();
   const markerMs = limits.markerIntervalMs;
   const options = { spec, name, catalog, devices: noDevices, sources, keysMax, capacity, markerMs };
-  return bytesOf(createPipeline(options).tables);
+  return createPipeline(options).tables;
 }
 
 function bytesOf(tables: readonly StateTable[]): number {

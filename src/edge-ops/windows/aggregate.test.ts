@@ -18,7 +18,7 @@ const ALL: readonly AggregateName[] = [
 type Timed = { readonly time: number; readonly value: number };
 
 function aggregateOf(readings: readonly Timed[]) {
-  const aggregates = createAggregates(ALL, 2);
+  const aggregates = createAggregates(ALL, { slotsMax: 2, table: "sketches" });
   for (const { value, time } of readings) addReading(aggregates, 1, value, time, 0);
   return aggregates;
 }
@@ -105,7 +105,7 @@ test("first and last go by event time; among equals the first and the last that 
 });
 
 test("only what is asked for has columns and fields", () => {
-  const aggregates = createAggregates(["mean"], 4);
+  const aggregates = createAggregates(["mean"], { slotsMax: 4, table: "sketches" });
   addReading(aggregates, 3, 2, 0, 1);
   addReading(aggregates, 3, 4, 0, 0);
   assert.deepEqual(fieldsOf(aggregates, 3), { mean: 3 });

@@ -7,14 +7,18 @@
  *   variance  mean and M2 (Welford 1962), merged by Chan, Golub and LeVeque 1979
  *   first     earliest event time, the first that arrived among equals
  *   last      latest event time, the last that arrived among equals
+ *   sketches  for quantiles and percentiles, see kll-pool.ts; min and max with them
  *
  * A slot is empty while its count is 0; its other cells then mean nothing and are set by the first
- * reading, so to empty a slot is to set one cell. Values must be finite.
+ * reading. Only a sketch takes room that must be given back, so slots are emptied by `emptySlot`.
+ * Values must be finite.
  */
 
 import type { SummaryFields } from "../../core/record.ts";
 import { millis } from "../../core/units.ts";
 import { errorOfSum } from "../rounding-error.ts";
+import { percentileNames, sketchFieldsOf } from "../sketch/kll-fields.ts";
+import { KllPool } from "../sketch/kll-pool.ts";
 import type { AggregateName } from "../spec.ts";
 import type { Column } from "../state-table.ts";
 
@@ -39,20 +43,28 @@ export type Aggregates = {
   readonly firstTime: Float64Array;
   readonly last: Float64Array;
   readonly lastTime: Float64Array;
+  readonly sketches: KllPool | undefined;
 };
 
-export function createAggregates(names: readonly AggregateName[], slotsMax: number): Aggregates {
+/** `table`: name of the table that the sketches are kept in, where there are some. */
+export function createAggregates(
+  names: readonly AggregateName[],
+  { slotsMax, table }: { readonly slotsMax: number; readonly table: string },
+): Aggregates {
   const has = new Set(names);
   const column = (isUsed: boolean): Float64Array => new Float64Array(isUsed ? slotsMax : 0);
   const hasSum = has.has("sum") || has.has("mean");
   const hasMoments = has.has("variance");
   const hasFirst = has.has("first");
   const hasLast = has.has("last");
+  const hasSketches = has.has("quantiles") || percentileNames.some((name) => has.has(name));
+  const hasMin = hasSketches || has.has("min");
+  const hasMax = hasSketches || has.has("max");
   return {
     hasSum,
     hasMoments,
-    hasMin: has.has("min"),
-    hasMax: has.has("max"),
+    hasMin,
+    hasMax,
     hasFirst,
     hasLast,
     names: has,
@@ -62,12 +74,13 @@ export function createAggregates(names: readonly AggregateName[], slotsMax: numb
     sumLow: column(hasSum),
     mean: column(hasMoments),
     m2: column(hasMoments),
-    min: column(has.has("min")),
-    max: column(has.has("max")),
+    min: column(hasMin),
+    max: column(hasMax),
     first: column(hasFirst),
     firstTime: column(hasFirst),
     last: column(hasLast),
     lastTime: column(hasLast),
+    sketches: hasSketches ? new KllPool(table, slotsMax) : undefined,
   };
 }
 
@@ -86,7 +99,14 @@ export function columnsOf(a: Aggregates, stride: number): Column[] {
     a.lastTime,
   ];
   const used = floats.filter((cells) => cells.length > 0);
-  return [a.count, a.arrivalTimed, ...used].map((cells) => ({ cells, stride }));
+  const columns = [a.count, a.arrivalTimed, ...used].map((cells) => ({ cells, stride }));
+  return [...columns, ...(a.sketches?.columns(stride) ?? [])];
+}
+
+/** The slot has no readings. */
+export function emptySlot(a: Aggregates, slot: number): void {
+  a.count[slot] = 0;
+  a.sketches?.empty(slot);
 }
 
 /** Adds one reading to a slot; `isArrivalTimed` is 0 or 1. O(1), no allocation. */
@@ -121,6 +141,7 @@ export function addReading(
     a.last[slot] = value;
     a.lastTime[slot] = time;
   }
+  if (a.sketches !== undefined) a.sketches.add(slot, value, count - 1);
 }
 
 function startSlot(
@@ -149,6 +170,7 @@ function startSlot(
     a.last[slot] = value;
     a.lastTime[slot] = time;
   }
+  if (a.sketches !== undefined) a.sketches.add(slot, value, 0);
 }
 
 function addToSum(a: Aggregates, slot: number, value: number): void {
@@ -163,6 +185,9 @@ export function mergeSlot(a: Aggregates, to: number, b: Aggregates, from: number
   const added = b.count[from]!;
   if (added === 0) return;
   const before = a.count[to]!;
+  if (a.sketches !== undefined && b.sketches !== undefined) {
+    a.sketches.merge(to, before, b.sketches, { from, count: added });
+  }
   if (before === 0) {
     copySlot(a, to, b, from);
     return;
@@ -191,8 +216,7 @@ export function mergeSlot(a: Aggregates, to: number, b: Aggregates, from: number
   }
 }
 
-/** Makes slot `to` of `a` equal to slot `from` of `b`, which has the same columns. */
-export function copySlot(a: Aggregates, to: number, b: Aggregates, from: number): void {
+function copySlot(a: Aggregates, to: number, b: Aggregates, from: number): void {
   a.count[to] = b.count[from]!;
   a.arrivalTimed[to] = b.arrivalTimed[from]!;
   if (a.hasSum) {
@@ -243,5 +267,16 @@ export function fieldsOf(a: Aggregates, slot: number): SummaryFields {
     fields.last = a.last[slot]!;
     fields.lastTime = millis(a.lastTime[slot]!);
   }
-  return fields;
+  const ends = { count, min: a.min[slot]!, max: a.max[slot]! };
+  const sketch = a.sketches?.sketchOf(slot, ends);
+  if (sketch === undefined) return fields;
+  return Object.assign(
+    fields,
+    sketchFieldsOf(sketch, (name) => names.has(name)),
+  );
+}
+
+/** Whether the slot should have a sketch and found no room for it. */
+export function lacksSketch({ sketches }: Aggregates, slot: number): boolean {
+  return sketches?.isLost(slot) === true;
 }

@@ -13,7 +13,7 @@ import { assert } from "../../core/assert.ts";
 import { limits } from "../../core/limits.ts";
 import type { AggregateName } from "../spec.ts";
 import { type Column, StateTable } from "../state-table.ts";
-import { type Aggregates, columnsOf, createAggregates } from "./aggregate.ts";
+import { type Aggregates, columnsOf, createAggregates, emptySlot } from "./aggregate.ts";
 
 const PER_KEY = limits.sessionsPerKeyMax;
 assert(PER_KEY <= 32, "the sessions of a key fit the mask");
@@ -52,7 +52,8 @@ export class LiveSessions {
     const slotsMax = keysMax * PER_KEY;
     this.#keysMax = keysMax;
     this.#mask = new Uint32Array(keysMax);
-    this.aggregates = createAggregates(options.aggregate, slotsMax);
+    const table = `${pipeline}/sketches`;
+    this.aggregates = createAggregates(options.aggregate, { slotsMax, table });
     this.start = new Float64Array(slotsMax);
     this.last = new Float64Array(slotsMax);
     this.settled = new Uint32Array(slotsMax);
@@ -88,7 +89,12 @@ export class LiveSessions {
           columns: columns.map((column) => partOf(column, index * keysMax, keysMax)),
         }),
     );
-    this.tables = [this.#masks, ...this.#sessions];
+    const { sketches } = this.aggregates;
+    this.tables = [
+      this.#masks,
+      ...this.#sessions,
+      ...(sketches === undefined ? [] : [sketches.table]),
+    ];
   }
 
   slotOf(key: number, index: number): number {
@@ -140,7 +146,7 @@ export class LiveSessions {
     this.#mask[key] = this.#mask[key]! | (1 << index);
     this.#masks.touch(key);
     const slot = this.slotOf(key, index);
-    this.aggregates.count[slot] = 0;
+    emptySlot(this.aggregates, slot);
     this.settled[slot] = 0;
     this.revisions[slot] = 0;
     this.open[slot] = 0;
@@ -153,6 +159,7 @@ export class LiveSessions {
   free(slot: number): void {
     const index = this.indexOf(slot);
     const key = slot - index * this.#keysMax;
+    this.aggregates.sketches?.empty(slot);
     // Its cells mean nothing now, but what is written must not depend on when it is written.
     this.touch(slot);
     this.#mask[key] = this.#mask[key]! & ~(1 << index);

@@ -36,6 +36,7 @@ import {
   COUNT_LATE,
   COUNT_OPEN,
   COUNT_REFUSED,
+  COUNT_SUPPRESSED,
   COUNT_WINDOWS,
 } from "../pipeline-counts.ts";
 import { FILTERED, UNKNOWN } from "../series-keys.ts";
@@ -46,7 +47,9 @@ import {
   type Aggregates,
   columnsOf,
   createAggregates,
+  emptySlot,
   fieldsOf,
+  lacksSketch,
   mergeSlot,
 } from "./aggregate.ts";
 import { Completeness } from "./completeness.ts";
@@ -104,11 +107,12 @@ class PaneWindows implements Operator {
     const { started, closedThrough, clockTable, correctionTables } = this.#windowKeys;
     this.#newest = new Float64Array(keysMax);
     this.#newestSlot = new Uint16Array(keysMax);
-    this.#panes = createAggregates(spec.aggregate, slotsMax);
+    const table = `${pipeline}/sketches`;
+    this.#panes = createAggregates(spec.aggregate, { slotsMax, table });
     this.#settled = new Uint32Array(slotsMax);
     this.#revisions = new Uint32Array(slotsMax);
     this.#marked = new Uint8Array(slotsMax);
-    this.#assembly = createAggregates(spec.aggregate, 1);
+    this.#assembly = createAggregates(spec.aggregate, { slotsMax: 1, table });
     this.#ends = new StateTable({
       name: `${pipeline}/ends`,
       version: 1,
@@ -135,8 +139,10 @@ class PaneWindows implements Operator {
     });
     // A reading is in one tumbling window, and in several sliding ones.
     this.#completeness = geometry.perWindow === 1 ? new Completeness(options) : undefined;
-    const completeTables = this.#completeness === undefined ? [] : [this.#completeness.table];
-    this.tables = [clockTable, this.#ends, this.#ring, ...correctionTables, ...completeTables];
+    const tables = [clockTable, this.#ends, this.#ring, ...correctionTables];
+    if (this.#completeness !== undefined) tables.push(this.#completeness.table);
+    if (this.#panes.sketches !== undefined) tables.push(this.#panes.sketches.table);
+    this.tables = tables;
   }
 
   apply(step: Step, emitter: Emitter): void {
@@ -318,7 +324,7 @@ class PaneWindows implements Operator {
   }
 
   #clear(slot: number): void {
-    this.#panes.count[slot] = 0;
+    emptySlot(this.#panes, slot);
     this.#settled[slot] = 0;
     this.#revisions[slot] = 0;
     this.#marked[slot] = 0;
@@ -415,6 +421,7 @@ class PaneWindows implements Operator {
     const revision = this.#revisions[head]!;
     this.#revisions[head] = revision + 1;
     counts[revision === 0 ? COUNT_WINDOWS : COUNT_CORRECTIONS]! += 1;
+    if (lacksSketch(from, slot)) counts[COUNT_SUPPRESSED]! += 1;
     // Adding 0 makes a start of -0 plain 0.
     emitter.summary({
       kind: "summary",
@@ -432,7 +439,7 @@ class PaneWindows implements Operator {
 
   #assemble(key: number, first: number): number {
     const last = Math.min(first + this.#geometry.perWindow - 1, this.#newest[key]!);
-    this.#assembly.count[0] = 0;
+    emptySlot(this.#assembly, 0);
     this.#assembly.arrivalTimed[0] = 0;
     for (let pane = first; pane <= last; pane++) {
       mergeSlot(this.#assembly, 0, this.#panes, this.#slotOf(key, pane));

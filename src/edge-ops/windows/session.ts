@@ -32,12 +32,13 @@ import {
   COUNT_LATE,
   COUNT_OPEN,
   COUNT_REFUSED,
+  COUNT_SUPPRESSED,
   COUNT_WINDOWS,
 } from "../pipeline-counts.ts";
 import { FILTERED, UNKNOWN } from "../series-keys.ts";
 import type { WindowPipelineSpec } from "../spec.ts";
 import { StateTable } from "../state-table.ts";
-import { addReading, fieldsOf, mergeSlot } from "./aggregate.ts";
+import { addReading, fieldsOf, lacksSketch, mergeSlot } from "./aggregate.ts";
 import { Completeness } from "./completeness.ts";
 import { LiveSessions, NONE } from "./live-sessions.ts";
 import { type Correction, WindowKeys } from "./window-keys.ts";
@@ -179,9 +180,8 @@ class SessionWindows implements Operator {
   erase({ keys }: { readonly keys: readonly number[] }, emitter: Emitter): void {
     const sessions = this.#sessions;
     for (const key of keys) {
-      const listedCount = sessions.list(key);
-      // Forcing one out lists the others anew.
-      const slots = [...sessions.listed.subarray(0, listedCount)];
+      // A copy: forcing one out lists the others anew.
+      const slots = [...sessions.listed.subarray(0, sessions.list(key))];
       for (const slot of slots) this.#force(key, slot, emitter);
       sessions.clear(key);
     }
@@ -395,9 +395,8 @@ class SessionWindows implements Operator {
         continue;
       }
       const isFinal = end + allowedLatenessMs <= watermark;
-      if (sessions.open[slot] === 1 || (isFinal && sessions.marked[slot] === 1)) {
-        this.#emit(key, slot, emitter);
-      }
+      const isDue = sessions.open[slot] === 1 || (isFinal && sessions.marked[slot] === 1);
+      if (isDue) this.#emit(key, slot, emitter);
       if (isFinal) this.#leave(key, slot);
       else this.#lookAt(key, end + allowedLatenessMs);
     }
@@ -413,10 +412,8 @@ class SessionWindows implements Operator {
   /** The first quantum at which every session of the key has ended. */
   #endBucketOf(key: number): number {
     let bucket = this.#windowKeys.closedThrough[key]!;
-    const listedCount = this.#sessions.list(key);
-    for (let i = 0; i < listedCount; i++) {
-      const end = this.#endOf(this.#sessions.listed[i]!);
-      bucket = Math.max(bucket, Math.ceil(end / this.#quantumMs));
+    for (const slot of this.#sessions.listed.subarray(0, this.#sessions.list(key))) {
+      bucket = Math.max(bucket, Math.ceil(this.#endOf(slot) / this.#quantumMs));
     }
     return bucket;
   }
@@ -448,13 +445,8 @@ class SessionWindows implements Operator {
 
   #emit(key: number, slot: number, emitter: Emitter): void {
     const sessions = this.#sessions;
-    const { counts } = this.#options;
     const count = sessions.aggregates.count[slot]!;
-    const added = count - sessions.settled[slot]!;
-    counts[COUNT_OPEN]! -= added;
-    counts[COUNT_CLOSED]! += added;
-    this.#completeness.add(key, added);
-    sessions.settled[slot] = count;
+    this.#settle(key, slot, count);
     sessions.open[slot] = 0;
     sessions.marked[slot] = 0;
     this.#summary(key, slot, count, emitter);
@@ -462,16 +454,22 @@ class SessionWindows implements Operator {
 
   /** What was emitted under the session's start no longer holds; its readings are open again. */
   #withdraw(key: number, slot: number, emitter: Emitter): void {
-    const sessions = this.#sessions;
-    const { counts } = this.#options;
-    if (sessions.revisions[slot] === 0) return;
-    const settled = sessions.settled[slot]!;
-    counts[COUNT_OPEN]! += settled;
-    counts[COUNT_CLOSED]! -= settled;
-    this.#completeness.add(key, -settled);
-    sessions.settled[slot] = 0;
+    const { revisions } = this.#sessions;
+    if (revisions[slot] === 0) return;
+    this.#settle(key, slot, 0);
     this.#summary(key, slot, 0, emitter);
-    sessions.revisions[slot] = 0;
+    revisions[slot] = 0;
+  }
+
+  /** So many of the session's readings are in its latest revision. */
+  #settle(key: number, slot: number, readings: number): void {
+    const { settled } = this.#sessions;
+    const { counts } = this.#options;
+    const moved = readings - settled[slot]!;
+    settled[slot] = readings;
+    counts[COUNT_OPEN]! -= moved;
+    counts[COUNT_CLOSED]! += moved;
+    this.#completeness.add(key, moved);
   }
 
   #summary(key: number, slot: number, count: number, emitter: Emitter): void {
@@ -479,11 +477,13 @@ class SessionWindows implements Operator {
     const revision = sessions.revisions[slot]!;
     sessions.revisions[slot] = revision + 1;
     sessions.touch(slot);
-    this.#options.counts[revision === 0 ? COUNT_WINDOWS : COUNT_CORRECTIONS]! += 1;
+    const { counts, keys } = this.#options;
+    counts[revision === 0 ? COUNT_WINDOWS : COUNT_CORRECTIONS]! += 1;
+    if (count > 0 && lacksSketch(sessions.aggregates, slot)) counts[COUNT_SUPPRESSED]! += 1;
     emitter.summary({
       kind: "summary",
       pipeline: this.pipeline,
-      key: this.#options.keys.tagsOf(key),
+      key: keys.tagsOf(key),
       start: millis(sessions.start[slot]!),
       end: millis(this.#endOf(slot)),
       revision,

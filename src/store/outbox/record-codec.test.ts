@@ -5,6 +5,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Tags } from "../../core/frame.ts";
 import type { Alert, Complete, Gap, Summary, SummaryFields } from "../../core/record.ts";
+import { decodeKll } from "../../edge-ops/sketch/kll-format.ts";
+import { Kll } from "../../edge-ops/sketch/kll.ts";
 import { millis } from "../../core/units.ts";
 import {
   decodeRecord,
@@ -147,6 +149,30 @@ test("a completeness marker says through when, and how many readings that are", 
   });
 });
 
+test("a sketch is base64, its percentiles are numbers beside it", () => {
+  const lines = readFileSync(join(goldenFolder, "records-sketch-v1.ndjson"), "utf8")
+    .trimEnd()
+    .split("\n");
+  const records = lines.map((line) => decodeRecord(new TextEncoder().encode(line), "golden"));
+  const again = records.map(({ agent, record }) => {
+    assert.ok(record.kind === "summary" && record.fields.quantiles !== undefined);
+    const sketch = new Kll();
+    assert.ok(decodeKll(record.fields.quantiles, sketch));
+    assert.equal(sketch.count, record.count);
+    const values = new Float64Array(4);
+    sketch.percentiles([50, 90, 95, 99], values);
+    const { p50, p90, p95, p99 } = record.fields;
+    assert.deepEqual([...values], [p50, p90, p95, p99]);
+    return new TextDecoder().decode(encodeSummary(agent, record));
+  });
+  assert.deepEqual(again, lines);
+  const broken = lines[1]!.replace("BQEP", "BQ*P");
+  assert.throws(() => decodeRecord(new TextEncoder().encode(broken), "file 3"), {
+    code: "STORE_FAILED",
+    message: /file 3 is damaged: quantiles is not base64/,
+  });
+});
+
 test("what the golden file says is what was meant", () => {
   const lines = golden.trimEnd().split("\n");
   const records = lines.map((line) => decodeRecord(new TextEncoder().encode(line), "golden"));
@@ -183,13 +209,15 @@ const summaries = fc
     revision: fc.nat(),
     count: fc.nat(),
     arrivalTimed: fc.nat(),
-    values: fc.record({ sum: optional(number), min: optional(number), first: optional(number) }),
+    values: fc.record({ sum: optional(number), p95: optional(number), first: optional(number) }),
+    quantiles: optional(fc.uint8Array()),
     firstTime: optional(time),
   })
-  .map(({ start, length, values, firstTime, ...rest }): Summary => {
+  .map(({ start, length, values, firstTime, quantiles, ...rest }): Summary => {
     const fields: SummaryFields = {
       ...(values.sum === undefined ? {} : { sum: values.sum }),
-      ...(values.min === undefined ? {} : { min: values.min }),
+      ...(values.p95 === undefined ? {} : { p95: values.p95 }),
+      ...(quantiles === undefined ? {} : { quantiles }),
       ...(values.first === undefined ? {} : { first: values.first }),
       ...(firstTime === undefined ? {} : { firstTime }),
     };

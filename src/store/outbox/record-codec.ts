@@ -29,6 +29,7 @@ import { nameOfTags } from "../../core/catalog.ts";
 import { decodeManifest, decodeRaw } from "./raw-codec.ts";
 import { jsonNumber, percentEncoded } from "./record-text.ts";
 import {
+  bytesOf,
   damaged,
   decodeJson,
   numberOf,
@@ -38,7 +39,7 @@ import {
   wholeOf,
 } from "../state/stored-json.ts";
 
-/** Optional fields of a summary in the order in which they are written. */
+/** Optional numbers of a summary in the order in which they are written; then its sketch. */
 const summaryFieldNames = [
   "sum",
   "sumError",
@@ -50,6 +51,10 @@ const summaryFieldNames = [
   "firstTime",
   "last",
   "lastTime",
+  "p50",
+  "p90",
+  "p95",
+  "p99",
 ] as const satisfies readonly (keyof SummaryFields)[];
 
 const alertReasons: readonly AlertReason[] = [
@@ -81,8 +86,9 @@ export function encodeSummary(agent: string, summary: Summary): Uint8Array {
     const value = fields[name];
     if (value !== undefined) json += `,"${name}":${jsonNumber(value)}`;
   }
+  if (fields.quantiles !== undefined) json += `,"quantiles":"${base64Of(fields.quantiles)}"`;
   json += `,"arrivalTimed":${summary.arrivalTimed}`;
-  return bytesOf(summary.merged === undefined ? `${json}}` : `${json},"merged":${summary.merged}}`);
+  return utf8Of(summary.merged === undefined ? `${json}}` : `${json},"merged":${summary.merged}}`);
 }
 
 /** The bytes of an alert, a new buffer. `last` part of its id, where that is not to be its value. */
@@ -91,7 +97,7 @@ export function encodeAlert(agent: string, alert: Alert, last?: string): Uint8Ar
   const named = namesOf(agent, pipeline, key);
   const isNumber = typeof value === "number";
   const valuePart = isNumber ? jsonNumber(value).replaceAll('"', "") : percentEncoded(value);
-  return bytesOf(
+  return utf8Of(
     `{"v":1,"kind":"alert","id":"${named.id}/${time}/${reason}/${last ?? valuePart}",${named.json}` +
       `,"time":${time},"reason":"${reason}"` +
       `,"value":${isNumber ? jsonNumber(value) : JSON.stringify(value)}` +
@@ -104,7 +110,7 @@ export function encodeAlert(agent: string, alert: Alert, last?: string): Uint8Ar
 export function encodeGap(agent: string, gap: Gap): Uint8Array {
   const { pipeline, lane, last, start, end, records, readings } = gap;
   const id = `${percentEncoded(agent)}/${percentEncoded(pipeline)}/gap:${last}`;
-  return bytesOf(
+  return utf8Of(
     `{"v":1,"kind":"gap","id":"${id}/${start}/${end - start}/${records}"` +
       `,"agent":${JSON.stringify(agent)},"pipeline":${JSON.stringify(pipeline)}` +
       `,"lane":"${lane}","last":${last},"start":${start},"end":${end}` +
@@ -116,7 +122,7 @@ export function encodeGap(agent: string, gap: Gap): Uint8Array {
 export function encodeComplete(agent: string, marker: Complete): Uint8Array {
   const { pipeline, key, from, through, readings } = marker;
   const named = namesOf(agent, pipeline, key);
-  return bytesOf(
+  return utf8Of(
     `{"v":1,"kind":"complete","id":"${named.id}/complete/${through}/${readings}",${named.json}` +
       (from === undefined ? "" : `,"from":${from}`) +
       `,"through":${through},"readings":${readings}}`,
@@ -188,7 +194,11 @@ function namesOf(agent: string, pipeline: string, key: Tags): Names {
   return names;
 }
 
-function bytesOf(json: string): Uint8Array {
+function base64Of({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("base64");
+}
+
+function utf8Of(json: string): Uint8Array {
   return Buffer.from(json, "utf8");
 }
 
@@ -231,7 +241,7 @@ function completeOf(stored: StoredObject): Complete {
 }
 
 function summaryOf(stored: StoredObject): Summary {
-  const fields: { -readonly [name in keyof SummaryFields]: number } = {};
+  const fields: { [name in (typeof summaryFieldNames)[number]]?: number } = {};
   for (const name of summaryFieldNames) {
     if (name in stored.fields) fields[name] = numberOf(stored, name);
   }
@@ -248,6 +258,7 @@ function summaryOf(stored: StoredObject): Summary {
       ...values,
       ...(firstTime === undefined ? {} : { firstTime: millis(firstTime) }),
       ...(lastTime === undefined ? {} : { lastTime: millis(lastTime) }),
+      ...("quantiles" in stored.fields ? { quantiles: bytesOf(stored, "quantiles") } : {}),
     },
     arrivalTimed: wholeOf(stored, "arrivalTimed"),
     ...("merged" in stored.fields ? { merged: wholeOf(stored, "merged") } : {}),

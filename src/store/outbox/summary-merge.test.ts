@@ -3,6 +3,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { scaledOf, scaledOne, sizeOf } from "../../../test/support/exact-number.ts";
 import type { Summary, SummaryFields } from "../../core/record.ts";
+import { sketchFieldsOf } from "../../edge-ops/sketch/kll-fields.ts";
+import { decodeKll } from "../../edge-ops/sketch/kll-format.ts";
+import { Kll } from "../../edge-ops/sketch/kll.ts";
 import { millis } from "../../core/units.ts";
 import { mergeSummaries } from "./summary-merge.ts";
 
@@ -113,6 +116,39 @@ test("without sums the variance is that of the means and counts", () => {
   const b = summaryOf(1, 1, { mean: 9, variance: 0 });
   const { fields } = mergeSummaries([a, b], interval);
   assert.deepEqual(fields, { mean: 4, variance: 38 / 3 });
+});
+
+test("merged sketches are as one sketch of all; broken ones, and percentiles without any, are left out", () => {
+  const sketched = (index: number, values: readonly number[]): Summary => {
+    const sketch = new Kll();
+    for (const value of values) sketch.add(value);
+    const fields = sketchFieldsOf(sketch, (name) => name !== "p90");
+    return summaryOf(index, values.length, fields);
+  };
+  const values = Array.from({ length: 6_000 }, (_, i) => ((i * 7_919) % 6_007) / 7);
+  const parts = Array.from({ length: 100 }, (_, i) =>
+    sketched(i, values.slice(60 * i, 60 * (i + 1))),
+  );
+  const { count, fields } = mergeSummaries(parts, interval);
+  assert.deepEqual(Object.keys(fields), ["p50", "p95", "p99", "quantiles"]);
+  const sketch = new Kll();
+  assert.ok(decodeKll(fields.quantiles!, sketch));
+  assert.deepEqual([sketch.count, count], [6_000, 6_000]);
+  assert.deepEqual([sketch.min, sketch.max], [Math.min(...values), Math.max(...values)]);
+  for (const [value, rank] of [
+    [fields.p50!, 0.5],
+    [fields.p95!, 0.95],
+    [fields.p99!, 0.99],
+  ] as const) {
+    const share = values.filter((each) => each <= value).length / values.length;
+    assert.ok(Math.abs(share - rank) <= 0.0133, `${share} is not ${rank}`);
+  }
+  const few = [sketched(0, [3, 1]), sketched(1, [2])];
+  assert.deepEqual(mergeSummaries(few, interval).fields, sketched(0, [3, 1, 2]).fields);
+  const bare = few.map((part) => ({ ...part, fields: { p50: part.fields.p50! } }));
+  assert.deepEqual(mergeSummaries(bare, interval).fields, {});
+  const broken = { ...few[0]!, fields: { ...few[0]!.fields, quantiles: Uint8Array.of(5, 1, 15) } };
+  assert.deepEqual(mergeSummaries([broken, few[1]!], interval).fields, {});
 });
 
 test("numbers without a sum of their own do not stop it", () => {

@@ -5,6 +5,8 @@
  *   min, max              exact
  *   first, last           those of the earliest and the latest time: exact
  *   sum + sumError        compensated pair (Neumaier 1974), as the windows' own
+ *   quantiles, p50 to p99 of the merged sketch (kll.ts): its error is as of one; percentiles without
+ *                         `quantiles` are left out
  *   mean                  of the sum where there is one, else weighted by the counts
  *   variance              Chan, Golub and LeVeque 1983 ("Algorithms for computing the sample
  *                         variance"), where the difference of the means is taken from exact products;
@@ -19,6 +21,9 @@
 import { assert } from "../../core/assert.ts";
 import type { Summary, SummaryFields } from "../../core/record.ts";
 import type { Millis } from "../../core/units.ts";
+import { decodeKll } from "../../edge-ops/sketch/kll-format.ts";
+import { Kll } from "../../edge-ops/sketch/kll.ts";
+import { sketchFieldsOf } from "../../edge-ops/sketch/kll-fields.ts";
 import { errorOfProduct, errorOfSum } from "../../edge-ops/rounding-error.ts";
 
 /** `parts`: at least one, of one pipeline and key, apart in time, the earliest first. */
@@ -66,6 +71,7 @@ function added(a: Part, b: Part): Part {
       ...both(a.fields.min, b.fields.min, "min", Math.min),
       ...both(a.fields.max, b.fields.max, "max", Math.max),
       ...varianceOf(a, b),
+      ...sketchOf(a.fields, b.fields),
       ...firstOf(a.fields, b.fields),
       ...lastOf(a.fields, b.fields),
     },
@@ -115,6 +121,17 @@ function squaresApart({ count: m, fields: a }: Part, { count: n, fields: b }: Pa
   if (a.mean === undefined || b.mean === undefined) return undefined;
   const distance = a.mean - b.mean;
   return distance * distance * ((m * n) / (m + n));
+}
+
+const mine = new Kll();
+const theirs = new Kll();
+
+function sketchOf(a: SummaryFields, b: SummaryFields): SummaryFields {
+  if (a.quantiles === undefined || b.quantiles === undefined) return {};
+  // Not one that this weir made: then it is not known what it says.
+  if (!decodeKll(a.quantiles, mine) || !decodeKll(b.quantiles, theirs)) return {};
+  mine.merge(theirs);
+  return sketchFieldsOf(mine, (name) => a[name] !== undefined && b[name] !== undefined);
 }
 
 function firstOf(a: SummaryFields, b: SummaryFields): Pick<SummaryFields, "first" | "firstTime"> {

@@ -53,6 +53,14 @@ export function textOf({ place, fields }: StoredObject, name: string): string {
   throw damaged(place, `${name} is not a string`);
 }
 
+/** Bytes that stand there in base64, a new buffer. */
+export function bytesOf(stored: StoredObject, name: string): Uint8Array {
+  const text = textOf(stored, name);
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.toString("base64") === text) return new Uint8Array(bytes);
+  throw damaged(stored.place, `${name} is not base64`);
+}
+
 export function listOf({ place, fields }: StoredObject, name: string): readonly unknown[] {
   return itemsOf(fields[name], `${place}, ${name}`);
 }

@@ -11,6 +11,7 @@
 
 import type { Evidence, Upstream, Violation } from "./evidence.ts";
 import { isGap, newestWindows } from "./once.ts";
+import { sketchFault, sketchOf } from "./sketches.ts";
 
 type Found = Upstream["record"];
 
@@ -64,6 +65,12 @@ function checkPipeline(
       max: own[0]?.["max"] === undefined ? undefined : Math.max(...valuesOf(own, "max")),
     };
     const said: Readonly<Record<string, unknown>> = { ...record, windows: record["merged"] ?? 1 };
+    const sketches = own.flatMap((window) => sketchOf(window) ?? []);
+    if (sketches.length > 0) {
+      const values = sketches.flatMap(({ items }) => items.map(({ value }) => value));
+      const fault = sketchFault(record, values);
+      if (fault !== undefined) found.push(`${where}: ${fault}`);
+    }
     for (const [name, value] of Object.entries(expected)) {
       if (said[name] !== value) {
         found.push(

@@ -11,6 +11,7 @@
 
 import type { Evidence, Reading, Violation, WindowPipeline } from "./evidence.ts";
 import { newestWindows } from "./once.ts";
+import { sketchFault } from "./sketches.ts";
 
 type Found = Readonly<Record<string, unknown>>;
 
@@ -196,9 +197,11 @@ function checkAggregates(
     lastTime: timeOf(byTime.at(-1)!),
     arrivalTimed: 0,
   };
-  return Object.entries(expected).flatMap(([name, value]) =>
-    record[name] === value
-      ? []
-      : [{ promise: "P5", what: `${where}: ${name} is ${String(record[name])}, not ${value}` }],
+  const wrong = Object.entries(expected).flatMap(([name, value]) =>
+    record[name] === value ? [] : [`${name} is ${String(record[name])}, not ${value}`],
   );
+  const fault = sketchFault(record, values);
+  return (fault === undefined ? wrong : [...wrong, fault]).map((what) => {
+    return { promise: "P5", what: `${where}: ${what}` };
+  });
 }

@@ -131,7 +131,7 @@ export function gatewayConfig(plan: Plan): Config {
         (sizeMs as number) === slideMs
           ? { kind: "tumbling", sizeMs }
           : { kind: "sliding", sizeMs, slideMs },
-      aggregate: ["count", "sum", "min", "max", "first", "last"],
+      aggregate: ["count", "sum", "min", "max", "first", "last", "p95", "quantiles"],
       allowedLatenessMs: plan.latenessMs,
     };
   }

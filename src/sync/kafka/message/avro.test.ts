@@ -59,6 +59,7 @@ test("the schema files are what the code writes by", () => {
 });
 
 test("a summary has its fields; those it lacks are null; times are whole milliseconds", () => {
+  const ofSketch = { p50: null, p90: null, p95: null, p99: null, quantiles: null };
   const nothing = { sumError: null, mean: null, max: null, variance: null, completeReadings: null };
   assert.deepEqual(decode("summary", encodeSummary("gw/1", summary)), {
     id: "gw%2F1/temp/device=p1/1764000000000/10000/2",
@@ -71,6 +72,7 @@ test("a summary has its fields; those it lacks are null; times are whole millise
     revision: 2,
     count: 3,
     ...nothing,
+    ...ofSketch,
     sum: 61.2,
     min: Number.NEGATIVE_INFINITY,
     first: null,

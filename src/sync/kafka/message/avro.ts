@@ -15,6 +15,7 @@
 
 import type { Schema } from "avsc";
 import {
+  bytesOf,
   damaged,
   numberOf,
   type StoredObject,
@@ -48,6 +49,7 @@ const time = { type: "long", logicalType: "timestamp-millis" };
 const tags = { type: "map", values: "string" };
 const optionalNumber = { type: ["null", "double"], default: null };
 const optionalWhole = { type: ["null", "long"], default: null };
+const optionalBytes = { type: ["null", "bytes"], default: null };
 const optionalText = { type: ["null", "string"], default: null };
 const optionalTime = { type: ["null", time], default: null };
 
@@ -81,6 +83,11 @@ export const summarySchema: RecordSchema = {
     { name: "gapRecords", ...optionalWhole },
     { name: "gapReadings", ...optionalWhole },
     { name: "completeReadings", ...optionalWhole },
+    { name: "p50", ...optionalNumber },
+    { name: "p90", ...optionalNumber },
+    { name: "p95", ...optionalNumber },
+    { name: "p99", ...optionalNumber },
+    { name: "quantiles", ...optionalBytes },
   ],
 };
 
@@ -200,6 +207,11 @@ function summaryOf(record: StoredObject): object {
     gapRecords: optional(wholeOf, record, "gapRecords"),
     gapReadings: optional(wholeOf, record, "gapReadings"),
     completeReadings: optional(wholeOf, record, "completeReadings"),
+    p50: optional(numberOf, record, "p50"),
+    p90: optional(numberOf, record, "p90"),
+    p95: optional(numberOf, record, "p95"),
+    p99: optional(numberOf, record, "p99"),
+    quantiles: optional(bufferOf, record, "quantiles"),
   };
 }
 
@@ -243,12 +255,17 @@ function alertOf(record: StoredObject): object {
   };
 }
 
-function optional(
-  read: (record: StoredObject, name: string) => number,
+function optional<Value>(
+  read: (record: StoredObject, name: string) => Value,
   record: StoredObject,
   name: string,
-): number | undefined {
+): Value | undefined {
   return record.fields[name] === undefined ? undefined : read(record, name);
+}
+
+/** Bytes as the library takes them. */
+function bufferOf(record: StoredObject, name: string): Buffer {
+  return Buffer.from(bytesOf(record, name));
 }
 
 /** A time, its fraction of a millisecond cut off towards the past. */

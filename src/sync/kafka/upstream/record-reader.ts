@@ -116,5 +116,6 @@ function jsonOf(kind: Kind, fields: Fields): object {
 }
 
 function jsonValue(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
