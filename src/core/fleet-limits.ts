@@ -23,6 +23,8 @@ export const fleetLimits = {
   /** Open files without which an agent does not get far, and what it has beside connections and tables. */
   doctorFilesMin: 256,
   doctorFilesOther: 128,
+  /** Where memory is little, a device that reads so much around a missing page pushes others out. */
+  doctorReadAheadKbMax: 1_024,
   /** Of a file of /proc or /sys. */
   doctorTextBytesMax: 4_194_304, // 4 MiB
 } as const;

@@ -79,7 +79,7 @@ async function examine(
       commit,
       bytesPerSync,
     })),
-    ...(await kernelFindings({ machine, config, agentPid: agent?.pid })),
+    ...(await kernelFindings({ machine, config, agentPid: agent?.pid, device })),
     ...(config === undefined ? [] : await portFindings({ machine, config, agent })),
     ...(config === undefined ? [] : await secretFindings({ clock, config, substituted })),
     ...(config === undefined ? [] : await reachFindings(config, clock)),

@@ -4,6 +4,7 @@ import { limits } from "../../../core/limits.ts";
 import type { Config } from "../../config/config.ts";
 import { memoryEstimate } from "../../config/explain.ts";
 import { roughBytesText } from "../../config/quantity.ts";
+import { memoryPlanOf } from "../../memory/memory-plan.ts";
 import { advice, fault, type Finding, ok } from "./finding.ts";
 import type { Machine } from "./machine.ts";
 
@@ -12,6 +13,8 @@ export type KernelOptions = {
   readonly config: Config | undefined;
   /** Process of the agent, where it runs and can be looked at. */
   readonly agentPid: number | undefined;
+  /** The block device, such as mmcblk0, of data and, most likely, program; undefined: there is none. */
+  readonly device: string | undefined;
 };
 
 export async function kernelFindings(options: KernelOptions): Promise<readonly Finding[]> {
@@ -119,7 +122,8 @@ async function memoryFindings(options: KernelOptions): Promise<readonly Finding[
   const said = isLimited
     ? `at most ${roughBytesText(group)} of ${roughBytesText(totalBytes)} (${whose(options)})`
     : `${roughBytesText(totalBytes)}, ${roughBytesText(availableBytes ?? 0)} available`;
-  if (estimate === undefined) return [ok(about, said, figures)];
+  const ahead = await readAheadFindings(options, Math.min(bytes, ceilingIn(config)));
+  if (estimate === undefined) return [ok(about, said, figures), ...ahead];
   const more = isLimited ? "raise the limit (MemoryMax=)" : "use a board with more";
   const findings: Finding[] = [];
   if (bytes < estimate.idleBytes) {
@@ -128,9 +132,37 @@ async function memoryFindings(options: KernelOptions): Promise<readonly Finding[
   } else if (bytes < estimate.limitBytes) {
     const may = `the configuration allows the agent about ${roughBytesText(estimate.limitBytes)}`;
     const remedy = `lower limits.series, limits.keys or the windows (weir check), or ${more}`;
-    findings.push(advice(about, `${said}: ${may}`, remedy, figures));
+    const keeps = isLimited
+      ? `, which keeps to the limit and takes new series up to ${memoryPlanOf({ bytes: group, from: "" }).seriesMax}`
+      : "";
+    findings.push(advice(about, `${said}: ${may}${keeps}`, remedy, figures));
   } else findings.push(ok(about, said, figures));
-  return findings;
+  return [...findings, ...ahead];
+}
+
+function ceilingIn(config: Config | undefined): number {
+  return typeof config?.memory === "number" ? config.memory : Infinity;
+}
+
+/** Program and data are read by pages, and what lies around them with each that is missing. */
+async function readAheadFindings(
+  { machine, device }: KernelOptions,
+  memoryBytes: number,
+): Promise<readonly Finding[]> {
+  if (device === undefined || memoryBytes > limits.memoryOneHeapBytesMax) return [];
+  const kilobytes = await machine.number(`sys/block/${device}/queue/read_ahead_kb`);
+  if (kilobytes === undefined) return [];
+  const about = { area: "memory", place: `read-ahead of ${device}` };
+  const figures = { readAheadKb: kilobytes };
+  if (kilobytes <= limits.doctorReadAheadKbMax) return [ok(about, `${kilobytes} KiB`, figures)];
+  return [
+    advice(
+      about,
+      `${kilobytes} KiB: with ${roughBytesText(memoryBytes)} each page of the program that is read pushes out others that are needed`,
+      `echo 128 > /sys/block/${device}/queue/read_ahead_kb, for good by a rule of udev`,
+      figures,
+    ),
+  ];
 }
 
 function kibibytesIn(meminfo: string, name: string): number | undefined {

@@ -11,6 +11,7 @@ import { clockFindings, type ClockOptions, printed } from "./clock.ts";
 import { enduranceFindings, type EnduranceOptions } from "./endurance.ts";
 import type { Finding } from "./finding.ts";
 import { kernelFindings } from "./kernel.ts";
+import { configOf } from "../../config/config.ts";
 import { Machine } from "./machine.ts";
 
 const nowMs = Date.UTC(2026, 10, 29, 12);
@@ -162,7 +163,43 @@ test("address space that counts when it is reserved, and a limit of version 2 ab
     "sys/fs/cgroup/system.slice/memory.max": "268435456",
     "sys/fs/cgroup/system.slice/weir.service/memory.max": "max",
   });
-  const findings = await kernelFindings({ machine, config: undefined, agentPid: undefined });
+  const options = { machine, config: undefined, agentPid: undefined, device: undefined };
+  const findings = await kernelFindings(options);
   assert.match(said(findings, "vm.overcommit_memory"), /^advice: 2: /);
   assert.match(said(findings, "control group"), /^ok: at most 256 MiB of 977 MiB/);
+});
+
+test("a device that reads far ahead is told where memory is little, and only there", async (t) => {
+  const of = async (readAhead: string, limit: string): Promise<string> => {
+    const machine = machineOf(t, {
+      "proc/meminfo": "MemTotal:  1000000 kB\nMemAvailable:  500000 kB",
+      "proc/self/cgroup": "0::/weir",
+      "sys/fs/cgroup/weir/memory.max": limit,
+      "sys/block/mmcblk0/queue/read_ahead_kb": readAhead,
+    });
+    const about = { config: undefined, agentPid: undefined, device: "mmcblk0" };
+    return said(await kernelFindings({ machine, ...about }), "read-ahead of mmcblk0");
+  };
+  assert.match(await of("8192", "100663296"), /^advice: 8192 KiB: with 96 MiB each page/);
+  assert.equal(await of("128", "100663296"), "ok: 128 KiB");
+  assert.equal(await of("8192", "max"), "");
+});
+
+test("where the limit is less than the configuration allows, it says what the agent then does", async (t) => {
+  const machine = machineOf(t, {
+    "proc/meminfo": "MemTotal:  1000000 kB\nMemAvailable:  500000 kB",
+    "proc/self/cgroup": "0::/",
+    "sys/fs/cgroup/memory.max": "100663296",
+  });
+  const config = configOf({ agent: "a", dataDirectory: "/d", sources: [], seriesMax: 100_000 });
+  const findings = await kernelFindings({
+    machine,
+    config,
+    agentPid: undefined,
+    device: undefined,
+  });
+  assert.match(
+    said(findings, "control group"),
+    /^advice: at most 96 MiB .* keeps to the limit and takes new series up to 2048$/,
+  );
 });
