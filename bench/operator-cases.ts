@@ -17,6 +17,7 @@ import { PIPELINE_CELLS } from "../src/edge-ops/pipeline-counts.ts";
 import { SeriesKeys } from "../src/edge-ops/series-keys.ts";
 import { createFrequency } from "../src/edge-ops/sketch/frequency.ts";
 import type {
+  AggregateName,
   DataflowSpec,
   EwmaPipelineSpec,
   FrequencyPipelineSpec,
@@ -33,6 +34,7 @@ import { clockOf, type Stream } from "./stream.ts";
 export type CaseName =
   | "accept"
   | "tumbling"
+  | "quantiles"
   | "sliding"
   | "session"
   | "ewma"
@@ -84,6 +86,7 @@ const frequency: FrequencyPipelineSpec = {
 export const cases: Readonly<Record<CaseName, (stream: Stream) => Subject>> = {
   accept: acceptSubject,
   tumbling: (stream) => windowSubject(stream, TUMBLING),
+  quantiles: (stream) => windowSubject(stream, TUMBLING, ["quantiles"]),
   sliding: (stream) => windowSubject(stream, SLIDING),
   session: (stream) => windowSubject(stream, SESSION),
   ewma: (stream) => subjectOf(stream, ewma, createEwma),
@@ -140,13 +143,17 @@ function acceptSubject({ catalog, steps, readings }: Stream): Subject {
   };
 }
 
-function windowSubject(stream: Stream, window: WindowSpec): Subject {
+function windowSubject(
+  stream: Stream,
+  window: WindowSpec,
+  more: readonly AggregateName[] = [],
+): Subject {
   const spec: WindowPipelineSpec = {
     ...base,
     kind: "window",
     name: window.kind,
     window,
-    aggregate: ["count", "sum", "mean", "min", "max", "variance"],
+    aggregate: ["count", "sum", "mean", "min", "max", "variance", ...more],
     allowedLatenessMs: 0,
   };
   return subjectOf(stream, spec, createWindows);

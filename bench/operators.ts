@@ -67,6 +67,7 @@ function byCase<Value>(valueOf: (name: CaseName) => Value): Record<CaseName, Val
   return {
     accept: valueOf("accept"),
     tumbling: valueOf("tumbling"),
+    quantiles: valueOf("quantiles"),
     sliding: valueOf("sliding"),
     session: valueOf("session"),
     ewma: valueOf("ewma"),

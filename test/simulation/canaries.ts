@@ -177,7 +177,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "merge-half-a-sketch",
     breaks: ["P5"],
-    seeds: [7],
+    seeds: [16],
     edits: [
       {
         file: "src/store/outbox/summary-merge.ts",
