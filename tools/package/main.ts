@@ -44,7 +44,9 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const unknown = values.arch.find((name) => !isArchitecture(name));
   if (unknown !== undefined) {
-    console.error(`--arch wants one of ${architectures.join(", ")}, not ${unknown}\n\n${usage}`);
+    const why = /^arm(v[67]l?|hf|el)?$/.test(unknown) ? ": weir wants a 64-bit system" : "";
+    const wanted = architectures.join(", ");
+    console.error(`--arch wants one of ${wanted}, not ${unknown}${why}\n\n${usage}`);
     return 2;
   }
   using work = mkdtempDisposableSync(join(tmpdir(), "weir-package-"));

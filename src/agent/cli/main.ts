@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import { Fault } from "../../core/faults.ts";
 import { exitCodes, UsageError } from "./command.ts";
 import { commands } from "./commands.ts";
+import { machineTrouble } from "./machine.ts";
 import { commit, version } from "../version.ts";
 
 // A reader that has seen enough (`weir ... | head`) is no failure, nor is a terminal that closed (EIO)
@@ -46,6 +47,11 @@ async function main(): Promise<number> {
   if (own.includes("--help") || own.includes("-h")) {
     console.log(command.help);
     return exitCodes.ok;
+  }
+  const trouble = machineTrouble(process.arch);
+  if (trouble !== undefined) {
+    console.error(`weir: ${trouble}`);
+    return exitCodes.failed;
   }
   try {
     const { run } = await command.load();
