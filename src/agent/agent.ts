@@ -9,7 +9,8 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
-import type { Clock, DeviceWrites, Disk, Hashing, Kv, Net, Random } from "../core/doors.ts";
+import type { Kv } from "../core/doors.ts";
+import type { Doors } from "./agent-doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import type { Alert } from "../core/record.ts";
@@ -30,8 +31,6 @@ import { type Config, dataflowSpecOf, topicsMaxOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
 import { type DegradedReason, degradedReasons } from "./degraded.ts";
-import type { HttpDoor } from "./doors/http-client.ts";
-import type { KafkaDoor } from "./doors/kafka.ts";
 import type { GuardOptions } from "./http/guard.ts";
 import { type HttpServer, httpStatus, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
@@ -39,7 +38,6 @@ import { createIntake, type Intake } from "./ingest/intake.ts";
 import { type Front, openFront } from "./ingest/mqtt/front/front.ts";
 import { type Access, noAccessStatus, openAccess } from "./ingest/mqtt/access/access.ts";
 import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
-import type { UsersFileDoor } from "./ingest/mqtt/access/users-watch.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { FlashCap } from "./flash/flash-cap.ts";
 import { Links } from "./uplinks/links.ts";
@@ -62,22 +60,6 @@ import { WearWatch } from "./flash/wear-watch.ts";
 import { openSavepoints, openUplinks, type UplinkParts } from "./uplinks/uplinks.ts";
 import { version } from "./version.ts";
 
-export type Doors = {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly disk: Disk;
-  readonly net: Net;
-  readonly kv: Kv;
-  readonly hashing: Hashing;
-  /** Each only where an uplink goes there. */
-  readonly kafka?: KafkaDoor;
-  readonly http?: HttpDoor;
-  /** What was written to the device of the data directory; absent: nobody counts. */
-  readonly readDeviceWrites?: () => Promise<DeviceWrites | undefined>;
-  /** Only where the configuration names a file of users. */
-  readonly usersFile?: UsersFileDoor | undefined;
-};
-
 export type AgentOptions = {
   readonly config: Config;
   readonly doors: Doors;
@@ -97,6 +79,8 @@ export type AgentOptions = {
   readonly reserve?: Reserve;
   /** Whether MQTT and HTTP listen. */
   readonly listen: boolean;
+  /** Of configuration from afar; absent: none may come. */
+  readonly remote?: () => Status["remote"];
   /** The agent cannot go on: close it. Called once. */
   readonly onFailed: (fault: Fault) => void;
   /** Everything but the doors is closed. */
@@ -488,6 +472,7 @@ export class Agent implements AgentView {
       savepoints: this.#parts.savepoints?.status,
       deadLetters,
       replayed: recovery.replayed,
+      remote: options.remote?.(),
       ...processFigures(this.#parts.memory.status),
     };
   }

@@ -6,8 +6,9 @@ import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { Reserve } from "../store/care/reserve.ts";
 import { openKvLmdb } from "../store/state/kv-lmdb.ts";
-import { type Agent, type Doors, openAgent } from "./agent.ts";
+import { type Agent, type AgentOptions, openAgent } from "./agent.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
+import type { Doors } from "./agent-doors.ts";
 import type { Config } from "./config/config.ts";
 import { diskTrouble } from "./degraded.ts";
 import { systemClock } from "./doors/clock.ts";
@@ -34,6 +35,8 @@ export function dataPaths(dataDirectory: string): {
   readonly savepoints: string;
   /** What is known of backups of it. */
   readonly backups: string;
+  /** What is known of configurations from afar. */
+  readonly remote: string;
 } {
   return {
     log: join(dataDirectory, "log"),
@@ -41,6 +44,7 @@ export function dataPaths(dataDirectory: string): {
     state: join(dataDirectory, "state.mdb"),
     savepoints: join(dataDirectory, "savepoints"),
     reserve: join(dataDirectory, "reserve"),
+    remote: join(dataDirectory, "remote"),
     backups: join(dataDirectory, "backups.ndjson"),
   };
 }
@@ -59,6 +63,8 @@ export type StartOptions = {
   readonly onFailed: (fault: Fault) => void;
   /** Whether to open the listeners; a replayed file needs none. */
   readonly listen?: boolean;
+  /** Of configuration from afar. */
+  readonly remote?: AgentOptions["remote"];
   /** Readings in memory before they are flushed; default limits.memoryTableRowsMax. */
   readonly memoryRowsMax?: number;
 };
@@ -117,6 +123,7 @@ export async function openAgentOnDoors(
       listen: options.listen ?? true,
       memoryRowsMax: options.memoryRowsMax,
       memory: { ceiling: ceilingOf(config), anonymousBytes, collect: collectGarbage },
+      ...(options.remote === undefined ? {} : { remote: options.remote }),
       onFailed: options.onFailed,
       onClosed: () => opened.disposeAsync(),
     });

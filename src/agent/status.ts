@@ -25,6 +25,8 @@ import type { OwnTopicsCounters } from "./own-topics/own-topics.ts";
 import type { FlashCapStatus } from "./flash/flash-cap.ts";
 import type { ResendCounts } from "./resends.ts";
 import type { WearStatus } from "./flash/wear-watch.ts";
+import type { ChannelStatus } from "./remote/channel.ts";
+import type { RemoteStatus } from "./remote/remote-status.ts";
 import type { QueryCounters } from "./query/queries.ts";
 import type { RawSideCounters } from "./raw/raw-side.ts";
 
@@ -139,6 +141,8 @@ export type Status = RollupStatus & {
   readonly links: readonly LinkStatus[];
   /** Sent to Kafka for who replaces the gateway; undefined where none are. */
   readonly savepoints: PublisherStatus | undefined;
+  /** Configuration from afar; undefined where none may come. */
+  readonly remote: (RemoteStatus & { readonly channels: readonly ChannelStatus[] }) | undefined;
   readonly deadLetters: { readonly kept: number; readonly total: number };
   readonly replayed: { readonly frames: number; readonly rows: number };
   readonly memory: {

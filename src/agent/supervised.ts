@@ -115,7 +115,7 @@ function isWorthWaiting(fault: Fault): boolean {
 }
 
 /** What it could not write any more is in the log, or was never acknowledged. */
-async function closeFailed(agent: Life): Promise<void> {
+export async function closeFailed(agent: Life): Promise<void> {
   try {
     await agent.close();
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Bounds of what looks after an agent from outside: `weir doctor`; see limits.ts. */
+/** Bounds of what looks after an agent from outside: `weir doctor` and remote configuration; see limits.ts. */
 
 export const fleetLimits = {
   /** What the doctor writes to measure a disk: a file of so many bytes, or an eighth of what is free... */
@@ -27,4 +27,26 @@ export const fleetLimits = {
   doctorReadAheadKbMax: 1_024,
   /** Of a file of /proc or /sys. */
   doctorTextBytesMax: 4_194_304, // 4 MiB
+
+  /** Public keys that may sign a configuration, and one such document, signature included. */
+  remoteKeysMax: 16,
+  remoteDocumentBytesMax: 196_608, // 192 KiB
+  remotePollMs: 60_000,
+  /** So long a new configuration must run well, and is looked at so often. */
+  remoteWatchMs: 120_000,
+  remoteLookMs: 1_000,
+  /** Starts that it gets; what may be set. */
+  remoteTries: 2,
+  remoteTriesMax: 16,
+  /** Entries of the audit log on disk, those that the status shows, and characters of a reason. */
+  remoteAuditMax: 256,
+  remoteAuditShownMax: 16,
+  remoteReasonMax: 500,
+  /** Refusals that are written in a minute; beyond, they are only counted. */
+  remoteAuditPerMinute: 12,
+  /** What a broker or cluster that failed is left alone for, at last. */
+  remoteRetryMsMin: 1_000,
+  remoteRetryMsMax: 300_000,
+  /** Documents of a topic that wait to be judged; beyond, the oldest is dropped: the next look has it again. */
+  remoteWaitingMax: 16,
 } as const;

@@ -169,6 +169,11 @@ export function assertRelations(limits: Limits): void {
     "a chunk of a savepoint is a record that clusters take, and that one answer holds",
   );
   assert(
+    limits.remoteDocumentBytesMax + 2 * limits.topicBytesMax <= limits.packetBytesMax &&
+      limits.remoteDocumentBytesMax < limits.kafkaRecordBytesMax,
+    "a remote configuration is a message that brokers and clusters take",
+  );
+  assert(
     limits.savepointOutboxBytesMax * 2 <= limits.savepointFileBytesMax &&
       limits.savepointLineBytesMax <= limits.savepointFileBytesMax,
     "a savepoint that is sent has room for what waits, in base64, and for any one line",

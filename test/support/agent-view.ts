@@ -52,6 +52,7 @@ export const sampleStatus: Status = {
   startedAt: 1_717_999_000_000,
   clock: { now: 1_718_000_000_000, trusted: true },
   dataDirectory: "/var/lib/weir",
+  remote: undefined,
   mqtt: {
     host: "127.0.0.1",
     port: 1883,

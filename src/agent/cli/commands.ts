@@ -369,6 +369,32 @@ where there is none. It starts nothing: what is left to do is printed as command
     load: () => import("./install-service.ts"),
   },
   {
+    name: "remote",
+    summary: "configurations that are sent to agents: keys, signatures, what became of them",
+    help: `usage: weir remote keygen --out FILE [--name NAME]
+       weir remote sign FILE --key KEYFILE --agent NAME|GLOB --version N [--expires T] [--out FILE]
+       weir remote status [-c weir.yaml | --data DIR] [--json]
+
+keygen  makes a key: the private one into FILE, which is for its owner alone; prints the public one, as
+        remote.keys of a configuration has it
+sign    signs the sections of FILE (sources, pipelines, ...) as a document that agents take from a topic:
+        a retained MQTT message, or a record of a compacted Kafka topic with the agent as its key
+status  what is in force in a data directory, and the audit log: accepted, proven, rolled back, refused
+
+  -o, --out FILE     keygen: the private key; sign: the document (default: standard output)
+  --name NAME        keygen: what the audit log calls it (default ops)
+  -k, --key KEYFILE  sign: the private key
+  --agent NAME       sign: for this agent; * stands for any characters
+  --version N        sign: higher than that of every document before
+  --expires T        sign: no agent accepts it later: its last day, as 2027-01-31, or 30d from now
+  -c, --config FILE  status: the agent's configuration (default ./weir.yaml)
+  --data DIR         status: the data directory itself
+  --json             status: print JSON
+
+docs/remote.md says how it goes.`,
+    load: () => import("./remote.ts"),
+  },
+  {
     name: "selftest",
     summary: "does everything in this program run on this machine?",
     help: `usage: weir selftest [--json] [--directory DIR]

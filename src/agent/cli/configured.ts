@@ -5,7 +5,8 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Fault } from "../../core/faults.ts";
 import type { Config } from "../config/config.ts";
-import { parseConfig } from "../config/parse.ts";
+import type { Overlay } from "../config/overlay.ts";
+import { type ParsedConfig, parseConfig } from "../config/parse.ts";
 
 /** `onRead` is called before any warning is said, and need not return. */
 export async function readConfig(
@@ -13,19 +14,7 @@ export async function readConfig(
   { onRead = () => undefined }: { readonly onRead?: (config: Config) => void } = {},
 ): Promise<Config> {
   const path = resolve(file);
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new Fault(
-      "CONFIG_INVALID",
-      `cannot read ${path}; say where the configuration is with -c FILE`,
-      { cause },
-    );
-  });
-  const outcome = await parseConfig(text, {
-    file: path,
-    cwd: dirname(path),
-    env: process.env,
-    readFile: (name) => readFileSync(name, "utf8"),
-  });
+  const outcome = await parseFile(path);
   if (outcome.kind === "config") {
     onRead(outcome.config);
     for (const warning of outcome.warnings) console.error(`weir: warning: ${warning}`);
@@ -34,4 +23,23 @@ export async function readConfig(
   for (const fault of outcome.faults) console.error(fault.text);
   const { length } = outcome.faults;
   throw new Fault("CONFIG_INVALID", `${length} ${length === 1 ? "error" : "errors"} in ${path}`);
+}
+
+/** The file as it is now, with sections laid over it. Faults: CONFIG_INVALID where it cannot be read. */
+export async function parseFile(file: string, overlay?: Overlay): Promise<ParsedConfig> {
+  const path = resolve(file);
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new Fault(
+      "CONFIG_INVALID",
+      `cannot read ${path}; say where the configuration is with -c FILE`,
+      { cause },
+    );
+  });
+  return await parseConfig(text, {
+    file: path,
+    cwd: dirname(path),
+    env: process.env,
+    readFile: (name) => readFileSync(name, "utf8"),
+    ...(overlay === undefined ? {} : { overlay }),
+  });
 }

@@ -15,6 +15,7 @@ import { readCheckedKv } from "../../store/state/checked-kv.ts";
 import { readEmitted } from "../../store/state/emitted.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { type Config, storeDefaults, commitDefaults } from "../config/config.ts";
+import type { Overlay } from "../config/overlay.ts";
 import { type ParsedConfig, parseConfig } from "../config/parse.ts";
 import { systemClock } from "../doors/clock.ts";
 import { dataPaths } from "../start.ts";
@@ -29,6 +30,7 @@ import { portFindings } from "./doctor/ports.ts";
 import { reachFindings } from "./doctor/reach.ts";
 import { secretFindings } from "./doctor/secrets.ts";
 import { type Holder, holderOfDirectory, holderText } from "./doctor/sockets.ts";
+import { overlayInForce } from "./in-force.ts";
 import { enduranceOf } from "./wear-text.ts";
 
 const defaultFile = "weir.yaml";
@@ -112,16 +114,25 @@ async function configured(file: string | undefined): Promise<Configured> {
   }
   const substituted = new Set<string>();
   let parsed: ParsedConfig;
+  let overlay: Overlay | undefined;
   try {
-    parsed = await parseConfig(readFileSync(path, "utf8"), {
-      file: path,
-      cwd: process.cwd(),
-      env: process.env,
-      readFile: (name) => {
-        substituted.add(name);
-        return readFileSync(name, "utf8");
-      },
-    });
+    const text = readFileSync(path, "utf8");
+    const parse = async (over: { readonly overlay?: Overlay }): Promise<ParsedConfig> =>
+      await parseConfig(text, {
+        file: path,
+        cwd: process.cwd(),
+        env: process.env,
+        readFile: (name) => {
+          substituted.add(name);
+          return readFileSync(name, "utf8");
+        },
+        ...over,
+      });
+    parsed = await parse({});
+    overlay = parsed.kind === "config" ? await overlayInForce(parsed.config) : undefined;
+    const laid = overlay === undefined ? undefined : await parse({ overlay });
+    // Else the agent goes by the file alone, too.
+    if (laid?.kind === "config") parsed = laid;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
     return without(fault(about, `it cannot be read (${code})`, "say where it is: -c FILE"));
@@ -136,7 +147,10 @@ async function configured(file: string | undefined): Promise<Configured> {
   return {
     config,
     findings: [
-      ok(about, `agent ${config.agent}`),
+      ok(
+        about,
+        `agent ${config.agent}${overlay === undefined ? "" : `, ${overlay.name} from afar`}`,
+      ),
       ...warnings.map((warning) => advice(about, warning, "weir check tells it as well")),
     ],
     substituted: [...substituted],

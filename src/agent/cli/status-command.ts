@@ -9,8 +9,12 @@ import type { Status } from "../status.ts";
 import { Fault } from "../../core/faults.ts";
 import { addressOf, agentAt } from "./agent-client.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
+import { auditText } from "./remote-text.ts";
 import { ledgerText } from "./ledger-text.ts";
 import { timeText } from "./store-text.ts";
+
+/** Of the remote configuration; weir remote status has all. */
+const AUDIT_LINES = 3;
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, {
@@ -82,6 +86,7 @@ export function statusText(status: Status): string {
       ? []
       : [`commands  ${commandsText(status.raw.commands)}`]),
     ...(status.savepoints === undefined ? [] : [`savepoint ${savepointsText(status.savepoints)}`]),
+    ...remoteLines(status.remote),
     `dlq       ${status.deadLetters.kept} kept of ${status.deadLetters.total}`,
     ...status.notices.map((notice) => `notice    ${notice}`),
   ].join("\n");
@@ -188,6 +193,19 @@ const heldTexts: Readonly<Record<Held, string>> = {
   gathering: "it is metered, and more is waited for",
   "others-first": "lanes before it send",
 };
+
+/** What is in force, where more comes from, and what became of the last ones. */
+function remoteLines(remote: Status["remote"]): string[] {
+  if (remote === undefined) return [];
+  const { inForce, trial, channels, audit } = remote;
+  const what = inForce === undefined ? "the local file alone" : `version ${inForce.version}`;
+  const tried = trial === undefined ? "" : `, on trial (start ${trial.tries} of ${trial.triesMax})`;
+  const from = channels.map(({ kind, topic, state }) => `${kind} ${topic} ${state}`).join(", ");
+  return [
+    `remote    ${what}${tried}; from ${from}`,
+    ...audit.slice(-AUDIT_LINES).map((entry) => `audit     ${auditText(entry)}`),
+  ];
+}
 
 /** State and how far it is, what it says about itself, and what is wrong, a line each. */
 function pumpText(pump: PumpStatus): string {

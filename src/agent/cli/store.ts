@@ -22,6 +22,7 @@ import { dataPaths } from "../start.ts";
 import { parseSelector } from "../query/selector.ts";
 import { exitCodes, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
+import { readConfigInForce } from "./in-force.ts";
 import { erase, type EraseRequest } from "./erase.ts";
 import { inspectTable } from "./inspect-table.ts";
 import { keepingPolicy, openOfflineStore, settled } from "./offline-store.ts";
@@ -88,7 +89,7 @@ async function eraseRequestOf(values: {
   const text = series ?? `{device=${JSON.stringify(device)}}`;
   const selector = parseSelector(text);
   if (selector.kind === "malformed") throw new UsageError(selector.message);
-  const config = await readConfig(values.config);
+  const config = await readConfigInForce(values.config);
   return {
     config: data === undefined ? config : { ...config, dataDirectory: resolve(data) },
     chosen: { where: selector.where, text },

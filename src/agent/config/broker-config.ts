@@ -48,10 +48,11 @@ type CheckedBrokers = {
   readonly warnings: readonly Finding[];
 };
 
-/** `sources`: undefined where one has findings of its own. */
+/** `sources`: undefined where one has findings of its own. `wanted`: a broker that is used without them. */
 export function checkBrokers(
   brokers: readonly (BrokerSection | undefined)[],
   sources: readonly ({ readonly broker?: string } | undefined)[],
+  wanted: string | undefined,
 ): CheckedBrokers {
   const findings: Finding[] = [];
   const warnings: Finding[] = [];
@@ -60,6 +61,7 @@ export function checkBrokers(
     const checked = checkBroker(broker, ["brokers", index]);
     findings.push(...checked.findings);
     warnings.push(...checked.warnings);
+    if (broker.name === wanted) continue;
     if (sources.every((source) => source !== undefined && source.broker !== broker.name)) {
       const message = `no source takes from ${broker.name}: nobody connects to it; say broker: ${broker.name} in a source`;
       warnings.push({ path: ["brokers", index], message });

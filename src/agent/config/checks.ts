@@ -28,6 +28,7 @@ import { durationText } from "./quantity.ts";
 import { ownTopicWarnings } from "./own-filters.ts";
 import { checkPipeline, type KnownSource } from "./pipeline-checks.ts";
 import { sharedClientIds } from "./remote-broker.ts";
+import { checkRemoteSection } from "./remote-config.ts";
 import type { Shape } from "./shape.ts";
 import type { StoreSection } from "./store-section.ts";
 import { checkStore } from "./store-config.ts";
@@ -48,7 +49,8 @@ export function check(shape: Shape): Checked {
     source === undefined ? undefined : knownSource(source, index, findings),
   );
   warnings.push(...overlaps(known));
-  const checkedBrokers = checkBrokers(brokers, sources);
+  const { remote } = shape;
+  const checkedBrokers = checkBrokers(brokers, sources, remote?.mqtt?.broker);
   findings.push(...repeatedNames("brokers", brokers), ...checkedBrokers.findings);
   warnings.push(...checkedBrokers.warnings);
   for (const [index, pipeline] of pipelines.entries()) {
@@ -74,6 +76,7 @@ export function check(shape: Shape): Checked {
   const checkedLinks = checkLinks(links, uplinks);
   findings.push(...repeatedNames("links", links), ...checkedLinks.findings);
   warnings.push(...checkedLinks.warnings);
+  if (remote !== undefined) findings.push(...checkRemoteSection(remote, shape));
   if (file !== undefined) findings.push(...identityFindings(file));
   if (mqtt !== undefined) {
     const checked = checkAccess(mqtt);

@@ -14,6 +14,7 @@ import type { BridgeSection } from "./bridge-section.ts";
 import type { LinkSection } from "./link-section.ts";
 import type { KafkaSection } from "./kafka-section.ts";
 import type { PostSection } from "./post-section.ts";
+import type { RemoteSection } from "./remote-section.ts";
 import type { StoreSection } from "./store-section.ts";
 
 export type ConfigFile = {
@@ -30,6 +31,7 @@ export type ConfigFile = {
   readonly commit: CommitSection;
   readonly store: StoreSection;
   readonly limits: LimitsSection;
+  readonly remote?: RemoteSection;
 };
 
 export type MqttSection = AccessSection & {

@@ -13,6 +13,7 @@ import type { ResolutionMs } from "../../store/tables/rows.ts";
 import type { QuotasConfig } from "./access-config.ts";
 import type { HttpConfig } from "./http-config.ts";
 import type { BridgeUplinkConfig } from "./bridge-config.ts";
+import type { RemoteConfig } from "./remote-config.ts";
 import type { KafkaUplinkConfig } from "./kafka-config.ts";
 import type { PostUplinkConfig } from "./post-config.ts";
 import type { AccessConfig } from "../ingest/mqtt/access/access.ts";
@@ -122,6 +123,8 @@ export type Config = {
   readonly keysMax: number;
   /** Ceiling on memory, bytes; auto: that of the control group. Default auto. */
   readonly memory?: number | "auto" | "off";
+  /** What of it may come from afar, and from where; absent: nothing. */
+  readonly remote?: RemoteConfig;
 };
 
 /** What of the configuration decides outputs: it is a log record before it takes effect. */

@@ -30,6 +30,7 @@ import { bridgeUplinkConfig } from "./bridge-config.ts";
 import { linkPolicy } from "./link-config.ts";
 import { kafkaUplinkConfig } from "./kafka-config.ts";
 import { postUplinkConfig } from "./post-config.ts";
+import { remoteConfig } from "./remote-config.ts";
 import { storeConfig } from "./store-config.ts";
 
 /** `file` has passed all checks; relative paths are relative to `directory`. */
@@ -59,6 +60,7 @@ export function effectiveConfig(file: ConfigFile, directory: string): Config {
     devicesMax: limits.devices,
     keysMax: limits.keys,
     memory: limits.memory,
+    ...(file.remote === undefined ? {} : { remote: remoteConfig(file.remote, file.agent) }),
   };
 }
 

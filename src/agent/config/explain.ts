@@ -13,6 +13,7 @@ import type { Config, MqttConfig, UplinkConfig } from "./config.ts";
 import type { ListenAddress } from "../../core/doors.ts";
 import type { HttpConfig } from "./http-config.ts";
 import { linkRows } from "./link-explain.ts";
+import type { RemoteConfig } from "./remote-config.ts";
 import { listenersOf } from "./listener-config.ts";
 import { bytesText, durationText, roughBytesText } from "./quantity.ts";
 import { duplicateBytesPerSeries, estimatePipeline } from "./state-estimate.ts";
@@ -31,9 +32,23 @@ export function explain(config: Config): string {
       part(`pipeline ${spec.name} (${spec.kind})`, pipelineRows(spec, config)),
     ),
     ...config.links.map((link) => part(`link ${link.name}`, linkRows(link, config))),
+    ...(config.remote === undefined ? [] : [part("remote", remoteRows(config.remote))]),
     part("store", storeRows(config)),
     part("memory", memoryRows(config)),
   ].join("\n\n");
+}
+
+function remoteRows({ keys, mqtt, kafka, allow, watchMs, triesMax }: RemoteConfig): Row[] {
+  return [
+    ["may set", allow.join(", ")],
+    ["signed by", keys.map(({ name }) => name).join(", ")],
+    ...(mqtt === undefined ? [] : [["from", `${mqtt.topic} at broker ${mqtt.broker}`] as const]),
+    ...(kafka === undefined ? [] : [["from", `${kafka.topic} in Kafka`] as const]),
+    [
+      "stays",
+      `when it has run well for ${durationText(watchMs)}; rolled back after ${triesMax} starts that end before`,
+    ],
+  ];
 }
 
 type Row = readonly [name: string, value: string];

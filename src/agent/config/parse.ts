@@ -10,7 +10,8 @@ import { dirname, resolve } from "node:path";
 import type { Config } from "./config.ts";
 import { check } from "./checks.ts";
 import { effectiveConfig } from "./effective.ts";
-import { type ConfigFault, type Finding, faultOf, type Place } from "./fault.ts";
+import { type ConfigFault, type Finding, faultOf, type Path, type Place } from "./fault.ts";
+import { laidOver, type Overlay } from "./overlay.ts";
 import { shapeOf } from "./shape.ts";
 import { substitute } from "./substitute.ts";
 import { keyPlaceAt, nodeAt, placeAt, type Tree } from "./tree.ts";
@@ -25,6 +26,8 @@ export type ParseOptions = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Text of a file that `${file:...}` names; throws where it cannot be read. */
   readonly readFile: (path: string) => string;
+  /** Sections that take the place of the file's. */
+  readonly overlay?: Overlay;
 };
 
 export type ParsedConfig =
@@ -34,21 +37,32 @@ export type ParsedConfig =
   | { readonly kind: "faults"; readonly faults: readonly ConfigFault[] };
 
 export async function parseConfig(text: string, options: ParseOptions): Promise<ParsedConfig> {
-  const { file, cwd, env, readFile } = options;
+  const { file, cwd, env, readFile, overlay } = options;
   const directory = dirname(resolve(cwd, file));
   const read = await readYaml(text);
   if (read.kind === "findings") return faultsOf(file, read.findings, undefined);
-  const { tree, findings } = substitute(read.tree, { env, readFile, directory });
+  const over = overlay === undefined ? undefined : await readYaml(overlay.text);
+  if (over?.kind === "findings") return faultsOf(overlay?.name ?? "", over.findings, undefined);
+  const laid =
+    over === undefined || overlay === undefined
+      ? { tree: read.tree, findings: [], isOver: () => false }
+      : laidOver(read.tree, over.tree, overlay);
+  const fileOf: FileOf = (path) => (laid.isOver(path) ? (overlay?.name ?? file) : file);
+  const { tree, findings } = substitute(laid.tree, { env, readFile, directory });
+  const first = [...laid.findings, ...findings];
   const shape = shapeOf(tree);
   const checked = check(shape);
-  const all = [...findings, ...withoutPathsOf(findings, [...shape.findings, ...checked.findings])];
-  if (all.length > 0 || shape.file === undefined) return faultsOf(file, all, tree);
+  const all = [...first, ...withoutPathsOf(first, [...shape.findings, ...checked.findings])];
+  if (all.length > 0 || shape.file === undefined) return faultsOf(fileOf, all, tree);
   return {
     kind: "config",
     config: effectiveConfig(shape.file, directory),
-    warnings: located(file, checked.warnings, tree).map((warning) => warning.text),
+    warnings: located(fileOf, checked.warnings, tree).map((warning) => warning.text),
   };
 }
+
+/** The file that a path is of, as faults show it. */
+type FileOf = string | ((path: Path) => string);
 
 /** A value that could not be put in is one fault, not a second one for what stands there instead. */
 function withoutPathsOf(reported: readonly Finding[], findings: readonly Finding[]): Finding[] {
@@ -57,7 +71,7 @@ function withoutPathsOf(reported: readonly Finding[], findings: readonly Finding
 }
 
 function faultsOf(
-  file: string,
+  file: FileOf,
   findings: readonly Finding[],
   tree: Tree | undefined,
 ): ParsedConfig {
@@ -66,7 +80,7 @@ function faultsOf(
 
 /** In the order of the file. */
 export function located(
-  file: string,
+  file: FileOf,
   findings: readonly Finding[],
   tree: Tree | undefined,
 ): readonly ConfigFault[] {
@@ -75,7 +89,8 @@ export function located(
     .map((finding) => {
       const place = finding.place ?? (tree === undefined ? start : placeIn(tree, finding));
       const message = tree === undefined ? finding.message : withoutValues(finding, tree);
-      return faultOf(file, { ...finding, message, place });
+      const name = typeof file === "string" ? file : file(finding.path);
+      return faultOf(name, { ...finding, message, place });
     })
     .sort((a, b) => a.line - b.line || a.column - b.column);
 }

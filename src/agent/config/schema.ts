@@ -38,6 +38,7 @@ import { postSchema } from "./post-schema.ts";
 import { linkSchema } from "./link-schema.ts";
 import { listenersSchema } from "./listener-schema.ts";
 import { publishSchema } from "./publish-schema.ts";
+import { remoteSchema } from "./remote-schema.ts";
 import { storeSchema } from "./store-schema.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import {
@@ -433,5 +434,6 @@ export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
     commit: v.optional(commitSchema, {}),
     store: v.optional(storeSchema, {}),
     limits: v.optional(limitsSchema, {}),
+    remote: v.exactOptional(remoteSchema),
   },
 );

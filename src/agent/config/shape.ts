@@ -30,6 +30,8 @@ import {
   sourceSchema,
   uplinkSchema,
 } from "./schema.ts";
+import { remoteSchema } from "./remote-schema.ts";
+import type { RemoteSection } from "./remote-section.ts";
 import { storeSchema } from "./store-schema.ts";
 import type { StoreSection } from "./store-section.ts";
 import {
@@ -57,6 +59,8 @@ export type Shape = {
   readonly commit: CommitSection | undefined;
   readonly store: StoreSection | undefined;
   readonly limits: LimitsSection | undefined;
+  /** Or the file has none. */
+  readonly remote: RemoteSection | undefined;
   readonly findings: readonly Finding[];
 };
 
@@ -68,7 +72,7 @@ export function shapeOf(tree: Tree): Shape {
   const typed = withTypedSubstitutes(tree);
   const result = v.safeParse(configSchema, plainOf(typed), { abortPipeEarly: true });
   if (result.success) {
-    return { ...result.output, file: result.output, findings: [] };
+    return { remote: undefined, ...result.output, file: result.output, findings: [] };
   }
   return {
     file: undefined,
@@ -82,6 +86,7 @@ export function shapeOf(tree: Tree): Shape {
     commit: partOf(nodeAt(typed, ["commit"]), commitSchema),
     store: partOf(nodeAt(typed, ["store"]), storeSchema),
     limits: partOf(nodeAt(typed, ["limits"]), limitsSchema),
+    remote: partOf(nodeAt(typed, ["remote"]), remoteSchema),
     findings: distinct(result.issues.flatMap(innermost).map((issue) => findingOf(issue, tree))),
   };
 }
@@ -111,6 +116,7 @@ const nothing: Shape = {
   commit: undefined,
   store: undefined,
   limits: undefined,
+  remote: undefined,
   findings: [],
 };
 

@@ -118,7 +118,7 @@ const secretKeys: ReadonlySet<string | number> = new Set([
 ]);
 
 /** Whether what stands at the path must never be printed. */
-function isSecret(path: Path): boolean {
+export function isSecret(path: Path): boolean {
   // A header may be a key of an API.
   return path.some((key) => secretKeys.has(key)) || path.at(-2) === "headers";
 }

@@ -114,9 +114,7 @@ export class MemoryWatch {
       this.#flushes += 1;
     }
     if (now < this.#collectAt) return;
-    const { memoryCollectMs, memoryCollectShortMs } = limits;
-    // Buffers outside of V8's heap are garbage long before it would look for any.
-    this.#collectAt = now + (this.isShort ? memoryCollectShortMs : memoryCollectMs);
+    this.#collectAt = now + limits.memoryCollectMs;
     this.#collections += 1;
     collect();
     this.#see(); // what that brought decides now whether anything is refused

@@ -16,6 +16,7 @@ import { frontLevels } from "../ingest/mqtt/front/front-counters.ts";
 import { linkFamilies, savepointFamilies } from "./link-metrics.ts";
 import type { OwnTopicsCounters } from "../own-topics/own-topics.ts";
 import type { QueryCounters } from "../query/queries.ts";
+import { remoteFamilies } from "../remote/remote-metrics.ts";
 import { rawFamilies } from "../raw/raw-metrics.ts";
 import { memoryLevels } from "../memory/memory-watch.ts";
 import type { AgentState, Status } from "../status.ts";
@@ -41,6 +42,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...linkFamilies(status),
     ...savepointFamilies(status),
     ...rawFamilies(status.raw),
+    ...remoteFamilies(status.remote),
     ...sourceFamilies(ledger.sources),
     ...pipelineFamilies(ledger.pipelines),
     gauge("weir_ledger_balanced", "Whether every message and reading is accounted for.", [

@@ -12,6 +12,7 @@ import { certificateNotices, listenerNotices, tokenNotices } from "./door-notice
 import { ceilingText, memoryNotices } from "./memory-notices.ts";
 import { linkNotices, savepointNotices } from "./link-notices.ts";
 import { rawNotices } from "./raw-notices.ts";
+import { remoteNotices } from "../remote/remote-notices.ts";
 import type { Status } from "../status.ts";
 import { flashNotices, reserveNotices, tableNotices } from "./table-notices.ts";
 
@@ -38,6 +39,7 @@ export function noticesOf(
     | "savepoints"
     | "raw"
     | "memory"
+    | "remote"
     | "clock"
   >,
   {
@@ -115,7 +117,12 @@ export function noticesOf(
       );
     }
   }
-  notices.push(...linkNotices(status), ...savepointNotices(status), ...rawNotices(status.raw));
+  notices.push(
+    ...linkNotices(status),
+    ...savepointNotices(status),
+    ...rawNotices(status.raw),
+    ...remoteNotices(status.remote),
+  );
   const merged = Object.values(status.outbox).reduce((sum, lane) => sum + lane.merged, 0);
   add(
     "outbox_merged",

@@ -2,7 +2,7 @@
 
 import { relative } from "node:path";
 import { checksumOf } from "../../core/checksum.ts";
-import type { Doors } from "../agent.ts";
+import type { Doors } from "../agent-doors.ts";
 import { UpstreamFile } from "../../store/care/upstream-file.ts";
 import type { StateStore } from "../../store/state/state-store.ts";
 import { openFileUplink } from "../../sync/file-uplink.ts";

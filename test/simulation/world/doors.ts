@@ -3,7 +3,7 @@
  * still there; what takes time in reality takes virtual time here.
  */
 
-import type { Doors } from "../../../src/agent/agent.ts";
+import type { Doors } from "../../../src/agent/agent-doors.ts";
 import type { Clock, Kv, KvWrite, Random, Wire } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
 import { millis } from "../../../src/core/units.ts";

@@ -50,6 +50,82 @@ export async function connectMqtt(
   return link;
 }
 
+/** A subscription to one topic; a connection of its own. */
+export type MqttSubscription = {
+  /** Says goodbye. */
+  readonly close: () => Promise<void>;
+};
+
+/**
+ * Opens a connection, a clean session, and subscribes with QoS 1: what the broker retains comes first.
+ * Faults: UPLINK_UNREACHABLE, UPLINK_LOGIN_REFUSED, UPLINK_RIGHT_MISSING, and those of the door. `onEnded`
+ * is called once, when it is over for whatever reason, with why.
+ */
+export async function subscribeMqtt(
+  options: MqttClientOptions & {
+    readonly topic: string;
+    /** A larger message is the broker's to keep (MQTT 5). */
+    readonly packetBytesMax: number;
+  },
+  {
+    onMessage,
+    onEnded,
+  }: {
+    readonly onMessage: (payload: Uint8Array) => void;
+    readonly onEnded: (why: string) => void;
+  },
+): Promise<MqttSubscription> {
+  const { MqttClient: Client } = await import("mqtt");
+  const { topic, url, level, packetBytesMax, clock } = options;
+  const socket = await options.net.connect(options.address, { waitMs: options.connectMs });
+  const stream = streamOf(socket);
+  const client = new Client(() => stream.stream, {
+    ...clientOptions(options, undefined),
+    ...(level === 5 ? { properties: { maximumPacketSize: packetBytesMax } } : {}),
+  });
+  await connected(client, stream, options);
+  let why: string | undefined;
+  client.on("error", (error) => {
+    why ??= error.message;
+    stream.stream.destroy();
+  });
+  client.once("close", () => onEnded(why ?? stream.closed() ?? "it was given up"));
+  client.on("message", (_topic, payload) => onMessage(payload));
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const cancel = clock.after(options.connectMs, () =>
+    reject(unreachable(url, `it did not answer SUBSCRIBE within ${options.connectMs} ms`)),
+  );
+  client.once("close", () => reject(unreachable(url, stream.closed() ?? "it closed")));
+  client.subscribe(topic, { qos: 1 }, (error, granted) => {
+    const isRefused = granted?.some(({ qos }) => Number(qos) >= SUBSCRIPTION_FAILED) === true;
+    if (isRefused || (error !== null && error !== undefined)) {
+      const message = `${url} does not let us subscribe to ${topic}: give this user the right to`;
+      reject(new Fault("UPLINK_RIGHT_MISSING", message, { facts: { url, topic } }));
+    } else resolve();
+  });
+  try {
+    await promise;
+  } catch (error) {
+    client.end(true);
+    throw error;
+  } finally {
+    cancel();
+  }
+  return {
+    close: async () => {
+      const { promise: closed, resolve: done } = Promise.withResolvers<void>();
+      if (stream.closed() !== undefined) return;
+      client.once("close", () => done());
+      client.end(false);
+      const stop = clock.after(limits.bridgeCloseWaitMs, () => stream.stream.destroy());
+      await closed;
+      stop();
+    },
+  };
+}
+
+const SUBSCRIPTION_FAILED = 0x80;
+
 class MqttLink implements BridgeLink {
   readonly #client: MqttClient;
   readonly #wire: SocketStream;

@@ -1,0 +1,67 @@
+/**
+ * Sections of a configuration that come from elsewhere (src/agent/remote), laid over those of the file.
+ * A section that is there takes the place of the file's, whole; all others stay. Nothing in it is a
+ * secret: where one is needed it names where this machine has it, by ${file:...} or an environment
+ * variable.
+ */
+
+import type { Finding, Path } from "./fault.ts";
+import { isSecret, mapScalars, type Tree } from "./tree.ts";
+
+export type Overlay = {
+  /** Its name in faults and warnings. */
+  readonly name: string;
+  /** YAML: sections by name. */
+  readonly text: string;
+  /** Sections that it may have. */
+  readonly allow: readonly string[];
+};
+
+export type LaidOver = {
+  readonly tree: Tree;
+  readonly findings: readonly Finding[];
+  /** Whether what stands at a path is the overlay's. */
+  readonly isOver: (path: Path) => boolean;
+};
+
+/** `over`: the tree of the overlay's text. */
+export function laidOver(file: Tree, over: Tree, { allow }: Overlay): LaidOver {
+  if (over.kind !== "section" || file.kind !== "section") {
+    const message = "expected sections such as sources and pipelines";
+    return { tree: file, findings: [{ path: [], place: over.place, message }], isOver: () => true };
+  }
+  const findings = over.entries.flatMap(({ key, place }): Finding[] =>
+    allow.includes(key)
+      ? []
+      : [
+          {
+            path: [key],
+            place,
+            message: `must not be set from afar here; remote.allow of this agent has ${allow.join(", ")}`,
+          },
+        ],
+  );
+  findings.push(...secretsIn(over));
+  const keys = new Set(over.entries.map(({ key }) => key));
+  const kept = file.entries.filter(({ key }) => !keys.has(key));
+  return {
+    tree: { ...file, entries: [...kept, ...over.entries] },
+    findings,
+    isOver: ([key]) => typeof key === "string" && keys.has(key),
+  };
+}
+
+const reference = /^\$\{[^}]+\}$/;
+
+function secretsIn(over: Tree): Finding[] {
+  const findings: Finding[] = [];
+  mapScalars(over, (scalar, path) => {
+    if (isSecret(path) && !reference.test(String(scalar.value ?? ""))) {
+      const message =
+        "a secret does not travel: write ${file:/path} or ${NAME}, and put it on the gateway";
+      findings.push({ path, place: scalar.place, message });
+    }
+    return scalar;
+  });
+  return findings;
+}

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ClusterModel } from "../../../test/support/kafka/cluster-model.ts";
+import { seededRandom } from "../../../test/support/seeded-random.ts";
+import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
+import { encodeRecordBatch, noCompression } from "../../sync/kafka/message/record-batch.ts";
+import { kafkaUplinkDefaults } from "../config/kafka-config.ts";
+import type { KafkaDoor } from "../doors/kafka.ts";
+import type { Channel } from "./channel.ts";
+import { openKafkaChannel } from "./kafka-channel.ts";
+import type { Offer } from "./remote-status.ts";
+
+const topic = "weir.config";
+const pollMs = 10_000;
+
+class World {
+  readonly clock = new SimulatedClock(1_796_000_000_000);
+  readonly model = new ClusterModel({ clock: () => this.clock.now() });
+  readonly offers: string[] = [];
+  sessions = 0;
+
+  open(): Channel {
+    const kafka: KafkaDoor = {
+      connect: async () => {
+        this.sessions += 1;
+        return this.model.connect();
+      },
+      credentials: () => ({ read: async () => ({}), isOutdated: async () => false }),
+      registerSchema: () => Promise.reject(new Error("nobody registers here")),
+    };
+    return openKafkaChannel({
+      agent: "gw1",
+      topic,
+      pollMs,
+      uplink: { ...kafkaUplinkDefaults, brokers: ["h:1"] },
+      kafka,
+      clock: this.clock,
+      random: seededRandom(1),
+      offer: ({ documents, isHistory }: Offer) => {
+        const texts = documents.map((bytes) => Buffer.from(bytes).toString());
+        this.offers.push(`${isHistory ? "history" : "news"} ${texts.join()}`);
+      },
+    });
+  }
+
+  async write(
+    records: readonly (readonly [key: string, value: string | undefined])[],
+  ): Promise<void> {
+    const bytes = encodeRecordBatch(
+      records.map(([key, value]) => ({
+        key: Buffer.from(key),
+        value: Buffer.from(value ?? ""),
+        headers: [],
+      })),
+      {
+        producer: undefined,
+        sequence: -1,
+        isTransactional: false,
+        timeMs: 0,
+        compression: noCompression,
+      },
+    );
+    const cluster = this.model.connect();
+    await cluster.produce([{ topic, partition: 0, bytes }], { transactionalId: undefined });
+    await cluster.close();
+  }
+}
+
+test("all that lies there comes at once, what comes then by itself, and others' keys are passed over", async () => {
+  const world = new World();
+  world.model.createTopic(topic);
+  await world.write([
+    ["gw1", "v5"],
+    ["gw2", "other"],
+    ["gw*", "v7"],
+    ["", "v6"],
+    ["gw1", undefined],
+  ]);
+  const channel = world.open();
+  await world.clock.pass(pollMs);
+  assert.deepEqual(world.offers, ["history v5,v7,v6"]);
+  assert.equal(channel.status.state, "reading");
+  await world.write([
+    ["gw1", "v8"],
+    ["x*", "other"],
+  ]);
+  await world.clock.pass(2 * pollMs);
+  assert.deepEqual(world.offers.slice(1), ["news v8"]);
+  await channel.close();
+  assert.equal(channel.status.state, "closed");
+});
+
+test("a topic that is missing is said with what to do, and tried again; a lost session begins anew", async () => {
+  const world = new World();
+  const channel = world.open();
+  await world.clock.pass(1_000);
+  assert.equal(channel.status.state, "waiting");
+  assert.match(
+    channel.status.trouble ?? "",
+    /no topic weir\.config for configurations: create it, compacted/,
+  );
+  world.model.createTopic(topic);
+  await world.write([["gw1", "v1"]]);
+  await world.clock.pass(60_000);
+  assert.deepEqual(world.offers, ["history v1"]);
+  assert.equal(channel.status.trouble, undefined);
+  const before = world.sessions;
+  let isLost = false;
+  world.model.fate = ({ request }) => {
+    if (isLost || request !== "Fetch") return "answer";
+    isLost = true;
+    return "lose-answer";
+  };
+  await world.clock.pass(60_000);
+  assert.equal(world.sessions, before + 1);
+  assert.deepEqual(world.offers, ["history v1", "history v1"]);
+  await channel.close();
+});
+
+test("closing ends whatever is under way", async () => {
+  const world = new World();
+  world.model.createTopic(topic);
+  world.model.fate = () => "hang-request";
+  const channel = world.open();
+  await world.clock.pass(100);
+  await channel.close();
+  assert.equal(channel.status.state, "closed");
+});

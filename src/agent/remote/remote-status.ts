@@ -1,0 +1,50 @@
+/** What comes to be judged, and what is said of it. */
+
+import type { AuditEntry } from "./audit-log.ts";
+import type { OpenFault } from "./document.ts";
+
+/** What came of a topic at one look. */
+export type Offer = {
+  readonly documents: readonly Uint8Array[];
+  readonly from: "mqtt" | "kafka";
+  /** They lay there before we looked: older ones among them are no replay. */
+  readonly isHistory: boolean;
+  /** The topic is for many agents: others' documents are no mistake. */
+  readonly isShared: boolean;
+};
+
+export type RefusalCode =
+  | OpenFault
+  | "other_agent"
+  | "replayed"
+  | "version_taken"
+  | "expired"
+  | "invalid"
+  | "files";
+
+export type RemoteCounters = {
+  readonly accepted: number;
+  readonly proven: number;
+  readonly rolledBack: number;
+  /** By code. */
+  readonly refused: Readonly<Record<string, number>>;
+  /** For other agents, in a topic for many. */
+  readonly elsewhere: number;
+  /** Refusals without an entry of their own in the audit log. */
+  readonly unwritten: number;
+};
+
+export type RemoteStatus = {
+  /** In force; undefined: the local file alone. */
+  readonly inForce: { readonly version: number; readonly digest: string } | undefined;
+  /** It is not proven yet: this start of `triesMax`. */
+  readonly trial: { readonly tries: number; readonly triesMax: number } | undefined;
+  /** Highest version that was ever accepted. */
+  readonly highest: number;
+  /** Since this process began. */
+  readonly counters: RemoteCounters;
+  /** The newest, oldest first. */
+  readonly audit: readonly AuditEntry[];
+  /** What cannot be written down. */
+  readonly trouble: string | undefined;
+};
