@@ -18,8 +18,10 @@ export const memoryLimits = {
   memorySeriesBytes: 8_192, // 8 KiB
   /** So many are known under any ceiling. */
   memorySeriesMin: 256,
-  /** Up to such a ceiling the C library has one heap; else one for each thread, 12 MB more. */
+  /** Up to such a ceiling the C library has one heap; else one for each thread... */
   memoryOneHeapBytesMax: 268_435_456, // 256 MiB
+  /** ...and maps larger pieces by themselves: freed, they are the system's again. */
+  memoryMappedPieceBytes: 65_536, // 64 KiB
   /** What is above the base is bounded in so many parts... */
   memoryParts: 8,
   /** ...but no bound gets less than this. */
@@ -35,7 +37,9 @@ export const memoryLimits = {
   memoryShortPercent: 100,
   /** ...until it is so much below that again. */
   memoryEasePercent: 5,
-  /** While it is tight, garbage is collected, and readings flushed, at most this often. */
+  /** While it is tight, garbage is collected, and readings flushed, at most this often... */
   memoryCollectMs: 30_000,
   memoryFlushMs: 10_000,
+  /** ...and garbage, while it is short, this often: some 40 ms of CPU each time. */
+  memoryCollectShortMs: 2_000,
 } as const;

@@ -64,7 +64,7 @@ function componentOf({ name, version: packageVersion, integrity }: NpmPackage): 
 export function writeSums(path: string): void {
   const folder = dirname(path);
   const lines = readdirSync(folder)
-    .filter((name) => name.startsWith(`weir-${version}-`))
+    .filter((name) => name.startsWith(`weir-${version}-`) || name.startsWith(`weir_${version}_`))
     .map((name) => {
       const digest = createHash("sha256")
         .update(readFileSync(join(folder, name)))

@@ -11,6 +11,9 @@ import { parseArgs } from "node:util";
 import { version } from "../../src/agent/version.ts";
 import { writeBill, writeSums } from "./bill.ts";
 import { bundle, root } from "./bundle.ts";
+import { runApart } from "./debian/apart.ts";
+import { copyrightText } from "./debian/copyright.ts";
+import { makePackage, packageName } from "./debian/package.ts";
 import { makeExecutable } from "./executable.ts";
 import { packagesFor, runnerOf } from "./foreign.ts";
 import { type Architecture, architectures } from "./parts.ts";
@@ -22,8 +25,11 @@ Makes dist/weir-${version}-linux-ARCH, dist/SHA256SUMS and a bill of materials (
 
   --arch x64|arm64  for which architecture; several times for several (default: that of this machine)
   --out DIR         another folder than dist
+  --deb             a Debian package of each as well (wants dpkg-deb)
   --selftest        then run each file's selftest, under qemu where it is of another architecture
-  --trial           and a minute of sensors and power cuts, which must lose nothing`;
+  --trial           and a minute of sensors and power cuts, which must lose nothing; with --deb, also
+                    install, upgrade, remove and purge the package in a small Debian (as root; apt
+                    fetches that once)`;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -33,6 +39,7 @@ async function main(words: readonly string[]): Promise<number> {
     options: {
       arch: { type: "string", multiple: true, default: [process.arch] },
       out: { type: "string", default: join(root, "dist") },
+      deb: { type: "boolean", default: false },
       selftest: { type: "boolean", default: false },
       trial: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -60,7 +67,11 @@ async function main(words: readonly string[]): Promise<number> {
     writeBill(`${output}.cdx.json`, { architecture, bundled });
     console.log(`${output} ${(statSync(output).size / 1e6).toFixed(1)} MB`);
     for (const lack of lacks) console.log(`  ${lack}`);
-    if (!passes({ file: output, architecture, work: work.path }, values)) return 1;
+    const made = { file: output, architecture, work: work.path };
+    if (!passes(made, values)) return 1;
+    if (!values.deb) continue;
+    const copyright = copyrightText(bundled, architecture);
+    if (!(await packagePasses({ ...made, copyright, out, trial: values.trial }))) return 1;
   }
   writeSums(join(out, "SHA256SUMS"));
   return 0;
@@ -77,6 +88,34 @@ function commitHere(): string | undefined {
   const { status, stdout } = git("rev-parse", "--short=12", "HEAD");
   if (status !== 0) return undefined;
   return stdout.trim() + (git("status", "--porcelain").stdout === "" ? "" : "+");
+}
+
+type DebianMade = {
+  readonly file: string;
+  readonly architecture: Architecture;
+  readonly work: string;
+  readonly copyright: string;
+  readonly out: string;
+  readonly trial: boolean;
+};
+
+/** Makes the Debian package; false where its trial fails, which has said why. */
+async function packagePasses(made: DebianMade): Promise<boolean> {
+  const { file, architecture, work, out, copyright } = made;
+  const common = { architecture, program: file, bill: `${file}.cdx.json`, copyright, work };
+  const output = join(out, packageName(version, architecture));
+  makePackage({ ...common, version, output });
+  console.log(`${output} ${(statSync(output).size / 1e6).toFixed(1)} MB`);
+  if (!made.trial) return true;
+  // The same code as an older one: what is tried is the package.
+  const before = `${version}~before`;
+  const older = join(work, packageName(before, architecture));
+  makePackage({ ...common, version: before, output: older, fast: true });
+  const trial = join(import.meta.dirname, "debian/trial.ts");
+  using place = mkdtempDisposableSync(join(work, "debian-"));
+  chmodSync(place.path, 0o755); // the service's user goes through it
+  const words = [trial, architecture, older, output, place.path];
+  return (await runApart([process.execPath, ...words])) === 0;
 }
 
 function passes(

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { freePort, startAgentProcess } from "../../../test/support/agent-process.ts";
 
-/** What an agent with this ceiling says at its start, and the number of heaps its process was started with. */
-async function started(memory: string): Promise<{ said: string; heaps: string | undefined }> {
+/** What an agent with this ceiling says at its start, and what the C library was told by its environment. */
+async function started(memory: string): Promise<{ said: string; heap: readonly string[] }> {
   using folder = mkdtempDisposableSync(join(tmpdir(), "weir-heap-"));
   const config = join(folder.path, "weir.yaml");
   writeFileSync(
@@ -21,8 +21,8 @@ limits: { memory: ${memory} }
   const agent = await startAgentProcess(["run", "-c", config]);
   try {
     const environment = readFileSync(`/proc/${agent.child.pid}/environ`, "utf8").split("\0");
-    const heaps = environment.find((each) => each.startsWith("MALLOC_ARENA_MAX="))?.split("=")[1];
-    return { said: agent.output(), heaps };
+    const heap = environment.filter((each) => each.startsWith("MALLOC_"));
+    return { said: agent.output(), heap };
   } finally {
     assert.equal(await agent.kill("SIGTERM"), 0);
   }
@@ -34,14 +34,14 @@ const unset = process.env["MALLOC_ARENA_MAX"] === undefined;
 test("under a small ceiling the process starts anew with one heap, and says its ceiling", {
   skip: !(isLinux && unset),
 }, async () => {
-  const { said, heaps } = await started("96MiB");
-  assert.equal(heaps, "1");
+  const { said, heap } = await started("96MiB");
+  assert.deepEqual(heap.toSorted(), ["MALLOC_ARENA_MAX=1", "MALLOC_MMAP_THRESHOLD_=65536"]);
   assert.match(said, /weir: started .* memory=96 MiB by limits\.memory/);
   assert.equal(said.match(/nothing is computed/g)?.length, 1, "warnings are said once");
 });
 
 test("without a ceiling it does not", { skip: !(isLinux && unset) }, async () => {
-  const { said, heaps } = await started("off");
-  assert.equal(heaps, undefined);
+  const { said, heap } = await started("off");
+  assert.deepEqual(heap, []);
   assert.match(said, /memory=no ceiling/);
 });

@@ -71,7 +71,7 @@ export function memoryPlanOf(ceiling: MemoryCeiling): MemoryPlan {
     ),
     tableRowsMax: tableRowsOf(part),
     pendingOutputBytesMax: atMost(limits.pendingOutputBytesMax),
-    outboxRunBytesMax: atMost(limits.outboxRollupBytesMax, 2),
+    outboxRunBytesMax: atMost(limits.outboxRollupBytesMax, 4),
     front: {
       connectionsMax: Math.floor(connectionBytes / limits.memoryConnectionBytes),
       heldBytesMax: atMost(limits.heldBytesMax),

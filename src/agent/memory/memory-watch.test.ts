@@ -52,6 +52,18 @@ test("tight memory flushes and collects, each not more often than its limit", as
   assert.deepEqual([watch.status.flushes, watch.status.collections], [6, 2]);
 });
 
+test("short memory collects often, for as long as it is", async () => {
+  const { watch, world, done, looks } = rig();
+  world.percent = 105;
+  world.rows = 0;
+  await looks(60);
+  assert.equal(done.length, 30);
+  world.percent = 92;
+  await looks(30);
+  assert.equal(watch.status.level, "tight");
+  assert.ok(done.length <= 32, `${done.length} collections`);
+});
+
 test("few readings in memory are not worth a table", async () => {
   const { world, done, looks } = rig();
   world.percent = 95;

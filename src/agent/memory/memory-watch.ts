@@ -114,7 +114,9 @@ export class MemoryWatch {
       this.#flushes += 1;
     }
     if (now < this.#collectAt) return;
-    this.#collectAt = now + limits.memoryCollectMs;
+    const { memoryCollectMs, memoryCollectShortMs } = limits;
+    // Buffers outside of V8's heap are garbage long before it would look for any.
+    this.#collectAt = now + (this.isShort ? memoryCollectShortMs : memoryCollectMs);
     this.#collections += 1;
     collect();
     this.#see(); // what that brought decides now whether anything is refused

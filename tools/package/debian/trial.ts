@@ -1,0 +1,276 @@
+/**
+ * A Debian package as people use it, in a small Debian of its architecture: install, run the unit's
+ * command as its user on a read-only root, upgrade, a downgrade that is refused, remove, purge; and the
+ * readings are there as long as they should be. dpkg and the maintainer scripts are those of that Debian.
+ *
+ * Started by `npm run package -- --deb --trial`, apart from the machine (apart.ts).
+ */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { freePorts } from "../../../test/support/ports.ts";
+import { Publisher } from "../../../test/support/publisher.ts";
+import { everythingRequired, findTool } from "../../../test/support/require-tool.ts";
+import type { Architecture } from "../parts.ts";
+import { registerEmulator } from "./apart.ts";
+import { makeDebianRoot } from "./debian-root.ts";
+
+/** Under emulation it takes some seconds. */
+const startMsMax = 60_000;
+/** How exposed a service may be, in tenths, as systemd-analyze counts. */
+const exposureMax = 20;
+const readings = 100;
+const data = "var/lib/weir";
+const config = "etc/weir/weir.yaml";
+const enabled = "etc/systemd/system/multi-user.target.wants/weir.service";
+const path = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+const [architecture, older, newer, work] = process.argv.slice(2);
+assert.ok(older !== undefined && newer !== undefined && work !== undefined);
+registerEmulator(architecture as Architecture);
+const folder = join(work, "root");
+mkdirSync(folder);
+makeDebianRoot(folder, architecture as Architecture);
+for (const name of ["proc", "dev"]) {
+  mkdirSync(join(folder, name), { recursive: true });
+  execFileSync("mount", ["--rbind", `/${name}`, join(folder, name)]);
+}
+copyFileSync(older, join(folder, "older.deb"));
+copyFileSync(newer, join(folder, "newer.deb"));
+
+await step("installs, and nobody but its user and group sees its data", () => {
+  dpkg("--install", "/older.deb");
+  const user = idsOf("weir");
+  assert.deepEqual(rightsOf(data), { mode: 0o750, ...user });
+  assert.deepEqual(rightsOf("etc/weir"), { mode: 0o2750, uid: 0, gid: user.gid });
+  assert.ok(existsSync(join(folder, "usr/lib/systemd/system/weir.service")));
+  assert.ok(existsSync(join(folder, "usr/share/doc/weir/copyright")));
+  // It leads to where the unit is seen from inside.
+  assert.ok(inside("readlink", `/${enabled}`).endsWith("/weir.service"), "the service is enabled");
+  return inside("/usr/bin/weir", "--version");
+});
+
+await step("has a unit that systemd reads whole, and a hardened one", () => {
+  if (findTool("systemd-analyze") === undefined && !everythingRequired()) {
+    return "left out: no systemd-analyze here (Debian package systemd)";
+  }
+  const unit = join(folder, "usr/lib/systemd/system/weir.service");
+  const words = ["security", "--no-pager", "--offline=true", `--threshold=${exposureMax}`, unit];
+  const { status, stdout, stderr } = spawnSync("systemd-analyze", words, { encoding: "utf8" });
+  assert.equal(status, 0, stdout + stderr);
+  assert.equal(stderr, "", "systemd understands every line");
+  return /→ (.*)$/m
+    .exec(stdout)?.[1]
+    ?.replaceAll(/[^\w .:]/g, "")
+    .trim();
+});
+
+const [mqttPort, httpPort] = await freePorts(2);
+const configured = readFileSync(join(folder, config), "utf8")
+  .replace("port: 1883", `port: ${mqttPort}`)
+  .replace("port: 8080", `port: ${httpPort}`);
+
+await step("is upgraded while it runs, and keeps readings and configuration", async () => {
+  writeFileSync(join(folder, config), configured);
+  await using before = await startService();
+  await publish(0);
+  dpkg("--install", "/newer.deb");
+  assert.equal(readFileSync(join(folder, config), "utf8"), configured);
+  await before.stop();
+  await using after = await startService();
+  assertKept(readings);
+  await publish(readings);
+  assertKept(2 * readings);
+  await after.stop();
+  return `${2 * readings} readings`;
+});
+
+await step("does not go back to the older one, in a sentence", () => {
+  const version = installed();
+  const { status, output } = tryDpkg("--install", "/older.deb");
+  assert.notEqual(status, 0, output);
+  assert.match(output, /does not take the place of .* it may not understand what/);
+  assert.equal(installed(), version);
+  return version;
+});
+
+await step(
+  "is removed without its data, and is itself again when it is installed again",
+  async () => {
+    dpkg("--remove", "weir");
+    assert.ok(!existsSync(join(folder, "usr/bin/weir")));
+    assert.equal(readFileSync(join(folder, config), "utf8"), configured);
+    dpkg("--install", "/newer.deb");
+    await using service = await startService();
+    assertKept(2 * readings);
+    await service.stop();
+    return `${2 * readings} readings`;
+  },
+);
+
+await step("is purged without a trace but its user", () => {
+  dpkg("--purge", "weir");
+  for (const gone of [data, "etc/weir", enabled, "usr/bin/weir", "usr/share/doc/weir"]) {
+    assert.ok(!existsSync(join(folder, gone)), gone);
+  }
+  assert.equal(installed(), "");
+  assert.ok(idsOf("weir").uid > 0);
+  return "";
+});
+
+async function step(
+  claim: string,
+  run: () => string | undefined | Promise<string | undefined>,
+): Promise<void> {
+  const beganAt = performance.now();
+  const said = await run();
+  const seconds = ((performance.now() - beganAt) / 1_000).toFixed(1);
+  console.log(`ok   ${claim}${said ? `: ${said}` : ""} (${seconds} s)`);
+}
+
+/** What a program of the root says, without the last line break. Throws where it fails. */
+function inside(...command: readonly string[]): string {
+  const env = { PATH: path, LC_ALL: "C.UTF-8" };
+  return execFileSync("chroot", [folder, ...command], { env, encoding: "utf8" }).trim();
+}
+
+function tryDpkg(...words: readonly string[]): {
+  readonly status: number | null;
+  readonly output: string;
+} {
+  const env = { PATH: path, LC_ALL: "C.UTF-8", DEBIAN_FRONTEND: "noninteractive" };
+  const command = [folder, "dpkg", "--force-unsafe-io", ...words];
+  const { status, stdout, stderr } = spawnSync("chroot", command, {
+    env,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return { status, output: stdout + stderr };
+}
+
+function dpkg(...words: readonly string[]): void {
+  const { status, output } = tryDpkg(...words);
+  assert.equal(status, 0, `dpkg ${words.join(" ")}:\n${output}`);
+}
+
+/** Its version; empty where it is not there, nor anything of it. */
+function installed(): string {
+  const { status, output } = tryDpkg("--status", "weir");
+  return status === 0 ? (/^Version: (.*)$/m.exec(output)?.[1] ?? "") : "";
+}
+
+function rightsOf(name: string): {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+} {
+  const { mode, uid, gid } = statSync(join(folder, name));
+  return { mode: mode & 0o7777, uid, gid };
+}
+
+function idsOf(user: string): { readonly uid: number; readonly gid: number } {
+  const line = new RegExp(`^${user}:x:(\\d+):(\\d+):`, "m").exec(
+    readFileSync(join(folder, "etc/passwd"), "utf8"),
+  );
+  assert.ok(line !== null, `there is a user ${user}`);
+  return { uid: Number(line[1]), gid: Number(line[2]) };
+}
+
+/** An agent in the root answers with these readings, each once, and no others. */
+function assertKept(count: number): void {
+  const words = ["query", "-c", `/${config}`, "--readings", "--from", "-1h", "--json"];
+  const rows = inside("/usr/bin/weir", ...words).split("\n");
+  const values = rows.flatMap((row) => {
+    const { value } = JSON.parse(row) as { readonly value?: number };
+    return value === undefined ? [] : [value];
+  });
+  assert.deepEqual(
+    values.toSorted((one, other) => one - other),
+    [...Array(count).keys()],
+  );
+}
+
+async function publish(from: number): Promise<void> {
+  const publisher = new Publisher({ port: mqttPort!, clientId: "sensor", window: 10 });
+  for (let n = from; n < from + readings; n++) {
+    await publisher.publish("plant/a/p1/state", JSON.stringify({ temperature: n }));
+  }
+  await publisher.settled();
+  publisher.close();
+}
+
+type Service = AsyncDisposable & { readonly stop: () => Promise<void> };
+
+/** What the installed unit starts, as the user that it names, where nothing but its own folders can be written. */
+async function startService(): Promise<Service> {
+  const unit = readFileSync(join(folder, "usr/lib/systemd/system/weir.service"), "utf8");
+  const of = (name: string): string => new RegExp(`^${name}=(.*)$`, "m").exec(unit)?.[1] ?? "";
+  const seen = join(work!, "seen");
+  mkdirSync(seen, { recursive: true });
+  execFileSync("mount", ["--rbind", folder, seen]);
+  execFileSync("mount", ["-o", "remount,bind,ro", seen]);
+  const own = join(seen, "var/lib", of("StateDirectory"));
+  execFileSync("mount", ["--bind", join(folder, "var/lib", of("StateDirectory")), own]);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "mode=1777", "none", join(seen, "tmp")]);
+  const as = ["--reuid", of("User"), "--regid", of("Group"), "--init-groups", "--no-new-privs"];
+  const words = [seen, "setpriv", ...as, ...of("ExecStart").split(" ")];
+  const child = spawn("chroot", words, {
+    env: { PATH: path, LC_ALL: "C.UTF-8" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = once(child, "exit");
+  const end = async (): Promise<void> => {
+    if (child.exitCode === null) child.kill("SIGKILL");
+    await ended;
+    execFileSync("umount", ["--lazy", seen]);
+  };
+  let isSeen = true;
+  try {
+    await saysStarted(child);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return {
+    stop: async () => {
+      child.kill("SIGTERM");
+      await ended;
+      assert.equal(child.exitCode, 0, "it ends in good order");
+      isSeen = false;
+      execFileSync("umount", ["--lazy", seen]);
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (isSeen) await end();
+    },
+  };
+}
+
+async function saysStarted(child: ChildProcess): Promise<void> {
+  let said = "";
+  const started = new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`it does not start:\n${said}`)), startMsMax);
+    const look = (text: Buffer): void => {
+      said += text.toString();
+      if (!said.includes("weir: started")) return;
+      clearTimeout(late);
+      resolve();
+    };
+    child.stdout?.on("data", look);
+    child.stderr?.on("data", look);
+    child.on("exit", () => {
+      clearTimeout(late);
+      reject(new Error(`it ended:\n${said}`));
+    });
+  });
+  await started;
+}
