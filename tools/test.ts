@@ -98,7 +98,7 @@ function testsIn(place: string): readonly string[] {
 }
 
 function hasLongForm(file: string): boolean {
-  return /from "[./]+\/support\/(long-form|seeds)\.ts"/.test(readFileSync(file, "utf8"));
+  return /\/support\/(long-form|seeds)\.ts"/.test(readFileSync(file, "utf8"));
 }
 
 function isIn(folder: string): (file: string) => boolean {

@@ -11,7 +11,7 @@ import { relative } from "node:path";
 import type { TestContext } from "node:test";
 import { countOf } from "./long-form.ts";
 
-export const seedCount: number = countOf("WEIR_TEST_SEEDS", { short: 20, long: 80 });
+export const seedCount: number = countOf("WEIR_TEST_SEEDS", { short: 20, long: 40 });
 
 const firstSeed = Number(process.env["WEIR_TEST_SEED"] ?? 1);
 /** So many seeds are sure to meet what only some of them do. */
