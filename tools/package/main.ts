@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { version } from "../../src/agent/version.ts";
 import { writeBill, writeSums } from "./bill.ts";
 import { bundle, root } from "./bundle.ts";
-import { runApart } from "./debian/apart.ts";
+import { runApart } from "./apart.ts";
 import { copyrightText } from "./debian/copyright.ts";
 import { makePackage, packageName } from "./debian/package.ts";
 import { makeExecutable } from "./executable.ts";
@@ -26,6 +26,8 @@ Makes dist/weir-${version}-linux-ARCH, dist/SHA256SUMS and a bill of materials (
   --arch x64|arm64  for which architecture; several times for several (default: that of this machine)
   --out DIR         another folder than dist
   --deb             a Debian package of each as well (wants dpkg-deb)
+  --container       run the image of Dockerfile.arm64 here, made of the arm64 file without a container
+                    engine: as its user, on a read-only root (as root; Linux 6.7)
   --selftest        then run each file's selftest, under qemu where it is of another architecture
   --trial           and a minute of sensors and power cuts, which must lose nothing; with --deb, also
                     install, upgrade, remove and purge the package in a small Debian (as root; apt
@@ -40,6 +42,7 @@ async function main(words: readonly string[]): Promise<number> {
       arch: { type: "string", multiple: true, default: [process.arch] },
       out: { type: "string", default: join(root, "dist") },
       deb: { type: "boolean", default: false },
+      container: { type: "boolean", default: false },
       selftest: { type: "boolean", default: false },
       trial: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -69,6 +72,7 @@ async function main(words: readonly string[]): Promise<number> {
     for (const lack of lacks) console.log(`  ${lack}`);
     const made = { file: output, architecture, work: work.path };
     if (!passes(made, values)) return 1;
+    if (values.container && architecture === "arm64" && !(await imagePasses(made))) return 1;
     if (!values.deb) continue;
     const copyright = copyrightText(bundled, architecture);
     if (!(await packagePasses({ ...made, copyright, out, trial: values.trial }))) return 1;
@@ -90,10 +94,9 @@ function commitHere(): string | undefined {
   return stdout.trim() + (git("status", "--porcelain").stdout === "" ? "" : "+");
 }
 
-type DebianMade = {
-  readonly file: string;
-  readonly architecture: Architecture;
-  readonly work: string;
+type Made = { readonly file: string; readonly architecture: Architecture; readonly work: string };
+
+type DebianMade = Made & {
   readonly copyright: string;
   readonly out: string;
   readonly trial: boolean;
@@ -118,8 +121,16 @@ async function packagePasses(made: DebianMade): Promise<boolean> {
   return (await runApart([process.execPath, ...words])) === 0;
 }
 
+/** False where the image is not what it should be, which has been said. */
+async function imagePasses({ file, work }: Made): Promise<boolean> {
+  const trial = join(import.meta.dirname, "container/trial.ts");
+  using place = mkdtempDisposableSync(join(work, "image-"));
+  chmodSync(place.path, 0o755); // its user goes through it
+  return (await runApart([process.execPath, trial, file, place.path])) === 0;
+}
+
 function passes(
-  made: { readonly file: string; readonly architecture: Architecture; readonly work: string },
+  made: Made,
   wanted: { readonly selftest: boolean; readonly trial: boolean },
 ): boolean {
   if (!wanted.selftest && !wanted.trial) return true;

@@ -7,7 +7,7 @@
  */
 
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   copyFileSync,
@@ -19,14 +19,12 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { freePorts } from "../../../test/support/ports.ts";
-import { Publisher } from "../../../test/support/publisher.ts";
 import { everythingRequired, findTool } from "../../../test/support/require-tool.ts";
 import type { Architecture } from "../parts.ts";
-import { registerEmulator } from "./apart.ts";
+import { registerEmulator } from "../apart.ts";
+import { assertReadings, publish, saysStarted, step } from "../trial-agent.ts";
 import { makeDebianRoot } from "./debian-root.ts";
 
-/** Under emulation it takes some seconds. */
-const startMsMax = 60_000;
 /** How exposed a service may be, in tenths, as systemd-analyze counts. */
 const exposureMax = 20;
 const readings = 100;
@@ -83,13 +81,13 @@ const configured = readFileSync(join(folder, config), "utf8")
 await step("is upgraded while it runs, and keeps readings and configuration", async () => {
   writeFileSync(join(folder, config), configured);
   await using before = await startService();
-  await publish(0);
+  await publish({ port: mqttPort!, count: readings });
   dpkg("--install", "/newer.deb");
   assert.equal(readFileSync(join(folder, config), "utf8"), configured);
   await before.stop();
   await using after = await startService();
   assertKept(readings);
-  await publish(readings);
+  await publish({ port: mqttPort!, from: readings, count: readings });
   assertKept(2 * readings);
   await after.stop();
   return `${2 * readings} readings`;
@@ -127,16 +125,6 @@ await step("is purged without a trace but its user", () => {
   assert.ok(idsOf("weir").uid > 0);
   return "";
 });
-
-async function step(
-  claim: string,
-  run: () => string | undefined | Promise<string | undefined>,
-): Promise<void> {
-  const beganAt = performance.now();
-  const said = await run();
-  const seconds = ((performance.now() - beganAt) / 1_000).toFixed(1);
-  console.log(`ok   ${claim}${said ? `: ${said}` : ""} (${seconds} s)`);
-}
 
 /** What a program of the root says, without the last line break. Throws where it fails. */
 function inside(...command: readonly string[]): string {
@@ -189,24 +177,7 @@ function idsOf(user: string): { readonly uid: number; readonly gid: number } {
 /** An agent in the root answers with these readings, each once, and no others. */
 function assertKept(count: number): void {
   const words = ["query", "-c", `/${config}`, "--readings", "--from", "-1h", "--json"];
-  const rows = inside("/usr/bin/weir", ...words).split("\n");
-  const values = rows.flatMap((row) => {
-    const { value } = JSON.parse(row) as { readonly value?: number };
-    return value === undefined ? [] : [value];
-  });
-  assert.deepEqual(
-    values.toSorted((one, other) => one - other),
-    [...Array(count).keys()],
-  );
-}
-
-async function publish(from: number): Promise<void> {
-  const publisher = new Publisher({ port: mqttPort!, clientId: "sensor", window: 10 });
-  for (let n = from; n < from + readings; n++) {
-    await publisher.publish("plant/a/p1/state", JSON.stringify({ temperature: n }));
-  }
-  await publisher.settled();
-  publisher.close();
+  assertReadings(inside("/usr/bin/weir", ...words), count);
 }
 
 type Service = AsyncDisposable & { readonly stop: () => Promise<void> };
@@ -253,24 +224,4 @@ async function startService(): Promise<Service> {
       if (isSeen) await end();
     },
   };
-}
-
-async function saysStarted(child: ChildProcess): Promise<void> {
-  let said = "";
-  const started = new Promise<void>((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error(`it does not start:\n${said}`)), startMsMax);
-    const look = (text: Buffer): void => {
-      said += text.toString();
-      if (!said.includes("weir: started")) return;
-      clearTimeout(late);
-      resolve();
-    };
-    child.stdout?.on("data", look);
-    child.stderr?.on("data", look);
-    child.on("exit", () => {
-      clearTimeout(late);
-      reject(new Error(`it ended:\n${said}`));
-    });
-  });
-  await started;
 }

@@ -7,9 +7,9 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
-import { findTool } from "../../../test/support/require-tool.ts";
-import { emulatorOf } from "../foreign.ts";
-import type { Architecture } from "../parts.ts";
+import { findTool } from "../../test/support/require-tool.ts";
+import { emulatorOf } from "./foreign.ts";
+import type { Architecture } from "./parts.ts";
 
 const registry = "/proc/sys/fs/binfmt_misc";
 /** Users and groups that are there: as many as a small Debian has. */
