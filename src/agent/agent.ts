@@ -41,6 +41,7 @@ import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { FlashCap } from "./flash/flash-cap.ts";
 import { Links } from "./uplinks/links.ts";
+import { type Inventory, inventoryOf } from "./inventory.ts";
 import { logStatusOf } from "./log-status.ts";
 import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices/notices.ts";
@@ -259,6 +260,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
 export class Agent implements AgentView {
   readonly #parts: Parts;
   readonly #startedAt: number;
+  readonly #inventory: Inventory;
   #access: Access | undefined;
   #front: Front | undefined;
   #subscribers: Subscribers | undefined;
@@ -271,6 +273,7 @@ export class Agent implements AgentView {
     const { options, recovery } = parts;
     const { clock } = options.doors;
     this.#startedAt = clock.now();
+    this.#inventory = inventoryOf(options.config);
     this.#queries = new Queries({
       catalog: recovery.catalog,
       clock,
@@ -436,6 +439,7 @@ export class Agent implements AgentView {
     return {
       agent: config.agent,
       version,
+      inventory: this.#inventory,
       state: this.#state(degraded),
       reasons: degraded.map(({ message }) => message),
       degraded,

@@ -27,6 +27,7 @@ import type { ResendCounts } from "./resends.ts";
 import type { WearStatus } from "./flash/wear-watch.ts";
 import type { ChannelStatus } from "./remote/channel.ts";
 import type { RemoteStatus } from "./remote/remote-status.ts";
+import type { Inventory } from "./inventory.ts";
 import type { QueryCounters } from "./query/queries.ts";
 import type { RawSideCounters } from "./raw/raw-side.ts";
 
@@ -35,6 +36,7 @@ export type AgentState = "running" | "degraded" | "stopping" | "failed";
 export type Status = RollupStatus & {
   readonly agent: string;
   readonly version: string;
+  readonly inventory: Inventory;
   readonly state: AgentState;
   /** Why it is not plainly running: one sentence each. */
   readonly reasons: readonly string[];

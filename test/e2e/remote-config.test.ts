@@ -61,7 +61,7 @@ class Site {
       `version: 1
 agent: gw1
 data: data
-mqtt: { port: ${mqtt} }
+mqtt: { port: ${mqtt}, publish: { status: 1s } }
 http: { port: ${http} }
 brokers: [{ name: site, urls: ["mqtt://127.0.0.1:${site}"] }]
 sources: [{ name: p, topics: ["p/{device}"], disorder: 0s }]
@@ -99,6 +99,25 @@ ${more}`,
     const device = await connectAsync(url, { reconnectPeriod: 0 });
     await device.publishAsync("p/d1", JSON.stringify({ ts, value }), { qos: 1 });
     await device.endAsync();
+  }
+
+  /** What the agent says of itself when it is asked for the first time after now. */
+  async heartbeat(): Promise<
+    Record<"configuration" | "inventory" | "waiting", Record<string, unknown>>
+  > {
+    const client = await connectAsync(`mqtt://127.0.0.1:${this.ports.mqtt}`, {
+      reconnectPeriod: 0,
+    });
+    const said = Promise.withResolvers<Buffer>();
+    let count = 0;
+    // The retained one may be older: the next is not.
+    client.on("message", (_topic, payload) => {
+      if ((count += 1) === 2) said.resolve(payload);
+    });
+    await client.subscribeAsync("weir/gw1/status", { qos: 1 });
+    const payload = await said.promise;
+    await client.endAsync();
+    return JSON.parse(payload.toString());
   }
 
   async #get(path: string): Promise<Response> {
@@ -203,6 +222,12 @@ test("a configuration is applied without losing readings, proven, and still ther
     "windows",
   ]);
   assert.match(await site.metrics(), /^weir_remote_version 1$/m);
+  const { configuration, inventory, waiting } = await site.heartbeat();
+  const { digest } = (await site.status()).remote?.inForce ?? {};
+  assert.deepEqual(configuration, { version: 1, digest, trial: false, highest: 1 });
+  assert.match(String(inventory.dataflow), /^[0-9a-f]{16}$/);
+  assert.equal(inventory.platform, `${process.platform}-${process.arch}`);
+  assert.deepEqual(waiting, { records: 0 });
   assert.deepEqual(
     (await site.audit()).map(({ kind, version, key }) => [kind, version, key]),
     [

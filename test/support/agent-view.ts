@@ -44,6 +44,7 @@ const sampleCeiling = {
 export const sampleStatus: Status = {
   agent: "pumphouse-7",
   version: "0.1.0",
+  inventory: { platform: "linux-arm64", node: "v26.10.0", dataflow: "0123456789abcdef" },
   state: "running",
   reasons: [],
   degraded: [],

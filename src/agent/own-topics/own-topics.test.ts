@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { sampleStatus } from "../../../test/support/agent-view.ts";
 import { FaultDisk } from "../../../test/support/fault-disk.ts";
 import {
   connected,
@@ -21,7 +22,8 @@ import { OutboxWriter } from "../../store/outbox/outbox.ts";
 import { openAgent } from "../agent.ts";
 import { type Config, configOf, ownTopicsDefaults, sourceDefaults } from "../config/config.ts";
 import { systemHashing } from "../doors/hashing.ts";
-import { type LocalBroker, type OwnStatus, OwnTopics } from "./own-topics.ts";
+import type { Status } from "../status.ts";
+import { type LocalBroker, type OwnStatus, OwnTopics, statusPayload } from "./own-topics.ts";
 
 // ---- by itself ----
 
@@ -206,6 +208,28 @@ describe("own topics", () => {
       notices: [],
       noticesLeftOut: 0,
     });
+  });
+
+  test("say what the agent is made of, what it runs, and what waits", () => {
+    const { inventory, uplinks } = sampleStatus;
+    const audit = { counters: {}, audit: [], channels: [], trouble: undefined };
+    const remote = {
+      ...audit,
+      inForce: { version: 7, digest: "d" },
+      trial: { tries: 1, triesMax: 2 },
+      highest: 8,
+    } as unknown as Status["remote"];
+    const said = JSON.parse(
+      Buffer.from(statusPayload("gw1", { ...sampleStatus, remote })).toString(),
+    ) as Record<string, unknown>;
+    assert.deepEqual(said["inventory"], inventory);
+    assert.deepEqual(said["configuration"], { version: 7, digest: "d", trial: true, highest: 8 });
+    const lanes = uplinks.flatMap((uplink) => Object.values(uplink.lanes));
+    assert.deepEqual(said["waiting"], {
+      records: lanes.reduce((sum, { behind }) => sum + behind, 0),
+      oldest: Math.min(...lanes.map(({ oldest }) => Number(oldest ?? Infinity))),
+    });
+    assert.ok(lanes.some(({ behind }) => behind > 0));
   });
 
   test("publish what waits before they close", async () => {

@@ -24,6 +24,7 @@ import { isComplete } from "../../store/outbox/record-id.ts";
 import { pipelineOfRecord } from "../../store/outbox/record-pipeline.ts";
 import { encodeJson } from "../../store/state/stored-json.ts";
 import type { OwnTopicsConfig } from "../config/config.ts";
+import type { Status } from "../status.ts";
 import { WaitingRecords } from "./waiting-records.ts";
 
 /** The embedded broker, as its own agent uses it: what is published here is never received. */
@@ -51,7 +52,7 @@ export type OwnStatus = {
   readonly startedAt: number;
   readonly reasons: readonly string[];
   readonly notices: readonly string[];
-};
+} & Partial<Pick<Status, "inventory" | "remote" | "uplinks">>;
 
 export type OwnTopicsCounters = {
   readonly summaries: number;
@@ -229,7 +230,7 @@ export function statusPayload(
   status: OwnStatus & { readonly time?: number },
   state: string = status.state,
 ): Uint8Array {
-  const { version, time, startedAt, reasons, notices } = status;
+  const { version, time, startedAt, reasons, notices, inventory, remote, uplinks } = status;
   const shown = notices.slice(0, limits.ownNoticesMax);
   return encodeJson({
     v: 1,
@@ -243,5 +244,23 @@ export function statusPayload(
     reasons,
     notices: shown,
     noticesLeftOut: notices.length - shown.length,
+    ...(inventory === undefined ? {} : { inventory }),
+    ...(remote === undefined ? {} : { configuration: configurationOf(remote) }),
+    ...(uplinks === undefined ? {} : { waiting: waitingOf(uplinks) }),
   });
+}
+
+/** Version and digest are of what came from afar; without them the local file stands alone. */
+function configurationOf({ inForce, trial, highest }: NonNullable<Status["remote"]>): object {
+  return { ...inForce, trial: trial !== undefined, highest };
+}
+
+/** Records that uplinks do not have yet, and the event time of the oldest of them. */
+function waitingOf(uplinks: Status["uplinks"]): object {
+  const lanes = uplinks.flatMap((uplink) => Object.values(uplink.lanes));
+  const oldest = lanes.flatMap(({ oldest: time }) => (time === undefined ? [] : [time]));
+  return {
+    records: lanes.reduce((sum, { behind }) => sum + behind, 0),
+    ...(oldest.length === 0 ? {} : { oldest: Math.min(...oldest) }),
+  };
 }
