@@ -4,6 +4,7 @@
  */
 
 import { limits } from "../src/core/limits.ts";
+import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { hashOfPair } from "../src/core/hash.ts";
@@ -13,7 +14,7 @@ import { createDataflow } from "../src/edge-ops/dataflow.ts";
 import { createEwma } from "../src/edge-ops/detect/ewma.ts";
 import type { Emitter, Operator } from "../src/edge-ops/operator.ts";
 import type { OperatorOptions } from "../src/edge-ops/operator-options.ts";
-import { PIPELINE_CELLS } from "../src/edge-ops/pipeline-counts.ts";
+import { COUNT_SKETCHES_LOST, PIPELINE_CELLS } from "../src/edge-ops/pipeline-counts.ts";
 import { SeriesKeys } from "../src/edge-ops/series-keys.ts";
 import { createFrequency } from "../src/edge-ops/sketch/frequency.ts";
 import type {
@@ -86,7 +87,7 @@ const frequency: FrequencyPipelineSpec = {
 export const cases: Readonly<Record<CaseName, (stream: Stream) => Subject>> = {
   accept: acceptSubject,
   tumbling: (stream) => windowSubject(stream, TUMBLING),
-  quantiles: (stream) => windowSubject(stream, TUMBLING, ["quantiles"]),
+  quantiles: (stream) => windowSubject(stream, TUMBLING, ["p50", "quantiles"]),
   sliding: (stream) => windowSubject(stream, SLIDING),
   session: (stream) => windowSubject(stream, SESSION),
   ewma: (stream) => subjectOf(stream, ewma, createEwma),
@@ -175,11 +176,12 @@ function subjectOf<Spec extends PipelineSpec>(
   const { name: pipeline, where, key } = spec;
   const capacity = { seriesMax: seriesCount, devicesMax: deviceCount, keysMax: seriesCount };
   const keys = new SeriesKeys(catalog, { pipeline, where, key, ...capacity });
+  const counts = new Float64Array(PIPELINE_CELLS);
   const operator = create({
     spec,
     pipeline,
     catalog,
-    counts: new Float64Array(PIPELINE_CELLS),
+    counts,
     keys,
     devices: { isSeen: () => true, isIdle: () => false, watermarkOf: () => millis(0) },
     disorderMs: 0,
@@ -212,6 +214,7 @@ function subjectOf<Spec extends PipelineSpec>(
     },
     finish() {
       operator.drain(emitter);
+      assert.equal(counts[COUNT_SKETCHES_LOST], 0, "every window has what is measured");
       return sum.value;
     },
   };
@@ -280,6 +283,7 @@ class Checksum {
 
   addSummary({ start, count, fields }: Summary): void {
     this.add(start, count, fields.min ?? 0, fields.max ?? 0);
+    if (fields.p50 !== undefined) this.add(start, count, fields.p50, fields.quantiles?.length ?? 0);
   }
 
   addAlert({ time, score, expected, limit }: Alert): void {

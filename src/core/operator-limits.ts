@@ -21,7 +21,7 @@ export const operatorLimits = {
   /** Symbols one pipeline reports as heavy per period; further ones are counted as suppressed. */
   heavyItemsMax: 16_384,
   /** Blocks of 260 bytes that the quantile sketches of one pipeline share. */
-  sketchBlocksMax: 262_144, // 65 MiB
+  quantileBlocksMax: 262_144, // 65 MiB
   /** The clock is looked at by operators at most this often. */
   tickMs: 100,
   /** Corrections of one window are gathered for this long. */

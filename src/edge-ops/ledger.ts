@@ -67,6 +67,8 @@ export type PipelineLedger = {
   readonly forced: number;
   readonly alerts: number;
   readonly suppressed: number;
+  /** Summaries that lack their sketch, every revision. */
+  readonly sketchesLost: number;
   readonly balanced: boolean;
 };
 
@@ -245,6 +247,7 @@ function sourceLedger({ name, cells }: Row): SourceLedger {
 }
 
 function pipelineLedger({ name, cells }: Row): PipelineLedger {
+  const isOfWindows = cells[count.COUNT_WINDOWS]! > 0;
   const row = {
     pipeline: name,
     accepted: cells[count.COUNT_ACCEPTED]!,
@@ -257,7 +260,8 @@ function pipelineLedger({ name, cells }: Row): PipelineLedger {
     corrections: cells[count.COUNT_CORRECTIONS]!,
     forced: cells[count.COUNT_FORCED]!,
     alerts: cells[count.COUNT_ALERTS]!,
-    suppressed: cells[count.COUNT_SUPPRESSED]!,
+    suppressed: isOfWindows ? 0 : cells[count.COUNT_SUPPRESSED]!,
+    sketchesLost: isOfWindows ? cells[count.COUNT_SKETCHES_LOST]! : 0,
   };
   const placed = row.filtered + row.refused + row.late + row.open + row.closed;
   return { ...row, balanced: row.accepted === placed };

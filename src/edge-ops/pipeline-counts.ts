@@ -26,10 +26,9 @@ export const COUNT_CLOSED = 5;
 export const COUNT_WINDOWS = 6;
 export const COUNT_CORRECTIONS = 7;
 export const COUNT_FORCED = 8;
-/**
- * Information: alerts that left, and what was held back: alerts that were beyond
- * limits.alertsPerSecondMax, or in summaries the sketch that had found no room.
- */
+/** Information, of detectors: alerts that left, and alerts that were beyond limits.alertsPerSecondMax. */
 export const COUNT_ALERTS = 9;
 export const COUNT_SUPPRESSED = 10;
+/** Information, of windows, in the same cell: summaries that lack their sketch, which had found no room. */
+export const COUNT_SKETCHES_LOST = 10;
 export const PIPELINE_CELLS = 11;

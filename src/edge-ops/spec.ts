@@ -37,7 +37,7 @@ export type AggregateName =
   | PercentileName
   | "quantiles";
 
-/** By the nearest rank; exact below 200 readings, else as kll.ts says. */
+/** By the nearest rank; exact up to 200 readings, else as kll.ts says. */
 export type PercentileName = "p50" | "p90" | "p95" | "p99";
 
 export type WindowSpec =

@@ -62,9 +62,9 @@ sources:
     topics: ["plant/{line}/{device}/state"]
     time: { fields: [ts] }
 pipelines:
-  - { name: devices, key: [device], window: { tumbling: 10s }, aggregate: [count, min, max, first, last] }
+  - { name: devices, key: [device], window: { tumbling: 10s }, aggregate: [count, min, max, first, last, quantiles] }
   - { name: lines, key: [line], window: { tumbling: 10s }, aggregate: [count] }
-  - { name: visits, key: [device], window: { session: 1m, max: 1h }, aggregate: [count, last] }
+  - { name: visits, key: [device], window: { session: 1m, max: 1h }, aggregate: [count, p50] }
   - { name: chart, ewma: { warmup: 10 } }
 uplinks:
   - mqtt: { url: "mqtt://127.0.0.1:${await freePort()}" }

@@ -211,6 +211,7 @@ const twoAndTwo: LedgerView = {
       forced: 8,
       alerts: 0,
       suppressed: 0,
+      sketchesLost: 0,
       balanced: true,
     },
     {
@@ -226,6 +227,7 @@ const twoAndTwo: LedgerView = {
       forced: 0,
       alerts: 9,
       suppressed: 10,
+      sketchesLost: 0,
       balanced: true,
     },
   ],

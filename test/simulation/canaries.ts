@@ -181,8 +181,8 @@ export const canaries: readonly Canary[] = [
     edits: [
       {
         file: "src/store/outbox/summary-merge.ts",
-        from: "  mine.merge(theirs);",
-        to: "  for (const item of theirs.items.subarray(theirs.size >>> 1, theirs.size)) mine.add(item);",
+        from: "    whole.merge(one);",
+        to: "    for (const item of one.items.subarray(one.size >>> 1, one.size)) whole.add(item);",
       },
     ],
   },

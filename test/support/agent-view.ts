@@ -280,6 +280,7 @@ export const sampleLedger: LedgerView = {
       forced: 0,
       alerts: 0,
       suppressed: 0,
+      sketchesLost: 0,
       balanced: true,
     },
   ],

@@ -87,7 +87,7 @@ function wordsOf({ lane, standing, record }: Tailed): string {
 function valuesOf({ count, fields }: Summary): string {
   const { sum, sumError = 0, mean, min, max, last, p50, p95, p99 } = fields;
   const total = sum === undefined ? undefined : sum + sumError;
-  const values = { mean, min, max, last, sum: total, p50, p95, p99 };
+  const values = { mean, min, max, p50, p95, p99, last, sum: total };
   const shown = Object.entries(values)
     .filter(([, value]) => value !== undefined)
     .slice(0, valuesShown)
@@ -95,7 +95,7 @@ function valuesOf({ count, fields }: Summary): string {
   return `count ${count}${shown.join("")}`;
 }
 
-const valuesShown = 4;
+const valuesShown = 6;
 
 function rounded(value: number): string {
   return Number.isFinite(value) ? String(Number(value.toPrecision(6))) : String(value);

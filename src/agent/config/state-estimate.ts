@@ -50,7 +50,7 @@ export function estimatePipeline(spec: PipelineSpec, config: Config): PipelineEs
     : { panes, bytesPerKey: perKey, keysMax, bytesMax };
 }
 
-/** What the sketches of so many keys do not come to, because they share limits.sketchBlocksMax. */
+/** What the sketches of so many keys do not come to, because they share limits.quantileBlocksMax. */
 function sharedBytes(
   one: readonly StateTable[],
   two: readonly StateTable[],
@@ -61,7 +61,7 @@ function sharedBytes(
   const [first, second] = [of(one), of(two)];
   if (first === undefined || second === undefined) return 0;
   const rows = second.rowsMax - first.rowsMax;
-  const beyond = Math.max(0, first.rowsMax + rows * (keysMax - 1) - limits.sketchBlocksMax);
+  const beyond = Math.max(0, first.rowsMax + rows * (keysMax - 1) - limits.quantileBlocksMax);
   return (beyond * first.bytesMax) / first.rowsMax;
 }
 

@@ -373,11 +373,8 @@ function pipelineFamilies(pipelines: readonly PipelineLedger[]): Family[] {
     total("corrections", "Windows emitted again.", (row) => row.corrections),
     total("forced", "Windows closed before their time.", (row) => row.forced),
     total("alerts", "Alerts.", (row) => row.alerts),
-    total(
-      "alerts_suppressed",
-      "Alerts beyond what may leave; of windows, summaries whose sketch found no room.",
-      (row) => row.suppressed,
-    ),
+    total("alerts_suppressed", "Alerts beyond what may leave.", (row) => row.suppressed),
+    total("sketches_lost", "Summaries without their sketch: no room.", (row) => row.sketchesLost),
   ];
 }
 

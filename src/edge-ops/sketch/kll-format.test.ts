@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { requireData } from "../../../test/support/require-tool.ts";
 import { fractions } from "../../../test/support/seeded-random.ts";
 import { decodeKll, encodeKll } from "./kll-format.ts";
-import { Kll } from "./kll.ts";
+import { Kll, kllCapacity } from "./kll.ts";
 
 function sketchOf(length: number, seed = 1): Kll {
   const next = fractions(seed);
@@ -94,4 +94,28 @@ test("bytes that are cut or changed are no sketch, or one that still holds toget
     { numRuns: 2_000 },
   );
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void isRead(bytes)));
+});
+
+test("a sketch of so many levels that a merge might need more is refused", () => {
+  const levels = 40;
+  const items = kllCapacity(levels) - 1;
+  const bytes = Buffer.alloc(20 + 4 * levels + 16 + 8 * items);
+  bytes.set([5, 1, 15, 2, 200, 0, 8]);
+  bytes.writeBigUInt64LE(BigInt(items) * 2n ** BigInt(levels - 1), 8);
+  bytes.set([200, 0, levels], 16);
+  // All of them at the top.
+  for (let level = 0; level < levels; level++) bytes.writeUInt32LE(1, 20 + 4 * level);
+  assert.equal(decodeKll(bytes, new Kll()), false);
+});
+
+test("what libraries say of an empty one beside that it is empty does not matter", () => {
+  assert.ok(decodeKll(Uint8Array.of(2, 1, 15, 3, 200, 0, 8, 0), new Kll()));
+});
+
+test("the long form of no readings is refused", () => {
+  const bytes = Buffer.alloc(40);
+  bytes.set([5, 1, 15, 2, 200, 0, 8]);
+  bytes.set([200, 0, 1], 16);
+  bytes.writeUInt32LE(200, 20);
+  assert.equal(decodeKll(bytes, new Kll()), false);
 });

@@ -85,7 +85,7 @@ export function decodeKll(bytes: Uint8Array, sketch: Kll): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [preamble, version, , flags] = bytes;
   if (preamble === SHORT_PREAMBLE) {
-    if (flags === FLAG_EMPTY && version === 1) return bytes.length === SHORT_BYTES;
+    if ((flags! & FLAG_EMPTY) !== 0) return version === 1 && bytes.length === SHORT_BYTES;
     if ((flags! & FLAG_ONE) === 0 || version !== 2 || bytes.length !== SHORT_BYTES + 8)
       return false;
     const value = view.getFloat64(SHORT_BYTES, true);
@@ -109,7 +109,8 @@ function readLong(view: DataView, sketch: Kll): boolean {
   if (view.byteLength < LONG_BYTES) return false;
   const levels = view.getUint8(18);
   const itemsFrom = LONG_BYTES + 4 * levels + 16;
-  if (levels === 0 || levels > KLL_LEVELS_MAX || view.byteLength < itemsFrom) return false;
+  // One level less than there is room for: the sketch may be merged into one that needs another.
+  if (levels === 0 || levels >= KLL_LEVELS_MAX || view.byteLength < itemsFrom) return false;
   const size = (view.byteLength - itemsFrom) / 8;
   const capacity = kllCapacity(levels);
   if (view.getUint16(16, true) !== KLL_K || !Number.isInteger(size) || size > capacity)
@@ -138,6 +139,8 @@ function readLong(view: DataView, sketch: Kll): boolean {
   return true;
 }
 
+const { isFinite } = Number;
+
 /** Its items stand for its readings, lie between the smallest and the greatest, and each level ascends. */
 function isSound({ count, min, max, levels, sizes, items, size }: Kll): boolean {
   let readings = 0;
@@ -151,5 +154,5 @@ function isSound({ count, min, max, levels, sizes, items, size }: Kll): boolean 
     }
     readings += sizes[level]! * 2 ** level;
   }
-  return item === size && readings === count && Number.isFinite(min) && Number.isFinite(max);
+  return count > 0 && item === size && readings === count && isFinite(min) && isFinite(max);
 }

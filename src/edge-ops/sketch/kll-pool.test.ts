@@ -97,21 +97,36 @@ test("the sketches of slots are those of sketches of their own, also after they 
       }
       for (const [at, wanted] of model.entries()) {
         const sketch = made.pool.sketchOf(at, wanted);
-        assert.ok(sketch !== undefined);
-        assert.deepEqual(encodeKll(sketch), encodeKll(wanted));
+        assert.equal(sketch === undefined, wanted.count === 0);
+        if (sketch !== undefined) assert.deepEqual(encodeKll(sketch), encodeKll(wanted));
       }
       for (let at = 0; at < SLOTS; at++) made.pool.empty(at);
       const { pool } = restored(made, stored);
       const isZero = [...stored.values()].every((bytes) => bytes.subarray(8).every((b) => b === 0));
       assert.ok(isZero, "nothing is left of what was emptied");
-      assert.equal(pool.sketchOf(0, new Kll())?.size, 0);
+      assert.equal(pool.sketchOf(0, new Kll()), undefined);
     }),
     { numRuns: 60 },
   );
 });
 
+test("a sketch of more readings than a slot counts is lost", () => {
+  const pool = new KllPool("sketches", 3);
+  const half = 2 ** 31;
+  for (const slot of [0, 1, 2]) {
+    for (let count = 0; count < 500; count++) pool.add(slot, count, count);
+  }
+  // As after so many readings: what a slot counts is its owner's.
+  pool.merge(0, half, pool, { from: 1, count: half - 1 });
+  assert.equal(pool.isLost(0), false);
+  pool.add(0, 1, 2 ** 32 - 1);
+  assert.equal(pool.isLost(0), true);
+  pool.merge(1, half, pool, { from: 2, count: half });
+  assert.equal(pool.isLost(1), true);
+});
+
 test("a pool that is used up loses the sketch that needed more, and no other", () => {
-  const slots = limits.sketchBlocksMax + 1;
+  const slots = limits.quantileBlocksMax + 1;
   const pool = new KllPool("sketches", slots);
   for (let at = 0; at < slots; at++) pool.add(at, at, 0);
   assert.equal(pool.isLost(slots - 1), true);

@@ -11,7 +11,7 @@
  *
  * A block is always the lowest free one: which it is follows from the state alone, not from how it came
  * about. A freed block is zeroed, since what was erased must not stay. Where the pool is used up, the
- * sketch that needed a block is lost, whole, until its slot is emptied.
+ * sketch that needed a block is lost, whole, until its slot is emptied; so is one of 2^32 readings.
  */
 
 import { assert } from "../../core/assert.ts";
@@ -19,7 +19,9 @@ import { limits } from "../../core/limits.ts";
 import { type Column, StateTable } from "../state-table.ts";
 import { Kll, kllCapacity } from "./kll.ts";
 
-/** A level more begins when K items stand for as many readings each as the top one's: fewer than 2^32. */
+/** Slots count up to here. */
+const COUNT_MAX = 0xffff_ffff;
+/** Of COUNT_MAX readings: the 25th level up is begun when K items stand for 2^24 each, and half are left. */
 const LEVELS_MAX = 26;
 const BLOCK_ITEMS = 32;
 /** Blocks of the largest sketch. */
@@ -50,7 +52,7 @@ export class KllPool {
 
   /** `name` of the table of its blocks. */
   constructor(name: string, slotsMax: number) {
-    const blocksMax = Math.min(slotsMax * CHAIN_MAX, limits.sketchBlocksMax);
+    const blocksMax = Math.min(slotsMax * CHAIN_MAX, limits.quantileBlocksMax);
     this.#head = new Uint32Array(slotsMax);
     this.#tail = new Uint32Array(slotsMax);
     this.#levels = new Uint8Array(slotsMax);
@@ -87,6 +89,10 @@ export class KllPool {
   add(slot: number, value: number, before: number): void {
     const levels = this.#levels[slot]!;
     if (levels === LOST) return;
+    if (before === COUNT_MAX) {
+      this.#lose(slot);
+      return;
+    }
     if (levels === 0) this.#levels[slot] = 1;
     else if (this.#size[slot]! >= kllCapacity(levels)) {
       this.#load(slot, before, scratch);
@@ -111,7 +117,7 @@ export class KllPool {
     { from, count }: { readonly from: number; readonly count: number },
   ): void {
     if (this.#levels[slot] === LOST) return;
-    if (other.#levels[from] === LOST) {
+    if (other.#levels[from] === LOST || before + count > COUNT_MAX) {
       this.#lose(slot);
       return;
     }
@@ -121,9 +127,12 @@ export class KllPool {
     this.#store(slot, scratch);
   }
 
-  /** The sketch of a slot with `count` readings between `min` and `max`; undefined where it is lost. Valid until the next call of any pool. */
+  /**
+   * The sketch of a slot with `count` readings, at least one, between `min` and `max`; undefined where it
+   * is lost, or was emptied while its slot kept its readings. Valid until the next call of any pool.
+   */
   sketchOf(slot: number, { count, min, max }: Pick<Kll, "count" | "min" | "max">): Kll | undefined {
-    if (this.#levels[slot] === LOST) return undefined;
+    if (this.#levels[slot] === LOST || this.#levels[slot] === 0) return undefined;
     this.#load(slot, count, scratch);
     scratch.min = min;
     scratch.max = max;
@@ -135,7 +144,7 @@ export class KllPool {
     return this.#levels[slot] === LOST;
   }
 
-  /** The slot has no readings; its blocks are free, and zero. */
+  /** The slot's sketch has no readings; its blocks are free, and zero. */
   empty(slot: number): void {
     if (this.#levels[slot] === 0 && this.#head[slot] === 0) return;
     this.#free(this.#head[slot]!);
@@ -216,7 +225,7 @@ export class KllPool {
   }
 
   #store(slot: number, { levels, sizes, items, size }: Kll): void {
-    assert(levels <= LEVELS_MAX, "a slot has fewer than 2^32 readings");
+    assert(levels <= LEVELS_MAX, "more levels are for more readings than a slot counts");
     this.empty(slot);
     for (let at = 0; at < size; at += BLOCK_ITEMS) {
       if (!this.#grow(slot)) return;

@@ -10,7 +10,7 @@
  *
  * The capacities of the levels are those of Apache DataSketches (K = 200, M = 8), so that its error is
  * theirs: a rank is off by less than 1.33 % of the readings, a share between two values by less than
- * 1.65 %, each with 99 % confidence, also after merges. Below K readings nothing is forgotten: all exact.
+ * 1.65 %, each with 99 % confidence, also after merges. Up to K readings nothing is forgotten: all exact.
  *
  * The coin is a hash of what is being halved, not of chance: the same readings in the same order are the
  * same sketch to the bit, and sketches of other readings have other coins.
@@ -46,7 +46,10 @@ const merging = new Float64Array(2 * ITEMS_MAX);
 const oneDouble = new Float64Array(1);
 const itsWords = new Uint32Array(oneDouble.buffer);
 
-/** One sketch, to be used again: it allocates nothing but what sorting does. About 14 KB. */
+/**
+ * One sketch, to be used again: it allocates views, and what sorting does, when a level is full. 13 KB.
+ * Those who store and read sketches (kll-pool.ts, kll-format.ts) fill its fields themselves.
+ */
 export class Kll {
   /** Readings it stands for. */
   count = 0;
@@ -129,7 +132,7 @@ export class Kll {
     const above = this.sizes[level + 1]!;
     const from = this.#startOf(level + 1);
     const own = from + above;
-    // An odd one stays; of level 0 that is the one that came first, which says nothing of its rank.
+    // An odd one stays: of level 0 the one that came first, of others the smallest.
     const odd = size & 1;
     const half = size >>> 1;
     const halved = subarray(this, own + odd, 2 * half);
@@ -153,7 +156,7 @@ export class Kll {
     return start;
   }
 
-  /** Sorts level 0 as well, so that equal sketches have equal items. The sketch says the same. */
+  /** Sorts level 0 as well: what is written does not depend on the order in it. The sketch says the same. */
   sort(): void {
     subarray(this, this.size - this.sizes[0]!, this.sizes[0]!).sort();
   }

@@ -267,8 +267,8 @@ export function fieldsOf(a: Aggregates, slot: number): SummaryFields {
     fields.last = a.last[slot]!;
     fields.lastTime = millis(a.lastTime[slot]!);
   }
-  const ends = { count, min: a.min[slot]!, max: a.max[slot]! };
-  const sketch = a.sketches?.sketchOf(slot, ends);
+  if (a.sketches === undefined) return fields;
+  const sketch = a.sketches.sketchOf(slot, { count, min: a.min[slot]!, max: a.max[slot]! });
   if (sketch === undefined) return fields;
   return Object.assign(
     fields,

@@ -43,6 +43,21 @@ export function paneGeometryOf(
   };
 }
 
+/** The first pane of the slide that `pane` is in. */
+export function floorTo(pane: number, step: number): number {
+  return step === 1 ? pane : Math.floor(pane / step) * step;
+}
+
+/** The first pane of a slide from `pane` on. */
+export function ceilTo(pane: number, step: number): number {
+  return step === 1 ? pane : Math.ceil(pane / step) * step;
+}
+
+/** A power of two of keys, about 256 panes together: 20 KB with every column. */
+export function keysPerChunk(ring: number): number {
+  return 2 ** Math.max(0, Math.floor(Math.log2(256 / ring)));
+}
+
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }

@@ -36,7 +36,7 @@ import {
   COUNT_LATE,
   COUNT_OPEN,
   COUNT_REFUSED,
-  COUNT_SUPPRESSED,
+  COUNT_SKETCHES_LOST,
   COUNT_WINDOWS,
 } from "../pipeline-counts.ts";
 import { FILTERED, UNKNOWN } from "../series-keys.ts";
@@ -53,7 +53,7 @@ import {
   mergeSlot,
 } from "./aggregate.ts";
 import { Completeness } from "./completeness.ts";
-import type { PaneGeometry } from "./pane-geometry.ts";
+import { ceilTo, floorTo, keysPerChunk, type PaneGeometry } from "./pane-geometry.ts";
 import { WindowKeys } from "./window-keys.ts";
 
 /** One pipeline of tumbling or sliding windows. `panes` says how, see `paneGeometryOf`. */
@@ -348,8 +348,25 @@ class PaneWindows implements Operator {
     }
     closedThrough[key] = through === Number.POSITIVE_INFINITY ? Math.max(before, end) : through;
     this.#ends.touch(key);
+    if (this.#panes.sketches !== undefined) this.#forgetSketches(key, before);
     this.#tell(key, emitter);
     return emitted;
+  }
+
+  /**
+   * Panes that no window will be emitted of again need their sketches no more, and others the room: those
+   * whose last window has become final since `before`. O(panes passed), at most the ring.
+   */
+  #forgetSketches(key: number, before: number): void {
+    const { ring, perWindow, perSlide, paneMs } = this.#geometry;
+    const closed = this.#windowKeys.closedThrough[key]!;
+    const newest = this.#newest[key]!;
+    const held = perWindow + perSlide + Math.ceil(this.#latenessMs / paneMs);
+    for (let pane = Math.max(before - held, newest - ring + 1); pane <= newest; pane++) {
+      if (!this.#isFinal(floorTo(pane, perSlide), closed)) break;
+      this.#panes.sketches?.empty(this.#slotOf(key, pane));
+      this.#ring.touch(key);
+    }
   }
 
   /** A marker, where one is due: what has left the ring, or the allowed lateness behind, is final. */
@@ -421,7 +438,7 @@ class PaneWindows implements Operator {
     const revision = this.#revisions[head]!;
     this.#revisions[head] = revision + 1;
     counts[revision === 0 ? COUNT_WINDOWS : COUNT_CORRECTIONS]! += 1;
-    if (lacksSketch(from, slot)) counts[COUNT_SUPPRESSED]! += 1;
+    if (lacksSketch(from, slot)) counts[COUNT_SKETCHES_LOST]! += 1;
     // Adding 0 makes a start of -0 plain 0.
     emitter.summary({
       kind: "summary",
@@ -472,17 +489,4 @@ class PaneWindows implements Operator {
     const offset = this.#newestSlot[key]! - (this.#newest[key]! - pane);
     return key * ring + (offset < 0 ? offset + ring : offset);
   }
-}
-
-function floorTo(pane: number, step: number): number {
-  return step === 1 ? pane : Math.floor(pane / step) * step;
-}
-
-function ceilTo(pane: number, step: number): number {
-  return step === 1 ? pane : Math.ceil(pane / step) * step;
-}
-
-/** A power of two of keys, about 256 panes together: 20 KB with every column. */
-function keysPerChunk(ring: number): number {
-  return 2 ** Math.max(0, Math.floor(Math.log2(256 / ring)));
 }

@@ -32,7 +32,7 @@ import {
   COUNT_LATE,
   COUNT_OPEN,
   COUNT_REFUSED,
-  COUNT_SUPPRESSED,
+  COUNT_SKETCHES_LOST,
   COUNT_WINDOWS,
 } from "../pipeline-counts.ts";
 import { FILTERED, UNKNOWN } from "../series-keys.ts";
@@ -479,7 +479,7 @@ class SessionWindows implements Operator {
     sessions.touch(slot);
     const { counts, keys } = this.#options;
     counts[revision === 0 ? COUNT_WINDOWS : COUNT_CORRECTIONS]! += 1;
-    if (count > 0 && lacksSketch(sessions.aggregates, slot)) counts[COUNT_SUPPRESSED]! += 1;
+    if (count > 0 && lacksSketch(sessions.aggregates, slot)) counts[COUNT_SKETCHES_LOST]! += 1;
     emitter.summary({
       kind: "summary",
       pipeline: this.pipeline,

@@ -149,6 +149,8 @@ test("merged sketches are as one sketch of all; broken ones, and percentiles wit
   assert.deepEqual(mergeSummaries(bare, interval).fields, {});
   const broken = { ...few[0]!, fields: { ...few[0]!.fields, quantiles: Uint8Array.of(5, 1, 15) } };
   assert.deepEqual(mergeSummaries([broken, few[1]!], interval).fields, {});
+  const ofAnother = { ...few[0]!, count: 500 };
+  assert.deepEqual(mergeSummaries([ofAnother, few[1]!], interval).fields, {});
 });
 
 test("numbers without a sum of their own do not stop it", () => {

@@ -36,11 +36,12 @@ export function mergeSummaries(
   let all: Part | undefined;
   let arrivalTimed = 0;
   let merged = 0;
+  const counted = parts.filter(({ count }) => count > 0);
   for (const part of parts) {
     arrivalTimed += part.arrivalTimed;
     merged += part.merged ?? 1;
-    if (part.count > 0) all = all === undefined ? part : added(all, part);
   }
+  for (const part of counted) all = all === undefined ? part : added(all, part);
   return {
     kind: "summary",
     pipeline: head.pipeline,
@@ -48,7 +49,7 @@ export function mergeSummaries(
     ...interval,
     revision: 0,
     count: all?.count ?? 0,
-    fields: all?.fields ?? {},
+    fields: counted.length > 1 ? { ...all?.fields, ...sketchOf(counted) } : (all?.fields ?? {}),
     arrivalTimed,
     merged,
   };
@@ -71,7 +72,6 @@ function added(a: Part, b: Part): Part {
       ...both(a.fields.min, b.fields.min, "min", Math.min),
       ...both(a.fields.max, b.fields.max, "max", Math.max),
       ...varianceOf(a, b),
-      ...sketchOf(a.fields, b.fields),
       ...firstOf(a.fields, b.fields),
       ...lastOf(a.fields, b.fields),
     },
@@ -123,15 +123,18 @@ function squaresApart({ count: m, fields: a }: Part, { count: n, fields: b }: Pa
   return distance * distance * ((m * n) / (m + n));
 }
 
-const mine = new Kll();
-const theirs = new Kll();
+const whole = new Kll();
+const one = new Kll();
 
-function sketchOf(a: SummaryFields, b: SummaryFields): SummaryFields {
-  if (a.quantiles === undefined || b.quantiles === undefined) return {};
-  // Not one that this weir made: then it is not known what it says.
-  if (!decodeKll(a.quantiles, mine) || !decodeKll(b.quantiles, theirs)) return {};
-  mine.merge(theirs);
-  return sketchFieldsOf(mine, (name) => a[name] !== undefined && b[name] !== undefined);
+/** Of all parts at once: reading them off a sketch is what costs. Nothing where one lacks its sketch, or has another's. */
+function sketchOf(parts: readonly Part[]): SummaryFields {
+  whole.clear();
+  for (const { fields, count } of parts) {
+    if (fields.quantiles === undefined || !decodeKll(fields.quantiles, one)) return {};
+    if (one.count !== count) return {};
+    whole.merge(one);
+  }
+  return sketchFieldsOf(whole, (name) => parts.every(({ fields }) => fields[name] !== undefined));
 }
 
 function firstOf(a: SummaryFields, b: SummaryFields): Pick<SummaryFields, "first" | "firstTime"> {

@@ -67,7 +67,9 @@ function checkPipeline(
     const said: Readonly<Record<string, unknown>> = { ...record, windows: record["merged"] ?? 1 };
     const sketches = own.flatMap((window) => sketchOf(window) ?? []);
     if (sketches.length > 0) {
-      const values = sketches.flatMap(({ items }) => items.map(({ value }) => value));
+      const items = sketches.flatMap((sketch) => sketch.items);
+      const values = items.map(({ value }) => value);
+      if (items.some(({ weight }) => weight > 1)) found.push(`${where}: the truth has forgotten`);
       const fault = sketchFault(record, values);
       if (fault !== undefined) found.push(`${where}: ${fault}`);
     }

@@ -10,6 +10,18 @@ test("a sketch of the readings, and its percentile, break nothing", () => {
   assert.equal(sketchFault(sketchedAs([7]), [7]), undefined);
 });
 
+test("P5: a sketch of many readings may forget some, and be off by no more than it says", () => {
+  const many = Array.from({ length: 400 }, (_, i) => i);
+  const ofSome = (shift: number): string | undefined => {
+    const inner = many.filter((value) => value % 2 === 1).slice(1, -1);
+    const moved = inner.map((value) => Math.min(Math.max(value + shift, 0), 399));
+    return sketchFault(sketchedAs([0, ...moved, 399], 1), many);
+  };
+  assert.equal(ofSome(0), undefined);
+  assert.match(ofSome(20) ?? "", /p50 of the sketch/);
+  assert.match(ofSome(-20) ?? "", /p50 of the sketch/);
+});
+
 test("P5: a sketch that says something else is found", () => {
   const found = (record: object, what: RegExp): void => {
     assert.match(sketchFault({ ...record }, values) ?? "", what);

@@ -55,7 +55,14 @@ function ledger(
   const none = { duplicate: 0, quarantined: 0, rejected: 0, conflict: 0 };
   const readings = { decoded: accepted, accepted, ...none };
   const row = { filtered: 0, refused: 0, late, open, closed: accepted - open - late };
-  const others = { windows: 1, corrections: 0, forced: 0, alerts: 0, suppressed: 0 };
+  const others = {
+    windows: 1,
+    corrections: 0,
+    forced: 0,
+    alerts: 0,
+    suppressed: 0,
+    sketchesLost: 0,
+  };
   return {
     sources: [{ source: "plant", messages, readings, balanced: true }],
     pipelines: [{ pipeline, accepted, ...row, ...others, balanced: true }],
