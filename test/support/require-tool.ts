@@ -19,6 +19,7 @@ export const debianPackages: Readonly<Record<string, string>> = {
   openssl: "openssl",
   java: "openjdk-17-jre-headless",
   mvn: "maven",
+  promtool: "prometheus",
   "systemd-analyze": "systemd",
 };
 
