@@ -90,7 +90,7 @@ test("the documented example is a configuration without warnings", async () => {
     where: { sources: ["plant"], metrics: ["temperature", "temp_*"], tags: {} },
     key: ["device", "line", "metric"],
     window: { kind: "tumbling", sizeMs: 10_000 },
-    aggregate: ["count", "mean", "min", "max"],
+    aggregate: ["count", "mean", "min", "max", "p95"],
     allowedLatenessMs: 60_000,
   });
 });
