@@ -9,6 +9,7 @@ export const fleetLimits = {
   doctorWriteMs: 3_000,
   /** Small writes of it, each with a sync, and how long they may take together. */
   doctorSyncsMax: 128,
+  doctorSyncsPerSpell: 8,
   doctorSyncBytes: 4_096,
   doctorSyncMs: 3_000,
   /** A sync that readings wait for as long as for `commit.wait`: more is told. */

@@ -78,7 +78,7 @@ function rateText({
   const size = roughBytesText(perDay);
   if (measured !== undefined) return `${size} are written a day, by all programs`;
   if (capBytes !== undefined) return `at most ${size} are written a day (store.writesPerDay)`;
-  return `readings that come all day cost ${size} a day in syncs, beside their own bytes; what it really is, is known after a day`;
+  return `readings that come all day cost at least ${size} a day in syncs, beside their own bytes; what it really is, is known after a day`;
 }
 
 /**
