@@ -49,7 +49,7 @@ export class World {
   /** Starts at which the medium refused too often, and damaged places that were named. */
   readonly medium = { lost: 0, named: 0 };
   wasClockWrong = false;
-  /** Somebody asks for all that is stored: so many tables are open as overlap in time. */
+  /** Somebody asks for all that is stored: so many tables are open as overlap in time, as for raw readings. */
   isAsked = false;
   readonly #plan: Plan;
   readonly #timeline: Timeline;
@@ -219,7 +219,7 @@ export class World {
       stored: storedCounts(agent),
       bounded: {
         ...boundedIn(agent, { logBytesMax, outboxBytesMax: this.gateway.outboxBytesMax }),
-        ...(this.isAsked
+        ...(this.isAsked || agent.stored.raw.counters.open > 0
           ? {}
           : { "open files": [this.gateway.disk.openFiles, filesMax + 2 + tableFilesMax] }),
       },
