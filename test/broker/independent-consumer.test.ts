@@ -34,10 +34,12 @@ const schemaIds = { summary: 17, alert: 0x01020304 };
 const schemaFile = (kind: string): string =>
   fileURLToPath(new URL(`../../schema/weir.${kind}.avsc`, import.meta.url));
 
-const golden = readFileSync(new URL("../golden/records-v1.ndjson", import.meta.url), "utf8")
-  .trimEnd()
-  .split("\n")
-  .map((line) => Buffer.from(line));
+const golden = ["records-v1", "records-sketch-v1"].flatMap((name) =>
+  readFileSync(new URL(`../golden/${name}.ndjson`, import.meta.url), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => Buffer.from(line)),
+);
 
 /** What is easily lost on the way: signs, what JSON has no number for, texts of other alphabets. */
 const awkward: readonly Uint8Array[] = [
@@ -180,12 +182,15 @@ function asAvro({ v: _, kind, ...fields }: Fields): Fields {
   return {
     ...Object.fromEntries(absent.map((name) => [name, null])),
     ...Object.fromEntries(
-      Object.entries(own).map(([name, field]) => [
-        name,
-        times.includes(name) && typeof field === "number" ? Math.floor(field) : field,
-      ]),
+      Object.entries(own).map(([name, field]) => [name, asAvroField(name, field)]),
     ),
   };
+}
+
+/** Bytes are a text of their code points in Avro's own JSON. */
+function asAvroField(name: string, field: unknown): unknown {
+  if (name === "quantiles") return Buffer.from(String(field), "base64").toString("latin1");
+  return times.includes(name) && typeof field === "number" ? Math.floor(field) : field;
 }
 
 /** Jackson takes a number without a point for an integer, as the format says of such readers. */
@@ -210,4 +215,9 @@ const aggregates = [
   "firstTime",
   "last",
   "lastTime",
+  "p50",
+  "p90",
+  "p95",
+  "p99",
+  "quantiles",
 ];
