@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempDisposableSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempDisposableSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -119,6 +126,22 @@ describe("the file of users", () => {
       kind: "unreadable",
       why: "it is no file",
     });
+  });
+
+  it("is read by its group where its folder gives its group away, and where it was before", async () => {
+    using scratch = folder();
+    const path = join(scratch.path, "users.weir");
+    const write = async (): Promise<number> => {
+      await writeUsersFile(path, "weir-users 1\n");
+      return statSync(path).mode & 0o777;
+    };
+    assert.equal(await write(), 0o600);
+    chmodSync(scratch.path, 0o2750);
+    assert.equal(await write(), 0o600, "as it was before");
+    rmSync(path);
+    assert.equal(await write(), 0o640);
+    chmodSync(scratch.path, 0o750);
+    assert.equal(await write(), 0o640, "as it was before");
   });
 
   it("cannot be written where the folder is missing, and says so", async () => {

@@ -1,8 +1,9 @@
 /**
  * The file of users on a real disk. Reading looks at size and times first, so that looking often is
- * cheap. Writing replaces the file whole: a new one beside it, synced, renamed; readable by its owner
- * alone, and owned by whoever owned the old one (or the folder), so that the agent can read what root
- * wrote.
+ * cheap. Writing replaces the file whole: a new one beside it, synced, renamed; owned by whoever owned
+ * the old one (or the folder), so that the agent can read what root wrote. Readable by its owner alone;
+ * by its group too where the old one was, or where the folder gives its group to what is put there
+ * (/etc/weir of the Debian package: root writes, the service's group reads).
  */
 
 import { randomUUID } from "node:crypto";
@@ -13,6 +14,8 @@ import { limits } from "../../core/limits.ts";
 import type { UsersFileContent, UsersFileDoor } from "../ingest/mqtt/access/users-watch.ts";
 
 const MODE = 0o600;
+const GROUP_READS = 0o040;
+const SET_GROUP = 0o2000;
 
 export function systemUsersFile(path: string): UsersFileDoor {
   let last = "";
@@ -38,10 +41,13 @@ export function systemUsersFile(path: string): UsersFileDoor {
 export async function writeUsersFile(path: string, text: string): Promise<void> {
   const next = `${path}.${randomUUID()}`;
   try {
-    const owner = await ownerOf(path);
+    const before = await stat(path).catch(() => undefined);
+    const owner = before ?? (await stat(dirname(path)));
+    const mode = MODE | groupReads(before?.mode, owner.mode);
     await using file = await open(next, "wx", MODE);
-    await file.chmod(MODE);
-    if (owner !== undefined) await chown(next, owner.uid, owner.gid);
+    // Only root can give a file away, and only root needs to.
+    if (process.getuid?.() === 0) await chown(next, owner.uid, owner.gid);
+    await file.chmod(mode);
     await file.writeFile(text);
     await file.sync();
     await rename(next, path);
@@ -77,12 +83,9 @@ async function statOf(path: string): Promise<{
   return { dev, ino, size, mtimeNs, ctimeNs, isFile: stats.isFile() };
 }
 
-/** Only root can give a file away, and only root needs to. */
-async function ownerOf(
-  path: string,
-): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
-  if (process.getuid?.() !== 0) return undefined;
-  return await stat(path).catch(() => stat(dirname(path)));
+function groupReads(before: number | undefined, folder: number): number {
+  if (before !== undefined) return before & GROUP_READS;
+  return (folder & SET_GROUP) === 0 ? 0 : GROUP_READS;
 }
 
 function lack(code: string): UsersFileContent {

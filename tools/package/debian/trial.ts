@@ -51,11 +51,18 @@ await step("installs, and nobody but its user and group sees its data", () => {
   const user = idsOf("weir");
   assert.deepEqual(rightsOf(data), { mode: 0o750, ...user });
   assert.deepEqual(rightsOf("etc/weir"), { mode: 0o2750, uid: 0, gid: user.gid });
+  const users = "etc/weir/users.weir";
+  const add = ["user", "add", "pump", "--file", `/${users}`, "--password-stdin"];
+  inside({ input: "a password of a pump\n" }, "/usr/bin/weir", ...add);
+  assert.deepEqual(rightsOf(users), { mode: 0o640, uid: 0, gid: user.gid }, "the service reads it");
   assert.ok(existsSync(join(folder, "usr/lib/systemd/system/weir.service")));
   assert.ok(existsSync(join(folder, "usr/share/doc/weir/copyright")));
   // It leads to where the unit is seen from inside.
-  assert.ok(inside("readlink", `/${enabled}`).endsWith("/weir.service"), "the service is enabled");
-  return inside("/usr/bin/weir", "--version");
+  assert.ok(
+    inside({}, "readlink", `/${enabled}`).endsWith("/weir.service"),
+    "the service is enabled",
+  );
+  return inside({}, "/usr/bin/weir", "--version");
 });
 
 await step("has a unit that systemd reads whole, and a hardened one", () => {
@@ -127,9 +134,12 @@ await step("is purged without a trace but its user", () => {
 });
 
 /** What a program of the root says, without the last line break. Throws where it fails. */
-function inside(...command: readonly string[]): string {
+function inside(
+  { input = "" }: { readonly input?: string },
+  ...command: readonly string[]
+): string {
   const env = { PATH: path, LC_ALL: "C.UTF-8" };
-  return execFileSync("chroot", [folder, ...command], { env, encoding: "utf8" }).trim();
+  return execFileSync("chroot", [folder, ...command], { env, encoding: "utf8", input }).trim();
 }
 
 function tryDpkg(...words: readonly string[]): {
@@ -177,7 +187,7 @@ function idsOf(user: string): { readonly uid: number; readonly gid: number } {
 /** An agent in the root answers with these readings, each once, and no others. */
 function assertKept(count: number): void {
   const words = ["query", "-c", `/${config}`, "--readings", "--from", "-1h", "--json"];
-  assertReadings(inside("/usr/bin/weir", ...words), count);
+  assertReadings(inside({}, "/usr/bin/weir", ...words), count);
 }
 
 type Service = AsyncDisposable & { readonly stop: () => Promise<void> };
