@@ -464,6 +464,8 @@ test("keygen and sign make what an agent takes; a key that is taken out takes wh
   assert.equal(signed.code, 0, signed.output);
   writeFileSync(body, "data: elsewhere\n");
   assert.equal((await weir(...sign)).code, 78);
+  writeFileSync(body, 'sources:\n  - { name: p, topics: ["${file:/etc/passwd}"] }\n');
+  assert.match((await weir(...sign)).error, /body\.yaml:2:25: .*stands for secrets only/);
   assert.equal((await weir("remote", "sign", body)).code, 2);
   site.configure();
   const own = site.key.publicKey;

@@ -11,6 +11,7 @@ import { limits } from "../../core/limits.ts";
 import { millisOfExpiry } from "../config/http-config.ts";
 import { durationPattern, millisOf } from "../config/quantity.ts";
 import { remoteSections } from "../config/remote-section.ts";
+import { untravelled } from "../config/overlay.ts";
 import { readYaml } from "../config/yaml.ts";
 import { readingDisk } from "../doors/disk.ts";
 import { type AuditEntry, readAudit } from "../remote/audit-log.ts";
@@ -126,8 +127,8 @@ async function signFile(
 /** What no agent takes is not signed. */
 async function refuseForeign(file: string, body: string): Promise<void> {
   const read = await readYaml(body);
-  if (read.kind === "findings") {
-    const [finding] = read.findings;
+  const [finding] = read.kind === "findings" ? read.findings : untravelled(read.tree);
+  if (read.kind === "findings" || finding !== undefined) {
     const { line, column } = finding?.place ?? { line: 1, column: 1 };
     throw new Fault("CONFIG_INVALID", `${file}:${line}:${column}: ${finding?.message ?? ""}`);
   }

@@ -2,7 +2,7 @@
  * Sections of a configuration that come from elsewhere (src/agent/remote), laid over those of the file.
  * A section that is there takes the place of the file's, whole; all others stay. Nothing in it is a
  * secret: where one is needed it names where this machine has it, by ${file:...} or an environment
- * variable.
+ * variable, and `${` stands nowhere else.
  */
 
 import type { Finding, Path } from "./fault.ts";
@@ -24,7 +24,7 @@ export type LaidOver = {
   readonly isOver: (path: Path) => boolean;
 };
 
-/** `over`: the tree of the overlay's text. */
+/** `over`: the tree of the overlay's text, in which `untravelled` found nothing. */
 export function laidOver(file: Tree, over: Tree, { allow }: Overlay): LaidOver {
   if (over.kind !== "section" || file.kind !== "section") {
     const message = "expected sections such as sources and pipelines";
@@ -41,7 +41,6 @@ export function laidOver(file: Tree, over: Tree, { allow }: Overlay): LaidOver {
           },
         ],
   );
-  findings.push(...secretsIn(over));
   const keys = new Set(over.entries.map(({ key }) => key));
   const kept = file.entries.filter(({ key }) => !keys.has(key));
   return {
@@ -51,15 +50,30 @@ export function laidOver(file: Tree, over: Tree, { allow }: Overlay): LaidOver {
   };
 }
 
-const reference = /^\$\{[^}]+\}$/;
+/** One variable or file and nothing around it: a default would be a secret that travels. */
+const reference = /^\$\{(?:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$/;
 
-function secretsIn(over: Tree): Finding[] {
+/**
+ * What no overlay may say, whatever it is laid over: secrets in clear, and `${...}` where no secret is
+ * asked for. What that puts in may be published: whoever signs could read any file of the gateway.
+ */
+export function untravelled(over: Tree): readonly Finding[] {
   const findings: Finding[] = [];
   mapScalars(over, (scalar, path) => {
-    if (isSecret(path) && !reference.test(String(scalar.value ?? ""))) {
+    const { value, place } = scalar;
+    if (isSecret(path) && !reference.test(String(value ?? ""))) {
       const message =
-        "a secret does not travel: write ${file:/path} or ${NAME}, and put it on the gateway";
-      findings.push({ path, place: scalar.place, message });
+        "a secret does not travel: write ${file:/path} or ${NAME} without a default, and put it on the gateway";
+      findings.push({ path, place, message });
+    } else if (
+      !isSecret(path) &&
+      String(value ?? "")
+        .replaceAll("$$", "")
+        .includes("${")
+    ) {
+      const message =
+        "${...} stands for secrets only in a configuration from afar: write the value out, or $$ for a dollar sign";
+      findings.push({ path, place, message });
     }
     return scalar;
   });

@@ -11,7 +11,7 @@ import type { Config } from "./config.ts";
 import { check } from "./checks.ts";
 import { effectiveConfig } from "./effective.ts";
 import { type ConfigFault, type Finding, faultOf, type Path, type Place } from "./fault.ts";
-import { laidOver, type Overlay } from "./overlay.ts";
+import { laidOver, type Overlay, untravelled } from "./overlay.ts";
 import { shapeOf } from "./shape.ts";
 import { substitute } from "./substitute.ts";
 import { keyPlaceAt, nodeAt, placeAt, type Tree } from "./tree.ts";
@@ -43,6 +43,9 @@ export async function parseConfig(text: string, options: ParseOptions): Promise<
   if (read.kind === "findings") return faultsOf(file, read.findings, undefined);
   const over = overlay === undefined ? undefined : await readYaml(overlay.text);
   if (over?.kind === "findings") return faultsOf(overlay?.name ?? "", over.findings, undefined);
+  // Before anything is read for it.
+  const forbidden = over === undefined ? [] : untravelled(over.tree);
+  if (forbidden.length > 0) return faultsOf(overlay?.name ?? "", forbidden, over?.tree);
   const laid =
     over === undefined || overlay === undefined
       ? { tree: read.tree, findings: [], isOver: () => false }

@@ -108,7 +108,7 @@ test("a secret does not travel; where this machine has it may be named", async (
     const parsed = await parse(base, { ...all, text: broker(reference) });
     assert.ok(parsed.kind === "config", JSON.stringify(parsed));
   }
-  for (const plain of ["plain", '"a${SITE}"', "7"]) {
+  for (const plain of ["plain", '"a${SITE}"', "7", '"${SITE:-plain}"', '"${GONE:-plain}"']) {
     const found = await faultsOf(base, { ...all, text: broker(plain) });
     assert.match(
       found.join("\n"),
@@ -121,4 +121,29 @@ test("a secret does not travel; where this machine has it may be named", async (
     (await faultsOf(base, { ...all, text: header })).join(),
     /headers.*a secret does not/,
   );
+});
+
+test("nothing else of this machine is put into a document, and nothing is read for it", async () => {
+  for (const reference of ["${SITE}", "${file:/etc/shadow}", "a $$${SITE:-b} c", "${"]) {
+    const text = `sources:\n  - name: p\n    topics: ["p/${reference}"]`;
+    const read: string[] = [];
+    const outcome = await parseConfig(base, {
+      file: "/weir.yaml",
+      cwd: "/",
+      env: { SITE: "secret of the site" },
+      readFile: (path) => {
+        read.push(path);
+        return "secret";
+      },
+      overlay: { name: "version 7", ...all, text },
+    });
+    assert.ok(outcome.kind === "faults", reference);
+    const said = outcome.faults.map((fault) => fault.text).join("\n");
+    assert.match(
+      said,
+      /^version 7:3:14: sources\[0\]\.topics\[0\]: \$\{\.\.\.\} stands for secrets only/,
+    );
+    assert.doesNotMatch(said, /secret of/);
+    assert.deepEqual(read, []);
+  }
 });
