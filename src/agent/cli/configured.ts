@@ -1,12 +1,12 @@
 /** Reads the configuration a command was pointed at; its errors go to stderr with line and column. */
 
-import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Fault } from "../../core/faults.ts";
 import type { Config } from "../config/config.ts";
 import type { Overlay } from "../config/overlay.ts";
 import { type ParsedConfig, parseConfig } from "../config/parse.ts";
+import { readValueFile } from "../doors/value-file.ts";
 
 /** `onRead` is called before any warning is said, and need not return. */
 export async function readConfig(
@@ -39,7 +39,7 @@ export async function parseFile(file: string, overlay?: Overlay): Promise<Parsed
     file: path,
     cwd: dirname(path),
     env: process.env,
-    readFile: (name) => readFileSync(name, "utf8"),
+    readFile: readValueFile,
     ...(overlay === undefined ? {} : { overlay }),
   });
 }

@@ -17,6 +17,7 @@ import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { type Config, storeDefaults, commitDefaults } from "../config/config.ts";
 import type { Overlay } from "../config/overlay.ts";
 import { type ParsedConfig, parseConfig } from "../config/parse.ts";
+import { readValueFile } from "../doors/value-file.ts";
 import { systemClock } from "../doors/clock.ts";
 import { dataPaths } from "../start.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
@@ -124,7 +125,7 @@ async function configured(file: string | undefined): Promise<Configured> {
         env: process.env,
         readFile: (name) => {
           substituted.add(name);
-          return readFileSync(name, "utf8");
+          return readValueFile(name);
         },
         ...over,
       });

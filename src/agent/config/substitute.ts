@@ -11,13 +11,14 @@
  */
 
 import { resolve } from "node:path";
+import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import type { Finding, Path } from "./fault.ts";
 import { mapScalars, type Scalar, type Tree } from "./tree.ts";
 
 export type Surroundings = {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Text of a file; throws where it cannot be read. */
+  /** Text of a file; throws where it cannot be read, a Fault where its message says what to do. */
   readonly readFile: (path: string) => string;
   /** What relative paths are relative to. */
   readonly directory: string;
@@ -91,6 +92,7 @@ function contentOf(name: string, { readFile, directory }: Surroundings): Found {
     }
     return { value: content.replace(/\r?\n$/, "") };
   } catch (error) {
+    if (error instanceof Fault) return { problem: error.message };
     const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
     return { problem: `cannot read the file ${path}${code}; create it, or correct the path` };
   }
