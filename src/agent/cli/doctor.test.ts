@@ -167,7 +167,7 @@ test("a full disk, and one that is read-only", async (t) => {
   assert.equal(frozen.code, 1);
   disk.remount("rw");
   const scarce = await doctor(file);
-  someMatch(of(scarce, "disk"), /^advice: .* less than the 512 MiB that store.free leaves/);
+  someMatch(of(scarce, "disk"), /^advice: .* less than the 512 MiB that store.freeSpace leaves/);
   assert.equal(scarce.code, 0, JSON.stringify(scarce.findings));
 });
 

@@ -245,7 +245,8 @@ function pipelineRows(spec: PipelineSpec, config: Config): Row[] {
     rows.push(["panes", `${panes.ring} of ${durationText(panes.paneMs)} per key`]);
   }
   const each = spec.kind === "ewma" ? "series" : "key";
-  const total = `${roughBytesText(bytesMax)} at the limits`;
+  const isShared = spec.kind === "window" && bytesMax < 0.9 * bytesPerKey * keysMax;
+  const total = `${roughBytesText(bytesMax)} at the limits${isShared ? ", where sketches share their room" : ""}`;
   const perKey = `${bytesPerKey} B per ${each}, ${total} (${keysMax} ${each === "key" ? "keys" : "series"})`;
   rows.push(["state", bytesPerKey === 0 ? total : perKey]);
   return rows;

@@ -41,7 +41,8 @@ function rig(t: TestContext, script = 'echo "$NOTIFY_SOCKET $*" >> "${0%/*}/said
     said: async (count) => {
       const file = join(folder.path, "said");
       for (;;) {
-        const lines = existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
+        // Whole ones: the shell opens the file before it writes.
+        const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
         if (lines.length >= count) return lines;
         await turn();
       }

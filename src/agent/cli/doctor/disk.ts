@@ -183,7 +183,7 @@ function spaceFinding({ directory, freeBytes }: DiskOptions, free: number): Find
   if (free < freeBytes) {
     return advice(
       about,
-      `${said}, less than the ${roughBytesText(freeBytes)} that store.free leaves to others: readings are rolled up before their time`,
+      `${said}, less than the ${roughBytesText(freeBytes)} that store.freeSpace leaves to others: readings are rolled up before their time`,
       "free some space, or leave others less",
       figures,
     );
