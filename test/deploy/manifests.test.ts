@@ -22,6 +22,7 @@ import { checkFiles } from "../../src/agent/cli/checked-files.ts";
 import { readConfig } from "../../src/agent/cli/configured.ts";
 import type { Config } from "../../src/agent/config/config.ts";
 import { version } from "../../src/agent/version.ts";
+import { limits } from "../../src/core/limits.ts";
 
 type Service = {
   readonly image: string;
@@ -127,6 +128,17 @@ test("no container is root, writes to its own root, or is reached from other mac
     resolve(root, "deploy", build!.context, build!.dockerfile),
     join(root, "Dockerfile.arm64"),
   );
+});
+
+test("an agent with little memory has from its start what it would else start anew for", () => {
+  const wanted = {
+    MALLOC_ARENA_MAX: "1",
+    MALLOC_MMAP_THRESHOLD_: String(limits.memoryMappedPieceBytes),
+  };
+  assert.deepEqual(compose.services["weir"]!.environment, wanted);
+  const { env } = k3s.at(-1)!["spec"].template.spec.containers[0];
+  const given = env.map(({ name, value }: Record<string, string>) => [name, value]);
+  assert.deepEqual(Object.fromEntries(given), wanted);
 });
 
 test("the secrets of compose.yaml are what its script makes, once, and git and the image leave out", (t) => {
