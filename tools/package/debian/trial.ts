@@ -1,7 +1,8 @@
 /**
  * A Debian package as people use it, in a small Debian of its architecture: install, run the unit's
- * command as its user on a read-only root, upgrade, a downgrade that is refused, remove, purge; and the
- * readings are there as long as they should be. dpkg and the maintainer scripts are those of that Debian.
+ * command as its user on a read-only root, upgrade, a downgrade that is refused, remove, purge, and once
+ * more with the data on a disk of their own; and the readings are there as long as they should be. dpkg
+ * and the maintainer scripts are those of that Debian.
  *
  * Started by `npm run package -- --deb --trial`, apart from the machine (apart.ts).
  */
@@ -10,11 +11,16 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
+  rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -102,19 +108,19 @@ await step("is upgraded while it runs, and keeps readings and configuration", as
 
 await step("does not go back to the older one, in a sentence", () => {
   const version = installed();
-  const { status, output } = tryDpkg("--install", "/older.deb");
-  assert.notEqual(status, 0, output);
-  assert.match(output, /does not take the place of .* it may not understand what/);
+  refusesOlder();
   assert.equal(installed(), version);
   return version;
 });
 
 await step(
-  "is removed without its data, and is itself again when it is installed again",
+  "is removed without its data, goes back no more then, and is itself again when it is installed again",
   async () => {
     dpkg("--remove", "weir");
     assert.ok(!existsSync(join(folder, "usr/bin/weir")));
     assert.equal(readFileSync(join(folder, config), "utf8"), configured);
+    refusesOlder();
+    assert.ok(!existsSync(join(folder, "usr/bin/weir")));
     dpkg("--install", "/newer.deb");
     await using service = await startService();
     assertKept(2 * readings);
@@ -130,6 +136,44 @@ await step("is purged without a trace but its user", () => {
   }
   assert.equal(installed(), "");
   assert.ok(idsOf("weir").uid > 0);
+  return "";
+});
+
+await step("waits for a disk that is not mounted, and goes back where that is empty", () => {
+  const path = join(folder, data);
+  symlinkSync("/mnt/not-there", path);
+  dpkg("--install", "/newer.deb");
+  assert.equal(readlinkSync(path), "/mnt/not-there");
+  rmSync(path);
+  mkdirSync(join(path, "lost+found"), { recursive: true });
+  dpkg("--install", "/older.deb");
+  return installed();
+});
+
+await step("leaves the owner and mode of its data as they are, or as dpkg was told", () => {
+  const path = join(folder, data);
+  chmodSync(path, 0o700);
+  dpkg("--install", "/newer.deb");
+  assert.deepEqual(rightsOf(data), { mode: 0o700, uid: 0, gid: 0 });
+  rmSync(path, { recursive: true });
+  const { gid } = idsOf("weir");
+  inside({}, "dpkg-statoverride", "--add", "#12345", "weir", "2770", `/${data}`);
+  dpkg("--install", "/newer.deb");
+  assert.deepEqual(rightsOf(data), { mode: 0o2770, uid: 12_345, gid });
+  inside({}, "dpkg-statoverride", "--remove", `/${data}`);
+  return "";
+});
+
+await step("is purged where its data are on a disk of their own, and leaves that empty", () => {
+  const path = join(folder, data);
+  execFileSync("mount", ["-t", "tmpfs", "none", path]);
+  mkdirSync(join(path, "log"));
+  writeFileSync(join(path, "log/of-a-reading"), "");
+  dpkg("--purge", "weir");
+  assert.deepEqual(readdirSync(path), []);
+  assert.ok(!existsSync(join(folder, "etc/weir")));
+  assert.equal(installed(), "");
+  execFileSync("umount", [path]);
   return "";
 });
 
@@ -159,6 +203,13 @@ function tryDpkg(...words: readonly string[]): {
 function dpkg(...words: readonly string[]): void {
   const { status, output } = tryDpkg(...words);
   assert.equal(status, 0, `dpkg ${words.join(" ")}:\n${output}`);
+}
+
+/** In a sentence, and changes nothing. */
+function refusesOlder(): void {
+  const { status, output } = tryDpkg("--install", "/older.deb");
+  assert.notEqual(status, 0, output);
+  assert.match(output, /does not take the place of .* it may not understand what/);
 }
 
 /** Its version; empty where it is not there, nor anything of it. */
