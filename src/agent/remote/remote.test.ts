@@ -183,8 +183,18 @@ test("a start that fails is its fault; a disk that fails, or another agent, is n
   const full = new Fault("DISK_FULL", "the disk is full", { cause: disk });
   assert.equal(await process.remote.failed(full), false);
   assert.equal(await process.remote.failed(new Error("a bug")), false);
-  assert.equal(await process.remote.failed(new Fault("DIRECTORY_IN_USE", "in use")), false);
+  const { dataDirectory } = await localConfig();
+  const inUse = (directory: string): Fault =>
+    new Fault("DIRECTORY_IN_USE", "in use", { facts: { directory } });
+  assert.equal(await process.remote.failed(inUse(dataDirectory)), false);
   assert.equal(await tried(), 1, "the start that found another agent is not counted");
+  assert.equal(await process.remote.failed(inUse("/uplink/of/another")), true);
+  assert.equal(await tried(), undefined);
+  await process.run(async () => {
+    process.offer(version(8));
+    await process.remote.changed;
+  });
+  assert.equal(await tried(), 1);
   assert.equal(await process.remote.failed(new Fault("PORT_IN_USE", "taken")), true);
   assert.equal(await tried(), undefined);
 });

@@ -168,13 +168,15 @@ export class RemoteConfiguration {
 
   /**
    * The agent could not start, or failed. True where a new configuration is taken back for it: begin again.
-   * A disk that fails, or another agent in the directory, is no configuration's fault.
+   * A disk that fails, or another agent in the data directory, is no configuration's fault.
    */
   failed(error: unknown): Promise<boolean> {
     return this.#serial(async () => {
       if (!this.#isTrial || !(error instanceof Fault)) return false;
       if (diskTrouble(error) !== undefined) return false;
-      if (error.code === "DIRECTORY_IN_USE") {
+      // Its own data directory no document can name; another's directory for an uplink it can.
+      const { dataDirectory } = this.#options.local;
+      if (error.code === "DIRECTORY_IN_USE" && error.facts["directory"] === dataDirectory) {
         await this.#uncount();
         return false;
       }
