@@ -431,6 +431,13 @@ test("a configuration on trial that ends the process is rolled back after its tr
   await site.start();
   const second = await site.until("the second try", ({ trial }) => trial !== undefined);
   assert.deepEqual(second.remote?.trial, { tries: 2, triesMax: 2 });
+  // One that is started beside it by mistake decides nothing.
+  const beside = await weir("run", "-c", site.file);
+  assert.deepEqual([beside.code, /another weir is using/.test(beside.error)], [1, true]);
+  assert.deepEqual(
+    (await site.audit()).map(({ kind }) => kind),
+    ["accepted"],
+  );
   // Ended as it was asked to: not counted.
   assert.equal(await site.agent?.kill("SIGTERM"), 0);
   await site.start();

@@ -1,7 +1,11 @@
 /** Configuration from afar, as `weir run` has it: what is known of it, and the channels it comes by. */
 
+import { existsSync } from "node:fs";
 import type { Config } from "../config/config.ts";
+import { diskTrouble } from "../degraded.ts";
 import { systemClock } from "../doors/clock.ts";
+import { makeDataDirectory } from "../doors/data-directory.ts";
+import { lockDirectories } from "../doors/directory-lock.ts";
 import { systemDisk } from "../doors/disk.ts";
 import { systemNet } from "../doors/net.ts";
 import { systemRandom } from "../doors/random.ts";
@@ -18,7 +22,10 @@ export type FromAfar = AsyncDisposable & {
   readonly status: Status["remote"];
 };
 
-/** Undefined where the local file has no `remote` section: then nothing of it is loaded. */
+/**
+ * Undefined where the local file has no `remote` section: then nothing of it is loaded. What is known is
+ * this process's alone until the end. Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE.
+ */
 export async function openFromAfar(
   local: Config,
   { file, say }: { readonly file: string; readonly say: Say },
@@ -27,10 +34,14 @@ export async function openFromAfar(
   const { openRemote } = await import("../remote/remote.ts");
   const { openChannels } = await import("../remote/channels.ts");
   const clock = systemClock();
+  const { dataDirectory } = local;
+  const directory = dataPaths(dataDirectory).remote;
+  await using opened = new AsyncDisposableStack();
+  opened.defer(await lockKnown(dataDirectory, directory));
   const remote = await openRemote({
     disk: systemDisk,
     clock,
-    directory: dataPaths(local.dataDirectory).remote,
+    directory,
     local,
     parse: (overlay) => parseFile(file, overlay),
     problemsOf: async (config) => (await checkFiles(config)).problems,
@@ -42,6 +53,7 @@ export async function openFromAfar(
     random: systemRandom(),
     offer: (offer) => remote.offer(offer),
   });
+  const unlock = opened.move();
   return {
     remote,
     get status() {
@@ -49,6 +61,23 @@ export async function openFromAfar(
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(channels.map((channel) => channel.close()));
+      await unlock.disposeAsync();
     },
   };
+}
+
+/**
+ * A second process would count its starts against a trial of the first, and then roll it back. The agent's
+ * own lock is too late for that, and it is released between one agent and the next.
+ */
+async function lockKnown(dataDirectory: string, directory: string): Promise<() => Promise<void>> {
+  try {
+    await makeDataDirectory([dataDirectory, directory]);
+  } catch (error) {
+    // The agent waits for its disk; where the folder cannot be made, nothing is written to it either.
+    if (diskTrouble(error) === undefined) throw error;
+    if (!existsSync(directory)) return () => Promise.resolve();
+  }
+  const inUse = `another weir is using ${dataDirectory}; stop it, or set another data directory`;
+  return await lockDirectories([{ directory, inUse }]);
 }
