@@ -434,10 +434,7 @@ test("a configuration on trial that ends the process is rolled back after its tr
   // One that is started beside it by mistake decides nothing.
   const beside = await weir("run", "-c", site.file);
   assert.deepEqual([beside.code, /another weir is using/.test(beside.error)], [1, true]);
-  assert.deepEqual(
-    (await site.audit()).map(({ kind }) => kind),
-    ["accepted"],
-  );
+  assert.equal((await site.audit()).at(-1)?.kind, "accepted");
   // Ended as it was asked to: not counted.
   assert.equal(await site.agent?.kill("SIGTERM"), 0);
   await site.start();
@@ -479,8 +476,11 @@ test("keygen and sign make what an agent takes; a key that is taken out takes wh
   const configured = readFileSync(site.file, "utf8");
   writeFileSync(site.file, configured.replace(own, publicKey));
   await site.start();
+  // What is edited meanwhile waits for a restart, whatever a document makes of the agent.
+  writeFileSync(site.file, configured.replace("data: data", "data: elsewhere"));
   await site.publish(readFileSync(out));
   await site.until("version 3 is in force", inForce(3));
+  assert.ok(!readdirSync(site.folder).includes("elsewhere"));
   await site.agent?.kill("SIGTERM");
   writeFileSync(site.file, configured);
   await site.start();

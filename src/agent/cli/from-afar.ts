@@ -14,7 +14,7 @@ import type { RemoteConfiguration } from "../remote/remote.ts";
 import { dataPaths } from "../start.ts";
 import type { Status } from "../status.ts";
 import { checkFiles } from "./checked-files.ts";
-import { parseFile } from "./configured.ts";
+import { parseText } from "./configured.ts";
 import type { Say } from "./journal.ts";
 
 export type FromAfar = AsyncDisposable & {
@@ -23,12 +23,12 @@ export type FromAfar = AsyncDisposable & {
 };
 
 /**
- * Undefined where the local file has no `remote` section: then nothing of it is loaded. What is known is
+ * `text` is that of the file when `local` was read. Undefined where the local file has no `remote` section: then nothing of it is loaded. What is known is
  * this process's alone until the end. Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE.
  */
 export async function openFromAfar(
   local: Config,
-  { file, say }: { readonly file: string; readonly say: Say },
+  { file, text, say }: { readonly file: string; readonly text: string; readonly say: Say },
 ): Promise<FromAfar | undefined> {
   if (local.remote === undefined) return undefined;
   const { openRemote } = await import("../remote/remote.ts");
@@ -43,7 +43,8 @@ export async function openFromAfar(
     clock,
     directory,
     local,
-    parse: (overlay) => parseFile(file, overlay),
+    // Not the file as it is by then: a document would apply what somebody is still writing there.
+    parse: (overlay) => parseText(text, file, overlay),
     problemsOf: async (config) => (await checkFiles(config)).problems,
     say,
   });

@@ -28,7 +28,11 @@ export async function run(args: readonly string[]): Promise<number> {
             .map(([name, value]) => `${name}=${String(value)}`)
             .join(" ")}`,
     );
-  const onRead = (read: Config): void => takeOneHeap(ceilingOf(read));
+  let text = "";
+  const onRead = (read: Config, as: string): void => {
+    text = as;
+    takeOneHeap(ceilingOf(read));
+  };
   const local = await readConfig(values.config, { onRead });
   const signal = stopSignal({ seconds });
   let running: Agent | undefined;
@@ -39,7 +43,7 @@ export async function run(args: readonly string[]): Promise<number> {
     status: () => (running === undefined ? undefined : stateText(running)),
     onFailed: (why) => say("service", { why }),
   });
-  await using afar = await openFromAfar(local, { file: values.config, say });
+  await using afar = await openFromAfar(local, { file: values.config, text, say });
   const { agent, fault } = await runAgents({
     local,
     afar,
