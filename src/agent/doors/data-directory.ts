@@ -1,17 +1,17 @@
 /** Makes the directories an agent writes to, or says in a sentence why it cannot. */
 
 import { accessSync } from "node:fs";
-import { access, constants, mkdir } from "node:fs/promises";
+import { access, constants, mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "../../core/faults.ts";
 
 export async function makeDataDirectory(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
     try {
-      await mkdir(directory, { recursive: true });
+      await makeFolder(directory);
       await access(directory, constants.W_OK);
     } catch (cause) {
-      throw faultOf(directory, await whyMissing(directory, cause));
+      throw faultOf(directory, cause);
     }
   }
 }
@@ -21,15 +21,27 @@ export function checkWritable(directory: string): void {
   accessSync(directory, constants.W_OK);
 }
 
-/** Where a file system is read-only, Node says of a folder made with its parents that it is not there. */
-async function whyMissing(directory: string, cause: unknown): Promise<unknown> {
-  if (codeOf(cause) !== "ENOENT") return cause;
-  const above = dirname(directory);
+/**
+ * With its parents, one after another: Node's own way to do it never ends where a file system (/proc, an
+ * automounter) says of what it does not let be made that it is not there.
+ */
+async function makeFolder(directory: string): Promise<void> {
+  const trouble = await troubleOfMaking(directory);
+  if (trouble === undefined) return;
+  const parent = dirname(directory);
+  if (codeOf(trouble) !== "ENOENT" || parent === directory) throw trouble;
+  await makeFolder(parent);
+  const again = await troubleOfMaking(directory);
+  if (again !== undefined) throw again;
+}
+
+async function troubleOfMaking(directory: string): Promise<unknown> {
   try {
-    await access(above, constants.W_OK);
-    return cause;
-  } catch (reason) {
-    return above === directory ? cause : await whyMissing(above, reason);
+    await mkdir(directory);
+    return undefined;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST" && (await stat(directory)).isDirectory()) return undefined;
+    return error;
   }
 }
 
@@ -46,6 +58,7 @@ function faultOf(directory: string, cause: unknown): Fault {
     EDQUOT: "the quota is used up; free some space, or set another directory",
     EIO: "the disk fails; check it, or set another directory",
     ENOTDIR: "a part of the path is a file; set another directory",
+    ENOENT: "its file system does not let it be made; set another directory",
     EEXIST: "a file of that name is in the way; set another directory",
   };
   const remedy = remedies[code] ?? "set another directory";
