@@ -25,23 +25,15 @@ export function checkWritable(directory: string): void {
  * With its parents, one after another: Node's own way to do it never ends where a file system (/proc, an
  * automounter) says of what it does not let be made that it is not there.
  */
-async function makeFolder(directory: string): Promise<void> {
-  const trouble = await troubleOfMaking(directory);
-  if (trouble === undefined) return;
-  const parent = dirname(directory);
-  if (codeOf(trouble) !== "ENOENT" || parent === directory) throw trouble;
-  await makeFolder(parent);
-  const again = await troubleOfMaking(directory);
-  if (again !== undefined) throw again;
-}
-
-async function troubleOfMaking(directory: string): Promise<unknown> {
+async function makeFolder(directory: string, isParentThere = false): Promise<void> {
   try {
     await mkdir(directory);
-    return undefined;
   } catch (error) {
-    if (codeOf(error) === "EEXIST" && (await stat(directory)).isDirectory()) return undefined;
-    return error;
+    const parent = dirname(directory);
+    if (codeOf(error) === "EEXIST" && (await stat(directory)).isDirectory()) return;
+    if (codeOf(error) !== "ENOENT" || isParentThere || parent === directory) throw error;
+    await makeFolder(parent);
+    await makeFolder(directory, true);
   }
 }
 
