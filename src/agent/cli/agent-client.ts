@@ -1,7 +1,7 @@
 /** A running agent, asked over HTTP or HTTPS, with a token where it wants one. */
 
 import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import type { ConnectionOptions } from "node:tls";
 import { Fault } from "../../core/faults.ts";
@@ -35,14 +35,18 @@ export function agentOf({ http }: Pick<Config, "http">): Pick<AgentAddress, "url
   return { url: `${scheme}://${host}:${http.port}`, certificate: http.tls?.certificateFile };
 }
 
-/** What the options of a command say, and of what they leave out its configuration. */
+/** What the agent of this folder runs with, as `weir run` takes it. */
+const here = "weir.yaml";
+
+/** What the options of a command say, and of what they leave out its configuration: one that lies here, where none is named. */
 export async function addressOf(values: {
   readonly config?: string;
   readonly url?: string;
   readonly ca?: string;
   readonly "token-file"?: string;
 }): Promise<AgentAddress> {
-  const { config, url, ca, "token-file": tokenFile } = values;
+  const { url, ca, "token-file": tokenFile } = values;
+  const config = values.config ?? (url === undefined && existsSync(here) ? here : undefined);
   const configured = config === undefined ? undefined : agentOf(await readConfig(config));
   const own = url === undefined && ca === undefined ? configured?.certificate : undefined;
   return {

@@ -54,7 +54,7 @@ Prints state, rates, log, outbox and the ledger. Exit 0 when it is running, 1 ot
 
   --alive            ask no more than whether it is alive: exit 0 also where it is degraded or waits for
                      its disk. Needs no token
-  -c, --config FILE  its configuration, which says where its HTTP side is
+  -c, --config FILE  its configuration, which says where its HTTP side is (weir.yaml, if it is here)
   --url URL          address of its HTTP side (default http://127.0.0.1:8080)
   --token-file FILE  where it wants a token: the file that holds it
   --ca FILE          https: the authority of its certificate, a PEM file
@@ -83,7 +83,7 @@ Without one, all. Without further options, the latest reading of each.
   --explain           what it has cost
   --json              rows as JSON, one a line; the last says whether that was all
 
-  -c, --config FILE   configuration of the agent, which says where its HTTP side is
+  -c, --config FILE   configuration of the agent, which says where its HTTP side is (weir.yaml, if it is here)
   --url URL           address of its HTTP side (default http://127.0.0.1:8080)
   --token-file FILE   where it wants a token: the file that holds it
   --ca FILE           https: the authority of its certificate, a PEM file
@@ -117,8 +117,8 @@ is back; what comes of it, a refusal too, is a manifest in the topic of raw read
   --expires T         with --kafka: an agent that reads it later refuses it
   --json              print JSON
 
-  -c, --config FILE   configuration of the agent, which says where its HTTP side is; with --kafka its login,
-                      its name and the topic
+  -c, --config FILE   configuration of the agent (weir.yaml, if it is here), which says where its HTTP
+                      side is; with --kafka its login, its name and the topic
   --url URL           address of its HTTP side (default http://127.0.0.1:8080)
   --token-file FILE   where it wants a token: the file that holds it; to ask takes an operator's
   --ca FILE           https, TLS to Kafka: the authority of its certificate, a PEM file

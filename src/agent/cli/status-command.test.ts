@@ -11,9 +11,15 @@ import { statusText } from "./status-command.ts";
 
 const main = join(import.meta.dirname, "main.ts");
 
-function weir(...args: string[]): Promise<{ readonly code: unknown; readonly stderr: string }> {
+type Outcome = { readonly code: unknown; readonly stderr: string };
+
+function weir(...args: string[]): Promise<Outcome> {
+  return weirIn(tmpdir(), ...args);
+}
+
+function weirIn(folder: string, ...args: string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...args], (error, _stdout, stderr) =>
+    execFile(process.execPath, [main, ...args], { cwd: folder }, (error, _stdout, stderr) =>
       resolve({ code: error?.code ?? 0, stderr }),
     );
   });
@@ -64,6 +70,8 @@ test("the configuration says where to ask, unless the command does", async (t) =
   write(`{ port: ${port} }`);
   const configured = await weir("status", "-c", config);
   assert.match(configured.stderr, new RegExp(`answers at http://127.0.0.1:${port} is no agent`));
+  const here = await weirIn(folder.path, "status");
+  assert.equal(here.stderr, configured.stderr, "one that lies here is the one");
   const other = await answering(t, "said");
   const said = await weir("status", "-c", config, "--url", `http://127.0.0.1:${other}`);
   assert.match(said.stderr, new RegExp(`answers at http://127.0.0.1:${other} is no agent`));
