@@ -39,8 +39,12 @@ export const fleetLimits = {
   /** Starts that it gets; what may be set. */
   remoteTries: 2,
   remoteTriesMax: 16,
-  /** Entries of the audit log on disk, those that the status shows, and characters of a reason. */
+  /**
+   * Entries of the audit log on disk, refusals among them once it is full, those that the status shows,
+   * and characters of a reason.
+   */
   remoteAuditMax: 256,
+  remoteAuditRefusedMax: 128,
   remoteAuditShownMax: 16,
   remoteReasonMax: 500,
   /** Refusals that are written in a minute; beyond, they are only counted. */

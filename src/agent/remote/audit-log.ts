@@ -1,6 +1,6 @@
 /**
  * What became of configurations from afar: accepted, proven, rolled back, refused. On disk, so that a
- * restart does not forget who tried what; bounded, the oldest go.
+ * restart does not forget who tried what; bounded, the oldest go, refusals first.
  *
  *   audit.ndjson   {"number":1,"at":ms,"kind":"refused","code":"bad_signature","from":"mqtt","digest":"..","reason":".."}
  *
@@ -68,6 +68,14 @@ export class AuditLog {
   get entries(): readonly AuditEntry[] {
     return this.#entries;
   }
+  newest(kind: RemoteEvent["kind"]): AuditEntry | undefined {
+    return this.#entries.findLast((entry) => entry.kind === kind);
+  }
+  /** Whether what was accepted was rolled back after that. */
+  isBack({ number, digest }: AuditEntry): boolean {
+    const back = this.newest("rolled_back");
+    return back?.digest === digest && back.number > number;
+  }
   /** Refusals since the start that have no entry of their own. */
   get unwritten(): number {
     return this.#unwritten;
@@ -90,7 +98,7 @@ export class AuditLog {
     const cut = event.reason?.slice(0, limits.remoteReasonMax);
     const reason = cut === undefined ? {} : { reason: cut };
     const entry = { number, at: this.#clock.now(), ...event, ...reason };
-    this.#entries = [...this.#entries, entry].slice(-limits.remoteAuditMax);
+    this.#entries = bounded([...this.#entries, entry]);
     const text = this.#entries.map((each) => `${JSON.stringify(each)}\n`).join("");
     try {
       await makeFolder(this.#disk, dirname(this.#path));
@@ -114,6 +122,24 @@ export class AuditLog {
     this.#minute.push(now);
     return true;
   }
+}
+
+/** What is kept however old it is: it says what is in force, should the state be lost. */
+const lasting: readonly RemoteEvent["kind"][] = ["accepted", "proven", "rolled_back"];
+
+/**
+ * One entry less where there is one too many: the oldest refusal while those have more than their share, so
+ * that whoever may write to a topic does not push decisions out.
+ */
+function bounded(entries: readonly AuditEntry[]): readonly AuditEntry[] {
+  if (entries.length <= limits.remoteAuditMax) return entries;
+  const refused = entries.filter(({ kind }) => kind === "refused");
+  const last = lasting.map((of) => entries.findLast(({ kind }) => kind === of));
+  const gone =
+    refused.length > limits.remoteAuditRefusedMax
+      ? refused[0]
+      : entries.find((entry) => !last.includes(entry));
+  return entries.filter((entry) => entry !== gone);
 }
 
 /** Oldest first; lines that are not ours are left out. Rejects as the disk does. */

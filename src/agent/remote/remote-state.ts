@@ -46,7 +46,7 @@ export function documentIn({ good, trial }: RemoteState): string | undefined {
 
 export const noState: RemoteState = { highest: 0, digest: "" };
 
-/** `noState` where there is no file. Faults: STORE_FAILED; rejects as the disk does. */
+/** `noState` itself where there is no file. Faults: STORE_FAILED where it is damaged, FORMAT_TOO_NEW; rejects as the disk does. */
 export async function readRemoteState(
   disk: Pick<Disk, "open">,
   path: string,
@@ -54,7 +54,11 @@ export async function readRemoteState(
   const bytes = await ifThere(() => readWhole(disk, path));
   if (bytes === undefined) return noState;
   const stored = decodeJson(bytes, path);
-  if (stored.fields["v"] !== 1) {
+  const { v } = stored.fields;
+  if (typeof v !== "number" || !Number.isSafeInteger(v) || v < 1) {
+    throw damaged(path, "v is no version of the format");
+  }
+  if (v !== 1) {
     throw new Fault("FORMAT_TOO_NEW", `${path} was written by a later weir: use that one`);
   }
   const { good } = stored.fields;

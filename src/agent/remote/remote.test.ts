@@ -7,10 +7,12 @@ import { seededRandom } from "../../../test/support/seeded-random.ts";
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
 import type { Disk } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
+import { limits } from "../../core/limits.ts";
 import type { Config } from "../config/config.ts";
 import { parseConfig, type ParsedConfig } from "../config/parse.ts";
 import type { Overlay } from "../config/overlay.ts";
 import type { Status } from "../status.ts";
+import { AuditLog } from "./audit-log.ts";
 import { newKey, privateKeyIn, signDocument } from "./document.ts";
 import { openRemote, type RemoteConfiguration } from "./remote.ts";
 
@@ -239,6 +241,93 @@ test("a damaged state is forgotten, but not which versions were accepted", async
   assert.equal(await next.run(() => next.turns()), localSeries);
   assert.equal(next.remote.status.highest, 7);
   assert.equal(next.remote.status.counters.refused["replayed"], 1);
+});
+
+/** A process that proved version 7 and took 8, which made the agent ill where `isBack`, and its disk. */
+async function grown({ isBack }: { readonly isBack: boolean }): Promise<FaultDisk> {
+  const disk = diskOf(1);
+  const process = await Process.start(disk.mount());
+  for (const number of [7, 8]) {
+    await process.run(async () => {
+      process.offer(version(number));
+      await process.remote.changed;
+    });
+    if (number === 8 && isBack) process.health = ill;
+    await process.run(() => process.pass());
+  }
+  return disk;
+}
+
+const state = "/data/remote/state.json";
+
+async function overwrite(disk: FaultDisk, text: string): Promise<void> {
+  const door = disk.mount();
+  const file = await door.open(state, { create: false });
+  const bytes = Buffer.alloc(await file.size(), " ");
+  bytes.write(text);
+  await file.write(bytes, 0);
+  await file.sync();
+  await file.close();
+}
+
+test("what was in force when its state was lost goes on when it comes again, and what was rolled back does not", async () => {
+  const losses: readonly ((disk: FaultDisk) => Promise<void>)[] = [
+    (disk) => overwrite(disk, "{{"),
+    (disk) => overwrite(disk, '{"highest":8,"digest":""}'),
+    (disk) => disk.mount().remove(state),
+  ];
+  for (const lose of losses) {
+    for (const isBack of [false, true]) {
+      const disk = await grown({ isBack });
+      await lose(disk);
+      await Process.start(disk.mount()); // and its document comes only to the next
+      const next = await Process.start(disk.mount());
+      await next.run(async () => {
+        next.offer(version(7), version(8));
+        await next.turns();
+      });
+      const series = await next.run(() => next.pass());
+      assert.equal(series, isBack ? localSeries : 8);
+      assert.deepEqual(next.said, isBack ? [] : ["accepted", "proven"]);
+      assert.deepEqual(next.remote.status.counters.refused, {});
+      next.offer(version(7));
+      await next.run(() => next.turns());
+      assert.equal(next.remote.status.counters.refused["replayed"], 1);
+    }
+  }
+});
+
+test("a state that cannot be read just now is not forgotten: the process ends", async () => {
+  const disk = await grown({ isBack: false });
+  disk.fate = ({ name }) => (name === "read" ? "EIO" : undefined);
+  await assert.rejects(Process.start(disk.mount()), {
+    code: "DISK_FAILED",
+    message: /cannot be read \(EIO\): let the user/,
+  });
+  disk.fate = () => undefined;
+  const next = await Process.start(disk.mount());
+  assert.equal(await next.run(() => Promise.resolve()), 8);
+});
+
+test("refusals push no decision out of the audit log", async () => {
+  const disk = diskOf(1);
+  const clock = new SimulatedClock(1_796_000_000_000);
+  const log = new AuditLog({ disk: disk.mount(), clock, path: "/data/remote/audit.ndjson" });
+  await log.note({ kind: "accepted", digest: "a", version: 1 });
+  await log.note({ kind: "proven", digest: "a", version: 1 });
+  await log.note({ kind: "rolled_back", digest: "b", version: 2 });
+  for (let at = 0; at < 2 * limits.remoteAuditMax; at++) {
+    await clock.pass(10_000);
+    await log.note({ kind: "refused", code: "malformed", digest: String(at) });
+    if (at % 2 === 0) await log.note({ kind: "unusable", digest: String(at) });
+  }
+  const kinds = log.entries.map(({ kind }) => kind);
+  assert.equal(kinds.length, limits.remoteAuditMax);
+  assert.deepEqual(kinds.slice(0, 3), ["accepted", "proven", "rolled_back"]);
+  assert.equal(kinds.filter((kind) => kind === "refused").length, limits.remoteAuditRefusedMax);
+  const again = new AuditLog({ disk: disk.mount(), clock, path: "/data/remote/audit.ndjson" });
+  await again.open();
+  assert.deepEqual(again.entries, log.entries);
 });
 
 /** 3 is proven, 4 comes and makes the agent ill; the power goes at the call `at`. Series after it. */

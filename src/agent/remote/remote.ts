@@ -95,19 +95,35 @@ export class RemoteConfiguration {
     this.#audit = new AuditLog({ disk, clock, path: remotePaths(directory).audit });
   }
 
-  /** Reads what is known. What is damaged is forgotten, but for the highest version, which the audit log has too. */
+  /**
+   * Reads what is known. What is damaged or gone is forgotten, but for what the audit log has too. Faults:
+   * FORMAT_TOO_NEW; DISK_FAILED where it cannot be read: it may well be there, and is not to be forgotten.
+   */
   async open(): Promise<void> {
     const { disk, directory } = this.#options;
+    const { state } = remotePaths(directory);
     try {
       await this.#audit.open();
-      this.#state = await readRemoteState(disk, remotePaths(directory).state);
+      this.#state = await readRemoteState(disk, state);
     } catch (error) {
-      if (!isEnvironmental(error)) throw error;
-      if (error.code === "FORMAT_TOO_NEW") throw error;
-      const highest = Math.max(0, ...this.#audit.entries.map(({ version = 0 }) => version));
-      this.#state = { highest, digest: "" };
-      await this.#note({ kind: "unusable", code: "damaged", reason: error.message, digest: "" });
+      if (!isEnvironmental(error) || error.code === "FORMAT_TOO_NEW") throw error;
+      if (error.code !== "STORE_FAILED") throw unreadable(directory, error);
+      await this.#recall(error.message);
     }
+    if (this.#state === noState && this.#audit.newest("accepted") !== undefined) {
+      await this.#recall(`${state} is gone, and the audit log is not`);
+    }
+  }
+
+  /** Which version was the highest; the document itself comes again, from its topic. */
+  async #recall(reason: string): Promise<void> {
+    const accepted = this.#audit.newest("accepted");
+    const isBack = accepted !== undefined && this.#audit.isBack(accepted);
+    await this.#note({ kind: "unusable", code: "damaged", reason, digest: "" });
+    const { version: highest = 0, digest = "" } = accepted ?? {};
+    // It counts where it cannot be written, too.
+    this.#state = { highest, digest: isBack ? digest : "" };
+    await this.#store(this.#state);
   }
 
   /** Resolves when another configuration is to be used than the last that `begin` gave. */
@@ -361,9 +377,12 @@ export class RemoteConfiguration {
     return isFor(document, this.#options.local.agent);
   }
 
-  #stale({ version }: RemoteDocument): Refusal | undefined {
+  #stale({ version, digest }: RemoteDocument): Refusal | undefined {
     const { highest } = this.#state;
     if (version > highest) return undefined;
+    // What was in force when its state was lost.
+    const isLost = this.#state.digest === "" && this.#audit.newest("accepted")?.digest === digest;
+    if (version === highest && isLost) return undefined;
     if (version === highest) {
       const reason = `another document was version ${version} already: sign it as ${highest + 1}`;
       return { code: "version_taken", reason };
@@ -452,6 +471,12 @@ export async function openRemote(options: RemoteOptions): Promise<RemoteConfigur
   const remote = new RemoteConfiguration(options);
   await remote.open();
   return remote;
+}
+
+function unreadable(directory: string, cause: Error & { readonly code: string }): Fault {
+  const what = `what is known of remote configurations in ${directory} cannot be read (${cause.code})`;
+  const remedy = "let the user that runs weir read it, or check the disk";
+  return new Fault("DISK_FAILED", `${what}: ${remedy}`, { cause, facts: { directory } });
 }
 
 function named({
