@@ -66,6 +66,16 @@ test("any changed byte is refused, and so is one more or less", () => {
   assert.match(refusalOf(openDocument(Buffer.concat([bytes, bytes]), keys)), /^bad_signature/);
 });
 
+test("a signature is written in one way only", () => {
+  const bytes = signed();
+  const at = bytes.indexOf("==") - 1;
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const forged = Buffer.from(bytes);
+  // Its lowest bits stand for nothing.
+  forged[at] = letters.charCodeAt(letters.indexOf(String.fromCharCode(bytes[at]!)) + 1);
+  assert.match(refusalOf(openDocument(forged, keys)), /^malformed: its signature is not base64 as/);
+});
+
 test("another's key, a text without a signature, and a long one are told apart", () => {
   assert.match(
     refusalOf(openDocument(signed(), keys.slice(0, 1))),

@@ -85,13 +85,13 @@ export function openDocument(bytes: Uint8Array, keys: readonly RemoteKey[]): Ope
   if (key === undefined) {
     return refused("unknown_key", `it is signed by ${id}, which is none of remote.keys`);
   }
+  // Else one signature could be written in several ways, each with a digest of its own.
+  const raw = Buffer.from(signature, "base64");
+  if (raw.toString("base64") !== signature) {
+    return refused("malformed", "its signature is not base64 as weir remote sign writes it");
+  }
   const signed = bytes.subarray(end + 1);
-  const isRight = verify(
-    undefined,
-    signedBytes(signed),
-    publicKeyOf(key.raw),
-    Buffer.from(signature, "base64"),
-  );
+  const isRight = verify(undefined, signedBytes(signed), publicKeyOf(key.raw), raw);
   if (!isRight) {
     return refused("bad_signature", `the signature is not that of ${key.name} for what it says`);
   }

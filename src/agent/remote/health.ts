@@ -5,9 +5,12 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config/config.ts";
+import type { MemoryStatus } from "../memory/memory-watch.ts";
 import type { Status } from "../status.ts";
 
-export type Health = Pick<Status, "degraded" | "uplinks" | "brokers">;
+export type Health = Pick<Status, "degraded" | "uplinks" | "brokers"> & {
+  readonly memory: { readonly ceiling: Pick<MemoryStatus, "level"> | undefined };
+};
 
 /** A name, as "uplink kafka summaries", and what is said of it. */
 export type Trouble = {
@@ -17,8 +20,12 @@ export type Trouble = {
   readonly isEarly: boolean;
 };
 
-export function troublesOf({ degraded, uplinks, brokers }: Health): readonly Trouble[] {
+export function troublesOf({ degraded, uplinks, brokers, memory }: Health): readonly Trouble[] {
+  const short = "memory is short: what is new is refused";
   return [
+    ...(memory.ceiling?.level === "short"
+      ? [{ name: "memory", message: short, isEarly: false }]
+      : []),
     ...degraded.map(({ name, message }) => ({ name: `degraded ${name}`, message, isEarly: false })),
     ...uplinks.flatMap(({ name, lanes }) =>
       Object.entries(lanes).flatMap(([lane, { state, trouble }]) =>
@@ -72,6 +79,7 @@ export function blamedFor(before: Config, now: Config): readonly string[] {
   return [
     ...uplinks,
     ...brokers,
+    "memory",
     "degraded log_full",
     "degraded state_store_full",
     "degraded failed",

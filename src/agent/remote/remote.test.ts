@@ -14,6 +14,7 @@ import type { Overlay } from "../config/overlay.ts";
 import type { Status } from "../status.ts";
 import { AuditLog } from "./audit-log.ts";
 import { newKey, privateKeyIn, signDocument } from "./document.ts";
+import type { Health } from "./health.ts";
 import { openRemote, type RemoteConfiguration } from "./remote.ts";
 
 const { pem, publicKey } = newKey();
@@ -50,10 +51,11 @@ function version(number: number): Uint8Array {
   return signDocument({ ...about, version: number, body }, key);
 }
 
-const well: Pick<Status, "degraded" | "uplinks" | "brokers" | "clock"> = {
+const well: Health & Pick<Status, "clock"> = {
   degraded: [],
   uplinks: [],
   brokers: [],
+  memory: { ceiling: undefined },
   clock: { now: 1_796_000_000_000, trusted: true },
 };
 const ill: typeof well = { ...well, degraded: [{ name: "failed", message: "it has failed" }] };
@@ -88,7 +90,7 @@ class Process {
   /** An agent until another configuration is to be used; its series. */
   async run(use: () => Promise<void>): Promise<number> {
     const { seriesMax } = await this.remote.begin();
-    const status = (): Status => this.health as Status;
+    const status = (): Status => this.health as unknown as Status;
     const stop = this.remote.started({ status });
     await use();
     stop();
@@ -153,6 +155,19 @@ test("one that makes the agent ill is taken back, and does not come back", async
   process.offer(version(6));
   await process.run(() => process.turns());
   assert.equal(process.remote.status.counters.refused["replayed"], 1);
+});
+
+test("one that leaves too little memory for half of the time is taken back", async () => {
+  const process = await Process.start(diskOf(1).mount());
+  await process.run(async () => {
+    process.offer(version(7));
+    await process.remote.changed;
+  });
+  await process.run(async () => {
+    process.health = { ...well, memory: { ceiling: { level: "short" } } };
+    await process.pass();
+  });
+  assert.deepEqual(process.said, ["accepted", "rolled_back"]);
 });
 
 test("of several that come together the newest counts, and one that overtakes a trial takes its place", async () => {
