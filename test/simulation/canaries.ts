@@ -104,7 +104,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "forget-catalog-record",
     breaks: ["P2", "P7"],
-    seeds: [1],
+    seeds: [6],
     edits: [
       {
         file: "src/agent/loop.ts",
@@ -374,7 +374,7 @@ export const canaries: readonly Canary[] = [
   {
     name: "merge-what-is-in-doubt",
     breaks: ["P1", "P4"],
-    seeds: [148],
+    seeds: [216],
     edits: [
       {
         file: "src/store/outbox/standings.ts",
@@ -385,7 +385,7 @@ export const canaries: readonly Canary[] = [
   },
   {
     name: "fresh-before-its-own-older-revision",
-    seeds: [4],
+    seeds: [1],
     breaks: ["P4"],
     edits: [
       {
