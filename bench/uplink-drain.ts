@@ -23,7 +23,7 @@ import { type Drain, openDrain } from "../src/sync/drain.ts";
 import { connectCluster } from "../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../src/sync/kafka/cluster.ts";
 import { openKafkaUplink } from "../src/sync/kafka/kafka-uplink.ts";
-import type { PumpStatus } from "../src/sync/pump.ts";
+import type { PumpStatus } from "../src/sync/pump-status.ts";
 import { createMessageEncoder, type Message } from "../src/sync/kafka/message/message.ts";
 import { loadProtocol } from "../src/sync/kafka/client/protocol.ts";
 import { storeBytesMax, storePath } from "./uplink-outbox.ts";

@@ -21,6 +21,8 @@ class ListUplink implements Uplink {
   readonly calls: string[] = [];
   /** Thrown by the next deliveries, one each. */
   readonly failures: Error[] = [];
+  /** Of deliveries that got there all the same. */
+  readonly lostAnswers: Error[] = [];
   /** Deliveries wait for it. */
   gate: Promise<void> = Promise.resolve();
 
@@ -79,6 +81,8 @@ class ListLane implements UplinkLane {
     if (failure !== undefined) throw failure;
     for (const record of records) this.out.push(new TextDecoder().decode(record));
     this.#next = first + records.length;
+    const lost = uplink.lostAnswers.shift();
+    if (lost !== undefined) throw lost;
     const key = `uplink/${uplink.name}/${lane}`;
     return { next: this.#next, writes: [{ key, value: Uint8Array.of(1) }] };
   }
@@ -292,6 +296,20 @@ test("after a failure it waits, twice as long each time up to a bound, and opens
   assert.deepEqual(uplink.out.alerts, ["a0"]);
   assert.deepEqual(uplink.calls.slice(-3), ["alerts settled", "alerts 0+1", "alerts settled"]);
   assert.equal(uplink.calls.filter((call) => call === "alerts open").length, 13);
+});
+
+test("what got out there without an answer counts as delivered, and once", async () => {
+  const uplink = new ListUplink("a");
+  const { store, drain, clock } = await rig(uplink);
+  uplink.lostAnswers.push(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" }));
+  await emit(store, "alerts", "a0", "a1");
+  drain.wake();
+  await drain.idle();
+  assert.equal(drain.status[0]?.lanes.alerts.delivered, 0);
+  clock.advance(limits.uplinkRetryMsMax);
+  await drain.idle();
+  assert.deepEqual(uplink.out.alerts, ["a0", "a1"]);
+  assert.equal(drain.status[0]?.lanes.alerts.delivered, 2);
 });
 
 test("records that the outbox cannot read are counted, and the next ones go on", async () => {

@@ -14,7 +14,8 @@ import { byLane, isPatient, type Lane, lanes } from "../store/outbox/lane.ts";
 import type { StateStore } from "../store/state/state-store.ts";
 import { FreshFirst } from "./fresh-first.ts";
 import type { Via, ViaStatus } from "./link/via.ts";
-import { Pump, type PumpStatus, pumpStates } from "./pump.ts";
+import { Pump } from "./pump.ts";
+import { type PumpStatus, pumpStates } from "./pump-status.ts";
 import type { Uplink } from "./uplink.ts";
 
 export type DrainParts = {
@@ -73,6 +74,7 @@ export class Drain {
             via,
             freshForMs: lane === "summaries" ? freshForMs : Infinity,
             mustYield: () => mustYield(lane),
+            wasAnswered: () => lanes.some((each) => ends[each].wasAnswered ?? true),
             onRecovered,
             onRested: () => {
               if (!isPatient(lane)) pumps.raw.wake();

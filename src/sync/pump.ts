@@ -23,9 +23,10 @@ import { timeOfRecord } from "../store/outbox/record-codec.ts";
 import type { Range } from "../store/outbox/split.ts";
 import type { LaneOf } from "../store/outbox/standings.ts";
 import type { StateStore } from "../store/state/state-store.ts";
-import type { Admission, Held, Link } from "./link/link.ts";
+import type { Admission, Link } from "./link/link.ts";
 import type { Via } from "./link/via.ts";
-import type { Incidents, LaneFacts, Receipt, UplinkLane } from "./uplink.ts";
+import type { PumpState, PumpStatus } from "./pump-status.ts";
+import type { Receipt, UplinkLane } from "./uplink.ts";
 
 export type PumpOptions = {
   readonly lane: Lane;
@@ -38,6 +39,8 @@ export type PumpOptions = {
   readonly freshForMs: number;
   /** Whether others go first now; whoever does says so by `onRested`. */
   readonly mustYield: () => boolean;
+  /** Whether the other side has answered any lane of the uplink. */
+  readonly wasAnswered: () => boolean;
   /** It has nothing to do any more, or must wait. */
   readonly onRested: () => void;
   readonly store: StateStore;
@@ -45,40 +48,6 @@ export type PumpOptions = {
   readonly random: Random;
   /** It failed before and succeeds now: others that wait for the same may try at once. */
   readonly onRecovered: () => void;
-};
-
-/** The worst first. */
-export const pumpStates = ["halted", "waiting", "opening", "closed", "running", "idle"] as const;
-
-export type PumpState = (typeof pumpStates)[number];
-
-export type PumpStatus = {
-  /**
-   * `waiting`: the last try failed, the next one comes by itself. `halted`: another agent uses our
-   * identity; records stay in the outbox until a person has looked. `idle`: nothing was ever behind, so
-   * there is no session.
-   */
-  readonly state: PumpState;
-  /** The last failure as a sentence; undefined while it runs. */
-  readonly trouble: string | undefined;
-  /** The link it goes over, and why it waits for that; undefined: nothing is said of links, or it does not wait. */
-  readonly link: string | undefined;
-  readonly held: Held | undefined;
-  /** The fresh lane waits until backfill has sent something: what comes next must follow it. */
-  readonly waitsForBackfill: boolean;
-  /** Number of the next record: all before it are out there, but for those in `missing` and `incidents`. */
-  readonly delivered: number;
-  /** Records that are not out there yet. */
-  readonly behind: number;
-  /** Event time of the oldest of them: end of its window, or time of the alert. */
-  readonly oldest: Millis | undefined;
-  /** Deliveries that succeeded and tries that failed, since this process began. */
-  readonly deliveries: number;
-  readonly failures: number;
-  /** Records that could not be read back from the outbox, since this process began. */
-  readonly missing: number;
-  readonly incidents: Incidents;
-  readonly facts: LaneFacts;
 };
 
 export class Pump {
@@ -99,6 +68,9 @@ export class Pump {
   #oldestKnown: { readonly number: number; readonly time: Millis | undefined } | undefined;
   #failuresInARow = 0;
   #trouble: string | undefined;
+  #delivered = 0;
+  /** Records that were sent and are not counted yet: [first, next). */
+  #sent = { first: 0, next: 0 };
   #deliveries = 0;
   #failures = 0;
   #missing = 0;
@@ -130,14 +102,14 @@ export class Pump {
 
   get status(): PumpStatus {
     const { end, store, lane } = this.#options;
-    const isUnused = isPatient(lane) && this.#state === "opening" && this.#behind === 0;
     return {
-      state: isUnused ? "idle" : this.#state,
+      state: this.#shownState,
       trouble: this.#trouble,
       link: this.#over?.name,
       held: this.#admission.kind === "held" ? this.#admission.why : undefined,
       waitsForBackfill: this.#mustFollow && lane === "summaries",
-      delivered: this.#next,
+      next: this.#next,
+      delivered: this.#delivered,
       behind: Math.min(this.#behind, store.status.outbox[queueOf(lane)].records),
       oldest: this.#oldest(),
       deliveries: this.#deliveries,
@@ -146,6 +118,12 @@ export class Pump {
       incidents: end.incidents,
       facts: end.facts,
     };
+  }
+
+  get #shownState(): PumpState {
+    const { lane, wasAnswered } = this.#options;
+    if (this.#state === "opening" && isPatient(lane) && this.#behind === 0) return "idle";
+    return this.#state === "running" && !wasAnswered() ? "untried" : this.#state;
   }
 
   /** Reads one block of the outbox, once per record that becomes the oldest. */
@@ -285,6 +263,8 @@ export class Pump {
     const { first } = store.span(queueOf(lane));
     this.#lost = [];
     await this.#settle(await end.open(first));
+    // What was sent without an answer may have got there.
+    this.#count(this.#next);
     // What is out there is known: the rest of what was taken is not held any more.
     this.#held = Math.max(this.#next, Math.min(this.#held, end.held));
     store.lanes.release(this.#at, this.#held);
@@ -377,7 +357,9 @@ export class Pump {
     const intent = end.prepare({ lost: this.#lost, first, records, bytesMax: allowed });
     if (intent.length > 0) await this.#settle(this.#receipt, intent);
     this.#hasBegun = true;
-    this.#receipt = await this.#delivered();
+    this.#sent = { first, next: first + records.length };
+    this.#receipt = await this.#deliver();
+    this.#count(this.#receipt.next);
     this.#hasDelivered = true;
     this.#lost = [];
     if (this.#over !== undefined) this.#options.via?.succeeded(this.#over);
@@ -387,7 +369,14 @@ export class Pump {
     if (intent.length === 0) await this.#settle(this.#receipt);
   }
 
-  async #delivered(): Promise<Receipt> {
+  /** Of what was sent, what is before `next` got there. */
+  #count(next: number): void {
+    const { first, next: end } = this.#sent;
+    this.#delivered += Math.max(0, Math.min(next, end) - first);
+    this.#sent = { first: end, next: end };
+  }
+
+  async #deliver(): Promise<Receipt> {
     this.#deliveringSince = this.#options.clock.monotonic();
     try {
       return await this.#options.end.deliver();

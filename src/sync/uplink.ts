@@ -86,6 +86,8 @@ export interface UplinkLane {
   /** Records of about so many bytes are given at a time. */
   readonly batchBytesMax: number;
   readonly incidents: Incidents;
+  /** Whether the other side has answered in this process; absent: `open` asks it. */
+  readonly wasAnswered?: boolean;
   /** What else there is to know about it, by name: bytes sent, epoch, cursor. */
   readonly facts: LaneFacts;
   /** Lets go of files and sockets, ending what is under way; what is delivered stays. */

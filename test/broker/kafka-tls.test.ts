@@ -296,7 +296,7 @@ class UplinkHalf implements AsyncDisposable {
   }
 
   get isSent(): boolean {
-    return this.#pumps.every(({ delivered }) => delivered === this.#emitted);
+    return this.#pumps.every(({ next }) => next === this.#emitted);
   }
 
   get isReady(): boolean {

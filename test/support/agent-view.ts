@@ -9,7 +9,7 @@ import {
   createFrontCounters,
 } from "../../src/agent/ingest/mqtt/front/front-counters.ts";
 import { createBrokerCounters } from "../../src/agent/ingest/mqtt/subscriber/broker-counters.ts";
-import type { PumpStatus } from "../../src/sync/pump.ts";
+import type { PumpStatus } from "../../src/sync/pump-status.ts";
 import type { AgentView, DeadLetterView, Status } from "../../src/agent/status.ts";
 import { noAccessCounters, noAccessStatus } from "../../src/agent/ingest/mqtt/access/access.ts";
 
@@ -19,6 +19,7 @@ const pump: PumpStatus = {
   link: undefined,
   held: undefined,
   waitsForBackfill: false,
+  next: 0,
   delivered: 0,
   behind: 0,
   oldest: undefined,
@@ -213,10 +214,17 @@ export const sampleStatus: Status = {
       trouble: undefined,
       links: [{ link: "lte", isUp: false }],
       lanes: {
-        alerts: { ...pump, delivered: 1, behind: 1 },
+        alerts: { ...pump, next: 1, delivered: 1, behind: 1 },
         raw: { ...pump, state: "idle" },
         backfill: { ...pump, state: "idle" },
-        summaries: { ...pump, state: "waiting", delivered: 4, behind: 3, oldest: millis(40_000) },
+        summaries: {
+          ...pump,
+          state: "waiting",
+          next: 9,
+          delivered: 4,
+          behind: 3,
+          oldest: millis(40_000),
+        },
       },
     },
   ],

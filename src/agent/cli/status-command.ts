@@ -2,7 +2,7 @@
 
 import type { LedgerView } from "../../edge-ops/ledger.ts";
 import type { Held } from "../../sync/link/link.ts";
-import type { PumpStatus } from "../../sync/pump.ts";
+import type { PumpStatus } from "../../sync/pump-status.ts";
 import type { BrokerStatus } from "../ingest/mqtt/subscriber/broker-counters.ts";
 import { durationText, roughBytesText } from "../config/quantity.ts";
 import type { Status } from "../status.ts";
@@ -207,6 +207,10 @@ function remoteLines(remote: Status["remote"]): string[] {
   ];
 }
 
+const stateTexts: Partial<Record<PumpStatus["state"], string>> = {
+  untried: "untried (nothing was there to send yet)",
+};
+
 /** State and how far it is, what it says about itself, and what is wrong, a line each. */
 function pumpText(pump: PumpStatus): string {
   const { state, trouble, link, held, delivered, behind, facts } = pump;
@@ -214,7 +218,7 @@ function pumpText(pump: PumpStatus): string {
   const waits = held === undefined || behind === 0 ? "" : `, held: ${heldTexts[held]}`;
   const about = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
   return [
-    `${state}${over}, ${delivered} delivered, ${behind} waiting${waits}`,
+    `${stateTexts[state] ?? state}${over}, ${delivered} delivered since the start, ${behind} waiting${waits}`,
     ...(about.length === 0 ? [] : [about.join(", ")]),
     ...(trouble === undefined ? [] : [trouble]),
   ].join("\n          ");

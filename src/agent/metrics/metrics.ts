@@ -4,7 +4,7 @@
  * restarts; base units are seconds and bytes.
  */
 
-import { type PumpStatus, pumpStates } from "../../sync/pump.ts";
+import { type PumpStatus, pumpStates } from "../../sync/pump-status.ts";
 import type { LedgerView, PipelineLedger, SourceLedger } from "../../edge-ops/ledger.ts";
 import { brokerFamilies } from "./broker-metrics.ts";
 import { expositionOf, type Family, histogramSamples, type Sample } from "./exposition.ts";
@@ -253,14 +253,14 @@ function uplinkFamilies({ uplinks, clock }: Status): Family[] {
   return [
     gauge(
       "weir_uplink_healthy",
-      "Whether the uplink was reached and runs without trouble, or has nothing to do.",
+      "Whether the uplink was reached (untried is not) and runs without trouble, or has nothing to do.",
       perLane(({ state, trouble }) =>
         Number((state === "running" || state === "idle") && trouble === undefined),
       ),
     ),
     gauge(
       "weir_uplink_state",
-      "1 for the state the lane is in; halted: another agent uses its identity.",
+      "1 for the state the lane is in; halted: another agent uses its identity; untried: nothing was there to send yet.",
       ends.flatMap(({ labels, pump }) =>
         pumpStates.map((state) => ({
           labels: { ...labels, state },
@@ -280,7 +280,7 @@ function uplinkFamilies({ uplinks, clock }: Status): Family[] {
     ),
     counter(
       "weir_uplink_delivered_total",
-      "Records delivered.",
+      "Records delivered since the process began.",
       perLane(({ delivered }) => delivered),
     ),
     counter(

@@ -54,6 +54,12 @@ export function troublesOf({ degraded, uplinks, brokers, memory }: Health): read
   ];
 }
 
+/** Names of uplinks that nobody was asked over, among what counts: nothing is known of them. */
+export function untriedIn({ uplinks }: Health, blames: readonly string[]): readonly string[] {
+  if (!blames.includes(uplinkTroubles)) return [];
+  return uplinks.filter(({ state }) => state === "untried").map(({ name }) => name);
+}
+
 /** Troubles whose names are not among those of before. */
 export function newTroubles(
   now: readonly Trouble[],
@@ -67,13 +73,15 @@ export function isHopeless({ name }: Trouble): boolean {
   return name === "degraded uplink_halted" || name === "degraded failed";
 }
 
+const uplinkTroubles = "uplink ";
+
 /** Beginnings of names of troubles that a change between two configurations can be the cause of. */
 export function blamedFor(before: Config, now: Config): readonly string[] {
   const isSame = (of: (config: Config) => unknown): boolean =>
     isDeepStrictEqual(of(before), of(now));
   const uplinks = isSame(({ uplinks, links }) => [uplinks, links])
     ? []
-    : ["uplink ", "degraded uplink_halted", "degraded outbox_full"];
+    : [uplinkTroubles, "degraded uplink_halted", "degraded outbox_full"];
   const brokers = isSame(({ brokers, sources }) => [brokers, sources]) ? [] : ["broker "];
   // Not the disk's own troubles.
   return [

@@ -44,9 +44,17 @@ async function localConfig(): Promise<Config> {
 
 /** Its version is the number of series that it allows. */
 function version(number: number): Uint8Array {
+  return signed(number, `limits: { series: ${number} }\n`);
+}
+
+/** What uplinks go over. */
+function links(number: number): Uint8Array {
+  return signed(number, "links: [{ name: lte }]\n");
+}
+
+function signed(number: number, body: string): Uint8Array {
   const key = privateKeyIn(Buffer.from(pem));
   assert.ok(key);
-  const body = `limits: { series: ${number} }\n`;
   const about = { agent: "gw1", issued: "2026-11-29T11:00:00Z", expires: undefined };
   return signDocument({ ...about, version: number, body }, key);
 }
@@ -131,6 +139,25 @@ test("a document is tried, proven, and known by the next process", async () => {
   const next = await Process.start(disk.mount());
   assert.equal(await next.run(() => Promise.resolve()), 7);
   assert.equal(next.remote.isTrial, false);
+});
+
+test("what it was proven without is said: an uplink that nothing was sent to", async () => {
+  for (const [touches, said] of [
+    [true, "nothing was there to send to http:h:80/: untried"],
+    [false, undefined],
+  ] as const) {
+    const process = await Process.start(diskOf(1).mount());
+    await process.run(async () => {
+      process.offer(touches ? links(7) : version(7));
+      await process.remote.changed;
+    });
+    const lane = { state: "untried", trouble: undefined };
+    const uplink = { name: "http:h:80/", state: "untried", lanes: { alerts: lane } };
+    process.health = { ...well, uplinks: [uplink] } as unknown as typeof well;
+    await process.run(() => process.pass());
+    const last = process.remote.status.audit.at(-1);
+    assert.deepEqual([last?.kind, last?.reason], ["proven", said]);
+  }
 });
 
 test("one that makes the agent ill is taken back, and does not come back", async () => {

@@ -31,7 +31,7 @@ import { diskTrouble } from "../degraded.ts";
 import type { Status } from "../status.ts";
 import { AuditLog, type RemoteEvent } from "./audit-log.ts";
 import { isFor, openDocument, type RemoteDocument } from "./document.ts";
-import { blamedFor, troublesOf } from "./health.ts";
+import { blamedFor, troublesOf, untriedIn } from "./health.ts";
 import type { Offer, RefusalCode, RemoteStatus } from "./remote-status.ts";
 import {
   makeFolder,
@@ -276,20 +276,25 @@ export class RemoteConfiguration {
       onVerdict: (verdict) =>
         void this.#serial(async () => {
           if (!this.#isTrial) return;
-          if (verdict.kind === "well") await this.#proven();
+          if (verdict.kind === "well") await this.#proven(agent);
           else await this.#rollBack("unhealthy", verdict.reason);
         }),
     });
   }
 
-  async #proven(): Promise<void> {
+  async #proven(agent: Running): Promise<void> {
     const { trial, ...rest } = this.#state;
     const document = this.#inForce;
     if (trial === undefined || document === undefined) return;
     if (!(await this.#store({ ...rest, good: trial.text }))) return;
     this.#isTrial = false;
     this.#counts.proven += 1;
-    await this.#note({ kind: "proven", ...named(document) });
+    const untried = untriedIn(agent.status(), blamedFor(this.#before, this.#config));
+    const unknown =
+      untried.length === 0
+        ? {}
+        : { reason: `nothing was there to send to ${untried.join(", ")}: untried` };
+    await this.#note({ kind: "proven", ...unknown, ...named(document) });
   }
 
   /** What was before is in force at the next `begin`. */

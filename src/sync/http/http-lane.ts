@@ -72,6 +72,7 @@ export class HttpLane implements UplinkLane {
   #suspectBelow = 0;
   /** It has taken a record of late: what it refuses is the record's fault. */
   #isProven = false;
+  #wasAnswered = false;
   #leftOutInARow = 0;
   #lossesInARow = 0;
 
@@ -85,6 +86,11 @@ export class HttpLane implements UplinkLane {
 
   get incidents(): Incidents {
     return this.#incidents;
+  }
+
+  /** Opening asks nothing. */
+  get wasAnswered(): boolean {
+    return this.#wasAnswered;
   }
 
   get facts(): LaneFacts {
@@ -203,6 +209,7 @@ export class HttpLane implements UplinkLane {
       throw error;
     });
     this.#lossesInARow = 0;
+    this.#wasAnswered = true;
     const verdict = verdictOf(answer, endpoint);
     if (verdict.kind === "failed") throw verdict.fault;
     this.#open = undefined;

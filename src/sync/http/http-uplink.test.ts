@@ -333,6 +333,41 @@ describe("an uplink to an HTTP endpoint", () => {
     await half.close();
   });
 
+  test("it is untried until the endpoint has answered once, whatever the answer", async () => {
+    const { endpoint, half } = await rig();
+    const states = () => outputQueues.map((lane) => statusOf(half, lane).state);
+    await half.clock.pass(3_600_000);
+    assert.deepEqual(states(), ["untried", "untried"]);
+    assert.equal(half.drain.status[0]?.state, "untried");
+    endpoint.fate = () => "cut";
+    await half.add("alerts", 1);
+    await half.clock.pass(1);
+    assert.deepEqual(states(), ["waiting", "untried"]);
+    endpoint.fate = () => "take";
+    await half.clock.pass(limits.uplinkRetryMsMax);
+    assert.deepEqual(states(), ["running", "running"], "what one lane was told counts for all");
+    await half.close();
+  });
+
+  test("what is delivered is counted since the start, and once where the answer was lost", async () => {
+    const { endpoint, committed, half } = await rig();
+    await half.add("alerts", 3);
+    await half.clock.pass(1);
+    endpoint.fate = () => "lose";
+    await half.add("alerts", 2);
+    await half.clock.pass(1);
+    endpoint.fate = () => "take";
+    await half.clock.pass(limits.uplinkRetryMsMax);
+    assert.deepEqual([statusOf(half, "alerts").next, statusOf(half, "alerts").delivered], [5, 5]);
+    const { image, clock } = half.kill();
+    const { connect } = endpoint;
+    const after = await openHttpHalf({ connect, committed, seed: 2, image, clock });
+    await after.add("alerts", 1);
+    await clock.pass(1);
+    assert.deepEqual([statusOf(after, "alerts").next, statusOf(after, "alerts").delivered], [6, 1]);
+    await after.close();
+  });
+
   test("whatever is cut and killed while records flow, each arrives, with one id and one text", async (t) => {
     let behind = 0;
     await eachSeed(t, seedCount, async (seed) => {

@@ -25,7 +25,7 @@ import { connectCluster } from "../../../src/sync/kafka/client/client.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import type { ClusterOptions } from "../../../src/sync/kafka/client/cluster-options.ts";
 import { openKafkaUplink } from "../../../src/sync/kafka/kafka-uplink.ts";
-import type { PumpStatus } from "../../../src/sync/pump.ts";
+import type { PumpStatus } from "../../../src/sync/pump-status.ts";
 import { commitRecords } from "../commit-records.ts";
 import { MortalKv } from "./mortal-kv.ts";
 import { sampleRecord } from "./sample-record.ts";
@@ -127,7 +127,7 @@ export class UplinkHalf {
 
   /** Texts of the lane's records that are not known to be upstream. */
   kept(lane: OutputQueue): readonly string[] {
-    return this.#emitted[lane].slice(this.status(lane).delivered);
+    return this.#emitted[lane].slice(this.status(lane).next);
   }
 
   /** Commits so many new records of each lane, which tell agent, `by` and number; they may be sent. */
@@ -204,10 +204,8 @@ export class UplinkHalf {
   }
 
   #isSent(lane: OutputQueue): boolean {
-    const { delivered } = this.status(lane);
-    return (
-      delivered === this.#emitted[lane].length && this.#parts.store.span(lane).first === delivered
-    );
+    const { next } = this.status(lane);
+    return next === this.#emitted[lane].length && this.#parts.store.span(lane).first === next;
   }
 
   async #connect(clientId: string, options: HalfOptions): Promise<Cluster> {

@@ -31,7 +31,7 @@ import { openStateStore, type StateStore } from "../../../src/store/state/state-
 import { type Drain, openDrain } from "../../../src/sync/drain.ts";
 import type { Cluster } from "../../../src/sync/kafka/cluster.ts";
 import { type KafkaUplinkOptions, openKafkaUplink } from "../../../src/sync/kafka/kafka-uplink.ts";
-import type { PumpStatus } from "../../../src/sync/pump.ts";
+import type { PumpStatus } from "../../../src/sync/pump-status.ts";
 import type { Incident } from "../../../src/sync/uplink.ts";
 import { commitRecords } from "../commit-records.ts";
 import { ClusterModel, type ModelCall, type ModelFate } from "./cluster-model.ts";
