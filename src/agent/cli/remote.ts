@@ -10,9 +10,7 @@ import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { millisOfExpiry } from "../config/http-config.ts";
 import { durationPattern, millisOf } from "../config/quantity.ts";
-import { remoteSections } from "../config/remote-section.ts";
-import { untravelled } from "../config/overlay.ts";
-import { readYaml } from "../config/yaml.ts";
+import { overlayFaults } from "../config/overlay-check.ts";
 import { readingDisk } from "../doors/disk.ts";
 import { type AuditEntry, readAudit } from "../remote/audit-log.ts";
 import {
@@ -107,7 +105,7 @@ async function signFile(
     throw new Fault("INPUT_INVALID", `${keyFile} holds no private Ed25519 key in PEM`);
   }
   const body = bytesOf(file).toString("utf8");
-  await refuseForeign(file, body);
+  await refuseFaulty(file, body);
   const now = Date.now();
   const document = signDocument(
     { agent, version, issued: isoOf(now), expires: expiryOf(values.expires, now), body },
@@ -125,33 +123,29 @@ async function signFile(
 }
 
 /** What no agent takes is not signed. */
-async function refuseForeign(file: string, body: string): Promise<void> {
-  const read = await readYaml(body);
-  const [finding] = read.kind === "findings" ? read.findings : untravelled(read.tree);
-  if (read.kind === "findings" || finding !== undefined) {
-    const { line, column } = finding?.place ?? { line: 1, column: 1 };
-    throw new Fault("CONFIG_INVALID", `${file}:${line}:${column}: ${finding?.message ?? ""}`);
-  }
-  const { tree } = read;
-  const keys = tree.kind === "section" ? tree.entries.map(({ key }) => key) : [];
-  const known: ReadonlySet<string> = new Set(remoteSections);
-  const foreign = keys.find((key) => !known.has(key));
-  if (foreign === undefined && keys.length > 0) return;
-  const what = foreign === undefined ? "it has no section" : `${foreign} cannot be set from afar`;
-  throw new Fault("CONFIG_INVALID", `${file}: ${what}: it may have ${remoteSections.join(", ")}`);
+async function refuseFaulty(file: string, body: string): Promise<void> {
+  const faults = await overlayFaults(body, file);
+  if (faults.length === 0) return;
+  for (const { text } of faults) console.error(text);
+  const errors = faults.length === 1 ? "1 error" : `${faults.length} errors`;
+  throw new Fault("CONFIG_INVALID", `${errors} in ${file}: no agent would take it`);
 }
 
 /** `30d` from now, or the last day, such as 2027-01-31. */
 function expiryOf(text: string | undefined, now: number): string | undefined {
   if (text === undefined) return undefined;
-  if (durationPattern.test(text)) return isoOf(now + millisOf(text));
-  const day = millisOfExpiry(text);
-  if (day === undefined) {
+  const until = durationPattern.test(text) ? now + millisOf(text) : millisOfExpiry(text);
+  if (until === undefined) {
     throw new UsageError(
       `--expires is a day such as 2027-01-31, or a time such as 30d, not ${text}`,
     );
   }
-  return isoOf(day);
+  // A clock that is wrong here would sign what agents refuse, too.
+  if (until <= now) {
+    const message = `--expires ${text} has passed: it is ${isoOf(now)} here, and no agent would take it`;
+    throw new UsageError(message);
+  }
+  return isoOf(until);
 }
 
 function bytesOf(file: string): Buffer {
