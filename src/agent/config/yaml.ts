@@ -10,6 +10,7 @@
 import type * as Library from "yaml";
 import type { ErrorCode, LineCounter, ParsedNode, YAMLError } from "yaml";
 import { limits } from "../../core/limits.ts";
+import { closerOf, type Unclosed, unclosedIn } from "./brackets.ts";
 import type { Finding, Place } from "./fault.ts";
 import type { Entry, Tree } from "./tree.ts";
 
@@ -33,17 +34,47 @@ export async function readYaml(text: string): Promise<YamlOutcome> {
     resolveKnownTags: false,
     logLevel: "silent",
   });
-  const findings: Finding[] = [...document.errors, ...document.warnings].map((error) => ({
-    path: [],
-    place: placeOf(lines, error.pos[0]),
-    message: sentenceOf(error, text),
-  }));
+  const findings = syntaxFindings([...document.errors, ...document.warnings], { text, lines });
   if (findings.length > 0) return { kind: "findings", findings };
   if (document.contents === null) {
     return { kind: "tree", tree: { kind: "section", place: start, entries: [] } };
   }
   const tree = treeOf(document.contents, start, { library, lines, findings, depth: 0 });
   return findings.length > 0 ? { kind: "findings", findings } : { kind: "tree", tree };
+}
+
+function syntaxFindings(
+  errors: readonly YAMLError[],
+  { text, lines }: { readonly text: string; readonly lines: LineCounter },
+): Finding[] {
+  const unclosed = errors.length === 0 ? undefined : unclosedIn(text);
+  const follows = unclosed?.opened ?? text.length + 1;
+  const findings: Finding[] = errors
+    .filter(({ pos: [offset] }) => offset < follows)
+    .map((error) => ({
+      path: [],
+      place: placeOf(lines, error.pos[0]),
+      message: sentenceOf(error, text),
+    }));
+  // What is found behind an open bracket follows from that.
+  if (unclosed === undefined || findings.length === errors.length) return findings;
+  return [...findings, unclosedFinding(unclosed, { text, lines })];
+}
+
+function unclosedFinding(
+  { opened, by }: Unclosed,
+  { text, lines }: { readonly text: string; readonly lines: LineCounter },
+): Finding {
+  const opener = text[opened]!;
+  const place = placeOf(lines, opened);
+  const end = placeOf(lines, by);
+  const before =
+    by >= text.length
+      ? "before the end of the file"
+      : `before line ${end.line}, column ${end.column}`;
+  const other = text[by] === "]" || text[by] === "}" ? `, or remove the ${text[by]} there` : "";
+  const message = `this ${opener} is not closed ${before}: write the ${closerOf(opener)} that is missing${other}`;
+  return { path: [], place, message };
 }
 
 type Walk = {
@@ -131,6 +162,9 @@ function sentenceOf({ code, pos: [offset] }: YAMLError, text: string): string {
   if (code === "MISSING_CHAR" && text[offset] === "{") {
     return 'put quotes around a value that holds { }, such as a topic: ["plant/{device}"]';
   }
+  if (code === "UNEXPECTED_TOKEN" && /[\]}]/.test(text[offset] ?? "")) {
+    return `nothing is open that this ${text[offset]} closes: remove it`;
+  }
   // At the blanks that begin a line: it belongs to none of the sections above.
   const before = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
   if (code === "MISSING_CHAR" && text[offset] === " " && before.trim() === "") {
@@ -145,7 +179,8 @@ const sentences: Partial<Record<ErrorCode, string>> = {
   BAD_INDENT: "the indentation does not fit the lines around it",
   BAD_SCALAR_START: "a value cannot begin with this character; put quotes around it",
   BLOCK_AS_IMPLICIT_KEY: "two `key:` on one line; put quotes around a value that holds a colon",
-  BLOCK_IN_FLOW: "inside { } and [ ] only { } and [ ] can be nested",
+  BLOCK_IN_FLOW:
+    "inside { } and [ ] only { } and [ ] can be nested; is a comma missing before this?",
   DUPLICATE_KEY: "this key stands here twice",
   MISSING_CHAR: "a quote, bracket, comma or colon is missing",
   MULTILINE_IMPLICIT_KEY: "a key must end on its line; is a colon or a quote missing?",
