@@ -53,6 +53,16 @@ uplinks:
   assert.equal(status, 78);
 });
 
+test("a data directory where nothing can be kept is an error; one that is not there yet is none", (t) => {
+  const kernel = check(t, "data: /proc/weir/data");
+  assert.match(kernel.stderr, /data: \/proc\/weir\/data is in a file system of the kernel's own/);
+  assert.equal(kernel.status, 78);
+  const inFile = check(t, "data: a/b", (folder) => writeFileSync(join(folder, "a"), ""));
+  assert.match(inFile.stderr, /data: .*a\/b cannot be made, because .*a is a file; set another/);
+  assert.equal(inFile.status, 78);
+  assert.equal(check(t, "data: a/b").status, 0);
+});
+
 test("a file of users that is missing or damaged is a warning", (t) => {
   const missing = check(t, "mqtt: { usersFile: users.weir }");
   assert.match(missing.stderr, /warning: the file of users .*users\.weir is not there.*user add/);

@@ -2,6 +2,7 @@
 
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
 import { explain } from "../config/explain.ts";
+import { unfitDirectory } from "../doors/data-directory.ts";
 import { checkFiles } from "./checked-files.ts";
 import { readConfig } from "./configured.ts";
 
@@ -13,7 +14,10 @@ export async function run(args: readonly string[]): Promise<number> {
   refusePositionals(rest);
   const config = await readConfig(values.config ?? named ?? "weir.yaml");
   console.log(explain(config));
-  const { problems, warnings } = await checkFiles(config);
+  const { problems: ofFiles, warnings } = await checkFiles(config);
+  const problems = [...ofFiles];
+  const unfit = await unfitDirectory(config.dataDirectory);
+  if (unfit !== undefined) problems.push(`data: ${unfit}; set another directory`);
   for (const warning of warnings) console.error(`weir: warning: ${warning}`);
   for (const problem of problems) console.error(`weir: ${problem}`);
   return problems.length === 0 ? exitCodes.ok : exitCodes.configuration;

@@ -130,6 +130,7 @@ test("an address that this machine has not, and a listener that is open without 
     ),
   );
   someMatch(of(said, "ports"), /^advice: free; open to the network without TLS/);
+  assert.doesNotMatch(of(said, "configuration").join(), /cross the network/, "it is said once");
   someMatch(
     of(said, "ports"),
     /^fault: cannot listen on 192\.0\.2\.7:8080: this machine has no such/,
@@ -139,13 +140,17 @@ test("an address that this machine has not, and a listener that is open without 
 test("a configuration with errors, or none, is told, and the machine is looked at all the same", async (t) => {
   const folder = folderOf(t);
   const wrong = await doctor(configIn(folder, "agents: gw2"));
-  someMatch(of(wrong, "configuration"), /^fault: it has errors: .*weir\.yaml:\d+:\d+: agents/);
+  someMatch(of(wrong, "configuration"), /^fault: it has an error: agents: unknown key/);
+  assert.match(
+    wrong.findings.find(({ area }) => area === "configuration")?.place ?? "",
+    /yaml:\d+:\d+$/,
+  );
   assert.equal(wrong.code, 1);
   assert.notEqual(of(wrong, "disk").length, 0);
   const missing = await doctor(join(folder, "nowhere.yaml"));
   someMatch(of(missing, "configuration"), /^fault: it cannot be read \(ENOENT\)/);
   const here = spawnSync(process.execPath, [weirMain, "doctor"], { cwd: folder, encoding: "utf8" });
-  assert.match(here.stdout, /FAULT {3}configuration .*weir\.yaml: it has errors/);
+  assert.match(here.stdout, /FAULT {3}configuration .*weir\.yaml:\d+:\d+: it has an error/);
   assert.match(here.stdout, /1 fault$/m);
   assert.equal(here.status, 1);
   const unknown = await weir("doctor", "--everything");
@@ -179,7 +184,11 @@ test("a data directory in memory, and one whose path is a file's", async (t) => 
   someMatch(of(memory, "disk"), /^fault: tmpfs at .* is memory/);
   writeFileSync(join(folder, "data"), "");
   const blocked = await doctor(configIn(folder));
-  someMatch(of(blocked, "disk"), /^fault: it cannot be written to \(.*data is a file\)/);
+  someMatch(of(blocked, "disk"), /^fault: .*data cannot be made, because .*data is a file/);
+  const kernel = await doctor(configIn(folder, "data: /proc/weir"));
+  assert.deepEqual(of(kernel, "disk"), [
+    "fault: /proc/weir is in a file system of the kernel's own, where nothing is kept",
+  ]);
 });
 
 test("certificates that have expired or soon will, and keys and secrets that others may read", async (t) => {
@@ -193,11 +202,15 @@ test("certificates that have expired or soon will, and keys and secrets that oth
   const secret = join(folder, "password");
   writeFileSync(secret, "a secret of the broker");
   chmodSync(secret, 0o666);
+  const hash = join(folder, "hash");
+  writeFileSync(hash, `sha256:${"0".repeat(64)}\n`);
+  chmodSync(hash, 0o644);
   const tls = (name: string): string => `{ certificate: ca/${name}.pem, key: ca/${name}-key.pem }`;
   const said = await doctor(
     configIn(
       folder,
-      `mqtt: { port: off, users: [{ name: u, password: "\${file:password}" }], listeners: [{ host: 127.0.0.1, port: ${await freePort()}, tls: ${tls("old")} }, { host: 127.0.0.1, port: ${await freePort()}, tls: ${tls("soon")} }] }`,
+      `mqtt: { port: off, users: [{ name: u, password: "\${file:password}" }], listeners: [{ host: 127.0.0.1, port: ${await freePort()}, tls: ${tls("old")} }, { host: 127.0.0.1, port: ${await freePort()}, tls: ${tls("soon")} }] }
+http: { port: ${await freePort()}, tokens: [{ name: a, role: viewer, tokenHash: "\${file:hash}" }] }`,
     ),
   );
   const at = (place: string): readonly string[] =>
@@ -209,6 +222,10 @@ test("certificates that have expired or soon will, and keys and secrets that oth
   assert.deepEqual(at(old.key), ["fault: everyone on this machine may read it (mode 644)"]);
   assert.deepEqual(at(soon.key), ["ok: owner and group alone may read it (mode 640)"]);
   assert.deepEqual(at(secret), ["fault: everyone on this machine may change it (mode 666)"]);
+  assert.match(
+    at(hash).join(),
+    /^advice: everyone .* read it \(mode 644\): it is the hash of a token/,
+  );
   assert.doesNotMatch(JSON.stringify(said), /a secret of the broker/);
   const gone = await doctor(
     configIn(

@@ -16,6 +16,7 @@ import { readEmitted } from "../../store/state/emitted.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { type Config, storeDefaults, commitDefaults } from "../config/config.ts";
 import type { Overlay } from "../config/overlay.ts";
+import { tokenHashPattern } from "../config/http-schema.ts";
 import { type ParsedConfig, parseConfig } from "../config/parse.ts";
 import { readValueFile } from "../doors/value-file.ts";
 import { systemClock } from "../doors/clock.ts";
@@ -58,7 +59,7 @@ async function examine(
   const clock = systemClock();
   const machine = new Machine();
   const began = { now: clock.now(), monotonic: clock.monotonic() };
-  const { config, findings: told, substituted } = await configured(file);
+  const { config, findings: told, substituted, digests } = await configured(file);
   const directory = config?.dataDirectory ?? process.cwd();
   const agent = await holderOfDirectory(machine, directory);
   const { newest, wear, findings: stored } = await knownIn(directory);
@@ -84,7 +85,7 @@ async function examine(
     })),
     ...(await kernelFindings({ machine, config, agentPid: agent?.pid, device })),
     ...(config === undefined ? [] : await portFindings({ machine, config, agent })),
-    ...(config === undefined ? [] : await secretFindings({ clock, config, substituted })),
+    ...(config === undefined ? [] : await secretFindings({ clock, config, substituted, digests })),
     ...(config === undefined ? [] : await reachFindings(config, clock)),
   ];
   // Last, so that a clock that is set meanwhile is seen; told first, because all else is compared with it.
@@ -99,6 +100,8 @@ type Configured = {
   readonly findings: readonly Finding[];
   /** Files that it named by ${file:...}. */
   readonly substituted: readonly string[];
+  /** Those among them that hold digests of tokens. */
+  readonly digests: ReadonlySet<string>;
 };
 
 async function configured(file: string | undefined): Promise<Configured> {
@@ -108,12 +111,14 @@ async function configured(file: string | undefined): Promise<Configured> {
     config: undefined,
     findings: [finding],
     substituted: [],
+    digests: new Set(),
   });
   if (file === undefined && !existsSync(path)) {
     const said = "there is none here: ports, certificates and uplinks are not looked at";
     return without(advice(about, said, "say where it is: -c FILE"));
   }
   const substituted = new Set<string>();
+  const digests = new Set<string>();
   let parsed: ParsedConfig;
   let overlay: Overlay | undefined;
   try {
@@ -125,7 +130,9 @@ async function configured(file: string | undefined): Promise<Configured> {
         env: process.env,
         readFile: (name) => {
           substituted.add(name);
-          return readValueFile(name);
+          const text = readValueFile(name);
+          if (tokenHashPattern.test(text.trim())) digests.add(name);
+          return text;
         },
         ...over,
       });
@@ -140,9 +147,11 @@ async function configured(file: string | undefined): Promise<Configured> {
   }
   if (parsed.kind === "faults") {
     const [first] = parsed.faults;
-    const more = parsed.faults.length === 1 ? "" : ` and ${parsed.faults.length - 1} more`;
+    const { length } = parsed.faults;
+    const what = length === 1 ? "it has an error" : `it has ${length} errors, the first of them`;
     const remedy = `weir check -c ${path} tells all`;
-    return without(fault(about, `it has errors: ${first?.text ?? ""}${more}`, remedy));
+    const { place, found } = placed(first?.text ?? "");
+    return without(fault({ ...about, place }, `${what}: ${found}`, remedy));
   }
   const { config, warnings } = parsed;
   return {
@@ -152,10 +161,23 @@ async function configured(file: string | undefined): Promise<Configured> {
         about,
         `agent ${config.agent}${overlay === undefined ? "" : `, ${overlay.name} from afar`}`,
       ),
-      ...warnings.map((warning) => advice(about, warning, "weir check tells it as well")),
+      ...warnings
+        .map(placed)
+        // What is open to the network is told with its port.
+        .filter(({ found }) => !/^(mqtt(\.listeners\[\d+\])?|http)\.host: /.test(found))
+        .map(({ place, found }) =>
+          advice({ ...about, place }, found, "change it, unless it is meant so"),
+        ),
     ],
     substituted: [...substituted],
+    digests,
   };
+}
+
+/** What stands in a line of `weir check`: `file:line:column: what`. */
+function placed(line: string): Pick<Finding, "place" | "found"> {
+  const [, place = "", found = line] = /^(.*?:\d+:\d+): (.*)$/s.exec(line) ?? [];
+  return { place, found };
 }
 
 function agentFinding(agent: Holder | undefined, directory: string): Finding {

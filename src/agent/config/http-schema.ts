@@ -7,13 +7,12 @@ import type { HttpSection } from "./http-section.ts";
 import { tlsSchema } from "./listener-schema.ts";
 import { anyText, choice, few, list, name, port, section, type Value } from "./schema-parts.ts";
 
+/** What `weir token new` prints of a token. */
+export const tokenHashPattern: RegExp = /^sha256:[0-9a-f]{64}$/;
+
 const hash = (about: string): Value<string> => {
   const expected = "sha256: and 64 hexadecimal digits, as weir token new prints it";
-  return v.pipe(
-    v.string(expected),
-    v.regex(/^sha256:[0-9a-f]{64}$/, expected),
-    v.description(about),
-  );
+  return v.pipe(v.string(expected), v.regex(tokenHashPattern, expected), v.description(about));
 };
 
 const hostName = (about: string): Value<string> => {

@@ -1,7 +1,7 @@
 /** Makes the directories an agent writes to, or says in a sentence why it cannot. */
 
 import { accessSync } from "node:fs";
-import { access, constants, mkdir, stat } from "node:fs/promises";
+import { access, constants, mkdir, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "../../core/faults.ts";
 
@@ -15,6 +15,33 @@ export async function makeDataDirectory(directories: readonly string[]): Promise
     }
   }
 }
+
+/**
+ * Why nothing can be kept there: a part of the path is a file, or it is a file system of the kernel's own.
+ * Undefined where something can; it need not be there yet, nor be ours to write to.
+ */
+export async function unfitDirectory(directory: string): Promise<string | undefined> {
+  for (let at = directory; ; at = dirname(at)) {
+    try {
+      const { type } = await statfs(at);
+      if (kernelFileSystems.has(type)) {
+        return `${directory} is in a file system of the kernel's own, where nothing is kept`;
+      }
+      const isFolder = (await stat(at)).isDirectory();
+      return isFolder ? undefined : `${directory} cannot be made, because ${at} is a file`;
+    } catch (error) {
+      const isAbsent = ["ENOENT", "ENOTDIR"].includes(codeOf(error));
+      // What may not be looked at is for the one to say who writes there.
+      if (!isAbsent || dirname(at) === at) return undefined;
+    }
+  }
+}
+
+/** linux/magic.h: proc, sysfs, cgroup, cgroup2, devpts, debugfs, tracefs, securityfs, configfs. */
+const kernelFileSystems: ReadonlySet<number> = new Set([
+  0x9f_a0, 0x62_65_65_72, 0x27_e0_eb, 0x63_67_72_70, 0x1c_d1, 0x64_62_67_20, 0x74_72_61_63,
+  0x73_63_66_73, 0x62_65_65_70,
+]);
 
 /** Throws the system's error where nothing can be written to the directory. Some microseconds. */
 export function checkWritable(directory: string): void {

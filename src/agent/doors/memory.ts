@@ -21,12 +21,15 @@ export type MemoryFiles = {
   readonly groups?: string;
   /** Of the machine; default as the system says. */
   readonly totalBytes?: number;
+  /** Whose groups; default this process. */
+  readonly pid?: number;
 };
 
-/** The lowest limit of the process's groups; undefined where none is below what the machine has. */
+/** The lowest limit of a process's groups; undefined where none is below what the machine has. */
 export function groupCeiling(files: MemoryFiles = {}): MemoryCeiling | undefined {
-  const { proc = "/proc", groups = "/sys/fs/cgroup", totalBytes = totalmem() } = files;
-  const found = limitFiles(textOf(join(proc, "self/cgroup")) ?? "", groups).flatMap((from) => {
+  const { proc = "/proc", groups = "/sys/fs/cgroup", totalBytes = totalmem(), pid } = files;
+  const memberships = textOf(join(proc, String(pid ?? "self"), "cgroup")) ?? "";
+  const found = limitFiles(memberships, groups).flatMap((from) => {
     const bytes = Number(textOf(from)?.trim() || Number.NaN); // "max" is none
     return bytes < totalBytes ? [{ bytes, from }] : [];
   });

@@ -3,12 +3,13 @@
  * with a file that has no name: it is gone with this process, however that ends.
  */
 
-import { access, constants, realpath, stat } from "node:fs/promises";
+import { access, constants, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault, isEnvironmental } from "../../../core/faults.ts";
 import type { Clock, DiskFile } from "../../../core/doors.ts";
 import { limits } from "../../../core/limits.ts";
 import { durationText, roughBytesText } from "../../config/quantity.ts";
+import { unfitDirectory } from "../../doors/data-directory.ts";
 import { readDeviceWrites } from "../../doors/device-writes.ts";
 import { systemDisk } from "../../doors/disk.ts";
 import { advice, fault, type Finding, ok } from "./finding.ts";
@@ -38,12 +39,16 @@ export type DiskLook = {
 export async function lookAtDisk(options: DiskOptions): Promise<DiskLook> {
   const { directory, clock } = options;
   const about = { area, place: directory };
+  const unfit = await unfitDirectory(directory);
+  if (unfit !== undefined) {
+    const remedy = "set a data directory on a disk";
+    return { findings: [fault(about, unfit, remedy)], device: undefined, bytesPerSync: undefined };
+  }
   const standing = await existingOf(directory);
   const device = (await readDeviceWrites(standing))?.device;
   let bytesPerSync: number | undefined;
   const findings: Finding[] = [...(await fileSystemFindings(options, standing))];
   try {
-    await refuseFile(standing);
     await access(standing, constants.W_OK);
     const free = await systemDisk.freeBytes(standing);
     findings.push(spaceFinding(options, free));
@@ -75,11 +80,6 @@ async function existingOf(directory: string): Promise<string> {
     const above = dirname(directory);
     return above === directory ? directory : await existingOf(above);
   }
-}
-
-async function refuseFile(path: string): Promise<void> {
-  if ((await stat(path)).isDirectory()) return;
-  throw new Fault("DIRECTORY_NOT_WRITABLE", `${path} is a file`);
 }
 
 // ---- file system ----

@@ -55,7 +55,7 @@ function rateFinding(options: EnduranceOptions): Finding {
   }
   const years = yearsOf(wear, enduranceBytes, perDay);
   if (years === undefined) return ok(about, rate, figures);
-  const said = `${rate}: ${years.toFixed(1)} years are left`;
+  const said = `${rate}: ${boundOf(options, measured)}${years.toFixed(1)} years are left`;
   return years < yearsMin
     ? advice(
         about,
@@ -64,6 +64,12 @@ function rateFinding(options: EnduranceOptions): Finding {
         figures,
       )
     : ok(about, said, figures);
+}
+
+/** A cap is the most that is written, syncs are the least. */
+function boundOf({ capBytes }: EnduranceOptions, measured: number | undefined): string {
+  if (measured !== undefined) return "";
+  return capBytes === undefined ? "at most " : "at least ";
 }
 
 function rateText({

@@ -4,6 +4,7 @@ import { limits } from "../../../core/limits.ts";
 import type { Config } from "../../config/config.ts";
 import { memoryEstimate } from "../../config/explain.ts";
 import { roughBytesText } from "../../config/quantity.ts";
+import { groupCeiling } from "../../doors/memory.ts";
 import { memoryPlanOf } from "../../memory/memory-plan.ts";
 import { advice, fault, type Finding, ok } from "./finding.ts";
 import type { Machine } from "./machine.ts";
@@ -102,15 +103,21 @@ async function overcommitFindings({ machine }: KernelOptions): Promise<readonly 
 // ---- memory ----
 
 async function memoryFindings(options: KernelOptions): Promise<readonly Finding[]> {
-  const { machine, config } = options;
+  const { machine, config, agentPid } = options;
   const meminfo = await machine.text("proc/meminfo");
   const [totalBytes, availableBytes] = ["MemTotal", "MemAvailable"].map((name) =>
     kibibytesIn(meminfo ?? "", name),
   );
   if (totalBytes === undefined) return [];
-  const group = await groupLimit(options);
-  const isLimited = group !== undefined && group < totalBytes;
-  const bytes = isLimited ? group : totalBytes;
+  // As the agent looks for its ceiling.
+  const group = groupCeiling({
+    proc: machine.pathOf("proc"),
+    groups: machine.pathOf("sys/fs/cgroup"),
+    totalBytes,
+    ...(agentPid === undefined ? {} : { pid: agentPid }),
+  })?.bytes;
+  const isLimited = group !== undefined;
+  const bytes = group ?? totalBytes;
   const about = { area: "memory", place: isLimited ? "control group" : "machine" };
   const estimate = config === undefined ? undefined : memoryEstimate(config);
   const figures = {
@@ -168,26 +175,4 @@ async function readAheadFindings(
 function kibibytesIn(meminfo: string, name: string): number | undefined {
   const [, kibibytes] = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(meminfo) ?? [];
   return kibibytes === undefined ? undefined : Number(kibibytes) * 1_024;
-}
-
-/** A limit of version 1 that is none is near 2^63. */
-const noLimitBytes = 2 ** 60;
-
-/** The least of the process's control group and those above it; undefined where there is none. */
-async function groupLimit({ machine, agentPid }: KernelOptions): Promise<number | undefined> {
-  const groups = await machine.text(`proc/${agentPid ?? "self"}/cgroup`);
-  const found: number[] = [];
-  for (const line of groups?.split("\n") ?? []) {
-    const [, controllers = "", path = ""] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    const isMemory = controllers.split(",").includes("memory");
-    if (!isMemory && controllers !== "") continue;
-    const root = isMemory ? "sys/fs/cgroup/memory" : "sys/fs/cgroup";
-    const file = isMemory ? "memory.limit_in_bytes" : "memory.max";
-    const parts = path.split("/").filter((part) => part !== "");
-    for (let depth = parts.length; depth >= 0; depth -= 1) {
-      const bytes = await machine.number([root, ...parts.slice(0, depth), file].join("/"));
-      if (bytes !== undefined && bytes < noLimitBytes) found.push(bytes);
-    }
-  }
-  return found.length === 0 ? undefined : Math.min(...found);
 }

@@ -133,10 +133,17 @@ test("how long the card lasts, by what was measured, capped or is configured", a
   );
   assert.match(
     await of({ capBytes: 2e9, enduranceBytes: 117e12 }),
-    /^ok: at most .*: 160\.2 years/,
+    /^ok: at most .*: at least 160\.2 years/,
+  );
+  assert.match(
+    await of({ bytesPerSync: 4_096, enduranceBytes: 117e12 }),
+    /^ok: readings .* at least 2\.3 GiB .*: at most 1\d\d\.\d years are left/,
   );
   assert.match(await of({ wear: worn }), /^ok: 3.\d GiB are written a day/);
-  assert.match(await of({ wear: worn, enduranceBytes: 4e12 }), /^advice: .*: 2\.\d years are left/);
+  assert.match(
+    await of({ wear: worn, enduranceBytes: 4e12 }),
+    /^advice: .*programs: 2\.\d years are left/,
+  );
   assert.match(await of({ wear: worn, capBytes: 2e9 }), /^advice: .* more than store.writesPerDay/);
 });
 

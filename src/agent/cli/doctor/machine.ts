@@ -15,6 +15,11 @@ export class Machine {
     this.#root = root;
   }
 
+  /** Of a file or folder, as this process sees it. */
+  pathOf(path: string): string {
+    return join(this.#root, path);
+  }
+
   /** The text of a small file, without its last line break. */
   async text(path: string): Promise<string | undefined> {
     try {

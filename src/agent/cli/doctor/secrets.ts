@@ -18,16 +18,18 @@ export type SecretOptions = {
   readonly config: Config;
   /** What the configuration named by ${file:...}. */
   readonly substituted: readonly string[];
+  /** Those among them that hold digests of tokens. */
+  readonly digests: ReadonlySet<string>;
 };
 
 export async function secretFindings(options: SecretOptions): Promise<readonly Finding[]> {
-  const { config, clock, substituted } = options;
+  const { config, clock, substituted, digests } = options;
   const { certificates, secrets } = filesOf(config);
   const expiry: Finding[] = [];
   for (const path of certificates) expiry.push(...(await expiryFinding(path, clock.now())));
   const modes: Finding[] = [];
   for (const path of new Set([...secrets, ...substituted]))
-    modes.push(...(await modeFinding(path)));
+    modes.push(...(await modeFinding(path, digests.has(path))));
   return [...expiry, ...(await usableFindings(config, expiry)), ...modes];
 }
 
@@ -103,7 +105,7 @@ async function usableFindings(
 const OTHERS_READ = 0o004;
 const OTHERS_WRITE = 0o002;
 
-async function modeFinding(path: string): Promise<readonly Finding[]> {
+async function modeFinding(path: string, isDigest: boolean): Promise<readonly Finding[]> {
   const about = { area: "secrets", place: path };
   let mode: number;
   try {
@@ -116,6 +118,10 @@ async function modeFinding(path: string): Promise<readonly Finding[]> {
   const octal = (mode & 0o777).toString(8).padStart(3, "0");
   if ((mode & OTHERS_WRITE) !== 0) {
     return [fault(about, `everyone on this machine may change it (mode ${octal})`, remedy)];
+  }
+  if ((mode & OTHERS_READ) !== 0 && isDigest) {
+    const said = `everyone on this machine may read it (mode ${octal}): it is the hash of a token, which nobody guesses the token from`;
+    return [advice(about, said, remedy)];
   }
   if ((mode & OTHERS_READ) !== 0) {
     return [fault(about, `everyone on this machine may read it (mode ${octal})`, remedy)];
