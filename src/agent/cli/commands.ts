@@ -365,7 +365,7 @@ where there is none. It starts nothing: what is left to do is printed as command
   --user NAME         its user and group (default weir)
   --program FILE      what the service starts (default: this very program)
   --root DIR          write below DIR, for an image that is being made; nothing of DIR is run
-  --dry-run           print the files and write none`,
+  --dry-run           print the files and what is next, and write nothing`,
     load: () => import("./install-service.ts"),
   },
   {

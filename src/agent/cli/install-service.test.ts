@@ -70,8 +70,20 @@ test("--dry-run prints everything and writes nothing", async () => {
   assert.throws(() => statSync(join(root.path, "etc")));
 });
 
-test("what the service could not see is refused with a way out", async () => {
+test("what the service could not see is refused with a way out, and shown all the same", async () => {
   using root = folder();
+  const here = ["--program", "/tmp/weir", "--root", root.path];
+  const refused = await weir("install-service", ...here);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.error,
+    /does not see \/tmp: sudo install \/tmp\/weir \/usr\/local\/bin\/weir/,
+  );
+  const shown = await weir("install-service", ...here, "--dry-run");
+  assert.equal(shown.code, 0);
+  assert.match(shown.error, /warning: as it is, this would be refused: the service does not see/);
+  assert.match(shown.out, /^ExecStart=\/tmp\/weir run/m);
+  assert.match(shown.out, /\n  systemctl enable --now weir\n/);
   const hidden = await weir(
     "install-service",
     ...program,

@@ -47,7 +47,11 @@ export async function run(args: readonly string[]): Promise<number> {
   const program = values.program === undefined ? thisProgram() : [resolve(values.program)];
   const place = { root, program, config: resolve(values.config), user };
   if (root === "/" && !values["dry-run"]) refuseHere();
-  const { files, next } = await planOf(place);
+  const { files, next, hidden: unseen } = await planOf(place);
+  if (unseen !== undefined) {
+    if (!values["dry-run"]) throw new Fault("INPUT_INVALID", unseen);
+    console.error(`weir: warning: as it is, this would be refused: ${unseen}`);
+  }
   for (const file of files) {
     if (values["dry-run"]) console.log(`# ${file.path}\n${file.text}`);
     else console.log(`weir: ${await put(root, file)} ${file.path}`);
@@ -84,6 +88,8 @@ type Place = {
 async function planOf({ root, program, config, user }: Place): Promise<{
   readonly files: readonly OwnFile[];
   readonly next: readonly string[];
+  /** What the service could not see, and what to do. */
+  readonly hidden: string | undefined;
 }> {
   const packaged = packagedUnits.find((path) => existsSync(join(root, path)));
   if (packaged !== undefined) {
@@ -91,12 +97,6 @@ async function planOf({ root, program, config, user }: Place): Promise<{
     throw new Fault("INPUT_INVALID", message);
   }
   const { dataDirectory, outputs, isThere } = await configuredPaths(root, config);
-  for (const path of [...program.filter(isAbsolute), config, dataDirectory, ...outputs]) {
-    const folder = hidden.find((name) => isBelow(name, path));
-    if (folder === undefined) continue;
-    const message = `the service does not see ${folder}: move ${path} elsewhere (the program to /usr/local/bin, say) and try again`;
-    throw new Fault("INPUT_INVALID", message);
-  }
   const command = [...program, "run", "-c", config];
   const unit = unitText(ownFile("weir.service"), { command, user, dataDirectory, outputs });
   const folders = [dataDirectory, ...outputs].filter((path) => !isBelow(packagedData, path));
@@ -123,7 +123,22 @@ async function planOf({ root, program, config, user }: Place): Promise<{
       "systemctl daemon-reload",
       "systemctl enable --now weir",
     ],
+    hidden: hiddenOf(program.filter(isAbsolute), [config, dataDirectory, ...outputs]),
   };
+}
+
+function hiddenOf(program: readonly string[], others: readonly string[]): string | undefined {
+  for (const path of [...program, ...others]) {
+    const folder = hidden.find((name) => isBelow(name, path));
+    if (folder === undefined) continue;
+    const [file, ...words] = program;
+    const remedy =
+      path === file && words.length === 0
+        ? `sudo install ${file} /usr/local/bin/weir, and then sudo /usr/local/bin/weir install-service`
+        : `move ${path} elsewhere and try again`;
+    return `the service does not see ${folder}: ${remedy}`;
+  }
+  return undefined;
 }
 
 function isAbsolute(word: string): boolean {
