@@ -373,7 +373,7 @@ where there is none. It starts nothing: what is left to do is printed as command
     summary: "configurations that are sent to agents: keys, signatures, what became of them",
     help: `usage: weir remote keygen --out FILE [--name NAME]
        weir remote sign FILE --key KEYFILE --agent NAME|GLOB --version N [--expires T] [--out FILE]
-       weir remote status [-c weir.yaml | --data DIR] [--json]
+       weir remote status [-c weir.yaml | --data DIR] [--json | --body]
 
 keygen  makes a key: the private one into FILE, which is for its owner alone; prints the public one, as
         remote.keys of a configuration has it
@@ -389,6 +389,7 @@ status  what is in force in a data directory, and the audit log: accepted, prove
   --expires T        sign: no agent accepts it later: its last day, as 2027-01-31, or 30d from now
   -c, --config FILE  status: the agent's configuration (default ./weir.yaml)
   --data DIR         status: the data directory itself
+  --body             status: the YAML of the document that is in force, and nothing else
   --json             status: print JSON
 
 docs/remote.md says how it goes.`,

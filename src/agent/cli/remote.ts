@@ -1,18 +1,15 @@
 /**
  * `weir remote`: keys and signatures for configurations that are sent to agents, and what an agent has
- * made of them. keygen and sign need no agent; status reads the data directory, beside a running agent
- * or without one.
+ * made of them (remote-known.ts). keygen and sign need no agent.
  */
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { millisOfExpiry } from "../config/http-config.ts";
 import { durationPattern, millisOf } from "../config/quantity.ts";
 import { overlayFaults } from "../config/overlay-check.ts";
-import { readingDisk } from "../doors/disk.ts";
-import { type AuditEntry, readAudit } from "../remote/audit-log.ts";
 import {
   keyId,
   newKey,
@@ -21,12 +18,9 @@ import {
   publicTextOf,
   signDocument,
 } from "../remote/document.ts";
-import { remotePaths } from "../remote/remote.ts";
-import { readRemoteState, type RemoteState } from "../remote/remote-state.ts";
-import { dataPaths } from "../start.ts";
-import { auditText, isoOf } from "./remote-text.ts";
+import { showKnown } from "./remote-known.ts";
+import { isoOf } from "./remote-text.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError, wholeOption } from "./command.ts";
-import { readConfig } from "./configured.ts";
 
 const actions = ["keygen", "sign", "status"] as const;
 
@@ -40,6 +34,7 @@ export async function run(args: readonly string[]): Promise<number> {
     expires: { type: "string" },
     config: { type: "string", short: "c", default: "weir.yaml" },
     data: { type: "string" },
+    body: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   });
   const [first = "", ...rest] = positionals;
@@ -52,7 +47,7 @@ export async function run(args: readonly string[]): Promise<number> {
       return await signFile(rest, values);
     case "status":
       refusePositionals(rest);
-      return await showStatus(values);
+      return await showKnown(values);
     case undefined:
       throw new UsageError(`say one of ${actions.join(", ")}`);
   }
@@ -164,69 +159,4 @@ function bytesOf(file: string): Buffer {
 
 function codeOf(cause: unknown): string {
   return cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
-}
-
-// ---- what became of them ----
-
-async function showStatus({
-  config,
-  data,
-  json,
-}: {
-  readonly config: string;
-  readonly data?: string;
-  readonly json: boolean;
-}): Promise<number> {
-  const directory = data ?? (await readConfig(config)).dataDirectory;
-  if (!existsSync(directory)) {
-    throw new Fault("INPUT_INVALID", `${directory} is not there; point to it with --data or -c`);
-  }
-  const paths = remotePaths(dataPaths(directory).remote);
-  const state = await readRemoteState(readingDisk, paths.state);
-  const audit = await readAudit(readingDisk, paths.audit);
-  const shown = { highest: state.highest, good: headOf(state.good), trial: trialOf(state), audit };
-  console.log(json ? JSON.stringify(shown, undefined, 2) : statusText(shown));
-  return exitCodes.ok;
-}
-
-type Head = { readonly version: number; readonly agent: string };
-
-/** What a kept document says of itself; the agent verified it before it was kept. */
-function headOf(text: string | undefined): Head | undefined {
-  const line = text?.split("\n", 2)[1];
-  if (line === undefined) return undefined;
-  try {
-    const parsed: unknown = JSON.parse(line);
-    if (typeof parsed !== "object" || parsed === null) return undefined;
-    const { version, agent } = Object.fromEntries(Object.entries(parsed));
-    return { version: Number(version), agent: String(agent) };
-  } catch {
-    return undefined;
-  }
-}
-
-function trialOf({ trial }: RemoteState): (Head & { readonly tries: number }) | undefined {
-  const head = headOf(trial?.text);
-  return head === undefined || trial === undefined ? undefined : { ...head, tries: trial.tries };
-}
-
-function statusText({
-  highest,
-  good,
-  trial,
-  audit,
-}: {
-  readonly highest: number;
-  readonly good: Head | undefined;
-  readonly trial: (Head & { readonly tries: number }) | undefined;
-  readonly audit: readonly AuditEntry[];
-}): string {
-  return [
-    `proven    ${good === undefined ? "none: the local file alone" : `version ${good.version} for ${good.agent}`}`,
-    ...(trial === undefined
-      ? []
-      : [`on trial  version ${trial.version} for ${trial.agent}, ${trial.tries} starts`]),
-    `highest   ${highest === 0 ? "none was ever accepted" : `version ${highest} was accepted`}`,
-    ...audit.map((entry) => `audit     ${auditText(entry)}`),
-  ].join("\n");
 }

@@ -98,6 +98,16 @@ export function openDocument(bytes: Uint8Array, keys: readonly RemoteKey[]): Ope
   return readSigned(bytes, { end, key: key.name, digest });
 }
 
+/**
+ * What a kept document says of itself. Not verified: the agent did that before it kept it, and does it again
+ * at each start. Undefined where it is none.
+ */
+export function readKept(text: string): RemoteDocument | undefined {
+  const bytes = new TextEncoder().encode(text);
+  const read = readSigned(bytes, { end: bytes.indexOf(0x0a), key: "", digest: digestOf(bytes) });
+  return read.kind === "document" ? read.document : undefined;
+}
+
 function readSigned(
   bytes: Uint8Array,
   { end, key, digest }: { readonly end: number; readonly key: string; readonly digest: string },
