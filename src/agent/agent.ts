@@ -56,6 +56,7 @@ import { askOfAlerts } from "./raw/alert-asks.ts";
 import { openRawSide, type RawSide } from "./raw/raw-side.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./flash/reserve-watch.ts";
+import { Streams } from "./stream/streams.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
 import { WearWatch } from "./flash/wear-watch.ts";
 import { openSavepoints, openUplinks, type UplinkParts } from "./uplinks/uplinks.ts";
@@ -107,6 +108,7 @@ type Parts = {
   readonly reserveWatch: ReserveWatch | undefined;
   readonly memory: MemorySide;
   readonly savepoints: SavepointPublisher | undefined;
+  readonly streams: Streams;
 };
 
 /** Rejects with a Fault of any of its parts; what it opened is closed again. */
@@ -169,19 +171,22 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const drain = openDrain({ store, clock, random, uplinks: await openUplinks(forUplinks) });
   const directory = options.savepointsDirectory;
   const savepoints = await openSavepoints({ ...forUplinks, disk: counted, kv, drain, directory });
+  const streams = new Streams({ agent: config.agent, store, clock, random, trustedNow: clockNow });
   const raw = await openRawSide({
     ...forUplinks,
     kv,
     catalog,
     tables,
     drain,
+    onStored: () => streams.committed(),
     trustedNow: clockNow,
   });
   const rollup = openOutboxRollup({
     store,
     clock,
     tiers: options.outboxTiers ?? config.store.tiers,
-    mayDrop: config.store.whenOutboxFull === "drop",
+    // Where nobody ever takes anything, waiting for room would be waiting for ever.
+    mayDrop: config.store.whenOutboxFull === "drop" || config.uplinks.length === 0,
     runBytesMax: memory.plan?.outboxRunBytesMax,
     windows: () => outboxWindowsOf(dataflow.spec),
   });
@@ -201,6 +206,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
       onCommitted: (outbox) => {
         drain.wake();
         ownTopics.committed(outbox);
+        streams.committed();
       },
       onAsks: (asks) => raw.answers.prepare(asks),
       onCheckpoint: () => savepoints?.atCheckpoint(),
@@ -244,6 +250,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     reserveWatch,
     memory,
     savepoints,
+    streams,
   };
   const agent: Agent = new Agent(parts);
   opened.move();
@@ -305,6 +312,7 @@ export class Agent implements AgentView {
         allowedHosts,
         view: this,
         queries: this.#queries,
+        streams: this.#parts.streams,
         raw: this.#parts.raw.answers,
         clock: doors.clock,
         note,
@@ -375,7 +383,7 @@ export class Agent implements AgentView {
 
   async #close(): Promise<void> {
     const { options, recovery, loop, drain, links, raw, rollup, ownTopics } = this.#parts;
-    const { wear, reserveWatch, savepoints, memory } = this.#parts;
+    const { wear, reserveWatch, savepoints, memory, streams } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
@@ -389,6 +397,7 @@ export class Agent implements AgentView {
     rest.defer(() => rollup.close());
     rest.defer(() => recovery.tables.close());
     rest.defer(() => this.#queries.close());
+    rest.defer(() => streams.close());
     rest.defer(async () => this.#http?.close());
     rest.defer(() => links.close());
     rest.defer(() => drain.close());
@@ -468,6 +477,7 @@ export class Agent implements AgentView {
       outputs: { ...outputs.counters, pendingBytes: outputs.bytes },
       ownTopics: ownTopics.counters,
       queries: this.#queries.counters,
+      streams: this.#parts.streams.counters,
       raw: this.#parts.raw.counters,
       outbox,
       ...rollup.status,

@@ -30,6 +30,7 @@ import type { RemoteStatus } from "./remote/remote-status.ts";
 import type { Inventory } from "./inventory.ts";
 import type { QueryCounters } from "./query/queries.ts";
 import type { RawSideCounters } from "./raw/raw-side.ts";
+import type { StreamCounters } from "./stream/streams.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";
 
@@ -123,6 +124,7 @@ export type Status = RollupStatus & {
   /** Published on the embedded broker by the agent itself. */
   readonly ownTopics: OwnTopicsCounters;
   readonly queries: QueryCounters;
+  readonly streams: StreamCounters;
   /** Requests for raw readings, and commands that ask for them. */
   readonly raw: RawSideCounters;
   readonly outbox: Readonly<

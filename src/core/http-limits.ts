@@ -18,6 +18,24 @@ export const httpLimits = {
   /** A client that takes nothing for so long is closed. */
   httpSilenceMs: 15_000,
 
+  // streams
+  /** Open at a time; further ones are told to come later. */
+  streamsMax: 8,
+  /** What is read of a queue before the others have their turn, and before the client took it. */
+  streamReadBytes: 65_536, // 64 KiB
+  /** A stream that has nothing to say says so: within httpSilenceMs, or it would be taken for a dead one. */
+  streamHeartbeatMs: 5_000,
+  /** A stream ends after so long, and its client begins where it was: a token that is no good any more ends too. */
+  streamLifeMs: 3_600_000, // 1 h
+  /** When clients are to come again. */
+  streamRetryMs: 2_000,
+  /** What nobody streamed for so long is not kept for streams any more. */
+  streamForgetMs: 604_800_000, // 7 d
+  /** How often that is looked at, and stored that somebody streams. */
+  streamLookMs: 21_600_000, // 6 h
+  /** Patterns that one stream may be narrowed by. */
+  streamPatternsMax: 16,
+
   // queries
   /** Under way at a time; further ones are told to come later. */
   queriesMax: 4,

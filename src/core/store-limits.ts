@@ -4,6 +4,12 @@
  */
 
 export const storeLimits = {
+  // the tail of the outbox, for streams
+  /** Of all queues, in the shares that they have of the outbox; at most an eighth of that. */
+  tailBytesMax: 8_388_608, // 8 MiB
+  /** Of one queue: commits may be small. */
+  tailBlocksMax: 16_384,
+
   // tables
   /** Rows of one block of a table: what is read and decoded at a time. */
   tableBlockRowsMax: 1_024,

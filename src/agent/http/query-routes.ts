@@ -75,7 +75,7 @@ async function answered<Request extends Asked>(
         ? "application/json; charset=utf-8"
         : "application/x-ndjson; charset=utf-8",
     pieces: answer,
-    query,
+    source: query,
   };
 }
 

@@ -1,7 +1,5 @@
 /** One answer of the HTTP API, before it is sent. */
 
-import type { Query } from "../query/queries.ts";
-
 export type Reply = {
   readonly code: number;
   readonly type: string;
@@ -9,12 +7,19 @@ export type Reply = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-/** An answer in pieces; `query` is what they are made from, disposed of by whoever sends them. */
+/** An answer in pieces; `source` is what they are made from, disposed of by whoever sends them. */
 export type StreamedReply = {
   readonly code: 200;
   readonly type: string;
   readonly pieces: AsyncIterable<string>;
-  readonly query: Query;
+  readonly source: PieceSource;
+};
+
+export type PieceSource = Disposable & {
+  /** Aborted when it is stopped: nobody waits for the client any more. */
+  readonly signal: AbortSignal;
+  /** The client is gone. */
+  stop(reason: "abandoned"): void;
 };
 
 export function json(code: number, value: unknown): Reply {

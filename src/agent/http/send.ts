@@ -25,23 +25,23 @@ export function send(request: IncomingMessage, response: ServerResponse, reply: 
 }
 
 /**
- * Sends the pieces, each once the client took those before, and disposes of the query. A client that
- * goes stops it; one that is too slow finds the end when the query is stopped.
+ * Sends the pieces, each once the client took those before, and disposes of their source. A client that
+ * goes stops it; one that is too slow finds the end when it is stopped.
  */
 export async function sendPieces(
   request: IncomingMessage,
   response: ServerResponse,
-  { code, type, pieces, query }: StreamedReply,
+  { code, type, pieces, source }: StreamedReply,
 ): Promise<void> {
-  using _ = query;
+  using _ = source;
   request.resume();
   if (response.destroyed) return;
-  response.on("close", () => query.stop("abandoned"));
+  response.on("close", () => source.stop("abandoned"));
   response.writeHead(code, { "Content-Type": type, ...fixedHeaders });
   if (request.method !== "HEAD") {
     for await (const piece of pieces) {
       if (response.destroyed) break;
-      if (!response.write(piece)) await drained(response, query.signal);
+      if (!response.write(piece)) await drained(response, source.signal);
     }
   }
   response.end();

@@ -20,10 +20,12 @@ import { networkOf } from "../../core/addresses.ts";
 import type { AgentView, Status } from "../status.ts";
 import { Guard, type GuardCounters, type GuardOptions } from "./guard.ts";
 import type { Queries } from "../query/queries.ts";
+import type { Streams } from "../stream/streams.ts";
 import { queryRoutes } from "./query-routes.ts";
 import { type RawDesk, rawMethods, rawPath, rawReply } from "./raw-routes.ts";
 import { problem, type Reply, type StreamedReply } from "./reply.ts";
 import { openRoutes, routes } from "./routes.ts";
+import { streamPath, streamReply } from "./stream-routes.ts";
 import { send, sendPieces } from "./send.ts";
 import type { Role } from "./tokens.ts";
 
@@ -53,6 +55,8 @@ export type HttpOptions = ServerOptions & {
   readonly view: AgentView;
   /** Closed by the caller, after the server. */
   readonly queries: Queries;
+  /** Closed by the caller, too; absent: there are none. */
+  readonly streams?: Streams;
   /** Where raw readings are asked for; absent: nowhere. */
   readonly raw?: RawDesk;
 };
@@ -66,8 +70,8 @@ export type ServerOptions = Omit<GuardOptions, "clock"> & {
 
 /** Faults: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE, TLS_FILE_UNUSABLE. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
-  const { view, queries, raw, clock } = options;
-  const site: Site = { answer: answerOf(view, queries) };
+  const { raw, clock } = options;
+  const site: Site = { answer: answerOf(options) };
   if (raw === undefined) return await openServer(options, site);
   return await openServer(options, {
     ...site,
@@ -91,6 +95,8 @@ export type Site = {
     readonly search: URLSearchParams;
     /** Nobody knows who asks. */
     readonly open: boolean;
+    /** Where the client was in a stream that was cut. */
+    readonly lastEventId?: string;
   }) => Promise<Reply | StreamedReply>;
 };
 
@@ -220,10 +226,12 @@ async function answer(
     return { ...reply, headers: { Allow: allowed.join(", ") } };
   }
   const isLong = url.length > limits.httpTargetCharactersMax;
+  const lastEventId = request.headers["last-event-id"];
   return await site.answer({
     path: isLong ? "" : path,
     search: new URLSearchParams(query),
     open: verdict.open,
+    ...(typeof lastEventId === "string" ? { lastEventId } : {}),
   });
 }
 
@@ -242,14 +250,24 @@ function unsafeOrigin(): Reply {
 }
 
 /** What an agent that runs answers. */
-function answerOf(view: AgentView, queries: Queries): Site["answer"] {
-  return async ({ path, search, open }) => {
+function answerOf({
+  view,
+  queries,
+  streams,
+}: Pick<HttpOptions, "view" | "queries" | "streams">): Site["answer"] {
+  return async ({ path, search, open, ...asking }) => {
+    if (!open && streams !== undefined && path === streamPath) {
+      return await streamReply(streams, { search, ...asking });
+    }
     const asked = open ? undefined : queryRoutes.get(path);
     if (asked !== undefined) return await asked(queries, search);
     const known = open ? openRoutes : routes;
     const route = known.get(path);
     if (route !== undefined) return route(view, search);
-    return notFound([...known.keys(), ...(open ? [] : [...queryRoutes.keys(), rawPath])]);
+    return notFound([
+      ...known.keys(),
+      ...(open ? [] : [...queryRoutes.keys(), rawPath, streamPath]),
+    ]);
   };
 }
 

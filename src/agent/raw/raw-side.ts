@@ -9,7 +9,7 @@ import { RawAnswers, type RawAnswersOptions, type RawCounters } from "./raw-answ
 
 export type RawSideOptions = UplinkParts &
   Pick<CommandReaderOptions, "trustedNow"> &
-  Pick<RawAnswersOptions, "kv" | "catalog"> & {
+  Pick<RawAnswersOptions, "kv" | "catalog" | "onStored"> & {
     readonly tables: TableStore;
     readonly drain: Drain;
   };
@@ -21,7 +21,7 @@ export type RawSideCounters = RawCounters & {
 
 /** Nothing is read before it is started. Faults: STORE_FAILED where a stored request is damaged. */
 export async function openRawSide(options: RawSideOptions): Promise<RawSide> {
-  const { config, doors, store, kv, catalog, tables, drain } = options;
+  const { config, doors, store, kv, catalog, tables, drain, onStored } = options;
   const answers = new RawAnswers({
     agent: config.agent,
     store,
@@ -31,7 +31,10 @@ export async function openRawSide(options: RawSideOptions): Promise<RawSide> {
     random: doors.random,
     openQuery: () => new Query(catalog, tables.snapshot(), () => undefined),
     hasUplinks: config.uplinks.length > 0,
-    onStored: () => drain.wake(),
+    onStored: () => {
+      drain.wake();
+      onStored();
+    },
   });
   return new RawSide(answers, await openCommands({ ...options, answers }));
 }

@@ -86,19 +86,19 @@ export function appendWrites(
   queue: Queue,
   span: QueueSpan,
   records: readonly Uint8Array[],
-): Appended {
-  if (records.length === 0) return { writes: [], span };
-  const writes: KvWrite[] = [];
+): Appended & { readonly blocks: readonly KvWrite[] } {
+  if (records.length === 0) return { writes: [], span, blocks: [] };
+  const blocks: KvWrite[] = [];
   let { next, bytesAdded } = span;
   for (const part of partsOf(records)) {
     const block = encodeBlock(part);
     next += part.length;
     bytesAdded += block.length;
-    writes.push({ key: outboxKey(queue, next - 1), value: block });
+    blocks.push({ key: outboxKey(queue, next - 1), value: block });
   }
   assert(Number.isSafeInteger(next), "numbers of a queue are below 2^53");
-  writes.push({ key: outboxEndKey(queue), value: encodeJson({ next, bytes: bytesAdded }) });
-  return { writes, span: { ...span, next, bytesAdded } };
+  const end = { key: outboxEndKey(queue), value: encodeJson({ next, bytes: bytesAdded }) };
+  return { writes: [...blocks, end], span: { ...span, next, bytesAdded }, blocks };
 }
 
 /**

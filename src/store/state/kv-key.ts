@@ -66,6 +66,16 @@ export function outboxStartKey(lane: string): string {
   return `outbox-start/${lane}`;
 }
 
+/** Whether there is a tail, and since when nobody wanted it (outbox/record-tail.ts). */
+export const tailKey = "outbox-tail";
+
+/** Its blocks, by queue and by the number of the last record, as in the outbox. */
+export function tailBlockKey(queue: string, last: number): string {
+  return `${tailPrefix}${queue}/${hex16(last)}`;
+}
+
+export const tailPrefix = "outbox-tail/";
+
 export function deadLetterKey(number: number): string {
   return `dlq/${hex16(number)}`;
 }

@@ -54,6 +54,7 @@ import {
 } from "../outbox/outbox.ts";
 import { type QueueSpan, readSpan, recordsIn } from "../outbox/queue-span.ts";
 import { OutboxLanes } from "../outbox/outbox-lanes.ts";
+import { RecordTail } from "../outbox/record-tail.ts";
 import type { Range } from "../outbox/split.ts";
 import type { LaneOf } from "../outbox/standings.ts";
 import { rawFormatWrites } from "./state-format.ts";
@@ -138,6 +139,8 @@ export async function openStateStore(
 export class StateStore {
   /** What each lane of each uplink has of the queues. */
   readonly lanes: OutboxLanes;
+  /** The newest records once more, for whoever streams them. */
+  readonly tail: RecordTail;
   readonly #kv: Kv;
   readonly #outboxBytesMax: number;
   readonly #spans: Record<Queue, QueueSpan>;
@@ -169,11 +172,13 @@ export class StateStore {
     this.#definitionCount = options.definitionCount;
     this.#checkpoint = options.checkpoint;
     this.#spans = byQueue((queue) => readSpan(kv, queue));
-    this.lanes = new OutboxLanes(kv, {
+    const parts = {
       spans: this.#spans,
-      inTurn: (run) => this.#inTurn(run),
-      write: (writes) => this.#write(writes),
-    });
+      inTurn: (run: () => Promise<void>) => this.#inTurn(run),
+      write: (writes: readonly KvWrite[]) => this.#write(writes),
+    };
+    this.lanes = new OutboxLanes(kv, parts);
+    this.tail = new RecordTail(kv, { ...parts, outboxBytesMax: options.outboxBytesMax });
     this.#deadLetters = readDeadLetterSpan(kv);
   }
 
@@ -244,7 +249,10 @@ export class StateStore {
     await this.#inTurn(async () => {
       const appended = appendWrites("raw", this.#spans.raw, records);
       if (!this.#hasRoom("raw", addedBytes(appended.writes))) return;
-      await this.#write([...appended.writes, ...writes, ...rawFormatWrites(this.#kv)]);
+      const kept = this.tail.add("raw", appended.blocks);
+      const format = rawFormatWrites(this.#kv);
+      await this.#write([...appended.writes, ...kept.writes, ...writes, ...format]);
+      kept.done();
       const { next, bytesAdded } = appended.span;
       this.#spans.raw = { ...this.#spans.raw, next, bytesAdded };
       isDone = true;
@@ -403,15 +411,18 @@ export class StateStore {
     const letters = deadLetterWrites(this.#deadLetters, commit.deadLetters);
     const checkpoint =
       commit.checkpoint && checkpointWrites(this.#checkpoint, through, commit.checkpoint);
+    const kept = appended.map(({ queue, blocks }) => this.tail.add(queue, blocks));
     await this.#write([
       { key: emittedKey, value: encodeJson({ through, clock: commit.clock }) },
       { key: ledgerKey, value: ledger },
       ...definitionWrites(this.#definitionCount, definitions),
       ...letters.writes,
       ...appended.flatMap(({ writes }) => writes),
+      ...kept.flatMap(({ writes }) => writes),
       ...(checkpoint?.writes ?? []),
       ...(commit.writes ?? []),
     ]);
+    for (const { done } of kept) done();
     this.#definitionCount += definitions.length;
     this.#deadLetters = letters.span;
     this.lanes.grown(commit.outbox.newest);
