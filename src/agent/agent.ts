@@ -185,8 +185,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     store,
     clock,
     tiers: options.outboxTiers ?? config.store.tiers,
-    // Where nobody ever takes anything, waiting for room would be waiting for ever.
-    mayDrop: config.store.whenOutboxFull === "drop" || config.uplinks.length === 0,
+    mayDrop: config.store.whenOutboxFull === "drop",
     runBytesMax: memory.plan?.outboxRunBytesMax,
     windows: () => outboxWindowsOf(dataflow.spec),
   });

@@ -110,6 +110,30 @@ test("a backup made while an agent receives has everything that was durable befo
   await second.close();
 });
 
+test("a client of a stream is told that what it streams from now on is a restored past", async (t) => {
+  const home = folder(t);
+  const data = join(home, "data");
+  const streamOf = async (agent: Agent, after?: string): Promise<string> => {
+    const headers = after === undefined ? {} : { "Last-Event-ID": after };
+    const response = await fetch(`http://127.0.0.1:${agent.httpPort}/v1/stream`, { headers });
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("\n\n")) text += (await reader.read()).value;
+    if (after !== undefined && !text.includes("missed")) text += (await reader.read()).value;
+    await reader.cancel();
+    return text;
+  };
+  const agent = await started(configIn(data));
+  const [, id = ""] = /"id":"([^"]+)"/.exec(await streamOf(agent)) ?? [];
+  assert.equal((await weir("backup", join(home, "copy"), "--data", data)).code, 0);
+  await agent.close();
+  const restored = await weir("restore", join(home, "copy"), "--data", join(home, "back"));
+  assert.equal(restored.code, 0, restored.output);
+  const second = await started(configIn(join(home, "back")));
+  assert.match(await streamOf(second, id), /event: missed\ndata: .*"reason":"other_history"/);
+  await second.close();
+});
+
 test("a backup that was changed is refused by the name of the file, and nothing is restored", async (t) => {
   const home = folder(t);
   const agent = await started(configIn(join(home, "data")));

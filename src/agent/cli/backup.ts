@@ -14,8 +14,10 @@ import {
   type Whereabouts,
   whereaboutsOf,
 } from "../../store/care/backup-list.ts";
-import { readCheckedKv } from "../../store/state/checked-kv.ts";
+import { openCheckedKv, readCheckedKv } from "../../store/state/checked-kv.ts";
 import { copyKvLmdb, openKvLmdb } from "../../store/state/kv-lmdb.ts";
+import { tailKey } from "../../store/state/kv-key.ts";
+import { openStateStore } from "../../store/state/state-store.ts";
 import { bytesText } from "../config/quantity.ts";
 import { systemClock } from "../doors/clock.ts";
 import { lockDirectories } from "../doors/directory-lock.ts";
@@ -155,9 +157,25 @@ export async function restore(args: readonly string[]): Promise<number> {
     onProgress: progress(),
   });
   const found = await writingTo(target, () => copying);
+  await forgetTail(dataPaths(target).state);
   await noteMade(target, { backup: found, target: backup });
   tell(`restored ${backup} to ${target}`, found, values.json);
   return exitCodes.ok;
+}
+
+/**
+ * What comes now gets numbers that other records have had: whoever streamed those is to be told so
+ * (store/outbox/record-tail.ts).
+ */
+async function forgetTail(path: string): Promise<void> {
+  const raw = openKvLmdb({ path, bytesMax: Number.MAX_SAFE_INTEGER });
+  try {
+    if (raw.get(tailKey) === undefined) return;
+    const { store } = await openStateStore(await openCheckedKv(raw));
+    await store.tail.forget();
+  } finally {
+    await raw.close();
+  }
 }
 
 function onlyFolder(positionals: readonly string[], usage: string): string {

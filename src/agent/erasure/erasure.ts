@@ -59,6 +59,8 @@ export type Erased = {
 export async function eraseSeries(options: ErasureOptions): Promise<Erased> {
   const { recovery, kv, series, concerns } = options;
   const { catalog, dataflow } = recovery;
+  // It has records of all series once more; whoever streams is told what is missed.
+  await recovery.store.tail.forget();
   const keys = await forget(options);
   const pipelines = dataflow.ledger.view().pipelines.map(({ pipeline }) => pipeline);
   const { tells, kept } = chooseRecords(catalog, { series, keys, pipelines });

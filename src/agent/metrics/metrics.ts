@@ -20,6 +20,7 @@ import { remoteFamilies } from "../remote/remote-metrics.ts";
 import { rawFamilies } from "../raw/raw-metrics.ts";
 import { memoryLevels } from "../memory/memory-watch.ts";
 import type { AgentState, Status } from "../status.ts";
+import type { StreamCounters } from "../stream/streams.ts";
 import { tableFamilies } from "./table-metrics.ts";
 
 /** The whole body of an answer. */
@@ -38,6 +39,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...outputFamilies(status),
     ...ownFamilies(status.ownTopics),
     ...queryFamilies(status.queries),
+    ...streamFamilies(status.streams),
     ...uplinkFamilies(status),
     ...linkFamilies(status),
     ...savepointFamilies(status),
@@ -218,6 +220,28 @@ function queryFamilies({ underWay, opened, ...ended }: QueryCounters): Family[] 
       "Queries that were refused because too many were under way, took too long, or were left.",
       Object.entries(ended).map(([reason, value]) => ({ labels: { reason }, value })),
     ),
+  ];
+}
+
+function streamFamilies({
+  open,
+  opened,
+  refused,
+  events,
+  missed,
+  tailBytes,
+}: StreamCounters): Family[] {
+  return [
+    gauge("weir_streams_open", "Streams that are open.", [{ value: open }]),
+    counter("weir_streams_total", "Streams that began.", [{ value: opened }]),
+    counter("weir_streams_refused_total", "Streams that were refused: too many were open.", [
+      { value: refused },
+    ]),
+    counter("weir_stream_events_total", "Records given to streams.", [{ value: events }]),
+    counter("weir_stream_missed_total", "Records that were not kept when a stream came for them.", [
+      { value: missed },
+    ]),
+    gauge("weir_stream_tail_bytes", "Records kept for streams.", [{ value: tailBytes }]),
   ];
 }
 
