@@ -20,6 +20,11 @@ import type { Say } from "./journal.ts";
 export type FromAfar = AsyncDisposable & {
   readonly remote: RemoteConfiguration;
   readonly status: Status["remote"];
+  /**
+   * An agent listens: from the first one on configurations are read. Not before, because its own broker may
+   * be where they lie, and none is judged while no agent runs.
+   */
+  readonly listens: () => void;
 };
 
 /**
@@ -59,6 +64,9 @@ export async function openFromAfar(
     remote,
     get status() {
       return { ...remote.status, channels: channels.map(({ status }) => status) };
+    },
+    listens: () => {
+      for (const channel of channels) channel.start();
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(channels.map((channel) => channel.close()));

@@ -6,6 +6,7 @@ import { roughBytesText } from "../config/quantity.ts";
 import type { DegradedReason } from "../degraded.ts";
 import { systemClock } from "../doors/clock.ts";
 import { openWaitingHttp } from "../http/waiting.ts";
+import type { RemoteStatus } from "../remote/remote-status.ts";
 import type { Status } from "../status.ts";
 import { type Agent, startAgent } from "../start.ts";
 import { closeFailed, type Ended, superviseAgent } from "../supervised.ts";
@@ -29,8 +30,9 @@ export async function runAgents(options: RunOptions): Promise<Ended<Agent>> {
   const { local, afar, signal, say } = options;
   const over = new AbortController();
   void signal.stopped.then(() => over.abort());
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     const config = (await afar?.remote.begin()) ?? local;
+    if (!isFirst) say("configuring", factsOf(afar?.remote.status));
     const next = new AbortController();
     void afar?.remote.changed.then(() => next.abort());
     const ended = await runAgent(config, options).catch(async (error: unknown) => {
@@ -42,10 +44,16 @@ export async function runAgents(options: RunOptions): Promise<Ended<Agent>> {
     const isTakenBack = failure !== undefined && (await afar?.remote.failed(failure)) === true;
     const isOver = over.signal.aborted || !next.signal.aborted;
     if (!isTakenBack && (failure !== undefined || isOver)) return ended;
-    say("configuring", {});
     if (isTakenBack && ended.agent !== undefined) await closeFailed(ended.agent);
     else await ended.agent?.close();
   }
+}
+
+/** What the next agent starts with. */
+function factsOf(remote: RemoteStatus | undefined): Readonly<Record<string, string | number>> {
+  const { inForce, trial } = remote ?? {};
+  if (inForce === undefined) return { with: "the local file alone" };
+  return { with: `version ${inForce.version}`, ...(trial && { start: trial.tries }) };
 }
 
 function runAgent(config: Config, options: RunOptions): Promise<Ended<Agent>> {
@@ -67,6 +75,7 @@ function runAgent(config: Config, options: RunOptions): Promise<Ended<Agent>> {
       sayStarted(started, config, say);
       const endJournal = startJournal(started, say);
       const endWatch = afar?.remote.started(started);
+      afar?.listens();
       const stop = options.onStarted(started);
       return () => {
         stop();

@@ -38,11 +38,22 @@ export class Channel {
   #trouble: string | undefined;
   readonly #closing = Promise.withResolvers<void>();
   #isClosed = false;
-  readonly #running: Promise<void>;
+  #running: Promise<void> | undefined;
+  #retry: () => void = () => undefined;
 
+  /** It does nothing before it is started. */
   constructor(options: ChannelOptions) {
     this.#options = options;
-    this.#running = this.#run();
+  }
+
+  /** Opens the first session; where it waits, tries again at once. */
+  start(): void {
+    if (this.#isClosed) return;
+    this.#running ??= this.#run();
+    if (this.#state !== "waiting") return;
+    this.#state = "opening";
+    this.#trouble = undefined; // that of before
+    this.#retry();
   }
 
   get status(): ChannelStatus {
@@ -87,6 +98,7 @@ export class Channel {
     );
     const delayMs = longest * (0.5 + random.uint32() / 2 ** 33);
     const { promise, resolve } = Promise.withResolvers<void>();
+    this.#retry = resolve;
     const cancel = clock.after(delayMs, resolve);
     await Promise.race([promise, this.#closing.promise]);
     cancel();

@@ -19,7 +19,7 @@ class World {
   readonly offers: string[] = [];
   sessions = 0;
 
-  open(): Channel {
+  open({ isStarted = true } = {}): Channel {
     const kafka: KafkaDoor = {
       connect: async () => {
         this.sessions += 1;
@@ -28,7 +28,7 @@ class World {
       credentials: () => ({ read: async () => ({}), isOutdated: async () => false }),
       registerSchema: () => Promise.reject(new Error("nobody registers here")),
     };
-    return openKafkaChannel({
+    const channel = openKafkaChannel({
       agent: "gw1",
       topic,
       pollMs,
@@ -41,6 +41,8 @@ class World {
         this.offers.push(`${isHistory ? "history" : "news"} ${texts.join()}`);
       },
     });
+    if (isStarted) channel.start();
+    return channel;
   }
 
   async write(
@@ -114,6 +116,27 @@ test("a topic that is missing is said with what to do, and tried again; a lost s
   await world.clock.pass(60_000);
   assert.equal(world.sessions, before + 1);
   assert.deepEqual(world.offers, ["history v1", "history v1"]);
+  await channel.close();
+});
+
+test("it opens nothing before it is started, and what waits is tried at once when it is started again", async () => {
+  const world = new World();
+  const idle = world.open({ isStarted: false });
+  await world.clock.pass(60_000);
+  assert.equal(world.sessions, 0);
+  assert.deepEqual([idle.status.state, idle.status.trouble], ["opening", undefined]);
+  await idle.close();
+  idle.start();
+  await world.clock.pass(1_000);
+  assert.equal(world.sessions, 0, "what is closed stays so");
+  const channel = world.open();
+  await world.clock.pass(0);
+  assert.equal(channel.status.state, "waiting");
+  world.model.createTopic(topic);
+  channel.start();
+  assert.deepEqual([channel.status.state, channel.status.trouble], ["opening", undefined]);
+  await world.clock.pass(0);
+  assert.deepEqual([channel.status.state, world.sessions], ["reading", 2]);
   await channel.close();
 });
 
