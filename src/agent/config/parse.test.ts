@@ -287,7 +287,7 @@ test("a substituted value is shown as the file writes it, default and all", asyn
 test("a variable that is not set and a file that is not there are one fault each", async () => {
   const text = `${source}agent: \${AGENT}\ndata: \${file:nothing}\n`;
   assert.deepEqual(await faultsOf(text), [
-    "6:8: agent: the environment variable AGENT is not set; set it, or write ${AGENT:-default}",
+    '6:8: agent: the environment variable AGENT is not set here; set it (the service reads /etc/default/weir, a shell after "set -a; . /etc/default/weir"), or write ${AGENT:-default}',
     "7:7: data: cannot read the file /etc/weir/nothing (ENOENT); create it, or correct the path",
   ]);
 });

@@ -41,10 +41,10 @@ test("two dollars are one, a single one stands for itself, what was put in is no
 
 test("what cannot be put in is named", () => {
   assert.deepEqual(outcome("${PORT}"), [
-    "the environment variable PORT is not set; set it, or write ${PORT:-default}",
+    'the environment variable PORT is not set here; set it (the service reads /etc/default/weir, a shell after "set -a; . /etc/default/weir"), or write ${PORT:-default}',
   ]);
   assert.deepEqual(outcome("${toString}"), [
-    "the environment variable toString is not set; set it, or write ${toString:-default}",
+    'the environment variable toString is not set here; set it (the service reads /etc/default/weir, a shell after "set -a; . /etc/default/weir"), or write ${toString:-default}',
   ]);
   assert.deepEqual(outcome("${HOST"), ["`${` has no closing `}`; write $$ for a dollar sign"]);
   assert.deepEqual(

@@ -76,7 +76,8 @@ function lookUp(reference: string, surroundings: Surroundings): Found {
   if (value !== undefined && (value !== "" || fallback === undefined)) return { value };
   if (fallback !== undefined) return { value: fallback };
   return {
-    problem: `the environment variable ${name} is not set; set it, or write \${${name}:-default}`,
+    // Whoever checks what the service has is in a shell, which has not read that file.
+    problem: `the environment variable ${name} is not set here; set it (the service reads /etc/default/weir, a shell after "set -a; . /etc/default/weir"), or write \${${name}:-default}`,
   };
 }
 
