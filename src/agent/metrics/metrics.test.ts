@@ -88,6 +88,26 @@ test("the ledger's counts are in it", () => {
   assert.equal(families.get("weir_ledger_balanced")?.samples.get("weir_ledger_balanced"), 1);
 });
 
+test("what is dropped or refused is counted from the start: an alert sees the first one", () => {
+  const about = { audit: [], channels: [], trouble: undefined, inForce: undefined };
+  const counters = { accepted: 0, proven: 0, rolledBack: 0, elsewhere: 0, unwritten: 0 };
+  const refused = { expired: 2 };
+  const remote = { ...about, trial: undefined, highest: 0, counters: { ...counters, refused } };
+  const families = parseExposition(metricsText({ ...sampleStatus, remote }, sampleLedger));
+  const samples = (name: string): unknown => Object.fromEntries(families.get(name)!.samples);
+  const dropped = "weir_outbox_dropped_readings_total";
+  assert.deepEqual(samples(dropped), {
+    [`${dropped}{pipeline="temperatures@2"}`]: 0,
+    [`${dropped}{pipeline="temp"}`]: 50,
+  });
+  const codes = Object.entries(samples("weir_remote_refused_total") as Record<string, number>);
+  assert.equal(codes.length, 9);
+  assert.deepEqual(
+    codes.filter(([, count]) => count > 0),
+    [['weir_remote_refused_total{code="expired"}', 2]],
+  );
+});
+
 test("what can fall is a gauge, everything else that is counted by name is a counter", () => {
   const families = parseExposition(metricsText(sampleStatus, sampleLedger));
   const counts = [...families.keys()].filter((name) => /_(mqtt|intake)_/.test(name));

@@ -36,7 +36,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...namedCounts({ prefix: "weir_intake", about: "Intake" }, status.intake, intakeLevels),
     ...logFamilies(status),
     ...tableFamilies(status),
-    ...outputFamilies(status),
+    ...outputFamilies(status, ledger),
     ...ownFamilies(status.ownTopics),
     ...queryFamilies(status.queries),
     ...streamFamilies(status.streams),
@@ -156,10 +156,16 @@ function logFamilies({ log, apply, replayed }: Status): Family[] {
   ];
 }
 
-function outputFamilies(status: Status): Family[] {
+function outputFamilies(status: Status, ledger: LedgerView): Family[] {
   const { outputs, outbox, outboxRollup, outboxDropped, deadLetters } = status;
   const lanes = Object.entries(outbox);
-  const dropped = Object.entries(outboxDropped);
+  // From the start: a series that begins with its first event has nothing to rise from.
+  const dropped = [
+    ...ledger.pipelines
+      .filter(({ pipeline }) => outboxDropped[pipeline] === undefined)
+      .map(({ pipeline }) => [pipeline, { records: 0, readings: 0 }] as const),
+    ...Object.entries(outboxDropped),
+  ];
   return [
     counter("weir_outputs_total", "Records emitted by this process.", [
       { labels: { kind: "summary" }, value: outputs.summaries },

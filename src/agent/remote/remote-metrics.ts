@@ -2,6 +2,7 @@
 
 import type { Family } from "../metrics/exposition.ts";
 import type { Status } from "../status.ts";
+import { noRefusals } from "./remote-status.ts";
 
 /** None where nothing may come from afar. */
 export function remoteFamilies(remote: Status["remote"]): Family[] {
@@ -42,7 +43,11 @@ export function remoteFamilies(remote: Status["remote"]): Family[] {
       name: "weir_remote_refused_total",
       type: "counter",
       help: "Remote configurations that were refused, by why.",
-      samples: Object.entries(refused).map(([code, value]) => ({ labels: { code }, value })),
+      // From the start: a series that begins with its first event has nothing to rise from.
+      samples: Object.entries<number>({ ...noRefusals, ...refused }).map(([code, value]) => ({
+        labels: { code },
+        value,
+      })),
     },
     {
       name: "weir_remote_refused_unwritten_total",

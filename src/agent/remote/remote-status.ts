@@ -22,6 +22,19 @@ export type RefusalCode =
   | "invalid"
   | "files";
 
+/** All there are: each is counted from the start. */
+export const noRefusals: Readonly<Record<RefusalCode, number>> = {
+  malformed: 0,
+  unknown_key: 0,
+  bad_signature: 0,
+  other_agent: 0,
+  replayed: 0,
+  version_taken: 0,
+  expired: 0,
+  invalid: 0,
+  files: 0,
+};
+
 export type RemoteCounters = {
   readonly accepted: number;
   readonly proven: number;
