@@ -72,6 +72,14 @@ const broken: readonly Case[] = [
     at: ["src/core/a.ts:1"],
   },
   {
+    rule: "imports-go-one-way",
+    tree: {
+      "flows/src/a.ts":
+        'import { b } from "../../src/edge-ops/b.ts";\nimport { c } from "../../src/store/c.ts";\n',
+    },
+    at: ["flows/src/a.ts:2"],
+  },
+  {
     rule: "the-oracle-knows-nobody",
     tree: {
       "test/simulation/oracle/a.ts": 'import { b } from "../../../src/core/b.ts";\n',
@@ -128,7 +136,11 @@ const broken: readonly Case[] = [
   },
   {
     rule: "lockfile-is-complete",
-    tree: { "package-lock.json": JSON.stringify({ packages: { "node_modules/a": {} } }) },
+    tree: {
+      "package-lock.json": JSON.stringify({
+        packages: { "node_modules/a": {}, "node_modules/b/node_modules/c": { inBundle: true } },
+      }),
+    },
     at: ["package-lock.json:1"],
   },
   {

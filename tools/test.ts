@@ -22,7 +22,7 @@ import type { TestEvent } from "node:test/reporters";
 import report from "./test-reporter.ts";
 
 const root = resolve(import.meta.dirname, "..");
-const folders = ["src", "firmware-sim", "test", "bench", "tools"];
+const folders = ["src", "firmware-sim", "flows", "test", "bench", "tools"];
 const waitingFolders = ["test/crash", "test/broker", "test/e2e", "test/outage", "bench"];
 /** First of those that compute: at the end it would have the processors for itself. */
 const longest = "test/simulation";

@@ -165,6 +165,12 @@ export class Ledger {
     );
   }
 
+  /** Row of the pipeline, by the name it has in outputs; undefined where there is none. O(pipelines). */
+  pipeline(name: string): PipelineLedger | undefined {
+    const found = this.#pipelines.find((pipeline) => pipeline.name === name);
+    return found === undefined ? undefined : pipelineLedger({ name, cells: found.counts });
+  }
+
   #sourceRows(): Row[] {
     const rows: Row[] = [];
     for (let source = 0; source < limits.sourcesMax; source++) {

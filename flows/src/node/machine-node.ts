@@ -1,0 +1,236 @@
+/**
+ * Puts a machine into a node: its messages, timers, status, and what it knows across deploys and
+ * restarts, which is one text in a context store of the user's choice.
+ *
+ *   start    settings migrated and read -> kept text asked for -> machine -> messages that waited
+ *   running  take / wake -> send, done; kept every flowLimits.keepMs while something changes
+ *   close    kept, then done
+ *
+ * A message that the machine refuses, or that comes to a node whose settings are wrong, is an error for
+ * Catch nodes; the node goes on. Nothing of a message is kept before the next save: what a crash of
+ * Node-RED takes is what came since, which is what the agent is for.
+ */
+
+import { flowLimits } from "../../../src/core/flow-limits.ts";
+import { migrate, type Migration, type Settings } from "../migrations.ts";
+import type { Machine, Started } from "../operators/machine.ts";
+import type { PropertyReader } from "../operators/reading.ts";
+import type { Done, Message, NodeConfig, Outputs, Red, RedNode, Send, Status } from "../red.ts";
+import { StatusLine } from "./status-line.ts";
+
+export type MachineKind = {
+  /** Type of the node. */
+  readonly type: string;
+  readonly migrations: readonly Migration[];
+  /**
+   * Makes a machine of settings, which are of the newest version, and of what an earlier one kept; that
+   * may be any text. Throws an Error that names the setting which is wrong.
+   */
+  readonly start: (
+    settings: Settings,
+    kept: string | undefined,
+    context: { readonly read: PropertyReader; readonly now: number },
+  ) => Started;
+};
+
+/** Name of what is kept in the node's context. */
+const KEPT = "weir";
+/** As the runtime and the editor call the store that settings.js names as the default. */
+const DEFAULT_STORE = "";
+
+/**
+ * What nodes knew when they closed, by their ids, for those that start again in this process. The store
+ * alone would not do: where settings.js has no contextStorage, Node-RED forgets a node's context when it
+ * closes. One text for each node of the flows, at most flowLimits.stateLengthMax long.
+ */
+type KeptHere = Map<string, string>;
+
+export function registerMachine(RED: Red, kind: MachineKind): void {
+  const keptHere: KeptHere = new Map();
+  RED.nodes.registerType(kind.type, function (this: RedNode, config: NodeConfig) {
+    RED.nodes.createNode(this, config);
+    void new MachineNode(RED, this, { ...kind, keptHere }).start(config);
+  });
+}
+
+type Held = { readonly message: Message; readonly send: Send; readonly done: Done };
+
+class MachineNode {
+  readonly #red: Red;
+  readonly #node: RedNode;
+  readonly #kind: MachineKind & { readonly keptHere: KeptHere };
+  readonly #status: StatusLine;
+  readonly #read: PropertyReader;
+  #store: string | undefined;
+  #machine: Machine | undefined;
+  /** What the machine knew when it was asked last. */
+  #kept: string | undefined;
+  /** Why there is no machine: settings that are wrong. */
+  #fault: string | undefined;
+  /** Messages that came before what was kept. */
+  #held: Held[] = [];
+  #wakeTimer: NodeJS.Timeout | undefined;
+  #keepTimer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+  /** It was said that there is too much to keep, or that the store fails. */
+  #isKeepingInTrouble = false;
+
+  constructor(red: Red, node: RedNode, kind: MachineKind & { readonly keptHere: KeptHere }) {
+    this.#red = red;
+    this.#node = node;
+    this.#kind = kind;
+    this.#status = new StatusLine(node);
+    this.#read = (message, path) => red.util.getMessageProperty(message, path);
+    node.on("input", (message, send, done) => this.#input({ message, send, done }));
+    node.on("close", (removed, done) => void this.#close(removed).then(done, done));
+  }
+
+  async start(config: NodeConfig): Promise<void> {
+    try {
+      const settings = migrate(config, this.#kind.migrations);
+      const store = settings["store"];
+      this.#store = typeof store === "string" && store !== DEFAULT_STORE ? store : undefined;
+      const kept = await this.#load();
+      if (this.#isClosed) return;
+      this.#kept = kept;
+      this.#begin(settings, kept);
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error));
+    }
+    const held = this.#held;
+    this.#held = [];
+    for (const one of held) this.#input(one);
+  }
+
+  #begin(settings: Settings, kept: string | undefined): void {
+    const now = Date.now();
+    const started = this.#kind.start(settings, kept, { read: this.#read, now });
+    if (started.trouble !== undefined) this.#node.warn(started.trouble);
+    this.#machine = started.machine;
+    // The nodes behind this one may not exist yet.
+    if (hasMessages(started.leftover)) {
+      setImmediate(() => setTimeout(() => this.#node.send(started.leftover), 0));
+    }
+    this.#after();
+  }
+
+  #fail(fault: string): void {
+    this.#fault = fault;
+    this.#node.error(fault);
+    this.#status.show({ fill: "red", shape: "ring", text: fault });
+  }
+
+  #input(input: Held): void {
+    const { message, send, done } = input;
+    if (this.#fault !== undefined) return done(new Error(this.#fault));
+    if (this.#machine === undefined) return this.#hold(input);
+    try {
+      const outputs = this.#machine.take(message, Date.now());
+      if (hasMessages(outputs)) send(outputs);
+      done();
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#after();
+  }
+
+  #hold(input: Held): void {
+    if (this.#held.length < flowLimits.heldMessagesMax) this.#held.push(input);
+    else input.done(new Error("the context store has not answered yet: too many messages wait"));
+  }
+
+  /** What is due after every step. */
+  #after(): void {
+    const machine = this.#machine!;
+    this.#status.show(this.#statusOf(machine.counts()));
+    this.#schedule(machine.wakeAt());
+    this.#keepTimer ??= setTimeout(() => {
+      this.#keepTimer = undefined;
+      void this.#keep();
+    }, flowLimits.keepMs);
+  }
+
+  #schedule(at: number): void {
+    clearTimeout(this.#wakeTimer);
+    this.#wakeTimer = undefined;
+    if (at === Number.POSITIVE_INFINITY || this.#isClosed) return;
+    const wait = Math.min(Math.max(at - Date.now(), 0), flowLimits.timerMsMax);
+    this.#wakeTimer = setTimeout(() => {
+      const outputs = this.#machine!.wake(Date.now());
+      if (hasMessages(outputs)) this.#node.send(outputs);
+      this.#after();
+    }, wait);
+  }
+
+  #statusOf(counts: Readonly<Record<string, number>>): Status {
+    const parts = Object.entries(counts)
+      .filter(([name, count]) => count > 0 || name === "keys")
+      .map(([name, count]) => `${this.#red._(`status.${name}`)} ${count}`);
+    return { fill: "green", shape: "dot", text: parts.join(" · ") };
+  }
+
+  async #close(removed: boolean): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#wakeTimer);
+    clearTimeout(this.#keepTimer);
+    for (const { done } of this.#held) done(new Error("the node closed before it had started"));
+    this.#held = [];
+    if (!removed) await this.#keepAtEnd();
+    this.#status.close();
+  }
+
+  get #id(): string {
+    return this.#node._alias ?? this.#node.id;
+  }
+
+  #load(): Promise<string | undefined> {
+    const { keptHere } = this.#kind;
+    const kept = keptHere.get(this.#id);
+    keptHere.delete(this.#id);
+    if (kept !== undefined) return Promise.resolve(kept);
+    return new Promise((loaded, failed) => {
+      this.#node.context().get(KEPT, this.#store, (error, value) => {
+        if (error) failed(new Error(this.#storeFault(error.message)));
+        else loaded(typeof value === "string" ? value : undefined);
+      });
+    });
+  }
+
+  async #keepAtEnd(): Promise<void> {
+    await this.#keep();
+    if (this.#kept !== undefined) this.#kind.keptHere.set(this.#id, this.#kept);
+  }
+
+  async #keep(): Promise<void> {
+    const text = this.#machine?.keep();
+    if (text === undefined) return;
+    this.#kept = text.length > flowLimits.stateLengthMax ? undefined : text;
+    const isTooLong = this.#kept === undefined;
+    if (isTooLong) {
+      this.#sayOnce(
+        `what the node knows is ${text.length} characters, over ${flowLimits.stateLengthMax}: it is not kept, a restart begins anew; use fewer keys or fewer windows at a time`,
+      );
+    }
+    // What was kept before is older than what was sent since: it must not come back.
+    const error = await this.#save(this.#kept);
+    if (error) this.#sayOnce(this.#storeFault(error.message));
+    else if (!isTooLong) this.#isKeepingInTrouble = false;
+  }
+
+  #save(text: string | undefined): Promise<Error | null | undefined> {
+    return new Promise((saved) => this.#node.context().set(KEPT, text, this.#store, saved));
+  }
+
+  #sayOnce(text: string): void {
+    if (!this.#isKeepingInTrouble) this.#node.warn(text);
+    this.#isKeepingInTrouble = true;
+  }
+
+  #storeFault(message: string): string {
+    return `the context store ${this.#store ?? "by default"} failed: ${message}; see contextStorage in settings.js`;
+  }
+}
+
+function hasMessages(outputs: Outputs): boolean {
+  return outputs.some((messages) => messages.length > 0);
+}

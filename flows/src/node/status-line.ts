@@ -1,0 +1,41 @@
+/**
+ * The status under a node. Each change goes to every open editor, so the newest is shown at most once
+ * per flowLimits.statusMs.
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import { flowLimits } from "../../../src/core/flow-limits.ts";
+import type { RedNode, Status } from "../red.ts";
+
+export class StatusLine {
+  readonly #node: Pick<RedNode, "status">;
+  #shown: Status = {};
+  #wanted: Status = {};
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(node: Pick<RedNode, "status">) {
+    this.#node = node;
+  }
+
+  show(status: Status): void {
+    this.#wanted = status;
+    if (this.#timer === undefined) this.#send();
+  }
+
+  /** Nothing is shown any more. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#node.status({});
+  }
+
+  #send(): void {
+    if (isDeepStrictEqual(this.#wanted, this.#shown)) return;
+    this.#shown = this.#wanted;
+    this.#node.status(this.#shown);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#send();
+    }, flowLimits.statusMs);
+  }
+}

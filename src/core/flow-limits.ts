@@ -1,0 +1,29 @@
+/**
+ * Bounds of the nodes that compute inside Node-RED: they share its heap and its event loop with all
+ * flows, so they are smaller than the agent's. Each says what happens at it.
+ */
+
+export const flowLimits = {
+  /** Keys that one node may be told to keep; a message with one more is an error for Catch nodes. */
+  keysMax: 10_000,
+  /** Characters of a key, an item or an identity; a longer one is an error for Catch nodes. */
+  textLengthMax: 256,
+  /** Panes of all keys of a window node together; a configuration that needs more is refused. */
+  panesMax: 262_144,
+  /** What a node keeps in a context store, in characters of JSON; past it nothing is kept, which is said. */
+  stateLengthMax: 4_194_304,
+  /** How often what changed is put into the context store, ms; also when the node closes. */
+  keepMs: 10_000,
+  /** Messages that wait for the context store at the start; one more is an error for Catch nodes. */
+  heldMessagesMax: 1_000,
+  /** A node's status changes at most so often, ms: each change goes to every open editor. */
+  statusMs: 1_000,
+  /** Identities that one dedupe node may be told to remember; the oldest is forgotten first. */
+  identitiesMax: 100_000,
+  /** Items of a list of the most frequent. */
+  topMax: 1_000,
+  /** Arrival time is looked at so often while windows are open, ms. */
+  arrivalTickMs: 1_000,
+  /** The longest wait that a timer of Node takes, ms; a longer one is taken in parts. */
+  timerMsMax: 2_147_483_647,
+} as const;
