@@ -110,7 +110,7 @@ function letterText(letter: KeptDeadLetter, source: string): string {
     `arrived  ${new Date(letter.arrived).toISOString()}`,
     `source   ${source}`,
     `topic    ${letter.topic}`,
-    `reason   ${letter.reason} at byte ${letter.offset} of ${letter.payloadBytes}`,
+    `reason   ${letter.reason} ${letter.payloadBytes === 0 ? "(the payload is empty)" : `at byte ${letter.offset} of ${letter.payloadBytes}`}`,
     "",
     ...hexLines(payload),
   ].join("\n");

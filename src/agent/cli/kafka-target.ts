@@ -9,6 +9,7 @@ import type { Clock } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import type { Cluster } from "../../sync/kafka/cluster.ts";
+import type { Config } from "../config/config.ts";
 import { type KafkaUplinkConfig, kafkaUplinkDefaults } from "../config/kafka-config.ts";
 import { systemKafka } from "../doors/kafka.ts";
 import type { KafkaSecurity } from "../doors/kafka-credentials.ts";
@@ -106,7 +107,19 @@ async function configuredUplink(file: string | undefined) {
   const { agent, uplinks } = await readConfig(file);
   const uplink = uplinks.find((each) => each.kind === "kafka");
   if (uplink !== undefined) return { agent, uplink };
-  throw new Fault("CONFIG_INVALID", `${file} has no uplink to Kafka`);
+  const message = `${file} has no uplink to Kafka${whereElse(uplinks)}; --kafka HOST reads any cluster`;
+  throw new Fault("CONFIG_INVALID", message);
+}
+
+/** Where results are to be looked for, by the first uplink. */
+function whereElse([uplink]: Config["uplinks"]): string {
+  if (uplink?.kind === "file") {
+    return `: its results are lines of JSON in ${uplink.directory} (tail -F, jq)`;
+  }
+  if (uplink?.kind === "mqtt") {
+    return `: its results are at the broker ${uplink.url} (mosquitto_sub)`;
+  }
+  return uplink?.kind === "http" ? `: its results are posted to ${uplink.url}` : "";
 }
 
 const defaultPort = 9_092;

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../../core/faults.ts";
 import { type Config, fileUplinkDefaults } from "../config/config.ts";
 import { startAgent } from "../start.ts";
+import { counted } from "../notices/counted.ts";
 import { exitCodes, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { csvRow } from "./csv.ts";
@@ -66,7 +67,7 @@ export async function run(args: readonly string[]): Promise<number> {
     },
   });
   const progress = setInterval(() => {
-    if (!values.json) console.error(`weir replay: ${agent.feeder.taken} messages`);
+    if (!values.json) console.error(`weir replay: ${counted(agent.feeder.taken, "message")}`);
   }, PROGRESS_MS);
   try {
     for await (const row of rowsOf({ file, topic, time, separator })) {

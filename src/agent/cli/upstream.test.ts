@@ -45,5 +45,15 @@ test("a configuration without an uplink to Kafka is named", async () => {
   writeFileSync(file, "version: 1\nsources: [{ name: p, topics: [p] }]\n");
   const said = await weir("upstream", "verify", "-c", file);
   assert.equal(said.code, 78, said.output);
-  assert.match(said.error, /weir.yaml has no uplink to Kafka/);
+  assert.match(said.error, /weir.yaml has no uplink to Kafka; --kafka HOST reads any cluster/);
+  const uplinks = [
+    ["{ file: { directory: out } }", /: its results are lines of JSON in .*out \(tail/],
+    ['{ mqtt: { url: "mqtts://b" } }', /: its results are at the broker mqtts:\/\/b/],
+    ['{ http: { url: "https://b/x" } }', /: its results are posted to https:\/\/b\/x/],
+  ] as const;
+  for (const [uplink, hint] of uplinks) {
+    const text = `version: 1\nagent: gw1\nsources: [{ name: p, topics: [p] }]\nuplinks: [${uplink}]\n`;
+    writeFileSync(file, text);
+    assert.match((await weir("tail", "-c", file)).error, hint);
+  }
 });

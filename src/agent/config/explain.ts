@@ -335,6 +335,7 @@ function memoryRows(config: Config): Row[] {
     ],
     ["resent", `${ring} B per series, ${roughBytesText(ring * config.seriesMax)} at the limits`],
     ["pipelines", `${roughBytesText(pipelineBytes(config))} at the limits`],
-    ["estimate", `${roughBytesText(idleBytes)} idle, ${roughBytesText(limitBytes)} at the limits`],
+    ["estimate", `${roughBytesText(idleBytes)} idle, ${roughBytesText(limitBytes)} at the limits;`],
+    ["", "pages of the one file that the system drops when memory is short not counted"],
   ];
 }

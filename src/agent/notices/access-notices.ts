@@ -3,6 +3,7 @@
 import { limits } from "../../core/limits.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "../status.ts";
+import { counted } from "./counted.ts";
 
 export function accessNotices({ access, counters }: Status["mqtt"]): readonly Notice[] {
   const { problem, failedLogins } = access;
@@ -11,7 +12,7 @@ export function accessNotices({ access, counters }: Status["mqtt"]): readonly No
   if (failedLogins !== undefined) {
     const { address, count } = failedLogins;
     const minutes = limits.auditNoticeMs / 60_000;
-    const message = `${count} logins from ${address} failed in the last ${minutes} minutes`;
+    const message = `${counted(count, "login")} from ${address} failed in the last ${minutes} minutes`;
     notices.push({ code: "logins_failed", message });
   }
   if (counters === undefined) return notices;
@@ -24,7 +25,7 @@ export function accessNotices({ access, counters }: Status["mqtt"]): readonly No
     notices.push({ code: "rights_missing", message });
   }
   if (connectionsLimited > 0) {
-    const message = `${connectionsLimited} connections were closed since the start because their address had or opened too many: see mqtt.quotas`;
+    const message = `${counted(connectionsLimited, "connection")} closed since the start because of an address that had or opened too many: see mqtt.quotas`;
     notices.push({ code: "connections_limited", message });
   }
   return notices;

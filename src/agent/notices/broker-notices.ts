@@ -4,6 +4,7 @@ import { limits } from "../../core/limits.ts";
 import { durationText } from "../config/quantity.ts";
 import type { BrokerStatus } from "../ingest/mqtt/subscriber/broker-counters.ts";
 import type { Notice } from "./notices.ts";
+import { counted } from "./counted.ts";
 
 /** So many connections in a row that did not last are no accident. */
 const SHORT_LIVED_MIN = 3;
@@ -68,7 +69,7 @@ export function brokerNotices(broker: BrokerStatus, now: number): readonly Notic
     "dropped",
     brokerDropped !== undefined && brokerDropped > 0,
     () =>
-      `broker ${name} says that it dropped ${brokerDropped ?? 0} messages since we connected, of all its clients together: raise its queue (Mosquitto: max_queued_messages)`,
+      `broker ${name} says that it dropped ${counted(brokerDropped ?? 0, "message")} since we connected, of all its clients together: raise its queue (Mosquitto: max_queued_messages)`,
   );
   add(
     "mute",
@@ -80,13 +81,13 @@ export function brokerNotices(broker: BrokerStatus, now: number): readonly Notic
     "unwanted",
     counters.unwanted > 0,
     () =>
-      `broker ${name}: ${counters.unwanted} messages since the start went to topics that no source takes, the last to ${JSON.stringify(broker.unwantedTopic)}: its session may hold subscriptions of an earlier configuration (another clientId has none)`,
+      `broker ${name}: ${counted(counters.unwanted, "message")} since the start went to topics that no source takes, the last to ${JSON.stringify(broker.unwantedTopic)}: its session may hold subscriptions of an earlier configuration (another clientId has none)`,
   );
   add(
     "too_large",
     counters.tooLarge > 0,
     () =>
-      `broker ${name}: ${counters.tooLarge} messages were larger than ${limits.packetBytesMax} bytes, and were passed over`,
+      `broker ${name}: ${counted(counters.tooLarge, "message")} passed over, larger than ${limits.packetBytesMax} bytes`,
   );
   return notices;
 }

@@ -112,7 +112,7 @@ test("commands that are refused, expired or cannot be read are said with what to
   const notices = found({ raw: { ...sampleStatus.raw, commands } });
   assert.match(messageOf(notices, "commands_trouble"), /what is sent goes on: .* create it/);
   const refused = messageOf(notices, "commands_refused");
-  assert.match(refused, /^1 commands were refused and 2 could not be read .* offset 7/);
+  assert.match(refused, /^1 command refused and 2 unreadable since .* offset 7/);
   assert.match(messageOf(notices, "commands_gone"), /^5 records of asks expired .*retention\.ms/);
   const calm = { ...commands, trouble: undefined, refused: 0, unreadable: 0, gone: 0 };
   const { trouble: _, ...well } = calm;
@@ -123,6 +123,8 @@ test("commands that are refused, expired or cannot be read are said with what to
 test("a topic that no source takes is shown", () => {
   const notices = found({ intake: { ...intake, unwanted: 3 } }, "shop/pres/x");
   assert.match(messageOf(notices, "topics_unwanted"), /3 messages .* "shop\/pres\/x"/);
+  const one = found({ intake: { ...intake, unwanted: 1 } }, "shop/pres/x");
+  assert.match(messageOf(one, "topics_unwanted"), /^1 message since/);
 });
 
 test("damage says how many readings are lost and where", () => {

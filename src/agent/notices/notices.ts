@@ -15,6 +15,7 @@ import { rawNotices } from "./raw-notices.ts";
 import { remoteNotices } from "../remote/remote-notices.ts";
 import type { Status } from "../status.ts";
 import { flashNotices, reserveNotices, tableNotices } from "./table-notices.ts";
+import { counted } from "./counted.ts";
 
 export type Notice = { readonly code: string; readonly message: string };
 
@@ -56,7 +57,7 @@ export function noticesOf(
     "log_damaged",
     damage.places.length,
     () =>
-      `the log was damaged: at most ${damage.lostRows} readings are lost (${damage.places[0] ?? ""})`,
+      `the log was damaged: at most ${counted(damage.lostRows, "reading")} may be lost (${damage.places[0] ?? ""})`,
   );
   notices.push(...tableNotices(status.tables), ...reserveNotices(status.reserve));
   notices.push(...flashNotices(status.flash), ...memoryNotices(status.memory));
@@ -64,13 +65,13 @@ export function noticesOf(
   add(
     "readings_rejected",
     rejected,
-    () => `${rejected} readings were refused since the start: ${fullTable(status, config)}`,
+    () => `${counted(rejected, "reading")} refused since the start: ${fullTable(status, config)}`,
   );
   add(
     "topics_unwanted",
     unwanted,
     () =>
-      `${unwanted} messages since the start went to topics that no source takes, the last to ${JSON.stringify(unwantedTopic)}: compare sources[].topics`,
+      `${counted(unwanted, "message")} since the start went to topics that no source takes, the last to ${JSON.stringify(unwantedTopic)}: compare sources[].topics`,
   );
   add(
     "own_topics_returned",
@@ -91,7 +92,7 @@ export function noticesOf(
         `uplink_unheard_${name}`,
         unheard,
         () =>
-          `uplink ${name}: the broker dropped ${unheard} messages, because nobody is subscribed to their topics: subscribe with a session that it keeps`,
+          `uplink ${name}: the broker dropped ${counted(unheard, "message")}, because nobody is subscribed there: subscribe with a session that it keeps`,
       );
       add(
         `uplink_status_refused_${name}`,
@@ -137,7 +138,7 @@ export function noticesOf(
     "outbox_dropped",
     records,
     () =>
-      `the outbox was full: ${records} records with ${readings} readings were dropped unsent since the beginning, and gap records tell the uplinks; the readings themselves are kept here as store.keep says`,
+      `the outbox was full: ${counted(records, "record")} with ${counted(readings, "reading")} dropped unsent since the beginning, and gap records tell the uplinks; the readings themselves are kept here as store.keep says`,
   );
   const unpublished = status.ownTopics.dropped;
   add(

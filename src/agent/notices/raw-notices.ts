@@ -3,6 +3,7 @@
 import { limits } from "../../core/limits.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "../status.ts";
+import { counted } from "./counted.ts";
 
 export function rawNotices({ trouble, unasked, commands }: Status["raw"]): readonly Notice[] {
   const notices: Notice[] = [];
@@ -15,7 +16,7 @@ export function rawNotices({ trouble, unasked, commands }: Status["raw"]): reado
   if (unasked > 0) {
     add(
       "raw_unasked",
-      `${unasked} alerts since the start asked for no raw readings: ${limits.rawAlertRequestsMax} requests of alerts are open at most, and ${limits.rawAlertsPerWindow} made in an hour; ask for them by hand (weir raw ask), or let fewer pipelines ask`,
+      `${counted(unasked, "alert")} since the start asked for no raw readings: ${limits.rawAlertRequestsMax} requests of alerts are open at most, and ${limits.rawAlertsPerWindow} made in an hour; ask for them by hand (weir raw ask), or let fewer pipelines ask`,
     );
   }
   if (commands === undefined) return notices;
@@ -35,13 +36,13 @@ export function rawNotices({ trouble, unasked, commands }: Status["raw"]): reado
   if (refused + unreadable > 0) {
     add(
       "commands_refused",
-      `${refused} commands were refused and ${unreadable} could not be read since the start, the last ${lastRefused}: correct who sends them, and send them again with another id`,
+      `${counted(refused, "command")} refused and ${unreadable} unreadable since the start, the last ${lastRefused}: correct who sends them, and send them again with another id`,
     );
   }
   if (gone > 0) {
     add(
       "commands_gone",
-      `${gone} records of ${topic} expired before this agent read them, commands perhaps among them: ask again, and keep them longer there (retention.ms) than the gateway may be away`,
+      `${counted(gone, "record")} of ${topic} expired before this agent read them, commands perhaps among them: ask again, and keep them longer there (retention.ms) than the gateway may be away`,
     );
   }
   return notices;

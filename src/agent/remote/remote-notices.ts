@@ -1,5 +1,6 @@
 /** What a person should know of configuration from afar; see notices/notices.ts. */
 
+import { counted } from "../notices/counted.ts";
 import type { Notice } from "../notices/notices.ts";
 import type { Status } from "../status.ts";
 
@@ -27,7 +28,7 @@ export function remoteNotices(remote: Status["remote"]): readonly Notice[] {
   if (refusals > 0) {
     add(
       "remote_refused",
-      `${refusals} remote configurations were refused since the start, the last (${last?.code ?? ""}) because ${last?.reason ?? "it is among those before"}: weir remote status lists them`,
+      `${counted(refusals, "remote configuration")} refused since the start, the last (${last?.code ?? ""}) because ${last?.reason ?? "it is among those before"}: weir remote status lists them`,
     );
   }
   const back = audit.at(-1);
