@@ -38,6 +38,8 @@ export async function openFromAfar(
   if (local.remote === undefined) return undefined;
   const { openRemote } = await import("../remote/remote.ts");
   const { openChannels } = await import("../remote/channels.ts");
+  const { newEndpoints } = await import("../remote/probe.ts");
+  const net = systemNet();
   const clock = systemClock();
   const { dataDirectory } = local;
   const directory = dataPaths(dataDirectory).remote;
@@ -51,10 +53,11 @@ export async function openFromAfar(
     // Not the file as it is by then: a document would apply what somebody is still writing there.
     parse: (overlay) => parseText(text, file, overlay),
     problemsOf: async (config) => (await checkFiles(config)).problems,
+    endpointsOf: (before, now) => newEndpoints(before, now, net),
     say,
   });
   const channels: readonly Channel[] = await openChannels(local, {
-    net: systemNet(),
+    net,
     clock,
     random: systemRandom(),
     offer: (offer) => remote.offer(offer),

@@ -54,10 +54,16 @@ export function troublesOf({ degraded, uplinks, brokers, memory }: Health): read
   ];
 }
 
-/** Names of uplinks that nobody was asked over, among what counts: nothing is known of them. */
+/** Names of uplinks to which nothing was sent, among what counts: whether they take records is not known. */
 export function untriedIn({ uplinks }: Health, blames: readonly string[]): readonly string[] {
   if (!blames.includes(uplinkTroubles)) return [];
   return uplinks.filter(({ state }) => state === "untried").map(({ name }) => name);
+}
+
+/** What a proof of it is without, for a person. */
+export function withoutProof(untried: readonly string[]): { readonly reason?: string } {
+  if (untried.length === 0) return {};
+  return { reason: `nothing was there to send to ${untried.join(", ")}: untried` };
 }
 
 /** Troubles whose names are not among those of before. */

@@ -68,6 +68,9 @@ const well: Health & Pick<Status, "clock"> = {
 };
 const ill: typeof well = { ...well, degraded: [{ name: "failed", message: "it has failed" }] };
 
+/** Whether the endpoint of each document is. */
+let isThere = true;
+
 /** A process with configurations from afar, and the agents it runs. */
 class Process {
   readonly remote: RemoteConfiguration;
@@ -90,6 +93,12 @@ class Process {
       local: await localConfig(),
       parse,
       problemsOf: () => Promise.resolve([]),
+      endpointsOf: () => [
+        {
+          name: "http:h:80/",
+          reach: () => (isThere ? Promise.resolve() : Promise.reject(new Error("nobody is there"))),
+        },
+      ],
       say: (_, facts) => said.push(String(facts["kind"])),
     });
     return Object.assign(new Process(remote, clock), { said });
@@ -158,6 +167,27 @@ test("what it was proven without is said: an uplink that nothing was sent to", a
     const last = process.remote.status.audit.at(-1);
     assert.deepEqual([last?.kind, last?.reason], ["proven", said]);
   }
+});
+
+test("an endpoint that it brings and that is not there is its fault, though nothing is sent to it", async (t) => {
+  isThere = false;
+  t.after(() => {
+    isThere = true;
+  });
+  const process = await Process.start(diskOf(1).mount());
+  await process.run(async () => {
+    process.offer(links(7));
+    await process.remote.changed;
+  });
+  const lane = { state: "untried", trouble: undefined };
+  const uplink = { name: "http:h:80/", state: "untried", lanes: { alerts: lane } };
+  process.health = { ...well, uplinks: [uplink] } as unknown as typeof well;
+  await process.run(() => process.pass());
+  const last = process.remote.status.audit.at(-1);
+  assert.deepEqual(
+    [last?.kind, last?.reason],
+    ["rolled_back", "uplink http:h:80/: nobody is there"],
+  );
 });
 
 test("one that makes the agent ill is taken back, and does not come back", async () => {

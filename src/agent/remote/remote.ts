@@ -31,7 +31,7 @@ import { diskTrouble } from "../degraded.ts";
 import type { Status } from "../status.ts";
 import { AuditLog, type RemoteEvent } from "./audit-log.ts";
 import { isFor, openDocument, type RemoteDocument } from "./document.ts";
-import { blamedFor, troublesOf, untriedIn } from "./health.ts";
+import { blamedFor, troublesOf, untriedIn, withoutProof } from "./health.ts";
 import type { Offer, RefusalCode, RemoteStatus } from "./remote-status.ts";
 import {
   makeFolder,
@@ -41,6 +41,7 @@ import {
   type Trial,
   writeRemoteState,
 } from "./remote-state.ts";
+import { type Endpoint, Probe } from "./probe.ts";
 import { Watch } from "./watch.ts";
 
 export type RemoteOptions = {
@@ -54,6 +55,8 @@ export type RemoteOptions = {
   readonly parse: (overlay: Overlay) => Promise<ParsedConfig>;
   /** What is wrong with files that a configuration names. */
   readonly problemsOf: (config: Config) => Promise<readonly string[]>;
+  /** What the second names and the first does not, to be asked whether it is there. */
+  readonly endpointsOf: (before: Config, now: Config) => readonly Endpoint[];
   /** For the journal. */
   readonly say: (event: string, facts: Readonly<Record<string, unknown>>) => void;
 };
@@ -265,14 +268,20 @@ export class RemoteConfiguration {
   }
 
   #watch(agent: Running): Watch {
-    const { clock } = this.#options;
+    const { clock, endpointsOf } = this.#options;
+    // What it did not touch is not its fault.
+    const blames = blamedFor(this.#before, this.#config);
+    const endpoints = endpointsOf(this.#before, this.#config);
+    const probe = new Probe(endpoints, { clock, forMs: this.#remote.watchMs });
     return new Watch({
       clock,
       forMs: this.#remote.watchMs,
-      troubles: () => troublesOf(agent.status()),
+      troubles: () => {
+        const status = agent.status();
+        return [...troublesOf(status), ...probe.troubles(untriedIn(status, blames))];
+      },
       before: this.#state.trial?.troubles ?? [],
-      // What it did not touch is not its fault.
-      blames: blamedFor(this.#before, this.#config),
+      blames,
       onVerdict: (verdict) =>
         void this.#serial(async () => {
           if (!this.#isTrial) return;
@@ -290,11 +299,7 @@ export class RemoteConfiguration {
     this.#isTrial = false;
     this.#counts.proven += 1;
     const untried = untriedIn(agent.status(), blamedFor(this.#before, this.#config));
-    const unknown =
-      untried.length === 0
-        ? {}
-        : { reason: `nothing was there to send to ${untried.join(", ")}: untried` };
-    await this.#note({ kind: "proven", ...unknown, ...named(document) });
+    await this.#note({ kind: "proven", ...withoutProof(untried), ...named(document) });
   }
 
   /** What was before is in force at the next `begin`. */

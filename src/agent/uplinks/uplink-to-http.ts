@@ -1,14 +1,11 @@
 /** The agent's side of an uplink to an HTTP endpoint: what the configuration says. */
 
 import { assert } from "../../core/assert.ts";
-import { checksumOf } from "../../core/checksum.ts";
 import { openHttpUplink } from "../../sync/http/http-uplink.ts";
 import type { Uplink } from "../../sync/uplink.ts";
 import type { PostUplinkConfig } from "../config/post-config.ts";
+import { httpName } from "./endpoint.ts";
 import type { UplinkParts } from "./uplinks.ts";
-
-/** Characters of an address in a name; it is part of a key of the state store. */
-const addressNameMax = 120;
 
 export function httpUplink(
   uplink: PostUplinkConfig,
@@ -33,11 +30,4 @@ export function httpUplink(
     connect: (lane) => http.open({ target, connectMs, answerMs, wire: () => via?.wire(lane) }),
     get: (key) => store.get(key),
   });
-}
-
-/** Where an uplink stands is kept under its name: another address is another uplink. */
-function httpName({ address: { host, port }, path }: PostUplinkConfig): string {
-  const place = `${host}:${port}${path.replace(/\?.*$/s, "")}`;
-  const isShort = encodeURIComponent(place).length <= addressNameMax;
-  return `http:${isShort ? place : checksumOf(new TextEncoder().encode(place)).toString(16)}`;
 }

@@ -4,13 +4,15 @@
  * taken over. Nothing is sent or made there.
  */
 
-import type { Clock, ConnectAddress } from "../../../core/doors.ts";
+import type { Clock } from "../../../core/doors.ts";
 import { Fault, type FaultCode } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
 import { connectMqtt, type MqttClientOptions } from "../../../sync/mqtt/client/mqtt-js.ts";
 import type { Config } from "../../config/config.ts";
 import type { KafkaUplinkConfig } from "../../config/kafka-config.ts";
+import type { PostUplinkConfig } from "../../config/post-config.ts";
 import { systemNet } from "../../doors/net.ts";
+import { reachEndpoint } from "../../uplinks/endpoint.ts";
 import { advice, fault, type Finding, ok } from "./finding.ts";
 
 type Peer = {
@@ -120,7 +122,7 @@ function bridgePeers({ uplinks }: Config, clock: Clock): readonly Peer[] {
 function endpointPeers({ uplinks }: Config): readonly Peer[] {
   return uplinks.flatMap((uplink) => {
     if (uplink.kind !== "http") return [];
-    const look = () => connectOnly(uplink.address, uplink.connectMs);
+    const look = () => lookAtEndpoint(uplink);
     return [{ area: "uplinks", place: uplink.url, look }];
   });
 }
@@ -133,13 +135,9 @@ function clusterPeers({ agent, uplinks }: Config, clock: Clock): readonly Peer[]
   });
 }
 
-/** An endpoint is not posted to: that would be a delivery. */
-async function connectOnly(address: ConnectAddress, connectMs: number): Promise<string> {
-  const waitMs = Math.min(connectMs, limits.doctorReachMs);
-  const socket = await systemNet().connect(address, { waitMs });
-  socket.start({ onBytes: () => undefined, onDrain: () => undefined, onClose: () => undefined });
-  socket.destroy();
-  return address.tls === undefined ? "it takes connections" : "it takes connections, TLS";
+async function lookAtEndpoint(uplink: PostUplinkConfig): Promise<string> {
+  await reachEndpoint(uplink, { net: systemNet(), waitMs: limits.doctorReachMs });
+  return uplink.address.tls === undefined ? "it takes connections" : "it takes connections, TLS";
 }
 
 async function lookAtCluster(
