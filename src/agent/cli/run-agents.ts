@@ -73,9 +73,9 @@ function runAgent(config: Config, options: RunOptions): Promise<Ended<Agent>> {
     },
     onStarted: (started) => {
       sayStarted(started, config, say);
+      afar?.listens();
       const endJournal = startJournal(started, say);
       const endWatch = afar?.remote.started(started);
-      afar?.listens();
       const stop = options.onStarted(started);
       return () => {
         stop();
