@@ -281,7 +281,7 @@ test("a bad signature is refused and audited, and nothing else happens", async (
   assert.equal((await site.audit()).length, 3);
   const now = await site.status();
   assert.equal(now.startedAt, before.startedAt);
-  assert.match(now.notices.join(), /4 remote configurations were refused/);
+  assert.match(now.notices.join(), /4 remote configurations refused/);
   assert.match(await site.metrics(), /^weir_remote_refused_total\{code="bad_signature"\} 2$/m);
   const { out } = await weir("status", "-c", site.file);
   assert.match(out, /remote {4}the local file alone; from mqtt weir\/config\/gw1 reading/);
