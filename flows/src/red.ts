@@ -37,6 +37,8 @@ export interface RedNode {
   /** Its id where it is of a subflow: the other one is new with each start. */
   readonly _alias?: string;
   readonly type: string;
+  /** Of types that are registered with some. */
+  readonly credentials?: Readonly<Record<string, string | undefined>>;
   on(event: "input", listener: (message: Message, send: Send, done: Done) => void): void;
   on(event: "close", listener: (removed: boolean, done: () => void) => void): void;
   /** Without a message that caused it, as from a timer. */

@@ -18,6 +18,12 @@ type Helper = {
   load(nodes: readonly ((red: Red) => unknown)[], flow: readonly object[]): Promise<void>;
   setFlows(flow: readonly object[], type: "full" | "flows" | "nodes"): Promise<void>;
   unload(): Promise<void>;
+  log(): {
+    readonly ERROR: number;
+    readonly args: readonly (readonly [
+      { readonly id?: string; readonly level: number; readonly msg: unknown },
+    ])[];
+  };
   getNode(id: string): RunningNode;
 };
 
@@ -57,6 +63,8 @@ export type Rig = {
   /** All statuses that the node under test has shown. */
   readonly statuses: readonly Status[];
   readonly warnings: readonly string[];
+  /** What the node under test has written to the log as errors, also while it was made. */
+  errors(): readonly string[];
   /** Stops all nodes and starts them from this flow, as the Deploy button does. */
   deploy(flow: readonly FlowNode[]): Promise<void>;
   /** Ends the runtime; with a store of files what is kept is on disk then. */
@@ -122,6 +130,11 @@ function rigOf(flow: readonly FlowNode[]): Rig {
   return {
     statuses,
     warnings,
+    errors: () =>
+      helper
+        .log()
+        .args.filter(([{ id, level }]) => id === "n" && level === helper.log().ERROR)
+        .map(([{ msg }]) => String(msg)),
     send: (message) => helper.getNode("n").receive(message),
     next: async (id) => {
       if ((gathered.get(id) ?? []).length === 0) await arrivalOf(id);

@@ -24,6 +24,35 @@ export const flowLimits = {
   topMax: 1_000,
   /** Arrival time is looked at so often while windows are open, ms. */
   arrivalTickMs: 1_000,
+
+  // nodes that talk to an agent
+  /** Connections of one agent's node for requests; streams have theirs beside them. */
+  agentConnectionsMax: 8,
+  /** An answer that takes longer, or is longer, is a failure; bytes. */
+  answerWaitMs: 30_000,
+  answerBytesMax: 16_777_216, // 16 MiB
+  /** A stream that says nothing for so long is cut, ms: some of its heartbeats. */
+  streamSilenceMs: 20_000,
+  /** Characters of one event; a longer one cuts the stream. */
+  eventLengthMax: 1_048_576,
+  /** Waits between tries, ms: the first, and the longest. */
+  retryMsMin: 500,
+  retryMsMax: 30_000,
+  /** How often a stream's place is kept while it moves, ms; also when the node closes. */
+  placeKeepMs: 1_000,
+  /** Messages that one publish node may be told to hold, and characters of their JSON that it holds. */
+  publishMessagesMax: 100_000,
+  publishLengthMax: 16_777_216,
+  /** Messages, and characters, of one body; a message with more is an error for Catch nodes. */
+  publishMessages: 100,
+  publishBodyLength: 65_536,
+  /** Messages that come within this share a body, ms. */
+  publishLingerMs: 10,
+  /** A publish node that closes goes on sending for so long, ms; Node-RED waits 15 s for it. */
+  closeWaitMs: 10_000,
+  /** Questions of one node under way, and those that wait; one more is an error for Catch nodes. */
+  questionsMax: 2,
+  questionsWaitingMax: 1_000,
   /** The longest wait that a timer of Node takes, ms; a longer one is taken in parts. */
   timerMsMax: 2_147_483_647,
 } as const;

@@ -1,0 +1,230 @@
+/**
+ * HTTP to a weir agent: requests with one answer, and streams of events. Connections are kept for the
+ * next request. Each wait has a bound, and so has each answer.
+ */
+
+import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { flowLimits } from "../../../src/core/flow-limits.ts";
+
+export type AgentAddress = {
+  /** http or https, without a path. */
+  readonly url: URL;
+  /** Bearer token; undefined on loopback, where an agent may need none. */
+  readonly token: string | undefined;
+  /** For node:https: ca, cert, key and so on, as the TLS node of Node-RED gives them. */
+  readonly tls: Readonly<Record<string, unknown>>;
+};
+
+export type AgentRequest = {
+  readonly method?: "GET" | "POST" | "DELETE";
+  readonly path: string;
+  readonly query?: URLSearchParams;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+};
+
+export type AgentAnswer = {
+  readonly status: number;
+  readonly body: string;
+  /** When the agent wants to be asked again. */
+  readonly retryAfterMs: number | undefined;
+};
+
+/** The agent did not answer, or not in time: another try may. The message names it and what failed. */
+export class AgentAway extends Error {
+  override readonly name = "AgentAway";
+}
+
+/** An `address` as a person wrote it. Throws an Error that says what is wrong. */
+export function urlOf(address: string): URL {
+  const url = URL.parse(address.includes("://") ? address : `http://${address}`);
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    throw new Error(
+      `${JSON.stringify(address)} is no address of an agent: write it as http://127.0.0.1:8080`,
+    );
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw new Error("the address has a user or password in it: put the token in its own field");
+  }
+  return new URL(url.origin);
+}
+
+export class AgentClient {
+  readonly #address: AgentAddress;
+  readonly #connections: HttpAgent;
+
+  constructor(address: AgentAddress) {
+    this.#address = address;
+    const options = { keepAlive: true, maxSockets: flowLimits.agentConnectionsMax };
+    this.#connections =
+      address.url.protocol === "https:"
+        ? new HttpsAgent({ ...options, ...address.tls })
+        : new HttpAgent(options);
+  }
+
+  /** As people know it. */
+  get name(): string {
+    return this.#address.url.host;
+  }
+
+  /** Resolves with whatever the agent answers, also where it refuses. Rejects with AgentAway. */
+  async request(asked: AgentRequest, signal?: AbortSignal): Promise<AgentAnswer> {
+    const deadline = AbortSignal.timeout(flowLimits.answerWaitMs);
+    const signals = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
+    try {
+      const response = await this.#open(asked, signals);
+      const retryAfter = Number(response.headers["retry-after"]);
+      return {
+        status: response.statusCode ?? 0,
+        body: await textOf(response),
+        retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1_000 : undefined,
+      };
+    } catch (error) {
+      throw this.#away(error, deadline.aborted ? "it did not answer in time" : undefined);
+    }
+  }
+
+  /**
+   * The same, parsed. Rejects with AgentAway, and with an Error that says what the agent said where it
+   * refuses.
+   */
+  async json(asked: AgentRequest, signal?: AbortSignal): Promise<unknown> {
+    const answer = await this.request(asked, signal);
+    if (answer.status >= 200 && answer.status < 300) return JSON.parse(answer.body);
+    throw new Error(refusalOf(this.name, answer));
+  }
+
+  /**
+   * Gives the text of an answer as it comes; resolves when it ends, after `onBegin` where it began.
+   * Rejects with AgentAway, and with an Error where the agent refuses.
+   */
+  async stream(
+    asked: AgentRequest,
+    {
+      signal,
+      onBegin,
+      onText,
+    }: {
+      readonly signal: AbortSignal;
+      readonly onBegin: () => void;
+      readonly onText: (text: string) => void;
+    },
+  ): Promise<void> {
+    let response: IncomingMessage;
+    try {
+      response = await this.#open(asked, signal);
+    } catch (error) {
+      throw this.#away(error);
+    }
+    if (response.statusCode !== 200) {
+      const answer = { status: response.statusCode ?? 0, body: await textOf(response) };
+      throw new Error(refusalOf(this.name, answer));
+    }
+    onBegin();
+    response.setEncoding("utf8");
+    response.setTimeout(flowLimits.streamSilenceMs, () =>
+      response.destroy(new Error("it has been silent")),
+    );
+    try {
+      for await (const text of response) onText(String(text));
+    } catch (error) {
+      throw this.#away(error);
+    }
+  }
+
+  /** Nothing is asked any more; what is under way is ended by its signal. */
+  close(): void {
+    this.#connections.destroy();
+  }
+
+  #open(
+    { method = "GET", path, query, headers, body }: AgentRequest,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const { url, token } = this.#address;
+    const target = new URL(path, url);
+    if (query !== undefined) target.search = query.toString();
+    const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+    return new Promise((resolve, reject) => {
+      const request = send(
+        target,
+        {
+          method,
+          signal,
+          agent: this.#connections,
+          headers: {
+            // No page of another site can send it, so the agent knows that we are none.
+            "X-Weir": "1",
+            ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+            ...(body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }),
+            ...headers,
+          },
+        },
+        resolve,
+      );
+      request.on("error", reject);
+      request.setTimeout(flowLimits.answerWaitMs, () =>
+        request.destroy(new Error("it has been silent")),
+      );
+      request.end(body);
+    });
+  }
+
+  #away(cause: unknown, why?: string): AgentAway {
+    const reason = why ?? reasonOf(cause);
+    return new AgentAway(`the agent at ${this.name} is away: ${reason}`, { cause });
+  }
+}
+
+/** What the agent says of why it refuses, in a sentence. */
+export function refusalOf(
+  name: string,
+  { status, body }: Pick<AgentAnswer, "status" | "body">,
+): string {
+  const said = messageIn(body);
+  return `the agent at ${name} refuses (${status})${said === undefined ? "" : `: ${said}`}`;
+}
+
+function messageIn(body: string): string | undefined {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (typeof parsed !== "object" || parsed === null || !("message" in parsed)) return undefined;
+    return typeof parsed.message === "string" ? parsed.message : undefined;
+  } catch {
+    // Not an agent's: whatever else answers there says nothing that helps.
+    return undefined;
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens there; is it running?",
+  ENOTFOUND: "there is no host of that name",
+  EHOSTUNREACH: "there is no way to that host",
+  ECONNRESET: "it closed the connection",
+  DEPTH_ZERO_SELF_SIGNED_CERT:
+    "its certificate is signed by itself; choose a TLS configuration that trusts it",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    "its certificate is of an authority that is not trusted; choose a TLS configuration with it",
+  SELF_SIGNED_CERT_IN_CHAIN:
+    "its certificate is of an authority that is not trusted; choose a TLS configuration with it",
+};
+
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
+  return reasons[code] ?? (cause.message === "" ? code : cause.message);
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > flowLimits.answerBytesMax) {
+      throw new Error(`its answer has more than ${flowLimits.answerBytesMax} bytes: ask for less`);
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}

@@ -1,0 +1,158 @@
+/** The nodes that stream from an agent: summaries stand for all, as they differ in their kinds alone. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { AgentRig, startMs } from "../../test/agent-rig.ts";
+import { flowOf, type FlowNode, type Rig, startRig } from "../../test/rig.ts";
+import { register as registerAgent } from "../nodes/agent/node.ts";
+import { register as registerSummaries } from "../nodes/summaries/node.ts";
+import type { Message, Red } from "../red.ts";
+
+const summaries = {
+  type: "weir-summaries",
+  version: 1,
+  name: "",
+  agent: "agent1",
+  pipeline: "",
+  key: "",
+  from: "now",
+  store: "",
+};
+
+function register(red: Red): void {
+  registerAgent(red);
+  registerSummaries(red);
+}
+
+function flowWith(agent: AgentRig, changes: object = {}): readonly FlowNode[] {
+  return [agent.node, ...flowOf({ ...summaries, ...changes }, 2)];
+}
+
+/** Second of the window of each of the next messages. */
+async function secondsOf(rig: Rig, count: number): Promise<readonly number[]> {
+  const seconds: number[] = [];
+  for (let at = 0; at < count; at++) seconds.push(secondOf(await rig.next("out0")));
+  return seconds;
+}
+
+function secondOf({ payload }: Message): number {
+  return ((payload as { start: number }).start - startMs) / 1_000;
+}
+
+async function isOpen(rig: Rig, count = 1): Promise<void> {
+  const opened = (): number => rig.statuses.filter(({ fill }) => fill === "green").length;
+  for (let at = 0; at < 200 && opened() < count; at++) await wait(20);
+  assert.ok(opened() >= count, JSON.stringify(rig.statuses));
+}
+
+test("a window of the agent becomes a message when it closes", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent));
+  await isOpen(rig);
+  await agent.feed([0, 1, 2]);
+  const { _msgid, payload, ...rest } = await rig.next("out0");
+  const key = { device: "p1", line: "a", metric: "v" };
+  assert.deepEqual(rest, { topic: "seconds", key, time: startMs + 1_000 });
+  const { kind, count, sum, revision } = payload as Record<string, unknown>;
+  assert.deepEqual(
+    { kind, count, sum, revision },
+    { kind: "summary", count: 1, sum: 0, revision: 0 },
+  );
+  assert.equal(secondOf(await rig.next("out0")), 1);
+  assert.deepEqual(rig.rest("out1"), []);
+});
+
+test("over deploys, while the agent goes on, none is missing and none comes twice", async (t) => {
+  const agent = await AgentRig.start(t);
+  const flow = flowWith(agent);
+  const rig = await startRig(t, register, flow);
+  await isOpen(rig);
+  await agent.feed([0, 1, 2]);
+  assert.deepEqual(await secondsOf(rig, 2), [0, 1]);
+  const deploying = rig.deploy(flow);
+  await agent.feed([3, 4, 5]);
+  await deploying;
+  await agent.feed([6, 7]);
+  assert.deepEqual(await secondsOf(rig, 5), [2, 3, 4, 5, 6]);
+  assert.deepEqual(rig.rest("out1"), []);
+});
+
+test("over a restart of the agent, too, and the status says that it is away", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent));
+  await isOpen(rig);
+  await agent.feed([0, 1, 2]);
+  assert.deepEqual(await secondsOf(rig, 2), [0, 1]);
+  await agent.stop();
+  for (let at = 0; at < 200 && rig.statuses.at(-1)?.fill !== "red"; at++) await wait(20);
+  assert.match(rig.statuses.at(-1)?.text ?? "", /the agent at 127\.0\.0\.1:\d+ is away: /);
+  await agent.start();
+  await agent.feed([3, 4]);
+  assert.deepEqual(await secondsOf(rig, 2), [2, 3]);
+  assert.deepEqual(rig.rest("out1"), []);
+});
+
+test("over a restart of Node-RED with a store in files, too", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "weir-flows-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const agent = await AgentRig.start(t);
+  const flow = flowWith(agent, { store: "file" });
+  const before = await startRig(t, register, flow, { filesIn: folder });
+  await isOpen(before);
+  await agent.feed([0, 1, 2]);
+  assert.deepEqual(await secondsOf(before, 2), [0, 1]);
+  await before.stop();
+  await agent.feed([3, 4]);
+  const after = await startRig(t, register, flow, { filesIn: folder });
+  assert.deepEqual(await secondsOf(after, 2), [2, 3]);
+});
+
+test("an agent that begins anew is told at the second output, and what it has follows", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent));
+  await isOpen(rig);
+  await agent.feed([0, 1]);
+  assert.deepEqual(await secondsOf(rig, 1), [0]);
+  await agent.stop();
+  await agent.start({ anew: true });
+  const { topic, payload } = await rig.next("out1");
+  assert.equal(topic, "missed");
+  assert.deepEqual(payload, { v: 1, kind: "missed", queue: "summaries", reason: "other_history" });
+  await agent.feed([5, 6]);
+  assert.deepEqual(await secondsOf(rig, 1), [5]);
+});
+
+test("only what is asked for comes, by patterns of pipelines and keys", async (t) => {
+  const agent = await AgentRig.start(t);
+  const others = await startRig(t, register, flowWith(agent, { pipeline: "minutes hours*" }));
+  await isOpen(others);
+  await agent.feed([0, 1, 2]);
+  await wait(300);
+  assert.deepEqual(others.rest("out0"), []);
+  await others.stop();
+  const wanted = { pipeline: "minutes sec*", key: "*device=p1*", from: "kept" };
+  const rig = await startRig(t, register, flowWith(agent, wanted));
+  assert.deepEqual(await secondsOf(rig, 2), [0, 1], "and what is kept comes first");
+});
+
+test("a node without an agent says so, and so does one of a newer package", async (t) => {
+  const agent = await AgentRig.start(t);
+  const without = await startRig(t, register, flowWith(agent, { agent: "" }));
+  assert.match(without.errors().join(), /no agent is chosen/);
+  await without.stop();
+  const newer = await startRig(t, register, flowWith(agent, { version: 99 }));
+  assert.match(newer.errors().join(), /configured by a newer package/);
+});
+
+test("a node that was written by hand has the editor's settings where it says nothing", async (t) => {
+  const agent = await AgentRig.start(t);
+  const flow = [agent.node, ...flowOf({ type: "weir-summaries", agent: "agent1" }, 2)];
+  const rig = await startRig(t, register, flow);
+  await isOpen(rig);
+  await agent.feed([0, 1]);
+  assert.deepEqual(await secondsOf(rig, 1), [0]);
+});

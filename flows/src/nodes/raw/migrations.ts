@@ -1,0 +1,5 @@
+import { filledWith, type Migration, type Settings } from "../../migrations.ts";
+
+export const defaults: Settings = { name: "", agent: "", from: "now", store: "" };
+
+export const migrations: readonly Migration[] = [filledWith(defaults)];
