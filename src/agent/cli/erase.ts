@@ -31,6 +31,7 @@ import { concernsDevicesOf } from "../erasure/erasure-words.ts";
 import { Outputs } from "../outputs.ts";
 import { recover, type Recovery } from "../recovery.ts";
 import { dataPaths } from "../start.ts";
+import { actAsOwner } from "./act-as-owner.ts";
 import { exitCodes } from "./command.ts";
 import {
   type ErasureDone,
@@ -60,6 +61,7 @@ export async function erase(request: EraseRequest): Promise<number> {
       `${directory} is not the data directory of an agent; point to one with --data or -c`,
     );
   }
+  actAsOwner(directory);
   const unlock = await lockDirectories([
     {
       directory,

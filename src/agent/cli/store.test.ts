@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import {
+  chownSync,
   mkdirSync,
   mkdtempDisposableSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { lacking } from "../../../test/support/require-tool.ts";
+import { weir } from "../../../test/support/weir-command.ts";
 import { createBatch } from "../../core/batch.ts";
 import { limits } from "../../core/limits.ts";
 import { position } from "../../core/units.ts";
@@ -156,6 +160,24 @@ test("the tables of a day become one", async (t) => {
   assert.equal(code, 0);
   assert.equal((await weirStore(t, "verify", "--data", directory)).code, 0);
   assert.equal(readdirSync(dataPaths(directory).tables).length, 1);
+});
+
+test("root works on somebody else's data as that user, who may go on with it", async (t) => {
+  if (process.getuid?.() !== 0) {
+    lacking(t, "needs root");
+    return;
+  }
+  const directory = await dataDirectory(t);
+  const nobody = 65_534;
+  const everything = (): readonly string[] =>
+    [".", ...readdirSync(directory, { recursive: true, encoding: "utf8" })].map((name) =>
+      join(directory, name),
+    );
+  for (const path of everything()) chownSync(path, nobody, nobody);
+  const { code, error } = await weir("store", "compact", "--data", directory);
+  assert.equal(code, 0, error);
+  assert.match(error, /as the owner of .*, user 65534/);
+  for (const path of everything()) assert.equal(statSync(path).uid, nobody, path);
 });
 
 test("what is no data directory, and what is no action, is said", async (t) => {

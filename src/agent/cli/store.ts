@@ -21,6 +21,7 @@ import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
 import { parseSelector } from "../query/selector.ts";
 import { exitCodes, parseOptions, UsageError } from "./command.ts";
+import { actAsOwner } from "./act-as-owner.ts";
 import { readConfig } from "./configured.ts";
 import { readConfigInForce } from "./in-force.ts";
 import { erase, type EraseRequest } from "./erase.ts";
@@ -113,6 +114,7 @@ async function placeOf(values: {
       `${directory} is not the data directory of an agent; point to one with --data or -c`,
     );
   }
+  actAsOwner(directory);
   return { directory, tiers: config?.store.tiers ?? storeDefaults.tiers, json };
 }
 

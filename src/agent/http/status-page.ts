@@ -148,7 +148,7 @@ function showStatus(status) {
   table("uplinks", ends, [
     ["uplink", (row) => row.name + " " + row.lane],
     ["state", (row) => row.trouble ? row.state + ": " + row.trouble : row.state, "text"],
-    ["delivered", (row) => row.delivered],
+    ["delivered since the start", (row) => row.delivered],
     ["waiting", (row) => row.behind],
   ]);
 }
