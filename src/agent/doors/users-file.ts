@@ -93,7 +93,7 @@ function lack(code: string): UsersFileContent {
   const isForbidden = code === "EACCES" || code === "EPERM";
   return {
     kind: "unreadable",
-    why: isForbidden ? "the user that runs weir has no right to" : code,
+    why: isForbidden ? "give it to the user that runs weir: chown, 65532 in the container" : code,
   };
 }
 

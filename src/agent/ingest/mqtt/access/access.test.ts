@@ -263,6 +263,20 @@ describe("the file of users", () => {
     assert.match(access.status.problem ?? "", /users\.weir is not there.*weir user add/);
   });
 
+  it("that cannot be read at the start lets nobody in, and says so", async () => {
+    const usersFile = new MemoryUsersFile();
+    usersFile.set({ kind: "unreadable", why: "EIO" });
+    const { access, code, clock } = await open({ usersFile });
+    assert.equal(await code("a", "right"), 4);
+    assert.match(access.status.problem ?? "", /\(EIO\): none of its users may log in/);
+    usersFile.set({ kind: "text", text: `weir-users 1\na:${await cheapHashText("right")}\n` });
+    await look(clock);
+    assert.equal(await code("a", "right"), "in");
+    usersFile.set({ kind: "unreadable", why: "EIO" });
+    await look(clock);
+    assert.match(access.status.problem ?? "", /\(EIO\): its users stay as they were/);
+  });
+
   it("that is damaged later leaves the users as they were; at the start the right lines count", async () => {
     const usersFile = new MemoryUsersFile();
     const text = `weir-users 1\n\n# a comment\na:${await cheapHashText("right")}\nb:broken\n`;

@@ -72,7 +72,7 @@ export class UsersWatch {
         this.#problem = `the file of users ${path} is not there, so it has no users: add some with weir user add`;
         return this.#options.onUsers([]);
       case "unreadable":
-        this.#problem = `the file of users ${path} cannot be read (${content.why}): its users stay as they were`;
+        this.#problem = `the file of users ${path} cannot be read (${content.why}): ${this.#isFirst ? "none of its users may log in" : "its users stay as they were"}`;
         return;
       case "text":
         return this.#takeText(content.text);
