@@ -10,8 +10,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { Kv } from "../core/doors.ts";
-import type { Doors } from "./agent-doors.ts";
-import type { Fault } from "../core/faults.ts";
+import type { AgentOptions } from "./agent-options.ts";
 import { limits } from "../core/limits.ts";
 import type { Alert } from "../core/record.ts";
 import { sourceId } from "../core/units.ts";
@@ -20,14 +19,13 @@ import { openCheckedKv } from "../store/state/checked-kv.ts";
 import { readHeldBack } from "../store/state/held-back.ts";
 import { readDeadLetters } from "../store/state/dead-letters.ts";
 import { openOutboxRollup, type OutboxRollup } from "../store/outbox/outbox-rollup.ts";
-import type { Reserve } from "../store/care/reserve.ts";
 import { patientDisk } from "../store/patient-disk.ts";
 import { type Drain, drained, openDrain } from "../sync/drain.ts";
 import type { SavepointPublisher } from "../sync/kafka/savepoints/publisher.ts";
 import { ClockTrust } from "./clock-trust.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
 import { compactionPolicyOf } from "./config/compaction-policy.ts";
-import { type Config, dataflowSpecOf, topicsMaxOf } from "./config/config.ts";
+import { dataflowSpecOf, topicsMaxOf } from "./config/config.ts";
 import { ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
 import { type DegradedReason, degradedReasons } from "./degraded.ts";
@@ -40,6 +38,7 @@ import { type Access, noAccessStatus, openAccess } from "./ingest/mqtt/access/ac
 import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { FlashCap } from "./flash/flash-cap.ts";
+import { LinkDesk } from "./uplinks/link-desk.ts";
 import { Links } from "./uplinks/links.ts";
 import { type Inventory, inventoryOf } from "./inventory.ts";
 import { logStatusOf } from "./log-status.ts";
@@ -49,7 +48,7 @@ import { outboxWindowsOf } from "./uplinks/outbox-windows.ts";
 import { Outputs } from "./outputs.ts";
 import { OwnTopics } from "./own-topics/own-topics.ts";
 import { deviceWritesOf, OwnWrites } from "./flash/own-writes.ts";
-import { type MemoryDoor, MemorySide } from "./memory/memory-side.ts";
+import { MemorySide } from "./memory/memory-side.ts";
 import { processFigures } from "./process-figures.ts";
 import { Queries } from "./query/queries.ts";
 import { askOfAlerts } from "./raw/alert-asks.ts";
@@ -61,33 +60,6 @@ import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts"
 import { WearWatch } from "./flash/wear-watch.ts";
 import { openSavepoints, openUplinks, type UplinkParts } from "./uplinks/uplinks.ts";
 import { version } from "./version.ts";
-
-export type AgentOptions = {
-  readonly config: Config;
-  readonly doors: Doors;
-  readonly logDirectory: string;
-  readonly tablesDirectory: string;
-  /** Where savepoints lie while they are sent upstream; absent: none are. */
-  readonly savepointsDirectory?: string;
-  /** Default as `memory` plans, or limits.memoryTableRowsMax; simulated agents want few. */
-  readonly memoryRowsMax?: number | undefined;
-  /** Whether memory has a ceiling, and how it is looked at; absent: there is none. */
-  readonly memory?: MemoryDoor;
-  /** Resolutions to which the outbox merges; default config.store.tiers. */
-  readonly outboxTiers?: readonly number[];
-  /** Default limits.segmentBytes; simulated disks want small ones. */
-  readonly segmentBytes?: number;
-  /** Gives its space up when the disk is full; absent: none is kept. */
-  readonly reserve?: Reserve;
-  /** Whether MQTT and HTTP listen. */
-  readonly listen: boolean;
-  /** Of configuration from afar; absent: none may come. */
-  readonly remote?: () => Status["remote"];
-  /** The agent cannot go on: close it. Called once. */
-  readonly onFailed: (fault: Fault) => void;
-  /** Everything but the doors is closed. */
-  readonly onClosed: () => Promise<void>;
-};
 
 type Parts = {
   readonly options: AgentOptions;
@@ -168,7 +140,8 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const links = new Links({ policies, clock, store, trustedNow: clockNow });
   const viaOf: UplinkParts["viaOf"] = (names, how) => links.via(names, how);
   const forUplinks = { config, doors, store, viaOf, status: () => agent.status() };
-  const drain = openDrain({ store, clock, random, uplinks: await openUplinks(forUplinks) });
+  const uplinks = await openUplinks(forUplinks);
+  const drain = openDrain({ store, clock, random, uplinks, trustedNow: clockNow });
   const directory = options.savepointsDirectory;
   const savepoints = await openSavepoints({ ...forUplinks, disk: counted, kv, drain, directory });
   const streams = new Streams({ agent: config.agent, store, clock, random, trustedNow: clockNow });
@@ -290,7 +263,7 @@ export class Agent implements AgentView {
   }
 
   async listen(): Promise<void> {
-    const { options, intake, loop, ownTopics, memory } = this.#parts;
+    const { options, intake, loop, ownTopics, memory, drain, links } = this.#parts;
     const { config, doors } = options;
     const { quotas } = config.mqtt;
     const access = await openAccess({
@@ -313,6 +286,7 @@ export class Agent implements AgentView {
         queries: this.#queries,
         streams: this.#parts.streams,
         raw: this.#parts.raw.answers,
+        link: new LinkDesk({ drain, links }),
         clock: doors.clock,
         note,
       });

@@ -11,6 +11,10 @@ export const laneLimits = {
   /** Records of one delivery of what is behind, or raw, before compression: what is fresh waits for at most one. */
   backfillBatchBytesMax: 131_072, // 128 KiB
 
+  /** An uplink that is paused for a time is so for... */
+  pauseMsMin: 1_000,
+  pauseMsMax: 31_536_000_000, // 365 d
+
   /** Readings that were asked for: requests that are open, and the newest of those answered that are known. */
   rawRequestsMax: 64,
   rawAnsweredKept: 256,

@@ -14,6 +14,7 @@ import { byLane, isPatient, type Lane, lanes } from "../store/outbox/lane.ts";
 import type { StateStore } from "../store/state/state-store.ts";
 import { FreshFirst } from "./fresh-first.ts";
 import type { Via, ViaStatus } from "./link/via.ts";
+import { Pauses, type PauseStatus } from "./pauses.ts";
 import { Pump } from "./pump.ts";
 import { type PumpStatus, pumpStates } from "./pump-status.ts";
 import type { Uplink } from "./uplink.ts";
@@ -23,6 +24,8 @@ export type DrainParts = {
   readonly uplinks: readonly Uplink[];
   readonly clock: Clock;
   readonly random: Random;
+  /** Milliseconds since 1970; undefined while the clock is not trusted. Absent: it always is. */
+  readonly trustedNow?: () => number | undefined;
 };
 
 export type UplinkStatus = {
@@ -31,6 +34,8 @@ export type UplinkStatus = {
   readonly state: PumpStatus["state"];
   readonly trouble: string | undefined;
   readonly lanes: Readonly<Record<Lane, PumpStatus>>;
+  /** Undefined: it is not. */
+  readonly paused: PauseStatus | undefined;
   /** Those it may go over, in order; empty where it names none. */
   readonly links: readonly ViaStatus[];
 };
@@ -50,8 +55,21 @@ export class Drain {
     readonly freshFirst: FreshFirst;
   }[];
 
-  constructor({ uplinks, ...parts }: DrainParts) {
-    parts.store.serve(
+  readonly #pauses: Pauses;
+
+  constructor({ uplinks, trustedNow, ...parts }: DrainParts) {
+    const { store, clock } = parts;
+    const pauses = new Pauses(
+      uplinks.map(({ name }) => name),
+      {
+        clock,
+        trustedNow: trustedNow ?? (() => clock.now()),
+        get: (key) => store.get(key),
+        store: (writes) => store.advance(writes),
+      },
+    );
+    this.#pauses = pauses;
+    store.serve(
       uplinks.map(({ name }) => name),
       (uplink, lane) => uplinks.find(({ name }) => name === uplink)?.lanes[lane].held ?? 0,
     );
@@ -72,6 +90,7 @@ export class Drain {
             lane,
             end: ends[lane],
             via,
+            pausedMs: () => pauses.leftMs(name),
             freshForMs: lane === "summaries" ? freshForMs : Infinity,
             mustYield: () => mustYield(lane),
             wasAnswered: () => lanes.some((each) => ends[each].wasAnswered ?? true),
@@ -83,7 +102,7 @@ export class Drain {
             },
           }),
       );
-      const freshFirst = new FreshFirst({ store: parts.store, uplink: name, freshForMs });
+      const freshFirst = new FreshFirst({ store, uplink: name, freshForMs });
       return { name, via, pumps, freshFirst };
     });
   }
@@ -112,8 +131,19 @@ export class Drain {
         .map((lane) => each[lane])
         .toSorted((a, b) => pumpStates.indexOf(a.state) - pumpStates.indexOf(b.state));
       const { state, trouble } = worst ?? each.alerts;
-      return { name, state, trouble, lanes: each, links: via?.status ?? [] };
+      const paused = this.#pauses.statusOf(name);
+      return { name, state, trouble, lanes: each, paused, links: via?.status ?? [] };
     });
+  }
+
+  /** See Pauses. What is under way is brought to its end. */
+  async pause(uplinks: readonly string[], forMs: number | undefined): Promise<void> {
+    await this.#pauses.pause(uplinks, forMs);
+  }
+
+  async resume(uplinks: readonly string[]): Promise<void> {
+    await this.#pauses.resume(uplinks);
+    this.wake();
   }
 
   /** Ends after the deliveries that are under way. */
@@ -121,6 +151,7 @@ export class Drain {
     for (const { freshFirst } of this.#uplinks) freshFirst.close();
     await Promise.all(this.#pumps.map((pump) => pump.close()));
     for (const { freshFirst } of this.#uplinks) await freshFirst.running;
+    await this.#pauses.close();
   }
 
   get #pumps(): readonly Pump[] {

@@ -1,4 +1,4 @@
-/** A pump that goes over links: what it waits for, and what it sends over which. */
+/** A pump that is paused, or goes over links: what it waits for, and what it sends over which. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,10 +7,10 @@ import { SimulatedClock } from "../../test/support/simulated-clock.ts";
 import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import { KvMemory } from "../store/state/kv-memory.ts";
-import { byLane, type Lane, type OutputQueue, outputQueues } from "../store/outbox/lane.ts";
+import { byLane, type Lane, lanes, type OutputQueue, outputQueues } from "../store/outbox/lane.ts";
 import { OutboxWriter } from "../store/outbox/outbox.ts";
 import { openStateStore, type StateStore } from "../store/state/state-store.ts";
-import { type Drain, openDrain } from "./drain.ts";
+import { type Drain, drained, openDrain } from "./drain.ts";
 import { Link } from "./link/link.ts";
 import type { LinkPolicy } from "./link/policy.ts";
 import { Via } from "./link/via.ts";
@@ -50,7 +50,7 @@ class WiredLane implements UplinkLane {
   }
 
   async open(): Promise<Receipt> {
-    this.#over = this.#rig.via.linkOf(this.#lane).name;
+    this.#over = this.#rig.via?.linkOf(this.#lane).name ?? "";
     this.#rig.said.push(`open ${this.#lane} over ${this.#over}`);
     await this.#rig.opening.get(this.#lane);
     return { next: this.#next, writes: [] };
@@ -65,7 +65,8 @@ class WiredLane implements UplinkLane {
     const { first, records } = this.#delivery!;
     if (this.#rig.down.has(this.#over)) throw new Fault("UPLINK_UNREACHABLE", "no answer");
     const bytes = records.reduce((sum, record) => sum + record.length, 0);
-    await sendAll(this.#rig.linkOf(this.#over), this.#lane, bytes);
+    await this.#rig.delivering;
+    if (this.#over !== "") await sendAll(this.#rig.linkOf(this.#over), this.#lane, bytes);
     this.#rig.deliveries.push({ lane: this.#lane, over: this.#over, bytes, count: records.length });
     this.#next = first + records.length;
     return { next: this.#next, writes: [] };
@@ -103,11 +104,14 @@ class Rig {
   readonly down: Set<string> = new Set();
   /** What sessions of a lane wait for while they open. */
   readonly opening: Map<Lane, Promise<void>> = new Map();
-  readonly via: Via;
+  /** What deliveries wait for while they are under way. */
+  delivering: Promise<void> | undefined;
+  readonly via: Via | undefined;
   readonly store: StateStore;
   readonly drain: Drain;
   readonly #links: readonly Link[];
 
+  /** Without policies it goes over no links. */
   constructor(store: StateStore, policies: readonly (Partial<LinkPolicy> & { name: string })[]) {
     this.store = store;
     const { clock } = this;
@@ -121,7 +125,8 @@ class Rig {
           store: (writes) => store.advance(writes),
         }),
     );
-    this.via = new Via({ links: this.#links, clock, isShared: false });
+    this.via =
+      policies.length === 0 ? undefined : new Via({ links: this.#links, clock, isShared: false });
     const uplink = {
       name: "up",
       via: this.via,
@@ -161,7 +166,14 @@ function noise(length: number, seed: number): Uint8Array {
 }
 
 async function rig(...policies: readonly (Partial<LinkPolicy> & { name: string })[]): Promise<Rig> {
-  const { store } = await openStateStore(new KvMemory());
+  return await rigOn(new KvMemory(), ...policies);
+}
+
+async function rigOn(
+  kv: KvMemory,
+  ...policies: readonly (Partial<LinkPolicy> & { name: string })[]
+): Promise<Rig> {
+  const { store } = await openStateStore(kv);
   const made = new Rig(store, policies);
   await made.clock.pass(10);
   return made;
@@ -303,4 +315,119 @@ test("closing does not wait for a link", async () => {
   await made.drain.close();
   await made.clock.pass(24 * 3_600_000);
   assert.deepEqual(made.said, []);
+});
+
+// ---- pauses ----
+
+/** With each lane's own reason. */
+function heldOf(made: Rig): readonly unknown[] {
+  return lanes.map((lane) => made.drain.status[0]!.lanes[lane].held);
+}
+
+for (const policies of [[], [{ name: "lte" }]]) {
+  const where = policies.length === 0 ? "without a link" : "over a link";
+  test(`${where} nothing is sent while the uplink is paused, alerts neither, and all of it when it is resumed`, async () => {
+    const made = await rig(...policies);
+    await made.emit("summaries", 1, 100);
+    await made.clock.pass(1_000);
+    assert.equal(made.sent("summaries"), 100);
+    await made.drain.pause(["up"], undefined);
+    await made.emit("summaries", 2, 100);
+    await made.emit("alerts", 3, 100);
+    assert.ok(await made.store.addRaw([noise(100, 1)], []));
+    made.drain.wake();
+    await made.clock.pass(24 * 3_600_000);
+    assert.equal(made.deliveries.length, 1);
+    assert.deepEqual(heldOf(made), ["paused", "paused", "paused", "paused"]);
+    assert.equal(made.drain.status[0]!.paused?.leftMs, undefined);
+    await made.drain.resume(["up"]);
+    await made.clock.pass(1_000);
+    assert.deepEqual(
+      [made.sent("summaries"), made.sent("alerts"), made.sent("raw")],
+      [300, 300, 100],
+    );
+    assert.deepEqual(heldOf(made), [undefined, undefined, undefined, undefined]);
+  });
+}
+
+test("a pause ends by itself, to the second", async () => {
+  const made = await rig();
+  await made.drain.pause(["up"], 15 * 60_000);
+  await made.emit("alerts", 1, 100);
+  await made.clock.pass(15 * 60_000 - 1_000);
+  assert.equal(made.deliveries.length, 0);
+  await made.clock.pass(1_000);
+  assert.equal(made.sent("alerts"), 100);
+  assert.equal(made.drain.status[0]!.paused, undefined);
+});
+
+test("what is under way when the pause comes is brought to its end, and nothing begins after it", async () => {
+  const made = await rig();
+  await made.emit("summaries", 1, 100);
+  await made.clock.pass(10);
+  const under = Promise.withResolvers<void>();
+  made.delivering = under.promise;
+  await made.emit("summaries", 1, 100);
+  await made.clock.pass(1_000);
+  assert.equal(made.deliveries.length, 1);
+  await made.drain.pause(["up"], undefined);
+  await made.emit("summaries", 4, 100);
+  await made.clock.pass(1_000);
+  under.resolve();
+  await made.clock.pass(60_000);
+  assert.equal(made.sent("summaries"), 200);
+  assert.equal(made.drain.status[0]!.lanes.summaries.behind, 4, "it counts as sent");
+});
+
+test("a failed uplink that is paused is not tried again before it is resumed", async () => {
+  const made = await rig({ name: "lte" });
+  made.down.add("lte");
+  await made.emit("summaries", 1, 100);
+  await made.clock.pass(10_000);
+  await made.drain.pause(["up"], undefined);
+  await made.clock.pass(120_000);
+  const { failures } = made.drain.status[0]!.lanes.summaries;
+  assert.ok(failures > 0);
+  await made.clock.pass(3_600_000);
+  assert.equal(made.drain.status[0]!.lanes.summaries.failures, failures);
+  made.down.clear();
+  await made.drain.resume(["up"]);
+  await made.clock.pass(1_000);
+  assert.equal(made.sent("summaries"), 100);
+});
+
+test("closing does not wait for an uplink that is paused, and the next process has it paused", async () => {
+  const kv = new KvMemory();
+  const made = await rigOn(kv);
+  await made.drain.pause(["up"], undefined);
+  for (const lane of outputQueues) await made.emit(lane, 1, 100);
+  await made.clock.pass(1_000);
+  // No time passes: it would wait for ever.
+  await drained(made.drain, made.clock);
+  await made.drain.close();
+  assert.deepEqual(made.deliveries, []);
+  const next = await rigOn(kv);
+  await next.clock.pass(3_600_000);
+  assert.deepEqual(next.said, [], "no session is opened either");
+  await next.drain.resume(["up"]);
+  await next.clock.pass(1_000);
+  assert.deepEqual([next.sent("alerts"), next.sent("summaries")], [100, 100]);
+});
+
+test("a budget that gives more is used at once, and one that gives less holds at once", async () => {
+  const quota = { bytes: 1_000_000, per: "day", reserveBytes: 0 } as const;
+  const made = await rig({ name: "lte", quota });
+  await made.emit("summaries", 2_000, 1_000);
+  await made.clock.pass(10_000);
+  assert.equal(made.drain.status[0]!.lanes.summaries.held, "quota-used");
+  const before = made.sent("summaries");
+  await made.linkOf("lte").budget(1_500_000);
+  made.drain.wake();
+  await made.clock.pass(1_000);
+  const more = made.sent("summaries") - before;
+  assert.ok(more > 450_000 && more <= 505_000, `${more}`);
+  await made.linkOf("lte").budget(undefined);
+  made.drain.wake();
+  await made.clock.pass(120_000);
+  assert.equal(made.sent("summaries") - before, more);
 });

@@ -7,7 +7,8 @@
  *
  * What a lane has of its queue is the store's to say (store/outbox/lane-reading.ts). The fresh lane puts
  * what is too old behind before it takes anything; raw readings and backfill take nothing while a lane that
- * goes before them has something ready.
+ * goes before them has something ready. A pause (pauses.ts) holds before the link is asked: what is under
+ * way is brought to its end, and nothing else begins.
  *
  * Under a backlog a receipt is stored together with the next intent, so each delivery costs one
  * transaction of the state store. Nothing is ever given up: waits are bounded, tries are not, and
@@ -23,7 +24,7 @@ import { timeOfRecord } from "../store/outbox/record-codec.ts";
 import type { Range } from "../store/outbox/split.ts";
 import type { LaneOf } from "../store/outbox/standings.ts";
 import type { StateStore } from "../store/state/state-store.ts";
-import type { Admission, Link } from "./link/link.ts";
+import type { Admission, Held, Link } from "./link/link.ts";
 import type { Via } from "./link/via.ts";
 import type { PumpState, PumpStatus } from "./pump-status.ts";
 import type { Receipt, UplinkLane } from "./uplink.ts";
@@ -35,6 +36,8 @@ export type PumpOptions = {
   readonly end: UplinkLane;
   /** What it goes over, and may have to wait for. */
   readonly via?: Via | undefined;
+  /** So many ms the uplink is paused, as far as is known; 0: it is not. */
+  readonly pausedMs: () => number;
   /** See Uplink.freshForMs; Infinity for all lanes but the fresh one. */
   readonly freshForMs: number;
   /** Whether others go first now; whoever does says so by `onRested`. */
@@ -49,6 +52,8 @@ export type PumpOptions = {
   /** It failed before and succeeds now: others that wait for the same may try at once. */
   readonly onRecovered: () => void;
 };
+
+const free: Admission = { kind: "go", bytesMax: Number.POSITIVE_INFINITY };
 
 export class Pump {
   readonly #options: PumpOptions;
@@ -83,7 +88,7 @@ export class Pump {
   /** The link that it was opened over. */
   #over: Link | undefined;
   /** What the link said when it was asked last. */
-  #admission: Admission = { kind: "go", bytesMax: Number.POSITIVE_INFINITY };
+  #admission: Admission = free;
   /** Since when (monotonic ms) something waits to be sent. */
   #waitsSince: number | undefined;
   /** It has begun to send what waited. */
@@ -106,7 +111,7 @@ export class Pump {
       state: this.#shownState,
       trouble: this.#trouble,
       link: this.#over?.name,
-      held: this.#admission.kind === "held" ? this.#admission.why : undefined,
+      held: this.#why,
       waitsForBackfill: this.#mustFollow && lane === "summaries",
       next: this.#next,
       delivered: this.#delivered,
@@ -194,7 +199,7 @@ export class Pump {
   get isReady(): boolean {
     if (this.#deliveringSince !== undefined) return true;
     if (this.#state !== "running" && this.#state !== "opening") return false;
-    if (this.#behind === 0 || this.#mustFollow || this.#admission.kind === "held") return false;
+    if (this.#behind === 0 || this.#mustFollow || this.#why !== undefined) return false;
     return this.#running !== undefined || this.#lingerLeftMs() === 0;
   }
 
@@ -205,7 +210,7 @@ export class Pump {
 
   /** It is neither away nor held nor slow, as far as it knows. */
   get keepsUp(): boolean {
-    if (this.#state !== "running" || this.#admission.kind === "held") return false;
+    if (this.#state !== "running" || this.#why !== undefined) return false;
     const since = this.#deliveringSince ?? Infinity;
     return this.#options.clock.monotonic() - since < limits.slowDeliveryMs;
   }
@@ -230,23 +235,38 @@ export class Pump {
     return Math.max(0, this.#lingerSince + end.lingerMs - clock.monotonic());
   }
 
-  // ---- the link ----
+  // ---- pauses, and the link ----
 
-  /** Asks the link; ms until it is worth asking again, 0: it may. */
+  /** Why it waits, as it was told last; a pause counts at once. */
+  get #why(): Held | undefined {
+    if (this.#options.pausedMs() > 0) return "paused";
+    if (this.#admission.kind === "go" || this.#admission.why === "paused") return undefined;
+    return this.#admission.why;
+  }
+
+  /** Whether it is paused, then asks the link; ms until it is worth asking again, 0: it may. */
   #heldMs(): number {
-    const { via, lane, clock, store } = this.#options;
-    if (via === undefined) return 0;
+    this.#admission = this.#admissionNow();
+    return this.#admission.kind === "held" ? this.#admission.forMs : 0;
+  }
+
+  #admissionNow(): Admission {
+    const { via, lane, clock, store, pausedMs } = this.#options;
+    const leftMs = pausedMs();
+    if (leftMs > 0) {
+      return { kind: "held", why: "paused", forMs: Math.min(leftMs, limits.linkLookMs) };
+    }
+    if (via === undefined) return free;
     const { records, bytes } = store.status.outbox[queueOf(lane)];
     const behind = Math.min(this.#behind, records);
     if (behind > 0) this.#waitsSince ??= clock.monotonic();
-    this.#admission = via.admit({
+    return via.admit({
       lane,
       bytes: records === 0 ? 0 : (bytes * behind) / records,
       waitedMs: this.#waitsSince === undefined ? 0 : clock.monotonic() - this.#waitsSince,
       hasBegun: this.#hasBegun,
       hasDelivered: this.#hasDelivered,
     });
-    return this.#admission.kind === "held" ? this.#admission.forMs : 0;
   }
 
   /** Another link is the one to use now. */

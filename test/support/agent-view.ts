@@ -204,7 +204,13 @@ export const sampleStatus: Status = {
       sentBytes: 40_000,
       receivedBytes: 2_000,
       bandwidth: 4_000,
-      quota: { period: "2026-11", usedBytes: 42_000, bytes: 50_000_000, reserveBytes: 5_000_000 },
+      quota: {
+        period: "2026-11",
+        usedBytes: 42_000,
+        bytes: 50_000_000,
+        configuredBytes: undefined,
+        reserveBytes: 5_000_000,
+      },
       held: { summaries: "outside-hours" },
     },
   ],
@@ -213,6 +219,7 @@ export const sampleStatus: Status = {
       name: "file",
       state: "waiting",
       trouble: undefined,
+      paused: undefined,
       links: [{ link: "lte", isUp: false }],
       lanes: {
         alerts: { ...pump, next: 1, delivered: 1, behind: 1 },

@@ -126,6 +126,32 @@ is back; what comes of it, a refusal too, is a manifest in the topic of raw read
     load: () => import("./raw-command.ts"),
   },
   {
+    name: "link",
+    summary: "pause and resume what a running agent sends, and give a link a budget",
+    help: `usage: weir link [OPTIONS]
+       weir link pause [UPLINK] [--for 15m] [OPTIONS]
+       weir link resume [UPLINK] [OPTIONS]
+       weir link budget LINK [SIZE] [OPTIONS]
+
+Without a word: how uplinks and links are, what waits, and why. The others print the same, once what they
+ask for is durable: it holds across restarts and power cuts, and the configuration stays as it is.
+
+pause    nothing begins to be sent to this uplink, or to all of them: alerts neither. What is under way is
+         brought to its end, what comes waits in the outbox. It ends by weir link resume, or by itself
+resume   what waits is sent: what is fresh first
+budget   of the quota of this link: so many bytes (50MB) in the current day or month, in the place of those
+         of the configuration; without a size as configured again
+
+  --for 15m           so long, then it is resumed by itself (1s to 365d; default: until it is resumed)
+  --json              print JSON, as GET /v1/link
+
+  -c, --config FILE   configuration of the agent (weir.yaml, if it is here), which says where its HTTP side is
+  --url URL           address of its HTTP side (default http://127.0.0.1:8080)
+  --token-file FILE   where it wants a token: the file that holds it; to change something takes an operator's
+  --ca FILE           https: the authority of its certificate, a PEM file`,
+    load: () => import("./link-command.ts"),
+  },
+  {
     name: "upstream",
     summary: "prove that what agents have sent to Kafka is whole",
     help: `usage: weir upstream verify --kafka HOST[:PORT] | -c weir.yaml [OPTIONS]

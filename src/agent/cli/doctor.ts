@@ -14,6 +14,8 @@ import { readWear, type Wear } from "../../store/care/wear.ts";
 import { readCheckedKv } from "../../store/state/checked-kv.ts";
 import { readEmitted } from "../../store/state/emitted.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
+import { readPauses, type StoredPause } from "../../sync/pauses.ts";
+import { pauseText } from "../notices/link-notices.ts";
 import { type Config, storeDefaults, commitDefaults } from "../config/config.ts";
 import type { Overlay } from "../config/overlay.ts";
 import { tokenHashPattern } from "../config/http-schema.ts";
@@ -62,7 +64,7 @@ async function examine(
   const { config, findings: told, substituted, digests } = await configured(file);
   const directory = config?.dataDirectory ?? process.cwd();
   const agent = await holderOfDirectory(machine, directory);
-  const { newest, wear, findings: stored } = await knownIn(directory);
+  const { newest, wear, findings: stored } = await knownIn(directory, began.now);
   const { freeBytes, writesPerDay } = config?.store ?? storeDefaults;
   const commit = config?.commit ?? commitDefaults;
   const { waitMs } = commit;
@@ -195,7 +197,7 @@ type Known = {
 };
 
 /** Read only. What no agent has opened yet stays so: its lock file would be ours. */
-async function knownIn(directory: string): Promise<Known> {
+async function knownIn(directory: string, now: number): Promise<Known> {
   const path = dataPaths(directory).state;
   const nothing = { newest: undefined, wear: undefined, findings: [] };
   if (!existsSync(path) || !existsSync(`${path}-lock`)) return nothing;
@@ -203,7 +205,8 @@ async function knownIn(directory: string): Promise<Known> {
     const opened = openKvLmdb({ path, bytesMax: limits.kvBytesMax, readOnly: true });
     try {
       const kv = readCheckedKv(opened);
-      return { newest: readEmitted(kv)?.clock, wear: readWear(kv), findings: [] };
+      const findings = pauseFindings(readPauses(kv), now);
+      return { newest: readEmitted(kv)?.clock, wear: readWear(kv), findings };
     } finally {
       await opened.close();
     }
@@ -213,6 +216,16 @@ async function knownIn(directory: string): Promise<Known> {
     const remedy = "weir store verify tells what is damaged, weir restore takes a backup";
     return { ...nothing, findings: [fault(about, error.message, remedy)] };
   }
+}
+
+/** What is over is so when its agent looks at it. */
+function pauseFindings(pauses: ReadonlyMap<string, StoredPause>, now: number): readonly Finding[] {
+  return [...pauses].flatMap(([uplink, { since, until, forMs }]) => {
+    if (until !== undefined && until <= now) return [];
+    const about = { area: "uplinks", place: uplink };
+    const found = `it is ${pauseText({ since, until, leftMs: forMs })}: what it is to send waits, alerts too`;
+    return [advice(about, found, `weir link resume ${uplink}`)];
+  });
 }
 
 // ---- text ----

@@ -1,8 +1,6 @@
 /** `weir status`: asks a running agent over HTTP. */
 
 import type { LedgerView } from "../../edge-ops/ledger.ts";
-import type { Held } from "../../sync/link/link.ts";
-import type { PumpStatus } from "../../sync/pump-status.ts";
 import type { BrokerStatus } from "../ingest/mqtt/subscriber/broker-counters.ts";
 import { durationText, roughBytesText } from "../config/quantity.ts";
 import type { Status } from "../status.ts";
@@ -11,6 +9,7 @@ import { addressOf, agentAt } from "./agent-client.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
 import { auditText } from "./remote-text.ts";
 import { ledgerText } from "./ledger-text.ts";
+import { uplinkLines } from "./link-text.ts";
 import { timeText } from "./store-text.ts";
 
 /** Of the remote configuration; weir remote status has all. */
@@ -75,10 +74,7 @@ export function statusText(status: Status): string {
       ([pipeline, { records, readings }]) =>
         `outbox    ${pipeline}: ${records} records dropped, with ${readings} readings`,
     ),
-    ...status.uplinks.flatMap(({ name, lanes }) =>
-      Object.entries(lanes).map(([lane, pump]) => `uplink    ${name} ${lane}: ${pumpText(pump)}`),
-    ),
-    ...status.links.map((link) => `link      ${linkText(link)}`),
+    ...uplinkLines(status),
     ...(status.raw.open === 0
       ? []
       : [`raw       ${status.raw.open} requests open ${status.raw.trouble ?? ""}`.trimEnd()]),
@@ -165,35 +161,6 @@ function savepointsText(savepoints: NonNullable<Status["savepoints"]>): string {
   ].join("\n          ");
 }
 
-/** What went over it, what of its quota is used, and who waits for it. */
-function linkText({
-  name,
-  sentBytes,
-  receivedBytes,
-  bandwidth,
-  quota,
-  held,
-}: Status["links"][number]): string {
-  const cap = bandwidth === undefined ? "" : `, at most ${roughBytesText(bandwidth)} a second`;
-  const used =
-    quota === undefined
-      ? ""
-      : `; ${roughBytesText(quota.usedBytes)} of ${roughBytesText(quota.bytes)} used${quota.period === "" ? "" : ` in ${quota.period}`}`;
-  const waiting = Object.entries(held).map(
-    ([lane, why]) => `${lane} may not use it: ${heldTexts[why]}`,
-  );
-  const counts = `${name}: ${roughBytesText(sentBytes)} sent, ${roughBytesText(receivedBytes)} received${cap}${used}`;
-  return [counts, ...waiting].join("\n          ");
-}
-
-const heldTexts: Readonly<Record<Held, string>> = {
-  "outside-hours": "it is not one of its hours",
-  "clock-untrusted": "the gateway's clock is not trusted",
-  "quota-used": "the quota is used",
-  gathering: "it is metered, and more is waited for",
-  "others-first": "lanes before it send",
-};
-
 /** What is in force, where more comes from, and what became of the last ones. */
 function remoteLines(remote: Status["remote"]): string[] {
   if (remote === undefined) return [];
@@ -205,21 +172,4 @@ function remoteLines(remote: Status["remote"]): string[] {
     `remote    ${what}${tried}; from ${from}`,
     ...audit.slice(-AUDIT_LINES).map((entry) => `audit     ${auditText(entry)}`),
   ];
-}
-
-const stateTexts: Partial<Record<PumpStatus["state"], string>> = {
-  untried: "untried (nothing was there to send yet)",
-};
-
-/** State and how far it is, what it says about itself, and what is wrong, a line each. */
-function pumpText(pump: PumpStatus): string {
-  const { state, trouble, link, held, delivered, behind, facts } = pump;
-  const over = link === undefined ? "" : `, over ${link}`;
-  const waits = held === undefined || behind === 0 ? "" : `, held: ${heldTexts[held]}`;
-  const about = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
-  return [
-    `${stateTexts[state] ?? state}${over}, ${delivered} delivered since the start, ${behind} waiting${waits}`,
-    ...(about.length === 0 ? [] : [about.join(", ")]),
-    ...(trouble === undefined ? [] : [trouble]),
-  ].join("\n          ");
 }

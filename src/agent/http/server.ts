@@ -3,7 +3,7 @@
  *
  *   request -> guard: Host, token, role -> method -> route -> reply with fixed headers, or a query
  *
- * Nothing is written but requests for raw readings, and no body is read. Who asks with a token says so in
+ * Nothing is written but requests for raw readings, pauses and budgets, and no body is read. Who asks with a token says so in
  * a header that no page of another site can send; where there are no tokens, another such header is needed
  * for what changes something: so there is nothing to forge. Connections, headers and times are bounded: a client
  * that is slow or rude costs little.
@@ -21,6 +21,8 @@ import type { AgentView, Status } from "../status.ts";
 import { Guard, type GuardCounters, type GuardOptions } from "./guard.ts";
 import type { Queries } from "../query/queries.ts";
 import type { Streams } from "../stream/streams.ts";
+import type { LinkDesk } from "../uplinks/link-desk.ts";
+import { linkMethods, linkPath, linkReply } from "./link-routes.ts";
 import { queryRoutes } from "./query-routes.ts";
 import { type RawDesk, rawMethods, rawPath, rawReply } from "./raw-routes.ts";
 import { problem, type Reply, type StreamedReply } from "./reply.ts";
@@ -59,6 +61,8 @@ export type HttpOptions = ServerOptions & {
   readonly streams?: Streams;
   /** Where raw readings are asked for; absent: nowhere. */
   readonly raw?: RawDesk;
+  /** Where uplinks are paused and links get budgets; absent: nowhere. */
+  readonly link?: Pick<LinkDesk, "view" | "act">;
 };
 
 export type ServerOptions = Omit<GuardOptions, "clock"> & {
@@ -70,25 +74,31 @@ export type ServerOptions = Omit<GuardOptions, "clock"> & {
 
 /** Faults: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE, TLS_FILE_UNUSABLE. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
-  const { raw, clock } = options;
-  const site: Site = { answer: answerOf(options) };
-  if (raw === undefined) return await openServer(options, site);
-  return await openServer(options, {
-    ...site,
-    writable: new Map([[rawPath, rawMethods]]),
-    write: async (asked) => await rawReply(raw, { ...asked, now: clock.now() }),
-  });
+  const { raw, link, clock } = options;
+  const writable = new Map<string, Writable>();
+  if (raw !== undefined) {
+    const write: Writable["write"] = (asked) => rawReply(raw, { ...asked, now: clock.now() });
+    writable.set(rawPath, { methods: rawMethods, write });
+  }
+  if (link !== undefined) {
+    writable.set(linkPath, { methods: linkMethods, write: (asked) => linkReply(link, asked) });
+  }
+  return await openServer(options, { writable, answer: answerOf(options) });
 }
 
-/** What is served to a request that the guard admitted. */
-export type Site = {
-  /** Of paths that take more than GET and HEAD, or answer these by themselves: the methods. */
-  readonly writable?: ReadonlyMap<string, readonly string[]>;
-  /** To one of these methods, of somebody who is known. */
-  readonly write?: (asked: {
+/** A path that takes more than GET and HEAD, or answers these by itself. */
+export type Writable = {
+  readonly methods: readonly string[];
+  /** To one of them, of somebody who is known. */
+  readonly write: (asked: {
     readonly method: string;
     readonly search: URLSearchParams;
   }) => Promise<Reply>;
+};
+
+/** What is served to a request that the guard admitted. */
+export type Site = {
+  readonly writable?: ReadonlyMap<string, Writable>;
   /** To a GET or HEAD. */
   readonly answer: (asked: {
     readonly path: string;
@@ -214,13 +224,13 @@ async function answer(
   const [path = "", query = ""] = url.split("?", 2);
   const verdict = guard.check(request, path);
   if (verdict.kind === "refused") return verdict.reply;
-  const methods = verdict.open ? undefined : site.writable?.get(path);
-  if (site.write !== undefined && methods?.includes(method) === true) {
+  const writable = verdict.open ? undefined : site.writable?.get(path);
+  if (writable?.methods.includes(method) === true) {
     if (!isReading(method) && !isOwnClient(request)) return unsafeOrigin();
-    return await site.write({ method, search: new URLSearchParams(query) });
+    return await writable.write({ method, search: new URLSearchParams(query) });
   }
   if (!isReading(method)) {
-    const allowed = methods ?? ["GET", "HEAD"];
+    const allowed = writable?.methods ?? ["GET", "HEAD"];
     const message = `only ${allowed.join(" and ")} are answered here`;
     const reply = problem(405, "method_not_allowed", message);
     return { ...reply, headers: { Allow: allowed.join(", ") } };
@@ -266,7 +276,7 @@ function answerOf({
     if (route !== undefined) return route(view, search);
     return notFound([
       ...known.keys(),
-      ...(open ? [] : [...queryRoutes.keys(), rawPath, streamPath]),
+      ...(open ? [] : [...queryRoutes.keys(), rawPath, linkPath, streamPath]),
     ]);
   };
 }

@@ -53,6 +53,15 @@ export function linkFamilies({ links, uplinks }: Pick<Status, "links" | "uplinks
       ),
     },
     {
+      name: "weir_uplink_paused",
+      type: "gauge",
+      help: "1 while somebody has the uplink paused.",
+      samples: uplinks.map(({ name, paused }) => ({
+        labels: { uplink: name },
+        value: Number(paused !== undefined),
+      })),
+    },
+    {
       name: "weir_link_up",
       type: "gauge",
       help: "Whether deliveries of the uplink over the link succeed, as far as they were tried.",

@@ -71,6 +71,17 @@ test("a ceiling on memory is in it, its level as a number; without one nothing i
   assert.doesNotMatch(metricsText({ ...sampleStatus, memory }, sampleLedger), /weir_memory_/);
 });
 
+test("whether an uplink is paused is in it", () => {
+  const of = (status: typeof sampleStatus): number | undefined =>
+    parseExposition(metricsText(status, sampleLedger))
+      .get("weir_uplink_paused")
+      ?.samples.get('weir_uplink_paused{uplink="file"}');
+  assert.equal(of(sampleStatus), 0);
+  const paused = { since: 1, until: undefined, leftMs: undefined };
+  const uplinks = sampleStatus.uplinks.map((uplink) => ({ ...uplink, paused }));
+  assert.equal(of({ ...sampleStatus, uplinks }), 1);
+});
+
 test("the ledger's counts are in it", () => {
   const families = parseExposition(metricsText(sampleStatus, sampleLedger));
   const readings = families.get("weir_source_readings_total")?.samples;

@@ -1,8 +1,23 @@
 /** What a person should know of links; see notices.ts. */
 
+import { rfc3339 } from "../../sync/kafka/message/rfc3339.ts";
 import { durationText, roughBytesText } from "../config/quantity.ts";
+import type { PauseStatus } from "../../sync/pauses.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "../status.ts";
+
+/** Since when, and until when, as far as is known: times in UTC. */
+export function pauseText({ since, until, leftMs }: PauseStatus): string {
+  const from = since === undefined ? "" : ` since ${timeText(since)}`;
+  if (until !== undefined) return `paused${from} until ${timeText(until)}`;
+  if (leftMs === undefined) return `paused${from} until it is resumed`;
+  return `paused${from} for ${durationText(Math.ceil(leftMs / 1_000) * 1_000)} more`;
+}
+
+function timeText(timeMs: number): string {
+  const text = rfc3339(timeMs);
+  return text === undefined ? `${timeMs}` : `${new TextDecoder().decode(text).slice(0, 19)}Z`;
+}
 
 export function linkNotices({ links, uplinks }: Pick<Status, "links" | "uplinks">): Notice[] {
   const notices: Notice[] = [];
@@ -16,7 +31,13 @@ export function linkNotices({ links, uplinks }: Pick<Status, "links" | "uplinks"
     if (quota !== undefined && waiting.length > 0) {
       add(
         `link_quota_${name}`,
-        `link ${name}: ${roughBytesText(quota.usedBytes)} of ${roughBytesText(quota.bytes)} are used in ${quota.period || "this period"}: ${waiting.join(" and ")} wait for the next; give it more (quota.bytes), or send less: longer windows`,
+        `link ${name}: ${roughBytesText(quota.usedBytes)} of ${roughBytesText(quota.bytes)} are used in ${quota.period || "this period"}: ${waiting.join(" and ")} wait for the next; give it more (weir link budget ${name}, quota.bytes), or send less: longer windows`,
+      );
+    }
+    if (quota?.configuredBytes !== undefined) {
+      add(
+        `link_budget_${name}`,
+        `link ${name}: somebody gave it a budget of ${roughBytesText(quota.bytes)} in ${quota.period || "this period"}, then ${roughBytesText(quota.configuredBytes)} again as configured; at once by weir link budget ${name}`,
       );
     }
     if (Object.values(held).includes("clock-untrusted")) {
@@ -26,7 +47,13 @@ export function linkNotices({ links, uplinks }: Pick<Status, "links" | "uplinks"
       );
     }
   }
-  for (const { name, links: ways } of uplinks) {
+  for (const { name, paused, links: ways } of uplinks) {
+    if (paused !== undefined) {
+      add(
+        `uplink_paused_${name}`,
+        `uplink ${name} is ${pauseText(paused)}, because somebody asked for it: what it is to send waits in the outbox, alerts too; weir link resume ${name} ends it`,
+      );
+    }
     const down = ways.filter(({ isUp }) => !isUp).map(({ link }) => link);
     if (down.length === 0) continue;
     add(

@@ -67,7 +67,13 @@ test("what the outbox dropped is said with its readings, and where they are told
 test("a quota that is used, hours without a clock and a link that is down are said with what follows", () => {
   const [link] = sampleStatus.links;
   assert.ok(link !== undefined);
-  const quota = { period: "2026-11", usedBytes: 46e6, bytes: 50e6, reserveBytes: 5e6 };
+  const quota = {
+    period: "2026-11",
+    usedBytes: 46e6,
+    bytes: 50e6,
+    configuredBytes: undefined,
+    reserveBytes: 5e6,
+  };
   const links = [
     { ...link, quota, held: { summaries: "quota-used" } },
     { ...link, name: "sat", held: { summaries: "clock-untrusted" } },
@@ -81,6 +87,33 @@ test("a quota that is used, hours without a clock and a link that is down are sa
   assert.ok(uplink !== undefined);
   const up = [{ ...uplink, links: [{ link: "lte", isUp: true }] }];
   assert.ok(!found({ uplinks: up }).some(({ code }) => code.startsWith("link_")));
+});
+
+test("a pause and a budget are said, since when and until when, so that nobody forgets them", () => {
+  const [uplink] = sampleStatus.uplinks;
+  const [link] = sampleStatus.links;
+  assert.ok(uplink !== undefined && link?.quota !== undefined);
+  const since = Date.parse("2026-11-29T10:00:00Z");
+  const said = (paused: NonNullable<typeof uplink.paused>): string =>
+    messageOf(found({ uplinks: [{ ...uplink, paused }] }), "uplink_paused_file");
+  assert.match(
+    said({ since, until: undefined, leftMs: undefined }),
+    /^uplink file is paused since 2026-11-29T10:00:00Z until it is resumed, .*alerts too; weir link resume file/,
+  );
+  assert.match(
+    said({ since, until: since + 900_000, leftMs: 60_000 }),
+    /paused since 2026-11-29T10:00:00Z until 2026-11-29T10:15:00Z,/,
+  );
+  assert.match(
+    said({ since: undefined, until: undefined, leftMs: 59_100 }),
+    /is paused for 1m more,/,
+  );
+  const quota = { ...link.quota, bytes: 80e6, configuredBytes: 50e6 };
+  assert.match(
+    messageOf(found({ links: [{ ...link, quota }] }), "link_budget_lte"),
+    /a budget of 76 MiB in 2026-11, then 48 MiB again .*weir link budget lte/,
+  );
+  assert.ok(!found({}).some(({ code }) => /paused|budget/.test(code)));
 });
 
 test("a savepoint that waits too long is said with why and how old the last is, though nothing failed", () => {

@@ -1,9 +1,16 @@
-/** What a query asks for, parsed from its parameters. What is not understood is refused in a sentence. */
+/** What is asked for over HTTP, parsed from its parameters. What is not understood is refused in a sentence. */
 
+import { unreachable } from "../../core/assert.ts";
 import { limits } from "../../core/limits.ts";
 import type { WhereSpec } from "../../edge-ops/spec.ts";
 import type { ResolutionMs, TimeRange } from "../../store/tables/rows.ts";
-import { durationPattern, durationText, millisOf } from "../config/quantity.ts";
+import {
+  bytesOf,
+  bytesPattern,
+  durationPattern,
+  durationText,
+  millisOf,
+} from "../config/quantity.ts";
 import { nearestOf } from "../config/nearest.ts";
 import type { RawPriority } from "../raw/raw-request.ts";
 import { parseSelector } from "./selector.ts";
@@ -59,6 +66,23 @@ export type RawParameters = {
   readonly priority: RawPriority;
 };
 
+/** What is changed of the sync while it runs. */
+export type LinkRequest =
+  | {
+      readonly action: "pause";
+      /** Undefined: all. */
+      readonly uplink: string | undefined;
+      /** Then it is over by itself; undefined: when it is resumed. */
+      readonly forMs: number | undefined;
+    }
+  | { readonly action: "resume"; readonly uplink: string | undefined }
+  | {
+      readonly action: "budget";
+      readonly link: string;
+      /** Of the current day or month; undefined: those of the configuration again. */
+      readonly bytes: number | undefined;
+    };
+
 /** What relative times and chosen steps depend on. */
 export type Circumstances = { readonly now: number; readonly tiers: readonly ResolutionMs[] };
 
@@ -93,6 +117,22 @@ export function parseRawRequest(
     ...parameters.range(now),
     priority: parameters.oneOf("priority", ["normal", "high", "low"]),
   }));
+}
+
+export function parseLinkRequest(search: URLSearchParams): Parsed<LinkRequest> {
+  return parsedBy(search, (parameters): LinkRequest => {
+    const action = parameters.word("action", ["pause", "resume", "budget"]);
+    switch (action) {
+      case "pause":
+        return { action, uplink: parameters.one("uplink"), forMs: parameters.pauseMs("for") };
+      case "resume":
+        return { action, uplink: parameters.one("uplink") };
+      case "budget":
+        return { action, link: parameters.one("link") ?? "", bytes: parameters.bytes("bytes") };
+      default:
+        return unreachable(action);
+    }
+  });
 }
 
 export function parseSummaryRequest(
@@ -221,10 +261,39 @@ class Parameters {
     throw new Refusal(`${name} must be true or false, not ${quoted(text)}`);
   }
 
+  /** Undefined where it is not said. */
+  pauseMs(name: string): number | undefined {
+    const text = this.one(name);
+    if (text === undefined) return undefined;
+    const { pauseMsMin: min, pauseMsMax: max } = limits;
+    const ms = durationPattern.test(text) ? millisOf(text) : Number.NaN;
+    if (ms >= min && ms <= max) return ms;
+    throw new Refusal(
+      `${name} must be a duration such as 15m, from ${durationText(min)} to ${durationText(max)}, not ${quoted(text)}; leave it out, and it lasts until it is resumed`,
+    );
+  }
+
+  /** Undefined where it is not said; without a unit it is a number of bytes. */
+  bytes(name: string): number | undefined {
+    const text = this.one(name);
+    if (text === undefined) return undefined;
+    const sized = /^\d+$/.test(text) ? `${text}B` : text;
+    const bytes = bytesPattern.test(sized) ? bytesOf(sized) : Number.NaN;
+    if (Number.isSafeInteger(bytes)) return bytes;
+    throw new Refusal(
+      `${name} must be a size such as 50MB or 64MiB, not ${quoted(text)}; leave it out for what the configuration says`,
+    );
+  }
+
   /** The first where it is not said. */
   oneOf<Word extends string>(name: string, words: readonly [Word, ...Word[]]): Word {
+    return this.one(name) === undefined ? words[0] : this.word(name, words);
+  }
+
+  /** It must be said. */
+  word<Word extends string>(name: string, words: readonly Word[]): Word {
     const text = this.one(name);
-    const word = text === undefined ? words[0] : words.find((known) => known === text);
+    const word = words.find((known) => known === text);
     if (word !== undefined) return word;
     throw new Refusal(`${name} must be ${words.join(" or ")}, not ${quoted(text ?? "")}`);
   }

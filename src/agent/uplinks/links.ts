@@ -47,6 +47,11 @@ export class Links {
     return [...this.#links.values()].map(({ status }) => status);
   }
 
+  /** Undefined: there is none of this name. */
+  of(name: string): Link | undefined {
+    return this.#links.get(name);
+  }
+
   /** When nothing goes over them any more. */
   async close(): Promise<void> {
     for (const link of this.#links.values()) await link.close();

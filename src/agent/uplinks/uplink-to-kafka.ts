@@ -176,6 +176,7 @@ export function savepointPublisher(
     mustYield: (bytes) => {
       const now = lanesNow();
       if (now === undefined || now.backfill.behind + now.raw.behind > 0) return true;
+      if (now.backfill.held === "paused") return true;
       const asking = { lane: "backfill", bytes, waitedMs: Infinity } as const;
       const admission = via?.admit({ ...asking, hasBegun: true, hasDelivered: true });
       return admission?.kind === "held";

@@ -7,7 +7,7 @@ import type { Disk } from "../../core/doors.ts";
 import { position } from "../../core/units.ts";
 import { Ledger } from "../../edge-ops/ledger.ts";
 import { OutboxWriter } from "../outbox/outbox.ts";
-import { emittedKey, wearKey } from "../state/kv-key.ts";
+import { emittedKey, pauseKey, wearKey } from "../state/kv-key.ts";
 import { KvMemory } from "../state/kv-memory.ts";
 import { openStateStore } from "../state/state-store.ts";
 import { readSavepoint, restoreSavepoint, writeSavepoint } from "./savepoint.ts";
@@ -106,6 +106,17 @@ test("a savepoint of a newer format is refused with what to do", async () => {
     readSavepoint(disk, path, async () => {}),
     { code: "FORMAT_TOO_NEW" },
   );
+});
+
+test("a pause stays with its gateway: what begins from a savepoint begins to send", async () => {
+  const disk = await emptyDisk();
+  const { kv } = await stateStore();
+  const value = new TextEncoder().encode('{"v":1}');
+  await kv.commit([{ key: pauseKey("kafka"), value }]);
+  await writeSavepoint(disk, path, { kv, ...about });
+  const restored = new KvMemory();
+  await restoreSavepoint(disk, path, restored);
+  assert.deepEqual(restored.range({ from: "pause/", to: "pause0" }), []);
 });
 
 test("beside an agent it is of one moment: what uplinks change meanwhile is not in it", async () => {

@@ -97,6 +97,18 @@ export function isSplitKey(key: string): boolean {
 /** No lane's. */
 const splitName = "split";
 
+/** That an uplink is paused (sync/pauses.ts). Not under `uplink/`: savepoints have those, and begin elsewhere. */
+export function pauseKey(uplink: string): string {
+  return `${pausePrefix}${encodeURIComponent(uplink)}`;
+}
+
+export const pausePrefix = "pause/";
+
+/** The name of the uplink in a key of pauseKey. */
+export function nameOfPause(key: string): string {
+  return decodeURIComponent(key.slice(pausePrefix.length));
+}
+
 /** A request for raw readings, by its id, which is of characters that a key may have. */
 export function rawRequestKey(id: string): string {
   return `${rawRequestPrefix}${id}`;

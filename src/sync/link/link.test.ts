@@ -310,3 +310,19 @@ test("where every link is down the first is tried", () => {
   for (let n = 0; n < 5; n++) via.failed(link);
   assert.equal(via.linkOf("alerts"), link);
 });
+
+test("a budget that cannot be stored is not in force", async () => {
+  const made = rig({ quota: { bytes: 1_000_000, per: "day", reserveBytes: 0 } });
+  await made.link.budget(2_000_000);
+  made.failures.push(new Error("no space"));
+  await assert.rejects(made.link.budget(3_000_000), /no space/);
+  const { bytes, configuredBytes } = made.link.status.quota!;
+  assert.deepEqual([bytes, configuredBytes], [2_000_000, 1_000_000]);
+  const next = rig({ quota: { bytes: 1_000_000, per: "day", reserveBytes: 0 } }, made);
+  assert.equal(next.link.status.quota!.bytes, 2_000_000);
+  await next.link.budget(undefined);
+  assert.deepEqual(
+    [next.link.status.quota!.bytes, next.link.status.quota!.configuredBytes],
+    [1_000_000, undefined],
+  );
+});

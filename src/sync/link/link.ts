@@ -45,6 +45,7 @@ export type Asking = {
 
 /** Why a lane waits. */
 export type Held =
+  | "paused"
   | "outside-hours"
   | "clock-untrusted"
   | "quota-used"
@@ -68,7 +69,10 @@ export type LinkStatus = {
         /** `2026-11` or `2026-11-28`; empty before the clock was trusted. */
         readonly period: string;
         readonly usedBytes: number;
+        /** Those in force. */
         readonly bytes: number;
+        /** What the configuration says, while a budget is in its place; undefined: there is none. */
+        readonly configuredBytes: number | undefined;
         readonly reserveBytes: number;
       }
     | undefined;
@@ -166,7 +170,8 @@ export class Link {
         quota && {
           period: quota.period,
           usedBytes: quota.used,
-          bytes: policy.quota.bytes,
+          bytes: quota.bytes,
+          configuredBytes: quota.budget === undefined ? undefined : policy.quota.bytes,
           reserveBytes: policy.quota.reserveBytes,
         },
       held: Object.fromEntries(
@@ -176,6 +181,29 @@ export class Link {
         }),
       ),
     };
+  }
+
+  /**
+   * Bytes of the current day or month in the place of the configured ones, until that ends; undefined: the
+   * configured ones. Resolves when it is durable. Only where there is a quota. Faults of the store: then it is
+   * as it was.
+   */
+  async budget(bytes: number | undefined): Promise<void> {
+    const quota = this.#quota;
+    assert(quota !== undefined, "who sets a budget of a link knows that it has a quota");
+    this.#look();
+    const { budget: before, period } = quota;
+    const value = quota.budgeted(bytes);
+    try {
+      await this.#options.store([{ key: this.#key, value }]);
+    } catch (error) {
+      if (quota.period === period && quota.budget === bytes) quota.budgeted(before);
+      throw error;
+    }
+  }
+
+  get hasQuota(): boolean {
+    return this.#quota !== undefined;
   }
 
   /** When its connections are closed: what is stored of the quota is what was used. */

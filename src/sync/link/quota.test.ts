@@ -124,3 +124,37 @@ test("what was stored and is damaged is a fault that names it", () => {
     /a test.*used/,
   );
 });
+
+test("a budget stands in the place of the bytes until the period ends, across a restart", () => {
+  const quota = open(undefined, { per: "day" });
+  quota.look(at("2026-11-28T10:00:00Z"), 0);
+  quota.charge(10_000_000);
+  const value = quota.budgeted(12_000_000);
+  assert.equal(quota.left({ reserve: true }), 2_000_000);
+  assert.equal(quota.left({ reserve: false }), 0, "the reserve is that of the configuration");
+  const next = open(value, { per: "day" });
+  next.look(at("2026-11-28T11:00:00Z"), 0);
+  assert.deepEqual([next.bytes, next.budget, next.used], [12_000_000, 12_000_000, 10_000_000]);
+  next.look(at("2026-11-29T00:00:00Z"), 1_000);
+  assert.deepEqual([next.bytes, next.budget, next.used], [50_000_000, undefined, 0]);
+  next.look(at("2026-11-28T23:59:59Z"), 2_000);
+  assert.equal(next.bytes, 12_000_000, "the clock was ahead for a moment");
+  next.budgeted(undefined);
+  assert.deepEqual([next.bytes, next.budget], [50_000_000, undefined]);
+});
+
+test("a budget from before the clock was known holds for the period that it is then", () => {
+  const quota = open(undefined, { per: "day" });
+  quota.look(undefined, 0);
+  quota.budgeted(5_000_000);
+  quota.look(at("2026-11-28T10:00:00Z"), 1_000);
+  assert.deepEqual([quota.period, quota.bytes], ["2026-11-28", 5_000_000]);
+});
+
+test("a budget takes back nothing that is stored ahead, or is being stored", () => {
+  const quota = open();
+  quota.look(at("2026-11-28T10:00:00Z"), 0);
+  const { through } = quota.aheadOf(1);
+  const stored = open(quota.budgeted(60_000_000));
+  assert.equal(stored.used, through, "what is sent as soon as that is stored is covered");
+});

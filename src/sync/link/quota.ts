@@ -10,6 +10,8 @@
  * for it. A clock that was ahead for a moment and is put back finds what it had counted before. While
  * the clock is not trusted the period goes on, at most for its length.
  *
+ * A period may have a budget: bytes in the place of those of the policy, until it ends.
+ *
  * Pure: whoever has it stores `stored` and calls `settled`.
  */
 
@@ -25,7 +27,12 @@ import {
 import { localTime } from "./local-time.ts";
 import type { QuotaPolicy } from "./policy.ts";
 
-type Period = { readonly name: string; readonly used: number };
+type Period = {
+  readonly name: string;
+  readonly used: number;
+  /** In the place of the policy's; absent: there is no budget. */
+  readonly budget?: number;
+};
 
 const dayMs = 86_400_000;
 const lengthsMs = { day: dayMs, month: 31 * dayMs };
@@ -39,6 +46,8 @@ export class Quota {
   #before: Period | undefined;
   /** What is stored of the period: at least what was used. */
   #reserved: number;
+  /** What is being stored, or was: what is encoded later is not behind it. */
+  #asked: number;
   /** By the monotonic clock, when the period began or this process did. */
   #sinceMs: number;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -61,6 +70,7 @@ export class Quota {
     this.#period = period;
     this.#before = before;
     this.#reserved = period.used;
+    this.#asked = period.used;
   }
 
   get used(): number {
@@ -72,6 +82,16 @@ export class Quota {
     return this.#period.name;
   }
 
+  /** Bytes of the period. */
+  get bytes(): number {
+    return this.#period.budget ?? this.#policy.bytes;
+  }
+
+  /** What stands in the place of the policy's bytes until the period ends. */
+  get budget(): number | undefined {
+    return this.#period.budget;
+  }
+
   /** What a crash would count beyond what was used. */
   get ahead(): number {
     return this.#reserved - this.#period.used;
@@ -79,8 +99,8 @@ export class Quota {
 
   /** Bytes that are left, without the reserve or with it. */
   left({ reserve }: { readonly reserve: boolean }): number {
-    const { bytes, reserveBytes } = this.#policy;
-    return Math.max(0, bytes - (reserve ? 0 : reserveBytes) - this.#period.used);
+    const { reserveBytes } = this.#policy;
+    return Math.max(0, this.bytes - (reserve ? 0 : reserveBytes) - this.#period.used);
   }
 
   /** Looks at the clock; `nowMs` is undefined while it is not trusted. */
@@ -100,10 +120,11 @@ export class Quota {
       this.#begin({ name, used: 0 }, monotonicMs);
       return;
     }
-    // The clock went back, or is known for the first time: what was used since counts.
-    const earlier = name === this.#before?.name ? this.#before.used : 0;
+    // The clock went back, or is known for the first time: what was used since counts, and what was set.
+    const earlier = name === this.#before?.name ? this.#before : undefined;
     this.#before = undefined;
-    this.#begin({ name, used: used + earlier }, monotonicMs);
+    const budget = this.#period.budget ?? earlier?.budget;
+    this.#begin(withBudget({ name, used: used + (earlier?.used ?? 0) }, budget), monotonicMs);
   }
 
   /** Whether so many bytes more are stored already. */
@@ -123,7 +144,18 @@ export class Quota {
   /** What to store before more than `bytes` is sent, and what is covered once it is. */
   aheadOf(bytes: number): { readonly value: Uint8Array; readonly through: number } {
     const through = this.#period.used + Math.max(this.#stepBytes, bytes);
+    this.#asked = Math.max(this.#asked, through);
     return { value: this.#encode(through), through };
+  }
+
+  /**
+   * In force at once; `bytes` undefined: those of the policy. Gives what to store: nothing that is stored, or
+   * being stored, is taken back by it.
+   */
+  budgeted(bytes: number | undefined): Uint8Array {
+    const { name, used } = this.#period;
+    this.#period = withBudget({ name, used }, bytes);
+    return this.#encode(Math.max(this.#asked, used));
   }
 
   /** At an orderly end: what was used, and nothing ahead of it. */
@@ -139,14 +171,19 @@ export class Quota {
   #begin(period: Period, monotonicMs: number): void {
     this.#period = period;
     this.#reserved = 0;
+    this.#asked = 0;
     this.#sinceMs = monotonicMs;
   }
 
   #encode(used: number): Uint8Array {
     assert(used >= this.#period.used, "what is stored is not behind what was used");
     const before = this.#before === undefined ? {} : { before: this.#before };
-    return encodeJson({ name: this.#period.name, used, ...before });
+    return encodeJson({ ...this.#period, used, ...before });
   }
+}
+
+function withBudget(period: Period, budget: number | undefined): Period {
+  return budget === undefined ? period : { ...period, budget };
 }
 
 function nameOf(nowMs: number, per: QuotaPolicy["per"], timezone: string): string {
@@ -162,10 +199,11 @@ function decode(stored: { readonly value: Uint8Array; readonly place: string } |
 } {
   if (stored === undefined) return { period: { name: "", used: 0 }, before: undefined };
   const object = decodeJson(stored.value, stored.place);
-  const periodIn = (of: typeof object): Period => ({
-    name: textOf(of, "name"),
-    used: wholeOf(of, "used"),
-  });
+  const periodIn = (of: typeof object): Period =>
+    withBudget(
+      { name: textOf(of, "name"), used: wholeOf(of, "used") },
+      of.fields["budget"] === undefined ? undefined : wholeOf(of, "budget"),
+    );
   const { before } = object.fields;
   return {
     period: periodIn(object),
