@@ -6,13 +6,20 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { createRequire } from "node:module";
-import type { TestContext } from "node:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, type TestContext } from "node:test";
 import type { Message, Red, Status } from "../src/red.ts";
 
 /** What we use of node-red-node-test-helper, which has no types. */
 type Helper = {
   readonly _redNodes: { stopFlows(): Promise<void> };
-  readonly _context: { load(): Promise<void>; close(): Promise<void> };
+  readonly _context: {
+    load(): Promise<void>;
+    close(): Promise<void>;
+    init(settings: object): void;
+  };
   init(runtimePath: string, settings?: object): void;
   settings(settings: object): void;
   load(nodes: readonly ((red: Red) => unknown)[], flow: readonly object[]): Promise<void>;
@@ -53,6 +60,14 @@ export function flowOf(
     { id: "n-complete", type: "complete", z: "tab1", scope: ["n"], wires: [["completed"]] },
   ];
 }
+
+/** For a store of files; gone after all tests of the file. */
+export function temporaryFolder(): string {
+  return mkdtempSync(join(folders, "store-"));
+}
+
+const folders = mkdtempSync(join(tmpdir(), "weir-flows-"));
+after(() => rmSync(folders, { recursive: true, force: true }));
 
 export type Rig = {
   send(message: Message): void;
@@ -114,6 +129,7 @@ function rigOf(flow: readonly FlowNode[]): Rig {
         });
       }
     }
+    if (nodes.every(({ id }) => id !== "n")) return;
     const node = helper.getNode("n");
     node.on("call:status", (call: { args: [Status] }) => statuses.push(call.args[0]));
     node.on("call:warn", (call: { args: [string] }) => warnings.push(call.args[0]));
@@ -152,6 +168,8 @@ function rigOf(flow: readonly FlowNode[]): Rig {
       isStopped = true;
       await helper._redNodes.stopFlows();
       await helper._context.close();
+      // The helper empties all stores: those that are not there any more stay as they are on disk.
+      helper._context.init({});
       await helper.unload();
     },
   };

@@ -45,24 +45,43 @@ const PIPELINE = "window";
 export function startWindow(
   settings: Settings,
   kept: string | undefined,
-  { read, now }: { readonly read: PropertyReader; readonly now: number },
+  context: { readonly read: PropertyReader; readonly now: number },
 ): Started {
-  const shared = streamSettings(settings, read);
   const aggregates = someOf(settings, "aggregates", windowAggregates);
-  const pipeline: WindowPipelineSpec = {
-    kind: "window",
-    name: PIPELINE,
-    ...takesKeys,
+  const windows: Windows = {
     window: windowOf(settings),
     aggregate: aggregatesOf(aggregates),
     allowedLatenessMs: numberIn(settings, "latenessSeconds", { min: 0, max: SECONDS_MAX }) * 1_000,
+    resultOf: (key, summary) => resultOf(key, summary, aggregates),
   };
+  return startWindows(windows, { settings, kept, ...context });
+}
+
+/** Windows, and the message that a closed one makes. */
+export type Windows = Pick<WindowPipelineSpec, "window" | "aggregate" | "allowedLatenessMs"> & {
+  readonly resultOf: (key: string, summary: Summary) => Message;
+};
+
+/** The machine of these windows. Throws an Error that names the setting which is wrong. */
+export function startWindows(
+  { resultOf: messageOf, ...windows }: Windows,
+  from: {
+    readonly settings: Settings;
+    readonly kept: string | undefined;
+    readonly read: PropertyReader;
+    readonly now: number;
+  },
+): Started {
+  const shared = streamSettings(from.settings, from.read);
+  const pipeline: WindowPipelineSpec = { kind: "window", name: PIPELINE, ...takesKeys, ...windows };
   checkRoom(pipeline, shared.options);
   const options = { ...shared.options, pipeline, duplicateRing: 0 };
-  const { stream, leftover, trouble } = openStream(options, parsed(kept), now);
+  const { stream, leftover, trouble } = openStream(options, parsed(from.kept), from.now);
+  const results = (found: readonly Found[]): readonly Message[] =>
+    found.flatMap(({ key, record }) => (record.kind === "summary" ? [messageOf(key, record)] : []));
   return {
-    machine: new WindowMachine(stream, shared.readingOf, aggregates),
-    leftover: [leftover.map((found) => resultOf(found, aggregates))],
+    machine: new WindowMachine(stream, shared.readingOf, results),
+    leftover: [results(leftover)],
     ...(trouble === undefined ? {} : { trouble }),
   };
 }
@@ -70,31 +89,31 @@ export function startWindow(
 class WindowMachine implements Machine {
   readonly #stream: Stream;
   readonly #readingOf: StreamSettings["readingOf"];
-  readonly #aggregates: readonly WindowAggregate[];
+  readonly #resultsOf: (found: readonly Found[]) => readonly Message[];
   #late = 0;
 
   constructor(
     stream: Stream,
     readingOf: StreamSettings["readingOf"],
-    aggregates: readonly WindowAggregate[],
+    resultsOf: (found: readonly Found[]) => readonly Message[],
   ) {
     this.#stream = stream;
     this.#readingOf = readingOf;
-    this.#aggregates = aggregates;
+    this.#resultsOf = resultsOf;
   }
 
   take(message: Message, now: number): Outputs {
     const reading = this.#readingOf(message);
     const { outcome, found } = this.#stream.take(reading, now);
     if (outcome === "ahead") refuseAhead(reading);
-    const results = found.map((one) => resultOf(one, this.#aggregates));
+    const results = this.#resultsOf(found);
     if (outcome !== "late") return results.length === 0 ? nothing : [results];
     this.#late += 1;
     return [results, [{ ...message, late: { key: reading.key, time: reading.time } }]];
   }
 
   wake(now: number): Outputs {
-    return [this.#stream.wake(now).map((one) => resultOf(one, this.#aggregates))];
+    return [this.#resultsOf(this.#stream.wake(now))];
   }
 
   wakeAt(): number {
@@ -112,12 +131,14 @@ class WindowMachine implements Machine {
 }
 
 /** `{ topic, payload: { count, mean, ... }, window: { key, start, end, revision } }`; times in ms. */
-function resultOf({ key, record }: Found, aggregates: readonly WindowAggregate[]): Message {
-  // A window pipeline has no alerts.
-  if (record.kind === "alert") return {};
-  const { start, end, revision } = record;
-  const payload = Object.fromEntries(aggregates.map((name) => [name, valueOf(record, name)]));
-  return { topic: key, payload, window: { key, start, end, revision, count: record.count } };
+function resultOf(key: string, summary: Summary, aggregates: readonly WindowAggregate[]): Message {
+  const payload = Object.fromEntries(aggregates.map((name) => [name, valueOf(summary, name)]));
+  return { topic: key, payload, window: spanOf(key, summary) };
+}
+
+/** Which window of which key a result is of; times in ms. */
+export function spanOf(key: string, { start, end, revision, count }: Summary): object {
+  return { key, start, end, revision, count };
 }
 
 function valueOf({ count, fields }: Summary, name: WindowAggregate): number | undefined {

@@ -1,11 +1,8 @@
 /** The window node in Node-RED's runtime; its windows themselves are tested in src/edge-ops. */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
-import { flowOf, startRig } from "../../../test/rig.ts";
+import { flowOf, startRig, temporaryFolder } from "../../../test/rig.ts";
 import type { Message } from "../../red.ts";
 import { register } from "./node.ts";
 
@@ -132,8 +129,7 @@ test("other settings emit what is open, and begin anew", async (t) => {
 });
 
 test("with a store of files a window goes on over a restart", async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), "weir-flows-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder();
   const kept = flowOf({ ...node, store: "file" }, 2);
   const before = await startRig(t, register, kept, { filesIn: folder });
   before.send(at(1, 2));
