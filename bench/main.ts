@@ -71,6 +71,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: textOf(figures) };
     },
   },
+  "node-red": {
+    question: "What do windows cost Node-RED: in function nodes, in our nodes, in the agent?",
+    run: async (tiny) => {
+      const { defaults, runNodeRed, textOf, tinyOptions } = await import("./node-red.ts");
+      const figures = await runNodeRed(tiny ? tinyOptions : defaults);
+      return { figures, text: textOf(figures) };
+    },
+  },
   fairness: {
     question: "What does one hostile or chatty client cost the others?",
     run: async (tiny) => {
