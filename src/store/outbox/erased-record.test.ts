@@ -56,6 +56,24 @@ test("an erased alert has nothing that was measured, in its id neither, and is n
   assert.deepEqual(await rewriteLane(kv, "alerts", change), { records: 0, damagedBlocks: 0 });
 });
 
+test("a queue whose erased records are longer than they were is as whole as before", async () => {
+  const kv = new KvMemory();
+  const record = alertOf({ reason: "heavy_symbol", value: "on", score: 1, expected: 0, limit: 1 });
+  const { writes } = appendWrites("alerts", readSpan(kv, "alerts"), [record]);
+  await kv.commit(writes);
+  const before = readSpan(kv, "alerts");
+  await rewriteLane(kv, "alerts", (bytes, number) =>
+    erasedRecord(bytes, { number, tells: () => true }),
+  );
+  const { bytesAdded, bytesRemoved, ...rest } = readSpan(kv, "alerts");
+  const [kept, ...more] = readOutbox(kv, "alerts", { from: 0, bytesMax: 1e9 }).records;
+  assert.ok(kept !== undefined && kept.length > record.length && more.length === 0);
+  const entries = kv.range({ from: "outbox/alerts/", to: "outbox/alerts0" });
+  const bytes = entries.reduce((sum, { value }) => sum + value.length, 0);
+  assert.equal(bytesAdded - bytesRemoved, bytes);
+  assert.deepEqual(rest, { next: before.next, first: 0, skipped: 0, holes: [] });
+});
+
 test("what is left of the records of the golden file is in another", () => {
   const fileOf = (name: string): string =>
     readFileSync(join(import.meta.dirname, "../../../test/golden", name), "utf8");

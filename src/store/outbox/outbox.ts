@@ -97,8 +97,12 @@ export function appendWrites(
     blocks.push({ key: outboxKey(queue, next - 1), value: block });
   }
   assert(Number.isSafeInteger(next), "numbers of a queue are below 2^53");
-  const end = { key: outboxEndKey(queue), value: encodeJson({ next, bytes: bytesAdded }) };
-  return { writes: [...blocks, end], span: { ...span, next, bytesAdded }, blocks };
+  const appended = { ...span, next, bytesAdded };
+  return { writes: [...blocks, endWrite(queue, appended)], span: appended, blocks };
+}
+
+function endWrite(queue: Queue, { next, bytesAdded }: QueueSpan): KvWrite {
+  return { key: outboxEndKey(queue), value: encodeJson({ next, bytes: bytesAdded }) };
 }
 
 /**
@@ -199,12 +203,16 @@ export function rewriteWrites(
     after,
   }: { readonly key: string; readonly before: Uint8Array; readonly after: Uint8Array | undefined },
 ): Appended {
+  const grownBytes = (after?.length ?? 0) - before.length;
   const rewritten = {
     ...span,
-    bytesRemoved: span.bytesRemoved + before.length - (after?.length ?? 0),
+    // A block that became larger is none that removed fewer: both sums only rise.
+    bytesAdded: span.bytesAdded + Math.max(0, grownBytes),
+    bytesRemoved: span.bytesRemoved + Math.max(0, -grownBytes),
     skipped: span.skipped - (after === undefined ? skippedIn(before) : 0),
   };
-  return { writes: [{ key, value: after }, startWrite(queue, rewritten)], span: rewritten };
+  const writes = [{ key, value: after }, startWrite(queue, rewritten), endWrite(queue, rewritten)];
+  return { writes, span: rewritten };
 }
 
 export type OutboxRead = {
