@@ -26,7 +26,7 @@ import { ClockTrust } from "./clock-trust.ts";
 import { budgetSharesOf } from "./config/budget-shares.ts";
 import { compactionPolicyOf } from "./config/compaction-policy.ts";
 import { dataflowSpecOf, topicsMaxOf } from "./config/config.ts";
-import { ownFilters } from "./config/own-filters.ts";
+import { heardTopics, ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
 import { type DegradedReason, degradedReasons } from "./degraded.ts";
 import type { GuardOptions } from "./http/guard.ts";
@@ -46,7 +46,7 @@ import { Loop } from "./loop.ts";
 import { type Notice, noticesOf } from "./notices/notices.ts";
 import { outboxWindowsOf } from "./uplinks/outbox-windows.ts";
 import { Outputs } from "./outputs.ts";
-import { OwnTopics } from "./own-topics/own-topics.ts";
+import { openOwnTopics, type OwnTopics } from "./own-topics/own-topics.ts";
 import { deviceWritesOf, OwnWrites } from "./flash/own-writes.ts";
 import { MemorySide } from "./memory/memory-side.ts";
 import { processFigures } from "./process-figures.ts";
@@ -127,7 +127,8 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     catalog,
     sources: config.sources,
     clock,
-    ownTopics: ownFilters(config),
+    ownTopics: ownFilters({ ...config, ...config.ownTopics }),
+    heardTopics: heardTopics(config.ownTopics),
     isShort: memory.isShort,
     limits: { seriesMax, devicesMax: config.devicesMax, topicsMax: topicsMaxOf(config) },
   });
@@ -163,12 +164,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     windows: () => outboxWindowsOf(dataflow.spec),
   });
   opened.defer(() => rollup.close());
-  const ownTopics = new OwnTopics({
-    agent: config.agent,
-    config: config.ownTopics,
-    clock,
-    status: () => agent.status(),
-  });
+  const ownTopics = openOwnTopics({ config, clock, kv, store, status: () => agent.status() });
   const loop = new Loop(
     { ...recovery, clock, intake, outputs, clockTrust },
     {

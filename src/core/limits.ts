@@ -10,6 +10,7 @@ import { assertRelations } from "./limit-relations.ts";
 import { laneLimits } from "./lane-limits.ts";
 import { memoryLimits } from "./memory-limits.ts";
 import { operatorLimits } from "./operator-limits.ts";
+import { ownTopicLimits } from "./own-topic-limits.ts";
 import { storeLimits } from "./store-limits.ts";
 
 const bounds = {
@@ -254,21 +255,6 @@ const bounds = {
   clockBackMs: 60_000,
   alertsRemembered: 50,
 
-  // own topics
-  /** The retained status on the embedded broker is renewed so often. */
-  ownStatusMs: 10_000,
-  /** Records of one lane that wait to be published there; further ones are not, and counted. */
-  ownWaitingBytesMax: 4_194_304, // 4 MiB
-  /** Published in one turn of the event loop. */
-  ownTurnBytes: 65_536, // 64 KiB
-  /** While local clients have not read so much, summaries wait for them... */
-  ownUnreadBytes: 1_048_576, // 1 MiB
-  /** ...for so long, looking this often: then a client that does not read is closed at its bound. */
-  ownPatienceMs: 1_000,
-  ownLookMs: 20,
-  /** Notices in a published status; the others are counted. */
-  ownNoticesMax: 16,
-
   // drain
   uplinksMax: 4,
   /** How long closing waits for the uplinks; what they have not taken stays in the outbox. */
@@ -445,6 +431,7 @@ type Name =
   | keyof typeof laneLimits
   | keyof typeof memoryLimits
   | keyof typeof operatorLimits
+  | keyof typeof ownTopicLimits
   | keyof typeof storeLimits;
 
 /** The names of all bounds; every value is a whole number in the unit its name says. */
@@ -457,6 +444,7 @@ export const limits: Limits = {
   ...laneLimits,
   ...memoryLimits,
   ...operatorLimits,
+  ...ownTopicLimits,
   ...storeLimits,
 };
 

@@ -12,6 +12,7 @@ import { commitDefaults, defaultAgentName } from "./config.ts";
 import type {
   CommitSection,
   ConfigFile,
+  MqttSection,
   PipelineSection,
   SourceSection,
   UplinkSection,
@@ -80,7 +81,7 @@ export function check(shape: Shape): Checked {
   if (file !== undefined) findings.push(...identityFindings(file));
   if (mqtt !== undefined) {
     const checked = checkAccess(mqtt);
-    findings.push(...checked.findings);
+    findings.push(...checked.findings, ...homeAssistantFindings(mqtt, pipelines));
     warnings.push(...checked.warnings);
   }
   if (http !== undefined && http !== "off") {
@@ -112,6 +113,34 @@ function repeatedNames(
     const message = `${JSON.stringify(item.name)} is the name of ${list}[${before}] already`;
     return [{ path: [list, index, "name"], message }];
   });
+}
+
+// ---- Home Assistant ----
+
+function homeAssistantFindings(
+  { publish: { status, homeAssistant } }: MqttSection,
+  pipelines: readonly (PipelineSection | undefined)[],
+): Finding[] {
+  if (homeAssistant === undefined) return [];
+  const at = ["mqtt", "publish", "homeAssistant"];
+  // A pipeline that has faults of its own may be any of them.
+  const names = pipelines.some((pipeline) => pipeline === undefined)
+    ? undefined
+    : pipelines.flatMap((pipeline) => (pipeline === undefined ? [] : [pipeline.name]));
+  const unknown = homeAssistant.pipelines.flatMap((name, index) =>
+    names === undefined || names.includes(name)
+      ? []
+      : [
+          {
+            path: [...at, "pipelines", index],
+            message: `no pipeline has the name ${JSON.stringify(name)}; ${suggestion(name, names)}`,
+          },
+        ],
+  );
+  if (status !== "off") return unknown;
+  const message =
+    "Home Assistant learns from the status whether the agent is there: leave publish.status at a duration";
+  return [...unknown, { path: at, message }];
 }
 
 // ---- sources ----

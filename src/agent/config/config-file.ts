@@ -47,6 +47,15 @@ export type PublishSection = {
   readonly summaries: boolean;
   readonly alerts: boolean;
   readonly status: "off" | number;
+  readonly homeAssistant?: HomeAssistantSection;
+};
+
+/** What of it Home Assistant finds by itself. */
+export type HomeAssistantSection = {
+  readonly prefix: string;
+  readonly birth: string;
+  readonly pipelines: readonly string[];
+  readonly units: Readonly<Record<string, string>>;
 };
 
 export type SourceSection = {

@@ -36,6 +36,20 @@ export type OwnTopicsConfig = {
   readonly alerts: boolean;
   /** The retained status is renewed so often; undefined: there is none. */
   readonly statusMs: number | undefined;
+  /** Home Assistant is told what there is; absent: it is not. Needs the status. */
+  readonly homeAssistant?: HomeAssistantConfig;
+};
+
+/** What Home Assistant is told, and on which topics it listens. */
+export type HomeAssistantConfig = {
+  /** Its discovery prefix. */
+  readonly prefix: string;
+  /** The topic on which it says `online`. */
+  readonly birth: string;
+  /** Names; empty: all. */
+  readonly pipelines: readonly string[];
+  /** Metric to the unit of its readings. */
+  readonly units: Readonly<Record<string, string>>;
 };
 
 export type FileUplinkConfig = {
@@ -181,6 +195,14 @@ export const ownTopicsDefaults: OwnTopicsConfig = {
   summaries: true,
   alerts: true,
   statusMs: limits.ownStatusMs,
+};
+
+/** As Home Assistant comes. */
+export const homeAssistantDefaults: HomeAssistantConfig = {
+  prefix: "homeassistant",
+  birth: "homeassistant/status",
+  pipelines: [],
+  units: {},
 };
 
 export const commitDefaults: CommitConfig = {

@@ -95,8 +95,10 @@ function mqttOf(mqtt: MqttSection, directory: string): MqttConfig {
   };
 }
 
-function ownTopicsOf({ publish: { summaries, alerts, status } }: MqttSection): OwnTopicsConfig {
-  return { summaries, alerts, statusMs: status === "off" ? undefined : status };
+function ownTopicsOf({ publish }: MqttSection): OwnTopicsConfig {
+  const { summaries, alerts, status, homeAssistant } = publish;
+  const statusMs = status === "off" ? undefined : status;
+  return { summaries, alerts, statusMs, ...(homeAssistant && { homeAssistant }) };
 }
 
 function commitOf(section: CommitSection): CommitConfig {

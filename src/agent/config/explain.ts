@@ -6,7 +6,8 @@
 import { unreachable } from "../../core/assert.ts";
 import type { PipelineSpec, WhereSpec, WindowSpec } from "../../edge-ops/spec.ts";
 import type { BrokerConfig } from "../ingest/mqtt/subscriber/subscriber-config.ts";
-import { ownTopic } from "../own-topics/own-topics.ts";
+import { discoveryFilter } from "../home-assistant/discovery.ts";
+import { ownTopic } from "../own-topics/local-broker.ts";
 import type { RightsConfig } from "../ingest/mqtt/access/access.ts";
 import { memoryPlanOf } from "../memory/memory-plan.ts";
 import type { Config, MqttConfig, UplinkConfig } from "./config.ts";
@@ -87,7 +88,7 @@ function agentRows(config: Config): Row[] {
 }
 
 function ownTopicsText({ agent, ownTopics }: Config): string {
-  const { summaries, alerts, statusMs } = ownTopics;
+  const { summaries, alerts, statusMs, homeAssistant } = ownTopics;
   const topic = (rest: string): string => ownTopic(agent, rest);
   const shown = [
     ...(summaries ? [topic("summary/...")] : []),
@@ -95,6 +96,11 @@ function ownTopicsText({ agent, ownTopics }: Config): string {
     ...(statusMs === undefined
       ? []
       : [`${topic("status")} every ${durationText(statusMs)}, retained`]),
+    ...(homeAssistant === undefined
+      ? []
+      : [
+          `${topic("state/...")} and ${discoveryFilter(agent, homeAssistant.prefix)} for Home Assistant, retained`,
+        ]),
   ];
   return shown.length === 0 ? "none" : shown.join("  ");
 }

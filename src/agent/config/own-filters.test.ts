@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Config } from "./config.ts";
+import { type Config, homeAssistantDefaults } from "./config.ts";
+import { ownFilters } from "./own-filters.ts";
 import { parseConfig, type ParsedConfig } from "./parse.ts";
 
 function parse(text: string): Promise<ParsedConfig> {
@@ -53,4 +54,33 @@ test("what the agent publishes itself can be chosen", async () => {
     statusMs: undefined,
   });
   assert.deepEqual((await own("{ status: 1m }")).statusMs, 60_000);
+});
+
+test("Home Assistant finds the agent where it is switched on, which needs the status", async () => {
+  const pipelines = "pipelines: [{ name: temp, key: [device], window: { tumbling: 10s } }]\n";
+  const text = (publish: string): string =>
+    `${source}agent: gw1\n${pipelines}mqtt: { publish: ${publish} }\n`;
+  const { ownTopics } = await configOf(text("{ homeAssistant: {} }"));
+  assert.deepEqual(ownTopics.homeAssistant, homeAssistantDefaults);
+  const named = await configOf(
+    text("{ homeAssistant: { prefix: ha/eu, units: { flow: m³/h }, pipelines: [temp] } }"),
+  );
+  assert.deepEqual(named.ownTopics.homeAssistant, {
+    prefix: "ha/eu",
+    birth: "homeassistant/status",
+    units: { flow: "m³/h" },
+    pipelines: ["temp"],
+  });
+  assert.deepEqual(ownFilters({ ...named, ...named.ownTopics }), [
+    "weir/gw1/#",
+    "ha/eu/device/weir_gw1/+/config",
+  ]);
+  const faultOf = async (publish: string): Promise<string> =>
+    JSON.stringify(await parse(text(publish)));
+  assert.match(await faultOf("{ status: off, homeAssistant: {} }"), /leave publish.status at a/);
+  assert.match(await faultOf("{ homeAssistant: { prefix: a+b } }"), /a topic of a-z/);
+  assert.match(
+    await faultOf("{ homeAssistant: { pipelines: [tmep] } }"),
+    /no pipeline has the name .*tmep.*did you mean/,
+  );
 });

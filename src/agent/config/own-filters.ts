@@ -5,7 +5,8 @@
 
 import { parseTemplate, type TopicTemplate } from "../ingest/topic-template.ts";
 import { bridgeTopic } from "../../sync/mqtt/bridge-message.ts";
-import { ownTopic } from "../own-topics/own-topics.ts";
+import { discoveryFilter } from "../home-assistant/discovery.ts";
+import { ownTopic } from "../own-topics/local-broker.ts";
 import type { BridgeSection } from "./bridge-section.ts";
 import type { Config } from "./config.ts";
 import type { ConfigFile, SourceSection } from "./config-file.ts";
@@ -14,14 +15,17 @@ import { templatesOverlap } from "./template-overlap.ts";
 
 export function ownFilters({
   agent,
+  homeAssistant,
   uplinks,
   pipelines,
 }: {
   readonly agent: string;
+  readonly homeAssistant?: { readonly prefix: string } | undefined;
   readonly uplinks: Config["uplinks"] | ConfigFile["uplinks"];
   readonly pipelines: readonly { readonly name: string }[];
 }): readonly string[] {
   const filters = new Set([ownTopic(agent, "#")]);
+  if (homeAssistant !== undefined) filters.add(discoveryFilter(agent, homeAssistant.prefix));
   for (const uplink of uplinks) {
     const topics = topicsOf(uplink);
     if (topics === undefined) continue;
@@ -34,6 +38,11 @@ export function ownFilters({
   return [...filters];
 }
 
+/** Topics of the embedded broker that the agent itself listens to: what comes there is no reading. */
+export function heardTopics({ homeAssistant }: Config["ownTopics"]): readonly string[] {
+  return homeAssistant === undefined ? [] : [homeAssistant.birth];
+}
+
 /** Of a bridge, as it stands in the file or in effect. */
 function topicsOf(
   uplink: Config["uplinks"][number] | ConfigFile["uplinks"][number],
@@ -44,7 +53,8 @@ function topicsOf(
 
 /** Templates that would take our own topics: a source does not get what its configuration says. */
 export function ownTopicWarnings(file: ConfigFile): Finding[] {
-  const own = ownFilters(file).flatMap(templateOf);
+  const { homeAssistant } = file.mqtt.publish;
+  const own = ownFilters({ ...file, homeAssistant }).flatMap(templateOf);
   return file.sources.flatMap((source, index) =>
     source.topics.flatMap((text, position) => {
       const met = templateOf(text).flatMap((template) =>

@@ -13,9 +13,12 @@ import type { Alert, Raw, Summary } from "../../core/record.ts";
 import { type SeriesId, seriesId } from "../../core/units.ts";
 import type { ErasedKeys, PipelineKey } from "../../edge-ops/dataflow.ts";
 
+/** What of a record tells whose it is. */
+export type Telling = Pick<Summary | Alert, "kind" | "pipeline" | "key"> | Raw;
+
 export type RecordChoice = {
   /** Whether a record tells of the erased series, and of no others. */
-  readonly tells: (record: Summary | Alert | Raw) => boolean;
+  readonly tells: (record: Telling) => boolean;
   /** Keys that hold something of them still; of earlier pipelines those of the records seen by now. */
   readonly kept: () => readonly PipelineKey[];
 };
@@ -49,7 +52,7 @@ export function chooseRecords(
     return holders;
   };
   const names = new Set(series.map((id) => nameOfSeries(catalog, id)));
-  const tells = (record: Summary | Alert | Raw): boolean => {
+  const tells = (record: Telling): boolean => {
     if (record.kind === "raw") return names.has(`${record.source} ${record.series}`);
     const { pipeline, key } = record;
     const name = named({ pipeline, key });

@@ -4,7 +4,7 @@
  *
  *   1  everything that is in the log is applied, committed and flushed, and the log begins anew
  *   2  the operators forget the series; what they emit of them is committed; tables get a tombstone
- *   3  records in the outbox and dead letters are emptied
+ *   3  records in the outbox and dead letters are emptied, what Home Assistant was told loses its names
  *   4  the state store is written anew (kv-copy.ts): pages that LMDB has freed hold what was in them
  *   5  tables that hold them are written again, and damaged files kept aside are removed
  *
@@ -24,7 +24,8 @@ import { rewriteLane } from "../../store/outbox/rewrite-outbox.ts";
 import { eraseDeadLetters, type KeptDeadLetter } from "../../store/state/dead-letters.ts";
 import { allTime } from "../../store/tables/rows.ts";
 import type { TableStore } from "../../store/tables/table-store.ts";
-import { chooseRecords } from "./erasure-records.ts";
+import { chooseRecords, type RecordChoice } from "./erasure-records.ts";
+import { erasedTold, readTold, writeOfTold } from "../home-assistant/told.ts";
 import { checkpointOf } from "../loop.ts";
 import type { Outputs } from "../outputs.ts";
 import type { Recovery } from "../recovery.ts";
@@ -72,8 +73,17 @@ export async function eraseSeries(options: ErasureOptions): Promise<Erased> {
     rewritten.records += done.records;
     rewritten.damagedBlocks += done.damagedBlocks;
   }
+  await eraseTold(kv, tells);
   const deadLetters = await eraseDeadLetters(kv, concerns);
   return { ...rewritten, deadLetters, kept: kept() };
+}
+
+/** What Home Assistant was told of them is left as ids alone, by which the agent takes it back. */
+async function eraseTold(kv: Kv, tells: RecordChoice["tells"]): Promise<void> {
+  const erased = readTold(kv).filter(
+    ({ kind, about }) => about !== undefined && tells({ kind, ...about }),
+  );
+  if (erased.length > 0) await kv.commit(erased.map((told) => writeOfTold(erasedTold(told))));
 }
 
 /** Steps 1 and 2. */

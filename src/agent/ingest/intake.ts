@@ -65,6 +65,8 @@ type IntakeOptions = {
   readonly clock: Clock;
   /** Filters of topics that the agent itself publishes: no source takes them, or it would hear itself. */
   readonly ownTopics?: readonly string[];
+  /** Topics of our own broker that the agent itself listens to: no source takes them, and they are not unwanted. */
+  readonly heardTopics?: readonly string[];
   /** Whether memory is short, and nothing new is to be known. Default: never. */
   readonly isShort?: () => boolean;
   readonly limits?: Partial<IntakeLimits>;
@@ -124,6 +126,7 @@ export class Intake implements Receiver {
   /** Names of external brokers; their numbers follow that of our own. */
   readonly #brokers: readonly string[];
   readonly #own: readonly TopicTemplate[];
+  readonly #heard: ReadonlySet<string>;
   #open: OpenFrame;
   #other: OpenFrame;
   #isSealed = false;
@@ -169,6 +172,7 @@ export class Intake implements Receiver {
       wantedOf(source, { names: this.#names, origin: this.#originOf(source.broker) }),
     );
     this.#own = ownTopics.map(templateOf);
+    this.#heard = new Set(options.heardTopics);
     this.#topics = new TopicTable({
       ...limits,
       origins: 1 + this.#brokers.length,
@@ -246,6 +250,7 @@ export class Intake implements Receiver {
 
   decline(bytes: Uint8Array, start: number, end: number): void {
     if (this.#countOwn(bytes, start, end)) return;
+    if (this.#heard.size > 0 && this.#heard.has(textOf(bytes, start, end) ?? "")) return;
     this.#totals.unwanted++;
     // It becomes a text when somebody asks.
     this.#unwantedBytes = Math.min(end - start, this.#unwanted.length);
@@ -391,7 +396,7 @@ export class Intake implements Receiver {
   }
 
   #routeOf(topic: string, origin: number): Route | undefined {
-    if (this.#isOwn(topic)) return undefined;
+    if (this.#isOwn(topic) || (origin === EMBEDDED && this.#heard.has(topic))) return undefined;
     for (const { origin: from, source, rules, template } of this.#wanted) {
       if (from !== origin) continue;
       const match = matchTopic(template, topic);

@@ -13,6 +13,7 @@ import { doorFamilies } from "./door-metrics.ts";
 import { bucketBoundsMs } from "./histogram.ts";
 import { intakeLevels } from "../ingest/intake.ts";
 import { frontLevels } from "../ingest/mqtt/front/front-counters.ts";
+import type { HomeAssistantCounters } from "../home-assistant/home-assistant.ts";
 import { linkFamilies, savepointFamilies } from "./link-metrics.ts";
 import type { OwnTopicsCounters } from "../own-topics/own-topics.ts";
 import type { QueryCounters } from "../query/queries.ts";
@@ -251,7 +252,12 @@ function streamFamilies({
   ];
 }
 
-function ownFamilies({ waitingBytes, dropped, ...published }: OwnTopicsCounters): Family[] {
+function ownFamilies({
+  waitingBytes,
+  dropped,
+  homeAssistant,
+  ...published
+}: OwnTopicsCounters): Family[] {
   return [
     counter(
       "weir_own_published_total",
@@ -264,6 +270,23 @@ function ownFamilies({ waitingBytes, dropped, ...published }: OwnTopicsCounters)
     gauge("weir_own_waiting_bytes", "Bytes of records that wait to be published there.", [
       { value: waitingBytes },
     ]),
+    ...(homeAssistant === undefined ? [] : homeAssistantFamilies(homeAssistant)),
+  ];
+}
+
+function homeAssistantFamilies({ entities, published, refused }: HomeAssistantCounters): Family[] {
+  return [
+    gauge("weir_home_assistant_entities", "Entities that Home Assistant is told of.", [
+      { value: entities },
+    ]),
+    counter("weir_home_assistant_published_total", "Messages to Home Assistant.", [
+      { value: published },
+    ]),
+    counter(
+      "weir_home_assistant_refused_total",
+      "Records of keys that Home Assistant is not told of: there are too many entities.",
+      [{ value: refused }],
+    ),
   ];
 }
 

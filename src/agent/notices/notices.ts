@@ -147,6 +147,12 @@ export function noticesOf(
     () =>
       `${unpublished} summaries and alerts were not published to local MQTT clients since the start: they came faster than the clients read; whoever needs each one needs an uplink`,
   );
+  add(
+    "home_assistant_full",
+    status.ownTopics.homeAssistant?.refused ?? 0,
+    () =>
+      `Home Assistant is told of ${limits.homeAssistantEntitiesMax} entities at most, and further keys have results: name the pipelines it is to find in mqtt.publish.homeAssistant.pipelines`,
+  );
   notices.push(...accessNotices(status.mqtt));
   const { counters } = status.mqtt;
   if (counters === undefined) return notices;

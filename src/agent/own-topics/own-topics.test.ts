@@ -23,7 +23,8 @@ import { openAgent } from "../agent.ts";
 import { type Config, configOf, ownTopicsDefaults, sourceDefaults } from "../config/config.ts";
 import { systemHashing } from "../doors/hashing.ts";
 import type { Status } from "../status.ts";
-import { type LocalBroker, type OwnStatus, OwnTopics, statusPayload } from "./own-topics.ts";
+import { type OwnStatus, OwnTopics, statusPayload } from "./own-topics.ts";
+import type { LocalBroker } from "./local-broker.ts";
 
 // ---- by itself ----
 
@@ -42,6 +43,10 @@ class NotingBroker implements LocalBroker {
   isSubscribed(topic: string): boolean {
     this.asked.push(topic);
     return this.subscribed(topic);
+  }
+
+  subscribe(): void {
+    assert.fail("nobody is to be heard");
   }
 
   publish(topic: string, payload: Uint8Array, { retain }: { readonly retain: boolean }): void {

@@ -4,6 +4,7 @@
  *   weir/<agent>/summary/<pipeline>   each summary, once its commit is durable
  *   weir/<agent>/alert/<pipeline>     each alert, the same
  *   weir/<agent>/status               retained, renewed every `statusMs`
+ *   weir/<agent>/state/...            for Home Assistant, where it is told (home-assistant.ts)
  *
  *   commit durable --> committed(outbox) --> waiting, by lane --> broker, a few in each turn
  *
@@ -23,27 +24,17 @@ import type { OutboxWriter } from "../../store/outbox/outbox.ts";
 import { isComplete } from "../../store/outbox/record-id.ts";
 import { pipelineOfRecord } from "../../store/outbox/record-pipeline.ts";
 import { encodeJson } from "../../store/state/stored-json.ts";
-import type { OwnTopicsConfig } from "../config/config.ts";
+import type { Config, OwnTopicsConfig } from "../config/config.ts";
+import {
+  HomeAssistant,
+  type HomeAssistantCounters,
+  type HomeAssistantOptions,
+} from "../home-assistant/home-assistant.ts";
 import type { Status } from "../status.ts";
+import { version } from "../version.ts";
+import { type LocalBroker, ownTopic } from "./local-broker.ts";
+import { ReaderPatience } from "./reader-patience.ts";
 import { WaitingRecords } from "./waiting-records.ts";
-
-/** The embedded broker, as its own agent uses it: what is published here is never received. */
-export interface LocalBroker {
-  /** Anyone at all, on any topic. */
-  readonly subscriptionCount: number;
-  isSubscribed(topic: string): boolean;
-  /** `payload` is the broker's from now on. */
-  publish(
-    topic: string,
-    payload: Uint8Array,
-    options: { readonly retain: boolean; readonly qos: 0 | 1 },
-  ): void;
-  /** Bytes of messages on their way to subscribers. */
-  readonly backlogBytes: number;
-  readonly backlogged: boolean;
-  /** Bytes that clients have not read yet. */
-  readonly unreadBytes: number;
-}
 
 /** What the agent says of itself, without its envelope. */
 export type OwnStatus = {
@@ -62,6 +53,8 @@ export type OwnTopicsCounters = {
   readonly dropped: number;
   /** Now. */
   readonly waitingBytes: number;
+  /** Absent where it is not told. */
+  readonly homeAssistant?: HomeAssistantCounters;
 };
 
 type OwnTopicsOptions = {
@@ -69,9 +62,26 @@ type OwnTopicsOptions = {
   readonly config: OwnTopicsConfig;
   readonly clock: Clock;
   readonly status: () => OwnStatus;
+  /** What Home Assistant is told of, and where that is stored; absent: it is not told. */
+  readonly homeAssistant?: Pick<HomeAssistantOptions, "version" | "pipelines" | "kv" | "store">;
 };
 
 const nouns: Readonly<Record<OutputQueue, string>> = { alerts: "alert", summaries: "summary" };
+
+/** Those of a configuration. Faults: STORE_FAILED, where Home Assistant is told. */
+export function openOwnTopics({
+  config,
+  kv,
+  store,
+  ...options
+}: {
+  readonly config: Config;
+} & Pick<HomeAssistantOptions, "clock" | "kv" | "store"> &
+  Pick<OwnTopicsOptions, "status">): OwnTopics {
+  const { agent, ownTopics, pipelines } = config;
+  const homeAssistant = { version, pipelines, kv, store };
+  return new OwnTopics({ ...options, agent, config: ownTopics, homeAssistant });
+}
 
 export class OwnTopics {
   readonly #options: OwnTopicsOptions;
@@ -85,11 +95,18 @@ export class OwnTopics {
   #dropped = 0;
   #cancelRun: (() => void) | undefined;
   #cancelStatus: (() => void) | undefined;
-  /** Since when (monotonic ms) summaries wait for clients that do not read. */
-  #patientSince: number | undefined;
+  readonly #patience: ReaderPatience;
+  readonly #homeAssistant: HomeAssistant | undefined;
 
+  /** Faults: STORE_FAILED, where Home Assistant is told. */
   constructor(options: OwnTopicsOptions) {
     this.#options = options;
+    this.#patience = new ReaderPatience(options.clock);
+    const { agent, config, clock, homeAssistant } = options;
+    this.#homeAssistant =
+      config.homeAssistant &&
+      homeAssistant &&
+      new HomeAssistant({ agent, clock, config: config.homeAssistant, ...homeAssistant });
   }
 
   get counters(): OwnTopicsCounters {
@@ -99,6 +116,7 @@ export class OwnTopics {
       statuses: this.#statuses,
       dropped: this.#dropped,
       waitingBytes: alerts.bytes + summaries.bytes,
+      ...(this.#homeAssistant && { homeAssistant: this.#homeAssistant.counters }),
     };
   }
 
@@ -106,10 +124,12 @@ export class OwnTopics {
   open(broker: LocalBroker): void {
     this.#broker = broker;
     this.#renewStatus();
+    this.#homeAssistant?.open(broker);
   }
 
   /** These records are durable. They are read only, now and later. */
   committed(outbox: OutboxWriter): void {
+    this.#homeAssistant?.committed(outbox);
     if (this.#broker === undefined || this.#broker.subscriptionCount === 0) return;
     for (const lane of outputQueues) {
       if (this.#options.config[lane]) this.#add(this.#broker, lane, outbox.records(lane));
@@ -122,6 +142,7 @@ export class OwnTopics {
     const broker = this.#broker;
     this.#cancelRun?.();
     this.#cancelStatus?.();
+    await this.#homeAssistant?.close();
     if (broker === undefined) return;
     for (const lane of outputQueues) while (this.#publishNext(broker, lane) > 0);
     this.#broker = undefined;
@@ -182,15 +203,7 @@ export class OwnTopics {
   }
 
   #mustWait(broker: LocalBroker, lane: OutputQueue): boolean {
-    if (broker.backlogged) return true;
-    if (lane === "alerts") return false;
-    if (broker.unreadBytes <= limits.ownUnreadBytes) {
-      this.#patientSince = undefined;
-      return false;
-    }
-    const now = this.#options.clock.monotonic();
-    this.#patientSince ??= now;
-    return now - this.#patientSince < limits.ownPatienceMs;
+    return lane === "alerts" ? broker.backlogged : this.#patience.mustWait(broker);
   }
 
   /** The bytes of what was published; 0 where nothing waits. */
@@ -217,11 +230,6 @@ export class OwnTopics {
     broker.publish(ownTopic(agent, "status"), payload, { retain: true, qos: 1 });
     this.#statuses += 1;
   }
-}
-
-/** `weir/<agent>/<rest>`. An agent's name is a plain level; one made in code is written as one. */
-export function ownTopic(agent: string, rest: string): string {
-  return `weir/${encodeURIComponent(agent)}/${rest}`;
 }
 
 /** Documented in docs/format/mqtt.md. `state` overrides what the status says. */

@@ -116,6 +116,13 @@ export function rawRequestKey(id: string): string {
 
 export const rawRequestPrefix = "raw/";
 
+/** What Home Assistant was told of a pipeline and key, by 16 digits that stand for both. */
+export function homeAssistantKey(id: string): string {
+  return `${homeAssistantPrefix}${id}`;
+}
+
+export const homeAssistantPrefix = "home-assistant/";
+
 /** By the position of the erasure in the log. */
 export function tombstoneKey(at: number): string {
   return `tombstone/${hex16(at)}`;

@@ -237,6 +237,18 @@ export class Broker {
     });
   }
 
+  /** Brings what is published on the topic, which has no wildcards, for as long as the broker lives. */
+  subscribe(topic: string, onMessage: (payload: Uint8Array) => void): void {
+    this.#aedes.subscribe(
+      topic,
+      ({ payload }, done) => {
+        onMessage(bufferOf(payload));
+        done();
+      },
+      () => undefined,
+    );
+  }
+
   /** A new client, whose first packet is a CONNECT with keep alive 0. */
   connect(owner: LinkOwner): BrokerLink {
     const stream = createDuplex({

@@ -191,6 +191,11 @@ export class Front implements Gate, BrokerOwner {
     this.#broker.publish(topic, payload, options);
   }
 
+  /** For the agent itself: what clients publish on the topic, which has no wildcards. */
+  subscribe(topic: string, onMessage: (payload: Uint8Array) => void): void {
+    this.#broker.subscribe(topic, onMessage);
+  }
+
   get backlogBytes(): number {
     return this.#broker.backlogBytes;
   }
