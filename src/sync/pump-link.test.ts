@@ -409,6 +409,8 @@ test("closing does not wait for an uplink that is paused, and the next process h
   const next = await rigOn(kv);
   await next.clock.pass(3_600_000);
   assert.deepEqual(next.said, [], "no session is opened either");
+  const { state, lanes: each } = next.drain.status[0]!;
+  assert.deepEqual([state, each.alerts.held, each.raw.state], ["opening", "paused", "idle"]);
   await next.drain.resume(["up"]);
   await next.clock.pass(1_000);
   assert.deepEqual([next.sent("alerts"), next.sent("summaries")], [100, 100]);

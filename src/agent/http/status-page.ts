@@ -147,7 +147,8 @@ function showStatus(status) {
     Object.entries(uplink.lanes).map(([lane, end]) => ({ name: uplink.name, lane, ...end })));
   table("uplinks", ends, [
     ["uplink", (row) => row.name + " " + row.lane],
-    ["state", (row) => row.trouble ? row.state + ": " + row.trouble : row.state, "text"],
+    ["state", (row) => row.trouble ? row.state + ": " + row.trouble
+      : row.held && row.behind > 0 ? row.state + ", held: " + row.held : row.state, "text"],
     ["delivered since the start", (row) => row.delivered],
     ["waiting", (row) => row.behind],
   ]);

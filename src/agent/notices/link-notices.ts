@@ -11,7 +11,7 @@ export function pauseText({ since, until, leftMs }: PauseStatus): string {
   const from = since === undefined ? "" : ` since ${timeText(since)}`;
   if (until !== undefined) return `paused${from} until ${timeText(until)}`;
   if (leftMs === undefined) return `paused${from} until it is resumed`;
-  return `paused${from} for ${durationText(Math.ceil(leftMs / 1_000) * 1_000)} more`;
+  return `paused${from} for ${durationText(Math.ceil(leftMs / 60_000) * 60_000)} more`;
 }
 
 function timeText(timeMs: number): string {

@@ -28,13 +28,13 @@ export function troublesOf({ degraded, uplinks, brokers, memory }: Health): read
       : []),
     ...degraded.map(({ name, message }) => ({ name: `degraded ${name}`, message, isEarly: false })),
     ...uplinks.flatMap(({ name, lanes }) =>
-      Object.entries(lanes).flatMap(([lane, { state, trouble }]) =>
+      Object.entries(lanes).flatMap(([lane, { state, trouble, held }]) =>
         trouble === undefined && state !== "halted" && state !== "opening"
           ? []
           : [
               {
                 name: `uplink ${name} ${lane}`,
-                message: trouble ?? `it is ${state}`,
+                message: trouble ?? (held === undefined ? `it is ${state}` : `it is held: ${held}`),
                 isEarly: trouble === undefined && state === "opening",
               },
             ],

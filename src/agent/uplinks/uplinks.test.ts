@@ -7,7 +7,9 @@ import { FaultDisk } from "../../../test/support/fault-disk.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
 import { ManualClock } from "../../../test/support/simulated-net.ts";
 import type { Disk, Hashing, Net } from "../../core/doors.ts";
-import { millis } from "../../core/units.ts";
+import { Catalog } from "../../core/catalog.ts";
+import { millis, position } from "../../core/units.ts";
+import { Ledger } from "../../edge-ops/ledger.ts";
 import { writeWhole } from "../../store/care/whole-files.ts";
 import { KvMemory } from "../../store/state/kv-memory.ts";
 import { OutboxWriter } from "../../store/outbox/outbox.ts";
@@ -175,4 +177,59 @@ test("a savepoint that the process before was sending is gone, whatever is confi
   });
   assert.equal(publisher, undefined);
   assert.deepEqual(await disk.list("/d/savepoints"), ["mine.savepoint"]);
+});
+
+test("a savepoint waits with the uplink that is paused, and is sent when that is resumed", async () => {
+  const disk = new FaultDisk(seededRandom(1)).mount();
+  await disk.makeDirectory("/d");
+  const kv = new KvMemory();
+  const { store } = await openStateStore(kv);
+  const checkpoint = { chunks: [], tables: [], spec: "{}", refused: new Uint8Array(4) };
+  await store.commit({
+    through: position(7),
+    ledger: new Ledger(new Catalog()).encode(),
+    definitions: [],
+    deadLetters: [],
+    outbox: new OutboxWriter(),
+    checkpoint,
+  });
+  const savepoints = { topic: "weir.savepoints", everyMs: 3_600_000 };
+  const config = configOf({
+    agent: "gw1",
+    dataDirectory: "/d",
+    sources: [],
+    uplinks: [{ ...kafkaUplinkDefaults, brokers: ["k:9092"], savepoints }],
+  });
+  const clock = new ManualClock();
+  const random = seededRandom(1);
+  const kafka = new ModelDoor(new ClusterModel({ clock: () => 1_764_000_000_000 }));
+  const doors = { clock, random, kv, kafka, disk, net: unused as Net, hashing: unused as Hashing };
+  const parts = {
+    config,
+    doors,
+    store,
+    status: () => assert.fail("it is not asked"),
+    viaOf: () => undefined,
+  };
+  const drain = openDrain({ store, clock, random, uplinks: await openUplinks(parts) });
+  await whileTimePasses(clock, drain.idle());
+  await drain.pause(["kafka"], undefined);
+  const directory = "/d/savepoints";
+  const publisher = await openSavepoints({ ...parts, kv, disk, drain, directory });
+  assert.ok(publisher !== undefined);
+  await publisher.atCheckpoint();
+  const pass = async (turns: number): Promise<void> => {
+    for (let turn = 0; turn < turns; turn++) {
+      clock.advance(100);
+      await nextTurn();
+    }
+  };
+  await pass(600);
+  assert.equal(publisher.status.state, "sending");
+  assert.ok(!kafka.clients.includes("weir-gw1-savepoints"), "nothing is connected for it");
+  await drain.resume(["kafka"]);
+  await pass(600);
+  assert.deepEqual([publisher.status.trouble, publisher.status.published], [undefined, 1]);
+  await publisher.close();
+  await drain.close();
 });
