@@ -16,6 +16,7 @@ import { migrate, type Migration, type Settings } from "../migrations.ts";
 import type { Machine, Started } from "../operators/machine.ts";
 import type { PropertyReader } from "../operators/reading.ts";
 import type { Done, Message, NodeConfig, Outputs, Red, RedNode, Send, Status } from "../red.ts";
+import { type KeptHere, KeptText } from "./kept-text.ts";
 import { StatusLine } from "./status-line.ts";
 
 export type MachineKind = {
@@ -33,23 +34,11 @@ export type MachineKind = {
   ) => Started;
 };
 
-/** Name of what is kept in the node's context. */
-const KEPT = "weir";
-/** As the runtime and the editor call the store that settings.js names as the default. */
-const DEFAULT_STORE = "";
-
-/**
- * What nodes knew when they closed, by their ids, for those that start again in this process. The store
- * alone would not do: where settings.js has no contextStorage, Node-RED forgets a node's context when it
- * closes. One text for each node of the flows, at most flowLimits.stateLengthMax long.
- */
-type KeptHere = Map<string, string>;
-
 export function registerMachine(RED: Red, kind: MachineKind): void {
-  const keptHere: KeptHere = new Map();
+  const here: KeptHere = new Map();
   RED.nodes.registerType(kind.type, function (this: RedNode, config: NodeConfig) {
     RED.nodes.createNode(this, config);
-    void new MachineNode(RED, this, { ...kind, keptHere }).start(config);
+    void new MachineNode(RED, this, { ...kind, here }).start(config);
   });
 }
 
@@ -58,13 +47,11 @@ type Held = { readonly message: Message; readonly send: Send; readonly done: Don
 class MachineNode {
   readonly #red: Red;
   readonly #node: RedNode;
-  readonly #kind: MachineKind & { readonly keptHere: KeptHere };
+  readonly #kind: MachineKind & { readonly here: KeptHere };
   readonly #status: StatusLine;
   readonly #read: PropertyReader;
-  #store: string | undefined;
+  #kept: KeptText | undefined;
   #machine: Machine | undefined;
-  /** What the machine knew when it was asked last. */
-  #kept: string | undefined;
   /** Why there is no machine: settings that are wrong. */
   #fault: string | undefined;
   /** Messages that came before what was kept. */
@@ -72,10 +59,10 @@ class MachineNode {
   #wakeTimer: NodeJS.Timeout | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
-  /** It was said that there is too much to keep, or that the store fails. */
-  #isKeepingInTrouble = false;
+  /** It was said that there is too much to keep. */
+  #isTooMuch = false;
 
-  constructor(red: Red, node: RedNode, kind: MachineKind & { readonly keptHere: KeptHere }) {
+  constructor(red: Red, node: RedNode, kind: MachineKind & { readonly here: KeptHere }) {
     this.#red = red;
     this.#node = node;
     this.#kind = kind;
@@ -89,10 +76,10 @@ class MachineNode {
     try {
       const settings = migrate(config, this.#kind.migrations);
       const store = settings["store"];
-      this.#store = typeof store === "string" && store !== DEFAULT_STORE ? store : undefined;
-      const kept = await this.#load();
+      const { here } = this.#kind;
+      this.#kept = new KeptText({ node: this.#node, name: "weir", store, here });
+      const kept = await this.#kept.load();
       if (this.#isClosed) return;
-      this.#kept = kept;
       this.#begin(settings, kept);
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error));
@@ -179,55 +166,23 @@ class MachineNode {
     this.#status.close();
   }
 
-  get #id(): string {
-    return this.#node._alias ?? this.#node.id;
-  }
-
-  #load(): Promise<string | undefined> {
-    const { keptHere } = this.#kind;
-    const kept = keptHere.get(this.#id);
-    keptHere.delete(this.#id);
-    if (kept !== undefined) return Promise.resolve(kept);
-    return new Promise((loaded, failed) => {
-      this.#node.context().get(KEPT, this.#store, (error, value) => {
-        if (error) failed(new Error(this.#storeFault(error.message)));
-        else loaded(typeof value === "string" ? value : undefined);
-      });
-    });
-  }
-
   async #keepAtEnd(): Promise<void> {
     await this.#keep();
-    if (this.#kept !== undefined) this.#kind.keptHere.set(this.#id, this.#kept);
+    this.#kept?.close();
   }
 
   async #keep(): Promise<void> {
     const text = this.#machine?.keep();
     if (text === undefined) return;
-    this.#kept = text.length > flowLimits.stateLengthMax ? undefined : text;
-    const isTooLong = this.#kept === undefined;
-    if (isTooLong) {
-      this.#sayOnce(
+    const isTooMuch = text.length > flowLimits.stateLengthMax;
+    if (isTooMuch && !this.#isTooMuch) {
+      this.#node.warn(
         `what the node knows is ${text.length} characters, over ${flowLimits.stateLengthMax}: it is not kept, a restart begins anew; use fewer keys or fewer windows at a time`,
       );
     }
+    this.#isTooMuch = isTooMuch;
     // What was kept before is older than what was sent since: it must not come back.
-    const error = await this.#save(this.#kept);
-    if (error) this.#sayOnce(this.#storeFault(error.message));
-    else if (!isTooLong) this.#isKeepingInTrouble = false;
-  }
-
-  #save(text: string | undefined): Promise<Error | null | undefined> {
-    return new Promise((saved) => this.#node.context().set(KEPT, text, this.#store, saved));
-  }
-
-  #sayOnce(text: string): void {
-    if (!this.#isKeepingInTrouble) this.#node.warn(text);
-    this.#isKeepingInTrouble = true;
-  }
-
-  #storeFault(message: string): string {
-    return `the context store ${this.#store ?? "by default"} failed: ${message}; see contextStorage in settings.js`;
+    await this.#kept?.save(isTooMuch ? undefined : text);
   }
 }
 
