@@ -84,6 +84,7 @@ test("a stream that is kept and opened anywhere emits what it does in one run", 
       assert.deepEqual(cut.wake(now + 120_000), whole.wake(now + 120_000));
       assert.equal(whole.openCount, 0);
     }),
+    { numRuns: 40 },
   );
 });
 
