@@ -1,7 +1,4 @@
-/**
- * A real agent and a stock MQTT client that acts as Home Assistant: it subscribes to what Home Assistant
- * subscribes to, says `online` whenever it is connected, and holds every message against its documentation.
- */
+/** A real agent and a stock MQTT client that acts as Home Assistant. */
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,82 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { connect, connectAsync, type MqttClient } from "mqtt";
+import { connectAsync } from "mqtt";
 import { startAgentProcess } from "../support/agent-process.ts";
-import { HomeAssistantView } from "../support/home-assistant.ts";
+import { HomeAssistantClient, until } from "../support/home-assistant-client.ts";
 import { freePorts } from "../support/ports.ts";
 import { weir } from "../support/weir-command.ts";
 
 const startMs = 1_764_000_000_000;
-const filters = ["homeassistant/+/+/config", "homeassistant/+/+/+/config"];
-
-/** Comes again whenever its broker does. */
-class HomeAssistantClient {
-  readonly view = new HomeAssistantView();
-  readonly states = new Map<string, unknown>();
-  /** Topics of discovery, as they came. */
-  readonly read: string[] = [];
-  /** What was wrong with a message. */
-  readonly mistakes: unknown[] = [];
-  readonly #client: MqttClient;
-
-  constructor(
-    port: number,
-    { says = false, protocolVersion = 4 }: { says?: boolean; protocolVersion?: 4 | 5 } = {},
-  ) {
-    const options = { reconnectPeriod: 100, protocolVersion };
-    const client = connect(`mqtt://127.0.0.1:${port}`, options);
-    this.#client = client;
-    // Between two lives of the agent nobody listens.
-    client.on("error", () => undefined);
-    client.on("connect", () => {
-      client.subscribe(filters, () => {
-        if (says) this.online();
-      });
-    });
-    client.on("message", (topic, payload) => this.#take(topic, payload.toString()));
-  }
-
-  online(): void {
-    this.#client.publish("homeassistant/status", "online");
-  }
-
-  async end(): Promise<void> {
-    await this.#client.endAsync(true);
-  }
-
-  /** State of an entity, by its name. */
-  state(name: string): Readonly<Record<string, unknown>> {
-    const topic = String(this.view.entity(name).config["state_topic"]);
-    return (this.states.get(topic) ?? {}) as Record<string, unknown>;
-  }
-
-  #take(topic: string, payload: string): void {
-    try {
-      if (!topic.startsWith("homeassistant/")) {
-        this.states.set(topic, JSON.parse(payload));
-        return;
-      }
-      this.read.push(topic);
-      this.view.read(topic, payload);
-      const wanted = [...this.view.entities.values()].map(({ config }) =>
-        String(config["state_topic"]),
-      );
-      this.#client.subscribe([...new Set(wanted)]);
-    } catch (error) {
-      this.mistakes.push(error);
-    }
-  }
-}
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 300; i++) {
-    if (isSo()) return;
-    await wait(50);
-  }
-  assert.fail(`it did not come to: ${what}`);
-}
-
 test("Home Assistant finds a gateway, its devices and alerts, across restarts, and loses what is gone", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "weir-home-assistant-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -94,6 +22,7 @@ test("Home Assistant finds a gateway, its devices and alerts, across restarts, a
   const text = (more: string): string => `version: 1
 agent: gw1
 data: ./data
+http: off
 mqtt: { port: ${mqtt}, anonymous: true, publish: { status: 1s, homeAssistant: {} } }
 sources: [{ name: plant, topics: ["plant/{device}", "#"], time: { fields: [time] }, disorder: 0s }]
 pipelines:

@@ -1,0 +1,78 @@
+/** Home Assistant at a Mosquitto of its own, which is a bridge to the broker in weir: docs/home-assistant.md. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { connectAsync } from "mqtt";
+import { startAgentProcess } from "../support/agent-process.ts";
+import { HomeAssistantClient, until } from "../support/home-assistant-client.ts";
+import { startMosquitto } from "../support/mosquitto/server.ts";
+import { freePorts } from "../support/ports.ts";
+import { requireTool } from "../support/require-tool.ts";
+
+/** The lines that the documentation gives, but for where the gateway is. */
+function bridgeLines(port: number): readonly string[] {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/home-assistant.md"), "utf8");
+  const [, lines = ""] = /^```conf\n(.*?)^```/ms.exec(page) ?? [];
+  assert.match(lines, /^connection /);
+  const own = lines
+    .replace("gateway.local:1883", `127.0.0.1:${port}`)
+    .replaceAll(/^remote_(?:username|password) .*\n/gm, "");
+  return [...own.trimEnd().split("\n"), "restart_timeout 1"];
+}
+
+test("Home Assistant finds a gateway through a bridge of its own broker, also after the agent was killed", async (t) => {
+  if (!requireTool(t, "mosquitto")) return;
+  const folder = mkdtempSync(join(tmpdir(), "weir-home-bridge-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const [port = 0] = await freePorts(1);
+  const file = join(folder, "weir.yaml");
+  writeFileSync(
+    file,
+    `version: 1
+agent: gw1
+data: ./data
+http: off
+mqtt: { port: ${port}, anonymous: true, publish: { status: 1s, homeAssistant: {} } }
+sources: [{ name: plant, topics: ["plant/{device}"], time: { fields: [time] }, disorder: 0s }]
+pipelines: [{ name: temp, key: [device, metric], window: { tumbling: 1s }, aggregate: [mean] }]
+commit: { interval: 100ms }
+`,
+  );
+  let agent = await startAgentProcess(["run", "--config", file]);
+  await using mosquitto = await startMosquitto({ more: bridgeLines(port) });
+  const home = new HomeAssistantClient(mosquitto.port, { says: true });
+  t.after(async () => {
+    await home.end();
+    await agent.kill("SIGKILL");
+  });
+  const publish = async (from: number): Promise<void> => {
+    const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 });
+    for (let n = from; n < from + 5; n++) {
+      const reading = { time: 1_764_000_000_000 + n * 1_000, oil_celsius: 60 + n };
+      await client.publishAsync("plant/p1", JSON.stringify(reading), { qos: 1 });
+    }
+    await client.endAsync(true);
+  };
+  await publish(0);
+  const temperature = "oil_celsius mean (temp)";
+  await until("all entities", () => home.view.names.length === 4);
+  await until("the newest state", () => home.state(temperature)["mean"] === 63);
+  await until("the gateway's state", () => home.state("State")["state"] === "running");
+  await wait(1_500);
+  home.read.length = 0;
+  home.online();
+  await until("both devices again", () => new Set(home.read).size === 2);
+
+  await agent.kill("SIGKILL");
+  home.read.length = 0;
+  agent = await startAgentProcess(["run", "--config", file]);
+  await until("both devices after a kill", () => new Set(home.read).size === 2);
+  await publish(5);
+  await until("a newer state", () => home.state(temperature)["mean"] === 68);
+  assert.equal(home.view.names.length, 4);
+  assert.deepEqual(home.mistakes, []);
+});
