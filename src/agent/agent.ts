@@ -13,11 +13,9 @@ import type { Kv } from "../core/doors.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { limits } from "../core/limits.ts";
 import type { Alert } from "../core/record.ts";
-import { sourceId } from "../core/units.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import { openCheckedKv } from "../store/state/checked-kv.ts";
 import { readHeldBack } from "../store/state/held-back.ts";
-import { readDeadLetters } from "../store/state/dead-letters.ts";
 import { openOutboxRollup, type OutboxRollup } from "../store/outbox/outbox-rollup.ts";
 import { patientDisk } from "../store/patient-disk.ts";
 import { type Drain, drained, openDrain } from "../sync/drain.ts";
@@ -28,11 +26,14 @@ import { compactionPolicyOf } from "./config/compaction-policy.ts";
 import { dataflowSpecOf, topicsMaxOf } from "./config/config.ts";
 import { heardTopics, ownFilters } from "./config/own-filters.ts";
 import { listenersOf } from "./config/listener-config.ts";
+import { deadLetterViews } from "./dead-letter-views.ts";
 import { type DegradedReason, degradedReasons } from "./degraded.ts";
 import type { GuardOptions } from "./http/guard.ts";
+import { Bodies } from "./http/bodies.ts";
 import { type HttpServer, httpStatus, openHttp } from "./http/server.ts";
 import { Feeder } from "./ingest/feeder.ts";
 import { createIntake, type Intake } from "./ingest/intake.ts";
+import { Posts } from "./ingest/post/posts.ts";
 import { type Front, openFront } from "./ingest/mqtt/front/front.ts";
 import { type Access, noAccessStatus, openAccess } from "./ingest/mqtt/access/access.ts";
 import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
@@ -47,7 +48,7 @@ import { type Notice, noticesOf } from "./notices/notices.ts";
 import { outboxWindowsOf } from "./uplinks/outbox-windows.ts";
 import { Outputs } from "./outputs.ts";
 import { openOwnTopics, type OwnTopics } from "./own-topics/own-topics.ts";
-import { deviceWritesOf, OwnWrites } from "./flash/own-writes.ts";
+import { OwnWrites } from "./flash/own-writes.ts";
 import { MemorySide } from "./memory/memory-side.ts";
 import { processFigures } from "./process-figures.ts";
 import { Queries } from "./query/queries.ts";
@@ -57,7 +58,7 @@ import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./flash/reserve-watch.ts";
 import { Streams } from "./stream/streams.ts";
 import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
-import { WearWatch } from "./flash/wear-watch.ts";
+import { startWear, type WearWatch } from "./flash/wear-watch.ts";
 import { openSavepoints, openUplinks, type UplinkParts } from "./uplinks/uplinks.ts";
 import { version } from "./version.ts";
 
@@ -74,6 +75,7 @@ type Parts = {
   readonly raw: RawSide;
   readonly rollup: OutboxRollup;
   readonly feeder: Feeder;
+  readonly posts: Posts;
   readonly clockTrust: ClockTrust;
   readonly flash: FlashCap;
   readonly wear: WearWatch;
@@ -182,20 +184,16 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
       pendingBytesMax: memory.plan?.pendingOutputBytesMax,
     },
   );
+  const feeder = new Feeder(intake);
+  loop.register(feeder);
+  // Before the front, which fills what there is: one body is less than a share of it.
+  const posts = new Posts({ intake, clock, trustedNow: clockNow, posted: recovery.posted });
+  loop.register(posts);
+  const wear = startWear({ clock, store, clockNow, doors, flash, own });
+  const { reserve } = options;
   const isDiskFull = (): boolean =>
     loop.counters.troubles.some(({ name }) => name === "disk_full") ||
     recovery.tables.status.trouble?.code === "DISK_FULL";
-  const feeder = new Feeder(intake);
-  loop.register(feeder);
-  const wear = new WearWatch({
-    clock,
-    store,
-    clockNow,
-    readDeviceWrites: deviceWritesOf(doors, flash.isSet ? own : undefined),
-    ...(flash.isSet ? { onLook: (now: number, bytes: number) => flash.look(now, bytes) } : {}),
-  });
-  if (flash.isSet || doors.readDeviceWrites !== undefined) wear.start();
-  const { reserve } = options;
   const reserveWatch = reserve && new ReserveWatch({ clock, reserve, isDiskFull });
   reserveWatch?.start();
   memory.start(clock, tables);
@@ -212,6 +210,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     raw,
     rollup,
     feeder,
+    posts,
     clockTrust,
     flash,
     wear,
@@ -283,6 +282,7 @@ export class Agent implements AgentView {
         streams: this.#parts.streams,
         raw: this.#parts.raw.answers,
         link: new LinkDesk({ drain, links }),
+        posting: { posts: this.#parts.posts, bodies: new Bodies(memory.plan) },
         clock: doors.clock,
         note,
       });
@@ -321,6 +321,11 @@ export class Agent implements AgentView {
     return this.#parts.feeder;
   }
 
+  /** Takes bodies of messages, as over HTTP. */
+  get posts(): Posts {
+    return this.#parts.posts;
+  }
+
   /** What is kept of readings, what their series are called, and who asks for them. */
   get stored(): Pick<Recovery, "tables" | "catalog"> & { readonly raw: RawSide["answers"] } {
     const { tables, catalog } = this.#parts.recovery;
@@ -336,12 +341,7 @@ export class Agent implements AgentView {
   }
 
   deadLetters(options: { readonly limit: number }): readonly DeadLetterView[] {
-    const { catalog } = this.#parts.recovery;
-    return readDeadLetters(this.#parts.kv, options).map(({ payload, source, ...letter }) => ({
-      ...letter,
-      source: catalog.source(sourceId(source)),
-      payloadBase64: Buffer.from(payload).toString("base64"),
-    }));
+    return deadLetterViews(this.#parts.kv, this.#parts.recovery.catalog, options);
   }
 
   /** Everything received is appended, applied, committed and drained; then all is let go. */
@@ -352,7 +352,7 @@ export class Agent implements AgentView {
 
   async #close(): Promise<void> {
     const { options, recovery, loop, drain, links, raw, rollup, ownTopics } = this.#parts;
-    const { wear, reserveWatch, savepoints, memory, streams } = this.#parts;
+    const { wear, reserveWatch, savepoints, memory, streams, posts } = this.#parts;
     const { clock } = options.doors;
     // Whatever fails on the way, what is below it is closed too.
     await using rest = new AsyncDisposableStack();
@@ -377,6 +377,7 @@ export class Agent implements AgentView {
     rest.defer(async () => this.#subscribers?.close());
     this.#subscribers?.stopAccepting();
     rest.defer(() => ownTopics.close());
+    posts.stop();
     await this.#front?.stopAccepting();
     rest.defer(clock.after(limits.drainWaitMs, () => recovery.store.stopWaiting()));
     savepoints?.stop(); // a commit may wait for its file

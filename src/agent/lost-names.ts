@@ -48,6 +48,7 @@ function defineBelow(
       while (catalog.symbolCount < definition.id) define(lostSymbol(catalog));
       return;
     case "config":
+    case "posted":
       return;
   }
 }

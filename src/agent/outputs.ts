@@ -4,7 +4,7 @@
  * are durable already.
  */
 
-import type { Definition, DeadLetter } from "../core/frame.ts";
+import type { DeadLetter, Definition, Named, Posted } from "../core/frame.ts";
 import { limits } from "../core/limits.ts";
 import type { Alert, Complete, Sink, Summary } from "../core/record.ts";
 import type { Position } from "../core/units.ts";
@@ -15,7 +15,8 @@ import type { AlertAsk, AskOf } from "./raw/alert-asks.ts";
 import { encodeAlert, encodeComplete, encodeSummary } from "../store/outbox/record-codec.ts";
 
 export type PendingOutputs = {
-  readonly definitions: readonly Definition[];
+  readonly definitions: readonly Named[];
+  readonly posted: readonly Posted[];
   readonly deadLetters: readonly DeadLetter[];
   readonly outbox: OutboxWriter;
   /** Raw readings that its alerts want, at most limits.rawAlertRequestsMax; how many more do. */
@@ -26,7 +27,8 @@ export class Outputs implements Sink {
   readonly #agent: string;
   readonly #heldBack: HeldBack;
   #heldBackCount = 0;
-  #definitions: Definition[] = [];
+  #definitions: Named[] = [];
+  #posted: Posted[] = [];
   #deadLetters: DeadLetter[] = [];
   #outbox: OutboxWriter = new OutboxWriter();
   readonly #askOf: AskOf;
@@ -47,7 +49,10 @@ export class Outputs implements Sink {
 
   get empty(): boolean {
     return (
-      this.#outbox.count === 0 && this.#deadLetters.length === 0 && this.#definitions.length === 0
+      this.#outbox.count === 0 &&
+      this.#deadLetters.length === 0 &&
+      this.#definitions.length === 0 &&
+      this.#posted.length === 0
     );
   }
   /** An alert waits: it does not wait for summaries. */
@@ -73,7 +78,21 @@ export class Outputs implements Sink {
 
   define(definitions: readonly Definition[]): void {
     if (this.muted) return;
-    for (const definition of definitions) this.#definitions.push(definition);
+    for (const definition of definitions) {
+      if (definition.kind === "posted") this.#keepPosted(definition);
+      else this.#definitions.push(definition);
+    }
+  }
+
+  /** What was posted and waits for its commit, oldest first. */
+  get posted(): readonly Posted[] {
+    return this.#posted;
+  }
+
+  /** Only so many are ever kept, the newest: while no commit is possible, no more wait for one. */
+  #keepPosted(posted: Posted): void {
+    this.#posted.push(posted);
+    if (this.#posted.length > limits.postKeysMax) this.#posted.shift();
   }
 
   summary(_at: Position, summary: Summary): void {
@@ -127,6 +146,7 @@ export class Outputs implements Sink {
   take(): PendingOutputs {
     const pending = {
       definitions: this.#definitions,
+      posted: this.#posted,
       deadLetters: this.#deadLetters,
       outbox: this.#outbox,
       asks: { first: this.#asks, more: this.#unasked },
@@ -134,6 +154,7 @@ export class Outputs implements Sink {
     this.#asks = [];
     this.#unasked = 0;
     this.#definitions = [];
+    this.#posted = [];
     this.#deadLetters = [];
     this.#outbox = new OutboxWriter();
     this.#urgent = false;

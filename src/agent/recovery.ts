@@ -11,7 +11,7 @@ import { MalformedBytes } from "../core/bytes.ts";
 import { Catalog } from "../core/catalog.ts";
 import type { Clock, Disk, Kv, Random } from "../core/doors.ts";
 import { Fault } from "../core/faults.ts";
-import type { Definition, Frame } from "../core/frame.ts";
+import type { Definition, Frame, Posted } from "../core/frame.ts";
 import { type Millis, millis, type Position, position } from "../core/units.ts";
 import { createDataflow, type Dataflow, emptySpec } from "../edge-ops/dataflow.ts";
 import { decodeLedger, differingRow, type Ledger } from "../edge-ops/ledger.ts";
@@ -39,6 +39,8 @@ export type Recovery = {
   readonly checkpointed: Position;
   readonly clock: Millis | undefined;
   readonly damage: LogDamage;
+  /** How far bodies are taken that were posted under a key, oldest first; of a key the last counts. */
+  readonly posted: readonly Posted[];
   readonly replayed: { readonly frames: number; readonly rows: number };
 };
 
@@ -117,7 +119,8 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     options,
   });
   opened.move();
-  return { catalog, dataflow, log, store, tables, checkpointed: from, damage, ...replay };
+  const posted = [...recovered.posted, ...options.outputs.posted];
+  return { catalog, dataflow, log, store, tables, checkpointed: from, damage, posted, ...replay };
 }
 
 function tabledThrough(kv: Kv): number {

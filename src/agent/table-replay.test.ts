@@ -8,7 +8,7 @@ import { tablePolicy } from "../../test/support/table-rig.ts";
 import { SimulatedClock } from "../../test/support/simulated-clock.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
 import { Catalog } from "../core/catalog.ts";
-import type { Definition } from "../core/frame.ts";
+import type { Named } from "../core/frame.ts";
 import { deviceId, position, seriesId, sourceId } from "../core/units.ts";
 import { createDataflow, emptySpec } from "../edge-ops/dataflow.ts";
 import { openLog } from "../store/log/log.ts";
@@ -40,7 +40,7 @@ async function left(memoryRowsMax: number): Promise<{
   await log.close();
   const source = { kind: "source", id: sourceId(0), name: "plant" } as const;
   const device = { kind: "device", id: deviceId(0), source: source.id, tags: [] } as const;
-  const series = Array.from({ length: 50 }, (_, n): Definition => {
+  const series = Array.from({ length: 50 }, (_, n): Named => {
     return { kind: "series", id: seriesId(n), device: device.id, metric: `m${n}` };
   });
   const refused = new RefusedRows();

@@ -151,6 +151,7 @@ export class Catalog {
         assert(this.#symbols[definition.id] === definition.text, "a symbol keeps its text");
         return;
       case "config":
+      case "posted":
         return;
       default:
         unreachable(definition);

@@ -15,8 +15,28 @@ import type { DeviceId, Millis, SeriesId, SourceId, SymbolId } from "./units.ts"
 /** Tag names and values, sorted by name. */
 export type Tags = readonly (readonly [name: string, value: string])[];
 
-/** A name gets its dense id. Ids of each kind are given in order, from 0, without gaps. */
-export type Definition =
+/**
+ * How far a body that was posted under a key of its sender's is taken: the messages of this frame and
+ * of those before it. What comes again under the same key goes on behind them, or takes nothing.
+ */
+export type Posted = {
+  readonly kind: "posted";
+  /** 1 to 64 visible ASCII characters. */
+  readonly key: string;
+  /** Of what was posted: the same under the same key, or it is refused. */
+  readonly digest: string;
+  /** The gateway's clock, ms since 1970; 0 where it was not believed. */
+  readonly at: number;
+  /** Nothing of it is to come. */
+  readonly isWhole: boolean;
+  /** Messages so far by what became of them; `unwanted`: of topics that no source wants. */
+  readonly decoded: number;
+  readonly deadLettered: number;
+  readonly unwanted: number;
+};
+
+/** What the catalog is made of: a name and its dense id (of each kind in order, from 0, without gaps), or the configuration. */
+export type Named =
   | { readonly kind: "source"; readonly id: SourceId; readonly name: string }
   | {
       readonly kind: "device";
@@ -33,6 +53,8 @@ export type Definition =
   | { readonly kind: "symbol"; readonly id: SymbolId; readonly text: string }
   /** The effective configuration from here on: canonical JSON of a DataflowSpec, no secrets. */
   | { readonly kind: "config"; readonly json: string };
+
+export type Definition = Named | Posted;
 
 /** What became of the messages of one source since the last frame; all are increments. */
 export type MessageCounts = {

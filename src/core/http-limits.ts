@@ -10,8 +10,8 @@ export const httpLimits = {
   httpTargetCharactersMax: 1_024,
   httpHeadersMax: 64,
   httpHeaderBytesMax: 8_192, // 8 KiB
-  /** A request must have come whole by then. */
-  httpRequestWaitMs: 10_000,
+  /** A request must have come whole by then, its body too: the largest at 35 KB a second. */
+  httpRequestWaitMs: 30_000,
   httpHeadersWaitMs: 5_000,
   /** An idle connection is kept so long for the next request. */
   httpKeepAliveMs: 5_000,
@@ -35,6 +35,26 @@ export const httpLimits = {
   streamLookMs: 21_600_000, // 6 h
   /** Patterns that one stream may be narrowed by. */
   streamPatternsMax: 16,
+
+  // readings that are posted
+  /** Of one request; a larger one is refused. */
+  postBodyBytesMax: 1_048_576, // 1 MiB
+  /** Of all that are held at once; who comes then is told to come later. */
+  postBodiesBytesMax: 8_388_608, // 8 MiB
+  /** The same, by their number. */
+  postsMax: 64,
+  /** Messages of one body: it is taken in one piece, and leaves room for others in a batch. */
+  postMessagesMax: 8_192,
+  /** A body that is not durable after so long is told to come again. */
+  postWaitMs: 10_000,
+  postRetrySeconds: 5,
+  postKeyCharactersMax: 64,
+  /** Keys that are remembered: the newest, and for so long where the clock is believed. */
+  postKeysMax: 4_096,
+  postKeyMsMax: 86_400_000, // 1 day
+  /** Bodies under a key that one frame tells of, and what one of them takes there at most. */
+  postsPerFrameMax: 64,
+  postedBytesMax: 160,
 
   // queries
   /** Under way at a time; further ones are told to come later. */

@@ -16,7 +16,8 @@ export function assertRelations(limits: Limits): void {
   assert(
     limits.batchRowsMax * 29 +
       limits.deadLettersPerFrameMax * (limits.deadLetterBytesMax + limits.topicBytesMax + 64) +
-      limits.definitionsPerFrameMax * 128 <=
+      limits.definitionsPerFrameMax * 128 +
+      limits.postsPerFrameMax * limits.postedBytesMax <=
       limits.frameBytesMax,
     "a full frame fits the largest record",
   );
@@ -127,6 +128,15 @@ export function assertRelations(limits: Limits): void {
     "one host leaves some connections to others",
   );
   assert(limits.httpHeadersWaitMs <= limits.httpRequestWaitMs, "headers come before the whole");
+  assert(
+    limits.postWaitMs < limits.httpSilenceMs,
+    "who posts is answered before the silence closes the connection",
+  );
+  assert(
+    limits.postBodyBytesMax <= limits.postBodiesBytesMax &&
+      limits.postBodyBytesMax <= limits.memoryPartBytesMin,
+    "under any ceiling there is room for any one body",
+  );
   assert(
     limits.passwordChecksMax * limits.scryptBytesMax <= 134_217_728,
     "passwords are hashed in at most 128 MiB",

@@ -70,7 +70,7 @@ test("version 2: decodes to the same bits, and is still written so", () => {
 });
 
 test("a weir that knows version 1 alone refuses it; without such rows a frame is of version 1", () => {
-  assert.equal(FRAME_VERSION, 2);
+  assert.ok(FRAME_VERSION >= 2);
   assert.throws(() => assertKnownVersion(2, 1, { path: "x", offset: 0 }), {
     code: "FORMAT_TOO_NEW",
   });

@@ -78,6 +78,16 @@ const definition: fc.Arbitrary<Definition> = fc.oneof(
   }),
   record({ kind: fc.constant("symbol" as const), id: id.map(symbolId), text }),
   record({ kind: fc.constant("config" as const), json: fc.json() }),
+  record({
+    kind: fc.constant("posted" as const),
+    key: text,
+    digest: text,
+    at: fc.nat(),
+    isWhole: fc.boolean(),
+    decoded: count,
+    deadLettered: count,
+    unwanted: count,
+  }),
 );
 
 const messageCounts: fc.Arbitrary<MessageCounts> = record({

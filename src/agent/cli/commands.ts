@@ -352,7 +352,7 @@ The password is asked for on the terminal, and never an argument. It is kept as 
   {
     name: "token",
     summary: "a token for the HTTP side",
-    help: `usage: weir token new [--name NAME] [--role viewer|operator|admin] [--expires DAY]
+    help: `usage: weir token new [--name NAME] [--role viewer|operator|admin|publisher] [--expires DAY]
 
 Prints a new random token, once, and beside it (on standard error) its lines for http.tokens of the
 configuration, which hold no more than its hash. Who has the token says: Authorization: Bearer TOKEN

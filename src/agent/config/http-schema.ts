@@ -31,7 +31,10 @@ const token = section("A token and what it is good for.", {
   ),
   tokenHash: v.exactOptional(hash("Its hash, as weir token new prints it.")),
   role: v.optional(
-    choice("viewer reads; operator and admin are for what writes.", roles),
+    choice(
+      "viewer reads; operator and admin are for what writes; publisher may post readings and nothing else.",
+      roles,
+    ),
     "viewer",
   ),
   expires: v.exactOptional(anyText("Last day, as 2027-01-31, or a time, as 2027-01-31T12:00:00Z.")),

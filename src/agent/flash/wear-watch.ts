@@ -16,6 +16,8 @@ import {
   type Wear,
   wearAfter,
 } from "../../store/care/wear.ts";
+import type { FlashCap } from "./flash-cap.ts";
+import { deviceWritesOf, type OwnWrites } from "./own-writes.ts";
 
 export type WearStatus = {
   readonly device: string;
@@ -35,6 +37,27 @@ export type WearWatchOptions = {
   /** Told what the running day has written; looks are then as frequent as that needs. */
   readonly onLook?: (now: number, bytesToday: number) => void;
 };
+
+/** Looks from now on where anybody counts: the device, or ourselves for the sake of a cap. */
+export function startWear({
+  doors,
+  flash,
+  own,
+  ...options
+}: Pick<WearWatchOptions, "clock" | "store" | "clockNow"> & {
+  readonly doors: Parameters<typeof deviceWritesOf>[0];
+  readonly flash: FlashCap;
+  readonly own: OwnWrites;
+}): WearWatch {
+  const { isSet } = flash;
+  const wear = new WearWatch({
+    ...options,
+    readDeviceWrites: deviceWritesOf(doors, isSet ? own : undefined),
+    ...(isSet ? { onLook: (now: number, bytes: number) => flash.look(now, bytes) } : {}),
+  });
+  if (isSet || doors.readDeviceWrites !== undefined) wear.start();
+  return wear;
+}
 
 export class WearWatch {
   readonly #options: WearWatchOptions;

@@ -16,7 +16,7 @@ import { isLoopback } from "../../core/loopback.ts";
 import type { AuditKind } from "../ingest/mqtt/access/audit.ts";
 import { LoginFailures } from "../ingest/mqtt/access/login-failures.ts";
 import { problem, type Reply } from "./reply.ts";
-import { type Bearer, mayAct, type Role, type TokenConfig, Tokens } from "./tokens.ts";
+import { type Bearer, mayAct, type Role, roles, type TokenConfig, Tokens } from "./tokens.ts";
 
 export type GuardOptions = {
   readonly host: string;
@@ -74,9 +74,9 @@ export class Guard {
     return { tokens: this.#tokens.count, ...this.#counts };
   }
 
-  /** `path` without the query. */
-  check(request: IncomingMessage, path: string): Verdict {
-    const { headers, method = "", socket } = request;
+  /** `path` without the query; `needed` for what it does there. */
+  check(request: IncomingMessage, path: string, needed: Role): Verdict {
+    const { headers, socket } = request;
     if (!this.#isOurName(headers.host)) {
       const message = `this server is not asked by that name: use its address, or add the name to http.allowedHosts`;
       return { kind: "refused", reply: problem(421, "misdirected_request", message) };
@@ -84,7 +84,12 @@ export class Guard {
     if (this.#tokens.count === 0) return { kind: "admitted", open: false };
     const address = socket.remoteAddress ?? "?";
     const bearer = this.#tokens.bearer(headers.authorization, this.#options.clock.now());
-    if (bearer.kind === "right") return this.#byRole(bearer, method, address);
+    const isOpen = openPaths.has(path) && needed === "viewer";
+    if (bearer.kind === "right") {
+      return isOpen && !mayAct(bearer.role, needed)
+        ? { kind: "admitted", open: true }
+        : this.#byRole(bearer, needed, address);
+    }
     const refusal = this.#withoutToken(bearer, address, openPaths.has(path));
     return refusal === undefined
       ? { kind: "admitted", open: true }
@@ -93,14 +98,13 @@ export class Guard {
 
   #byRole(
     { name, role }: Extract<Bearer, { kind: "right" }>,
-    method: string,
+    needed: Role,
     address: string,
   ): Verdict {
-    const needed: Role = method === "GET" || method === "HEAD" ? "viewer" : "operator";
     if (mayAct(role, needed)) return { kind: "admitted", open: false };
     this.#counts.rolesDenied += 1;
     this.#options.note({ kind: "token_denied", address, user: name });
-    const message = `the token ${name} is of a ${role}: this takes an ${needed}`;
+    const message = `the token ${name} is of a ${role}: this takes one of ${takers(needed)}`;
     return { kind: "refused", reply: problem(403, "forbidden", message) };
   }
 
@@ -143,6 +147,11 @@ export class Guard {
     // An address is nobody's to point elsewhere; who can reach this listener may name it by any.
     return !isLoopback(host) && isAddress(name);
   }
+}
+
+/** The roles that reach so far, for a person. */
+function takers(needed: Role): string {
+  return roles.filter((role) => mayAct(role, needed)).join(", ");
 }
 
 /** Of IPv4 or IPv6, without brackets: what no name looks like. */

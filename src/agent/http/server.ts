@@ -3,8 +3,8 @@
  *
  *   request -> guard: Host, token, role -> method -> route -> reply with fixed headers, or a query
  *
- * Nothing is written but requests for raw readings, pauses and budgets, and no body is read. Who asks with a token says so in
- * a header that no page of another site can send; where there are no tokens, another such header is needed
+ * What is written are readings, requests for raw ones, pauses and budgets; only bodies of readings are read.
+ * Who asks with a token says so in a header that no page of another site can send; where there are no tokens, another such header is needed
  * for what changes something: so there is nothing to forge. Connections, headers and times are bounded: a client
  * that is slow or rude costs little.
  */
@@ -24,6 +24,7 @@ import type { Streams } from "../stream/streams.ts";
 import type { LinkDesk } from "../uplinks/link-desk.ts";
 import { linkMethods, linkPath, linkReply } from "./link-routes.ts";
 import { queryRoutes } from "./query-routes.ts";
+import { type PostDesk, postReply, readingsPath } from "./post-routes.ts";
 import { type RawDesk, rawMethods, rawPath, rawReply } from "./raw-routes.ts";
 import { problem, type Reply, type StreamedReply } from "./reply.ts";
 import { openRoutes, routes } from "./routes.ts";
@@ -63,6 +64,8 @@ export type HttpOptions = ServerOptions & {
   readonly raw?: RawDesk;
   /** Where uplinks are paused and links get budgets; absent: nowhere. */
   readonly link?: Pick<LinkDesk, "view" | "act">;
+  /** Where readings are posted; absent: nowhere. */
+  readonly posting?: PostDesk;
 };
 
 export type ServerOptions = Omit<GuardOptions, "clock"> & {
@@ -74,14 +77,19 @@ export type ServerOptions = Omit<GuardOptions, "clock"> & {
 
 /** Faults: LISTENER_NOT_SECURED, PORT_IN_USE, ADDRESS_UNAVAILABLE, TLS_FILE_UNUSABLE. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
-  const { raw, link, clock } = options;
+  const { raw, link, posting, clock } = options;
   const writable = new Map<string, Writable>();
   if (raw !== undefined) {
-    const write: Writable["write"] = (asked) => rawReply(raw, { ...asked, now: clock.now() });
+    const write: Writable["write"] = ({ method, search }) =>
+      rawReply(raw, { method, search, now: clock.now() });
     writable.set(rawPath, { methods: rawMethods, write });
   }
   if (link !== undefined) {
     writable.set(linkPath, { methods: linkMethods, write: (asked) => linkReply(link, asked) });
+  }
+  if (posting !== undefined) {
+    const write: Writable["write"] = (asked) => postReply(posting, asked);
+    writable.set(readingsPath, { methods: ["POST"], needs: "publisher", write });
   }
   return await openServer(options, { writable, answer: answerOf(options) });
 }
@@ -89,10 +97,13 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
 /** A path that takes more than GET and HEAD, or answers these by itself. */
 export type Writable = {
   readonly methods: readonly string[];
-  /** To one of them, of somebody who is known. */
+  /** Who may use those that are not for reading; default an operator. */
+  readonly needs?: Role;
+  /** To one of them, of somebody who is known. What it leaves of the body nobody reads. */
   readonly write: (asked: {
     readonly method: string;
     readonly search: URLSearchParams;
+    readonly request: IncomingMessage;
   }) => Promise<Reply>;
 };
 
@@ -222,15 +233,16 @@ async function answer(
 ): Promise<Reply | StreamedReply> {
   const { method = "", url = "" } = request;
   const [path = "", query = ""] = url.split("?", 2);
-  const verdict = guard.check(request, path);
+  const writable = site.writable?.get(path);
+  const needed = isReading(method) ? "viewer" : (writable?.needs ?? "operator");
+  const verdict = guard.check(request, path, needed);
   if (verdict.kind === "refused") return verdict.reply;
-  const writable = verdict.open ? undefined : site.writable?.get(path);
-  if (writable?.methods.includes(method) === true) {
+  if (!verdict.open && writable?.methods.includes(method) === true) {
     if (!isReading(method) && !isOwnClient(request)) return unsafeOrigin();
-    return await writable.write({ method, search: new URLSearchParams(query) });
+    return await writable.write({ method, search: new URLSearchParams(query), request });
   }
   if (!isReading(method)) {
-    const allowed = writable?.methods ?? ["GET", "HEAD"];
+    const allowed = [...new Set(["GET", "HEAD", ...(writable?.methods ?? [])])];
     const message = `only ${allowed.join(" and ")} are answered here`;
     const reply = problem(405, "method_not_allowed", message);
     return { ...reply, headers: { Allow: allowed.join(", ") } };

@@ -2,6 +2,7 @@
  * Who may ask the HTTP API what: bearer tokens (RFC 6750), each with a name and a role.
  *
  *   viewer < operator < admin        a viewer reads; what writes is for the others
+ *   publisher < operator             posts readings, and may nothing else, not even read
  *
  * Tokens are long and random, so SHA-256 is enough to keep them: the configuration holds digests, and
  * what a client sends is compared as a digest, with all of them, in a time that tells nothing. A
@@ -10,8 +11,16 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 
-export const roles = ["viewer", "operator", "admin"] as const;
+export const roles = ["viewer", "operator", "admin", "publisher"] as const;
 export type Role = (typeof roles)[number];
+
+/** What is open to whom. */
+const reach: Readonly<Record<Role, readonly Role[]>> = {
+  publisher: ["publisher"],
+  viewer: ["viewer"],
+  operator: ["publisher", "viewer", "operator"],
+  admin: roles,
+};
 
 export type TokenConfig = {
   readonly name: string;
@@ -35,7 +44,7 @@ export function digestOfToken(token: string): string {
 }
 
 export function mayAct(role: Role, needed: Role): boolean {
-  return roles.indexOf(role) >= roles.indexOf(needed);
+  return reach[role].includes(needed);
 }
 
 export class Tokens {

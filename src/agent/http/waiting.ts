@@ -8,6 +8,7 @@ import type { HttpConfig } from "../config/http-config.ts";
 import { type DegradedReason, degradedNames } from "../degraded.ts";
 import { EXPOSITION_TYPE, expositionOf } from "../metrics/exposition.ts";
 import { version } from "../version.ts";
+import { notYetReply, readingsPath } from "./post-routes.ts";
 import { json, type Reply, text } from "./reply.ts";
 import { type HttpServer, notFound, openServer } from "./server.ts";
 
@@ -24,8 +25,10 @@ export async function openWaitingHttp(
   waiting: WaitingAgent & { readonly clock: Clock },
 ): Promise<HttpServer> {
   const { clock } = waiting;
+  const write = async (): Promise<Reply> => notYetReply(waiting.reason().message);
   const options = { ...at, tokens, allowedHosts, clock, note: () => undefined };
   return await openServer(options, {
+    writable: new Map([[readingsPath, { methods: ["POST"], needs: "publisher", write }]]),
     answer: ({ path, open }) => {
       const known = open ? openAnswers : answers;
       return Promise.resolve(known.get(path)?.(waiting) ?? notFound(known.keys()));

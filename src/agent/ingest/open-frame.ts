@@ -134,5 +134,7 @@ function bytesOfDefinition(definition: Definition): number {
       return definitionOverheadBytes + Buffer.byteLength(definition.text);
     case "config":
       return definitionOverheadBytes + Buffer.byteLength(definition.json);
+    case "posted":
+      return 2 * definitionOverheadBytes + definition.key.length + definition.digest.length;
   }
 }

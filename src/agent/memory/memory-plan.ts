@@ -47,6 +47,8 @@ export type MemoryPlan = {
   >;
   readonly access: Pick<AccessLimits, "passwordChecksMax">;
   readonly queriesMax: number;
+  /** Of bodies that are posted and held at a time. */
+  readonly postBodiesBytesMax: number;
 };
 
 /** Bytes of a row of a memory table. */
@@ -86,6 +88,7 @@ export function memoryPlanOf(ceiling: MemoryCeiling): MemoryPlan {
     },
     access: { passwordChecksMax: isSmall ? 1 : limits.passwordChecksMax },
     queriesMax: isSmall ? 1 : limits.queriesMax,
+    postBodiesBytesMax: atMost(limits.postBodiesBytesMax),
   };
 }
 

@@ -7,7 +7,7 @@
 import type { Disk, Kv } from "../../core/doors.ts";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { readCheckedKv, surveyValues } from "../state/checked-kv.ts";
-import { homeAssistantPrefix, wearKey } from "../state/kv-key.ts";
+import { homeAssistantPrefix, postedPrefix, wearKey } from "../state/kv-key.ts";
 import { readDefinitions } from "../state/catalog-store.ts";
 import { readCheckpoint } from "../state/checkpoint-store.ts";
 import { readEmitted } from "../state/emitted.ts";
@@ -72,7 +72,7 @@ const repairing = "weir store repair";
 const restoring = "restore the data directory from a backup, or start with a fresh one";
 const mending = "it is written again when the agent starts; nothing is to be done";
 /** Entries that an agent does without. */
-const containedKeys = ["table/", "quarantine/", "dlq/", homeAssistantPrefix, wearKey];
+const containedKeys = ["table/", "quarantine/", "dlq/", homeAssistantPrefix, postedPrefix, wearKey];
 
 // ---- log ----
 

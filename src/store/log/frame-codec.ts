@@ -18,7 +18,7 @@ import { ByteReader, type ByteWriter, MalformedBytes } from "../../core/bytes.ts
 import { checksumOf } from "../../core/checksum.ts";
 import type { DeadLetter, DeadLetterReason, Definition, Frame, Tags } from "../../core/frame.ts";
 import { deviceId, millis, seriesId, sourceId, symbolId } from "../../core/units.ts";
-import { type FrameHeader, FRAME_VERSION_STORED } from "./frame-header.ts";
+import { type FrameHeader, FRAME_VERSION_POSTED, FRAME_VERSION_STORED } from "./frame-header.ts";
 
 /** Bodies in this range are tried with zstd, and kept so where it saves an eighth. */
 const COMPRESS_BYTES_MIN = 512;
@@ -58,8 +58,7 @@ export function encodeBody(writer: ByteWriter, frame: Frame): Body {
   const bodyChecksum = checksumOf(stored);
   writer.align(8);
   const encoding = compressed === undefined ? "plain" : "zstd";
-  // An older weir would take the bit for damage; so it is told that it is too old.
-  const version = (any & KIND_STORED) === 0 ? 1 : FRAME_VERSION_STORED;
+  const version = versionOf(frame, any);
   return { version, encoding, bodyBytes, storedBytes, bodyChecksum };
 }
 
@@ -86,6 +85,12 @@ export function decodeFrame(
   if (reader.left > 0) throw new MalformedBytes("bytes after the end of the body", reader.offset);
   const { clock, clockTrusted } = header;
   return { clock, clockTrusted, definitions, counts, deadLetters, batch };
+}
+
+/** An older weir would take what it does not know for damage; so it is told that it is too old. */
+function versionOf({ definitions }: Frame, kinds: number): number {
+  if (definitions.some(({ kind }) => kind === "posted")) return FRAME_VERSION_POSTED;
+  return (kinds & KIND_STORED) === 0 ? 1 : FRAME_VERSION_STORED;
 }
 
 function compress(body: Uint8Array): Uint8Array | undefined {
@@ -115,7 +120,14 @@ function decompress(stored: Uint8Array, bytesMax: number): Uint8Array | undefine
 // ---- definitions ----
 
 /** On disk: never change or reuse a number. */
-const definitionCodes = { source: 0, device: 1, series: 2, symbol: 3, config: 4 } as const;
+const definitionCodes = {
+  source: 0,
+  device: 1,
+  series: 2,
+  symbol: 3,
+  config: 4,
+  posted: 5,
+} as const;
 
 function encodeDefinitions(writer: ByteWriter, definitions: readonly Definition[]): void {
   writer.varint(definitions.length);
@@ -142,6 +154,15 @@ function encodeDefinitions(writer: ByteWriter, definitions: readonly Definition[
         break;
       case "config":
         writer.text(definition.json);
+        break;
+      case "posted":
+        writer.text(definition.key);
+        writer.text(definition.digest);
+        writer.f64(definition.at);
+        writer.u8(definition.isWhole ? 1 : 0);
+        writer.varint(definition.decoded);
+        writer.varint(definition.deadLettered);
+        writer.varint(definition.unwanted);
         break;
       default:
         unreachable(definition);
@@ -173,6 +194,17 @@ function decodeDefinition(reader: ByteReader): Definition {
       return { kind: "symbol", id: symbolId(reader.varint()), text: reader.text() };
     case definitionCodes.config:
       return { kind: "config", json: reader.text() };
+    case definitionCodes.posted:
+      return {
+        kind: "posted",
+        key: reader.text(),
+        digest: reader.text(),
+        at: reader.f64(),
+        isWhole: reader.u8() === 1,
+        decoded: reader.varint(),
+        deadLettered: reader.varint(),
+        unwanted: reader.varint(),
+      };
     default:
       throw new MalformedBytes("a definition of no known kind", start);
   }

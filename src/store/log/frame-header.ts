@@ -10,9 +10,11 @@ import { type Millis, millis, type Position, position } from "../../core/units.t
 
 export const FRAME_HEADER_BYTES = 64;
 /** The highest that is known. A frame is of the lowest that can tell what is in it. */
-export const FRAME_VERSION = 2;
+export const FRAME_VERSION = 3;
 /** Has rows with KIND_STORED. */
 export const FRAME_VERSION_STORED = 2;
+/** Has a definition of what was posted; rows with KIND_STORED or not. */
+export const FRAME_VERSION_POSTED = 3;
 
 /** "WFRM": the first bytes of a frame. */
 export const FRAME_MAGIC: Uint8Array = Buffer.from("WFRM", "latin1");

@@ -18,6 +18,7 @@
 
 import { assert } from "../../core/assert.ts";
 import type { Kv, KvWrite } from "../../core/doors.ts";
+import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { numberOfKey, outboxEndKey, outboxKey } from "../state/kv-key.ts";
 import { encodeJson } from "../state/stored-json.ts";
@@ -346,4 +347,16 @@ function* partsOf(records: readonly Uint8Array[]): Generator<readonly Uint8Array
     bytes += size;
   }
   yield records.slice(from);
+}
+
+/** Of a commit that nobody makes room for any more. */
+export function outboxFullFault(
+  queue: Queue,
+  { bytes, bytesMax }: { readonly bytes: number; readonly bytesMax: number },
+): Fault {
+  return new Fault(
+    "OUTBOX_FULL",
+    `the outbox holds ${bytes} of ${bytesMax} bytes of ${queue} and no uplink takes them; what is not in it yet stays in the log and follows when there is room`,
+    { facts: { queue, bytes, bytesMax } },
+  );
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Kv, KvWrite } from "../../core/doors.ts";
-import type { Definition, Tags } from "../../core/frame.ts";
+import type { Named, Tags } from "../../core/frame.ts";
 import { limits } from "../../core/limits.ts";
 import { deviceId, seriesId, sourceId, symbolId } from "../../core/units.ts";
 import { catalogKey, numberOfKey } from "./kv-key.ts";
@@ -24,10 +24,7 @@ import {
 const blocksPerRead = 64;
 
 /** The writes that append definitions; `next` is the number of the first of them. */
-export function definitionWrites(
-  next: number,
-  definitions: readonly Definition[],
-): readonly KvWrite[] {
+export function definitionWrites(next: number, definitions: readonly Named[]): readonly KvWrite[] {
   const writes: KvWrite[] = [];
   const step = limits.definitionsPerFrameMax;
   for (let from = 0; from < definitions.length; from += step) {
@@ -39,8 +36,8 @@ export function definitionWrites(
 }
 
 /** All definitions in order. Faults: STORE_FAILED, naming the place. */
-export function readDefinitions(kv: Kv): Definition[] {
-  const definitions: Definition[] = [];
+export function readDefinitions(kv: Kv): Named[] {
+  const definitions: Named[] = [];
   const to = catalogKey(Number.MAX_SAFE_INTEGER);
   for (;;) {
     const blocks = kv.range({ from: catalogKey(definitions.length), to, limit: blocksPerRead });
@@ -59,7 +56,7 @@ export function readDefinitions(kv: Kv): Definition[] {
   }
 }
 
-function definitionOf(stored: StoredObject): Definition {
+function definitionOf(stored: StoredObject): Named {
   const kind = textOf(stored, "kind");
   switch (kind) {
     case "source":

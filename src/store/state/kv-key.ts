@@ -80,6 +80,13 @@ export function deadLetterKey(number: number): string {
   return `dlq/${hex16(number)}`;
 }
 
+/** How far a posted body is taken, by number. */
+export function postedKey(number: number): string {
+  return `${postedPrefix}${hex16(number)}`;
+}
+
+export const postedPrefix = "posted/";
+
 /** Where an uplink keeps its own cursor; the name is percent-encoded. */
 export function uplinkKey(uplink: string, lane: string): string {
   return `uplink/${encodeURIComponent(uplink)}/${lane}`;

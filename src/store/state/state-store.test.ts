@@ -5,7 +5,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Kv, KvWrite } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
-import type { DeadLetter, Definition } from "../../core/frame.ts";
+import type { DeadLetter, Named, Posted } from "../../core/frame.ts";
 import { limits } from "../../core/limits.ts";
 import { deviceId, millis, position, seriesId, sourceId, symbolId } from "../../core/units.ts";
 import type { Checkpoint } from "./checkpoint-store.ts";
@@ -53,7 +53,7 @@ async function reopened(kv: KvMemory): ReturnType<typeof openStateStore> {
 test("a new store is empty, and a reopened one says what was committed last", async () => {
   const kv = new KvMemory();
   const { store, recovered } = await openStateStore(kv);
-  assert.deepEqual(recovered, { definitions: [] });
+  assert.deepEqual(recovered, { definitions: [], posted: [] });
   await store.commit(commitOf({ through: position(7) }));
   await store.commit(commitOf({ through: position(12), ledger: Uint8Array.of(9) }));
   const again = await reopened(kv);
@@ -63,7 +63,7 @@ test("a new store is empty, and a reopened one says what was committed last", as
 test("definitions come back in order, of every kind", async () => {
   const kv = new KvMemory();
   const { store } = await openStateStore(kv);
-  const definitions: Definition[] = [
+  const definitions: Named[] = [
     { kind: "source", id: sourceId(0), name: "plant" },
     { kind: "device", id: deviceId(0), source: sourceId(0), tags: [["device", "p/ö"]] },
     { kind: "series", id: seriesId(0), device: deviceId(0), metric: "temperature" },
@@ -83,7 +83,7 @@ test("more definitions than a frame brings are still one commit", async () => {
   const { store } = await openStateStore(kv);
   const definitions = Array.from(
     { length: limits.definitionsPerFrameMax + 5 },
-    (_, id): Definition => ({ kind: "symbol", id: symbolId(id), text: `s${id}` }),
+    (_, id): Named => ({ kind: "symbol", id: symbolId(id), text: `s${id}` }),
   );
   await store.commit(commitOf({ definitions }));
   const { recovered } = await reopened(kv);
@@ -372,7 +372,7 @@ test("after a failed transaction the next ones still come in turn", async () => 
   const { store } = await openStateStore(kv);
   const commit = (): Promise<void> =>
     store.commit(commitOf({ outbox: outboxOf({ alerts: ["a0"] }), definitions: [config] }));
-  const config: Definition = { kind: "config", json: "{}" };
+  const config: Named = { kind: "config", json: "{}" };
   await assert.rejects(commit(), /no space/);
   assert.equal(store.span("alerts").next, 0);
   await commit();
@@ -423,4 +423,20 @@ test("more dead letters than are kept leave the newest", async () => {
   const total = limits.deadLettersKeptMax + 7;
   await store.commit(commitOf({ deadLetters: Array.from({ length: total }, (_, n) => letter(n)) }));
   assert.equal(readDeadLetters(kv, { limit: 1e6 }).length, limits.deadLettersKeptMax);
+});
+
+test("of what was posted under a key the newest stay, in order", async () => {
+  const kv = new KvMemory();
+  const { store } = await openStateStore(kv);
+  const postedOf = (n: number): Posted => {
+    const counts = { decoded: n, deadLettered: 1, unwanted: 0 };
+    return { kind: "posted", key: `k${n}`, digest: "d", at: 5, isWhole: n % 2 === 0, ...counts };
+  };
+  const all = Array.from({ length: limits.postKeysMax + 3 }, (_, n) => postedOf(n));
+  await store.commit(commitOf({ posted: all.slice(0, 2) }));
+  await store.commit(commitOf({ posted: all.slice(2, -1) }));
+  const next = await openStateStore(kv);
+  assert.deepEqual(next.recovered.posted, all.slice(2, -1));
+  await next.store.commit(commitOf({ posted: all.slice(-1) }));
+  assert.deepEqual((await reopened(kv)).recovered.posted, all.slice(3));
 });

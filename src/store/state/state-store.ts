@@ -23,7 +23,7 @@
 import { assert } from "../../core/assert.ts";
 import type { Kv, KvWrite } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
-import type { DeadLetter, Definition } from "../../core/frame.ts";
+import type { DeadLetter, Named, Posted } from "../../core/frame.ts";
 import { limits } from "../../core/limits.ts";
 import type { Millis, Position } from "../../core/units.ts";
 import { definitionWrites, readDefinitions } from "./catalog-store.ts";
@@ -43,6 +43,7 @@ import {
   appendWrites,
   type BlockRun,
   queueBytesMax,
+  outboxFullFault,
   type OutboxRead,
   type OutboxWriter,
   pruneWrites,
@@ -57,6 +58,7 @@ import { OutboxLanes } from "../outbox/outbox-lanes.ts";
 import { RecordTail } from "../outbox/record-tail.ts";
 import type { Range } from "../outbox/split.ts";
 import type { LaneOf } from "../outbox/standings.ts";
+import { type PostedSpan, postedWrites, readPosted } from "./posted-bodies.ts";
 import { rawFormatWrites } from "./state-format.ts";
 import { encodeJson } from "./stored-json.ts";
 
@@ -68,8 +70,10 @@ export type Commit = {
   /** The newest clock observation that was believed; absent before the first. */
   readonly clock?: Millis | undefined;
   /** New since the last commit, in the order of the log. */
-  readonly definitions: readonly Definition[];
+  readonly definitions: readonly Named[];
   readonly deadLetters: readonly DeadLetter[];
+  /** Absent: none. */
+  readonly posted?: readonly Posted[];
   readonly outbox: OutboxWriter;
   readonly checkpoint?: Checkpoint;
   /** What its outputs ask for, durable with them. */
@@ -77,7 +81,9 @@ export type Commit = {
 };
 
 export type Recovered = {
-  readonly definitions: readonly Definition[];
+  readonly definitions: readonly Named[];
+  /** Oldest first. */
+  readonly posted: readonly Posted[];
   /** Of the last commit; undefined before the first. */
   readonly emitted?: Emitted;
   readonly checkpoint?: RecoveredCheckpoint;
@@ -121,6 +127,7 @@ export async function openStateStore(
   const definitions = readDefinitions(kv);
   const found = readCheckpoint(kv);
   const emitted = readEmitted(kv);
+  const { posted } = readPosted(kv);
   const store = new StateStore(kv, {
     outboxBytesMax: options.outboxBytesMax ?? limits.outboxBytesMax,
     definitionCount: definitions.length,
@@ -130,6 +137,7 @@ export async function openStateStore(
     store,
     recovered: {
       definitions,
+      posted,
       ...(emitted === undefined ? {} : { emitted }),
       ...(found === undefined ? {} : { checkpoint: found.checkpoint }),
     },
@@ -151,6 +159,7 @@ export class StateStore {
   #deadLetters: DeadLetterSpan;
   #checkpoint: CheckpointIndex;
   #definitionCount: number;
+  #posted: PostedSpan;
   #committing = false;
   #stopped = false;
   /** The Kv broke: it stays so until it is opened again. */
@@ -170,6 +179,7 @@ export class StateStore {
     this.#kv = kv;
     this.#outboxBytesMax = options.outboxBytesMax;
     this.#definitionCount = options.definitionCount;
+    this.#posted = readPosted(kv).span;
     this.#checkpoint = options.checkpoint;
     this.#spans = byQueue((queue) => readSpan(kv, queue));
     const parts = {
@@ -376,22 +386,13 @@ export class StateStore {
       if (full === undefined) return;
       // No uplink can make room any more: whoever waits for it would wait for ever.
       if (this.#broken !== undefined) throw this.#broken;
-      if (this.#stopped) throw this.#fullFault(full);
+      if (this.#stopped) throw outboxFullFault(full, this.#queueStatus(full));
       await new Promise<void>((resolve) => {
         this.#waiting = { bytes: bytesOf, goOn: resolve };
         this.#onGrown();
       });
       this.#waiting = undefined;
     }
-  }
-
-  #fullFault(queue: Queue): Fault {
-    const { bytes, bytesMax } = this.#queueStatus(queue);
-    return new Fault(
-      "OUTBOX_FULL",
-      `the outbox holds ${bytes} of ${bytesMax} bytes of ${queue} and no uplink takes them; what is not in it yet stays in the log and follows when there is room`,
-      { facts: { queue, bytes, bytesMax } },
-    );
   }
 
   /** An empty queue takes any commit, or a small bound would stop everything for good. */
@@ -409,6 +410,7 @@ export class StateStore {
   async #commitNow(commit: Commit, appended: readonly QueueAppended[]): Promise<void> {
     const { through, ledger, definitions } = commit;
     const letters = deadLetterWrites(this.#deadLetters, commit.deadLetters);
+    const posted = postedWrites(this.#posted, commit.posted ?? []);
     const checkpoint =
       commit.checkpoint && checkpointWrites(this.#checkpoint, through, commit.checkpoint);
     const kept = appended.map(({ queue, blocks }) => this.tail.add(queue, blocks));
@@ -417,6 +419,7 @@ export class StateStore {
       { key: ledgerKey, value: ledger },
       ...definitionWrites(this.#definitionCount, definitions),
       ...letters.writes,
+      ...posted.writes,
       ...appended.flatMap(({ writes }) => writes),
       ...kept.flatMap(({ writes }) => writes),
       ...(checkpoint?.writes ?? []),
@@ -425,6 +428,7 @@ export class StateStore {
     for (const { done } of kept) done();
     this.#definitionCount += definitions.length;
     this.#deadLetters = letters.span;
+    this.#posted = posted.span;
     this.lanes.grown(commit.outbox.newest);
     if (checkpoint !== undefined) this.#checkpoint = checkpoint.index;
     for (const { queue, span } of appended) {
