@@ -23,6 +23,8 @@ export class KeptText {
   readonly #store: string | undefined;
   #text: string | undefined;
   #isInTrouble = false;
+  /** The last save. */
+  #saved: Promise<void> = Promise.resolve();
 
   constructor(options: KeptTextOptions) {
     this.#options = options;
@@ -38,12 +40,18 @@ export class KeptText {
     return this.#text;
   }
 
-  /** `undefined` forgets what was kept before. A store that fails is warned of, once. */
-  async save(text: string | undefined): Promise<void> {
+  /**
+   * `undefined` forgets what was kept before. A store that fails is warned of, once; it never rejects.
+   * One after another: a slow store has the newest in the end.
+   */
+  save(text: string | undefined): Promise<void> {
     this.#text = text;
-    const error = await this.#saveStored(text);
-    if (error && !this.#isInTrouble) this.#options.node.warn(this.#faultOf(error));
-    this.#isInTrouble = Boolean(error);
+    this.#saved = this.#saved.then(async () => {
+      const error = await this.#saveStored(text);
+      if (error && !this.#isInTrouble) this.#options.node.warn(this.#faultOf(error));
+      this.#isInTrouble = Boolean(error);
+    });
+    return this.#saved;
   }
 
   /** The node closes, and may start again here. */
@@ -66,9 +74,14 @@ export class KeptText {
     });
   }
 
-  #saveStored(text: string | undefined): Promise<Error | null | undefined> {
+  /** The error, where it fails. */
+  async #saveStored(text: string | undefined): Promise<Error | null | undefined> {
     const { node, name } = this.#options;
-    return new Promise((saved) => node.context().set(name, text, this.#store, saved));
+    try {
+      return await new Promise((saved) => node.context().set(name, text, this.#store, saved));
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
   }
 
   #faultOf({ message }: Error): string {

@@ -13,15 +13,19 @@ import { registerMachine } from "./machine-node.ts";
 function countingFrom(kept: string | undefined, length: number): Machine {
   let count = Number(kept ?? 0);
   let hasChanged = false;
+  let wakeAt = Number.POSITIVE_INFINITY;
   return {
     take: (message) => {
+      if (message["payload"] === "wake") wakeAt = 1_000;
       if (message["payload"] === "bad") throw new Refused("that one is bad");
       count += 1;
       hasChanged = true;
       return [[{ payload: count }]];
     },
-    wake: () => [],
-    wakeAt: () => Number.POSITIVE_INFINITY,
+    wake: () => {
+      throw new Error("it woke");
+    },
+    wakeAt: () => wakeAt,
     keep: () => {
       if (!hasChanged) return undefined;
       hasChanged = false;
@@ -36,7 +40,10 @@ function registering(length: number): (red: Red) => void {
     registerMachine(red, {
       type: "weir-counting",
       migrations: [],
-      start: (_settings, kept) => ({ machine: countingFrom(kept, length), leftover: [] }),
+      start: (_settings, kept) => {
+        if (kept === "broken") throw new TypeError("no such thing");
+        return { machine: countingFrom(kept, length), leftover: [] };
+      },
     });
 }
 
@@ -125,6 +132,50 @@ test("a node that closes before its store answered fails what waited, and never 
   assert.deepEqual(saved, []);
 });
 
+test("what was kept and cannot be used is said, and the node begins anew", async () => {
+  const { node, loaded, warnings } = startWithSlowStore();
+  await loaded("broken");
+  assert.match(warnings.join(), /cannot be used, it begins anew: no such thing/);
+  const counts: unknown[] = [];
+  const nothing = (): void => {};
+  node.input({ payload: 1 }, (outputs) => void counts.push(outputs[0]?.[0]?.["payload"]), nothing);
+  assert.deepEqual(counts, [1]);
+  await node.close();
+});
+
+test("a store that throws is said once, and the node goes on", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { node, loaded, warnings, breakStore } = startWithSlowStore();
+  await loaded(undefined);
+  breakStore();
+  const nothing = (): void => {};
+  for (let i = 0; i < 3; i++) {
+    node.input({ payload: 1 }, nothing, nothing);
+    t.mock.timers.tick(flowLimits.keepMs);
+    await new Promise(setImmediate);
+  }
+  assert.equal(warnings.length, 1);
+  assert.match(
+    warnings[0] ?? "",
+    /the context store by default failed: disk full; see contextStorage/,
+  );
+  await node.close();
+});
+
+test("an error of the machine, woken by a timer, stops the node and nothing else", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 0 });
+  const { node, loaded, errors } = startWithSlowStore();
+  await loaded(undefined);
+  const results: (Error | undefined)[] = [];
+  const nothing = (): void => {};
+  node.input({ payload: "wake" }, nothing, nothing);
+  t.mock.timers.tick(1_000);
+  assert.match(errors.join(), /the node has stopped, deploy it again: it woke/);
+  node.input({ payload: 1 }, nothing, (error) => void results.push(error));
+  assert.match(results[0]?.message ?? "", /the node has stopped/);
+  await node.close();
+});
+
 test("every ten seconds what changed is kept", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const { node, loaded, saved } = startWithSlowStore();
@@ -141,6 +192,7 @@ test("every ten seconds what changed is kept", async (t) => {
   assert.deepEqual(saved, []);
   t.mock.timers.tick(1);
   t.mock.timers.tick(10 * flowLimits.keepMs);
+  await new Promise(setImmediate);
   assert.deepEqual(saved, ["2"]);
   await node.close();
 });
@@ -150,13 +202,20 @@ function startWithSlowStore(): {
   node: { input: (message: Message, send: Send, done: Done) => void; close: () => Promise<void> };
   loaded: (value: unknown) => Promise<void>;
   saved: unknown[];
+  warnings: readonly string[];
+  errors: readonly unknown[];
+  breakStore: () => void;
 } {
   const events = new EventEmitter();
   const saved: unknown[] = [];
+  const warnings: string[] = [];
+  const errors: unknown[] = [];
+  let isBroken = false;
   let answer: (error: undefined, value: unknown) => void = () => {};
   const store: ContextStore = {
     get: (_key, _store, callback) => void (answer = callback),
     set: (_key, value, _store, callback) => {
+      if (isBroken) throw new Error("disk full");
       saved.push(value);
       callback();
     },
@@ -169,8 +228,8 @@ function startWithSlowStore(): {
     },
     send: () => {},
     status: () => {},
-    warn: () => {},
-    error: () => {},
+    warn: (text) => void warnings.push(text),
+    error: (text) => void errors.push(text),
     context: () => store,
   };
   let construct: ((this: RedNode, config: NodeConfig) => void) | undefined;
@@ -195,5 +254,8 @@ function startWithSlowStore(): {
       await new Promise(setImmediate);
     },
     saved,
+    warnings,
+    errors,
+    breakStore: () => void (isBroken = true),
   };
 }

@@ -82,7 +82,7 @@ class MachineNode {
       if (this.#isClosed) return;
       this.#begin(settings, kept);
     } catch (error) {
-      this.#fail(error instanceof Error ? error.message : String(error));
+      this.#fail(messageOf(error));
     }
     const held = this.#held;
     this.#held = [];
@@ -90,8 +90,7 @@ class MachineNode {
   }
 
   #begin(settings: Settings, kept: string | undefined): void {
-    const now = Date.now();
-    const started = this.#kind.start(settings, kept, { read: this.#read, now });
+    const started = this.#startFrom(settings, kept);
     if (started.trouble !== undefined) this.#node.warn(started.trouble);
     this.#machine = started.machine;
     // The nodes behind this one may not exist yet.
@@ -99,6 +98,19 @@ class MachineNode {
       setImmediate(() => setTimeout(() => this.#node.send(started.leftover), 0));
     }
     this.#after();
+  }
+
+  /** What was kept may be anything: a person can write to a store. Settings that are wrong stay wrong. */
+  #startFrom(settings: Settings, kept: string | undefined): Started {
+    const context = { read: this.#read, now: Date.now() };
+    try {
+      return this.#kind.start(settings, kept, context);
+    } catch (error) {
+      if (kept === undefined) throw error;
+      const started = this.#kind.start(settings, undefined, context);
+      const trouble = `what was kept cannot be used, it begins anew: ${messageOf(error)}`;
+      return { ...started, trouble };
+    }
   }
 
   #fail(fault: string): void {
@@ -142,11 +154,20 @@ class MachineNode {
     this.#wakeTimer = undefined;
     if (at === Number.POSITIVE_INFINITY || this.#isClosed) return;
     const wait = Math.min(Math.max(at - Date.now(), 0), flowLimits.timerMsMax);
-    this.#wakeTimer = setTimeout(() => {
+    this.#wakeTimer = setTimeout(() => this.#wake(), wait);
+  }
+
+  /** An error of ours must not end Node-RED with all its flows; it goes to the log, as no message brought it. */
+  #wake(): void {
+    try {
       const outputs = this.#machine!.wake(Date.now());
       if (hasMessages(outputs)) this.#node.send(outputs);
       this.#after();
-    }, wait);
+    } catch (error) {
+      // What it knows now may be wrong: what was kept last is not.
+      this.#machine = undefined;
+      this.#fail(`the node has stopped, deploy it again: ${messageOf(error)}`);
+    }
   }
 
   #statusOf(counts: Readonly<Record<string, number>>): Status {
@@ -184,6 +205,10 @@ class MachineNode {
     // What was kept before is older than what was sent since: it must not come back.
     await this.#kept?.save(isTooMuch ? undefined : text);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function hasMessages(outputs: Outputs): boolean {

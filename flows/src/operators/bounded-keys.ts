@@ -21,10 +21,6 @@ export class BoundedKeys<Value> {
     return this.#entries.size;
   }
 
-  has(key: string): boolean {
-    return this.#entries.has(key);
-  }
-
   get(key: string): Value | undefined {
     return this.#entries.get(key)?.value;
   }
@@ -35,19 +31,6 @@ export class BoundedKeys<Value> {
       this.#makeRoom(key, now);
     }
     this.#entries.set(key, { value, usedAt: now });
-  }
-
-  /** Drops those that were last used before `time`. O(dropped). */
-  dropBefore(time: number): void {
-    for (const [key, { usedAt }] of this.#entries) {
-      if (usedAt >= time) return;
-      this.#entries.delete(key);
-    }
-  }
-
-  dropOldest(): void {
-    const [oldest] = this.#entries.keys();
-    if (oldest !== undefined) this.#entries.delete(oldest);
   }
 
   /** Keys with their values and when they were used, the oldest first. */

@@ -10,9 +10,9 @@ import { flowLimits } from "../../../src/core/flow-limits.ts";
 import type { Settings } from "../migrations.ts";
 import type { Message, Outputs } from "../red.ts";
 import { choiceIn, numberIn, textIn, wholeIn } from "../settings.ts";
-import { BoundedKeys } from "./bounded-keys.ts";
 import { type Machine, nothing, type Started } from "./machine.ts";
 import { keyOf, type PropertyReader, textOf } from "./reading.ts";
+import { RecentIdentities } from "./recent-identities.ts";
 import { openStream, type Stream } from "./stream.ts";
 import {
   parsed,
@@ -121,12 +121,11 @@ function startByIdentity(settings: Settings, kept: string | undefined, { read }:
 }
 
 class IdentityMachine implements Machine {
-  readonly #identitiesMax: number;
   /** 0: for ever. */
   readonly #withinMs: number;
   readonly #identityOf: (message: Message) => string;
-  /** The first time that an identity came: a resent message does not make it younger. */
-  readonly #seen: BoundedKeys<undefined>;
+  /** As of when each came first: a resent message does not make it younger. */
+  readonly #seen: RecentIdentities;
   #dropped = 0;
   #hasChanged = false;
 
@@ -134,10 +133,9 @@ class IdentityMachine implements Machine {
     bounds: { readonly identitiesMax: number; readonly withinMs: number },
     identityOf: (message: Message) => string,
   ) {
-    this.#identitiesMax = bounds.identitiesMax;
     this.#withinMs = bounds.withinMs;
     this.#identityOf = identityOf;
-    this.#seen = new BoundedKeys({ keysMax: bounds.identitiesMax, forgetMs: 0 });
+    this.#seen = new RecentIdentities(bounds.identitiesMax);
   }
 
   take(message: Message, now: number): Outputs {
@@ -162,8 +160,7 @@ class IdentityMachine implements Machine {
   keep(): string | undefined {
     if (!this.#hasChanged) return undefined;
     this.#hasChanged = false;
-    const identities = [...this.#seen.list()].map(([identity, , at]) => [identity, at] as const);
-    const kept: Kept = { version: VERSION, identities };
+    const kept: Kept = { version: VERSION, identities: [...this.#seen.list()] };
     return JSON.stringify(kept);
   }
 
@@ -176,8 +173,7 @@ class IdentityMachine implements Machine {
   }
 
   #remember(identity: string, now: number): void {
-    if (this.#seen.size >= this.#identitiesMax) this.#seen.dropOldest();
-    this.#seen.set(identity, undefined, now);
+    this.#seen.add(identity, now);
     this.#hasChanged = true;
   }
 }
