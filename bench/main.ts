@@ -79,6 +79,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       return { figures, text: textOf(figures) };
     },
   },
+  posted: {
+    question: "What does a message cost that is posted over HTTP, by messages of a body?",
+    run: async (tiny) => {
+      const { defaults, runPosted, textOf, tinyOptions } = await import("./posted.ts");
+      const figures = await runPosted(tiny ? tinyOptions : defaults);
+      return { figures, text: textOf(figures) };
+    },
+  },
   fairness: {
     question: "What does one hostile or chatty client cost the others?",
     run: async (tiny) => {

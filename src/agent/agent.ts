@@ -448,6 +448,7 @@ export class Agent implements AgentView {
       ownTopics: ownTopics.counters,
       queries: this.#queries.counters,
       streams: this.#parts.streams.counters,
+      posts: this.#parts.posts.counters,
       raw: this.#parts.raw.counters,
       outbox,
       ...rollup.status,

@@ -30,6 +30,7 @@ import type { RemoteStatus } from "./remote/remote-status.ts";
 import type { Inventory } from "./inventory.ts";
 import type { QueryCounters } from "./query/queries.ts";
 import type { RawSideCounters } from "./raw/raw-side.ts";
+import type { PostCounters } from "./ingest/post/posts.ts";
 import type { StreamCounters } from "./stream/streams.ts";
 
 export type AgentState = "running" | "degraded" | "stopping" | "failed";
@@ -125,6 +126,8 @@ export type Status = RollupStatus & {
   readonly ownTopics: OwnTopicsCounters;
   readonly queries: QueryCounters;
   readonly streams: StreamCounters;
+  /** Bodies that were posted over HTTP. */
+  readonly posts: PostCounters;
   /** Requests for raw readings, and commands that ask for them. */
   readonly raw: RawSideCounters;
   readonly outbox: Readonly<

@@ -182,6 +182,7 @@ export const sampleStatus: Status = {
   outputs: { summaries: 6, alerts: 1, heldBack: 0, pendingBytes: 0 },
   ownTopics: { summaries: 4, alerts: 1, statuses: 3, dropped: 0, waitingBytes: 0 },
   queries: { underWay: 1, opened: 9, refused: 2, late: 0, abandoned: 3 },
+  posts: { keys: 9, bodies: 12, messages: 340, repeated: 2, refused: 1, noRoom: 0 },
   streams: { open: 1, opened: 3, refused: 0, events: 120, missed: 0, tailBytes: 4_096 },
   raw: {
     open: 1,

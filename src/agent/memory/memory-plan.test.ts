@@ -9,14 +9,15 @@ const plan = (bytes: number): ReturnType<typeof memoryPlanOf> =>
   memoryPlanOf({ bytes, from: "a test" });
 
 test("under 96 MiB every bound is a small one", () => {
-  const { roomBytes, seriesMax, tableRowsMax, front, access, queriesMax } = plan(96 * MiB);
+  const { roomBytes, seriesMax, tableRowsMax, front, access, ...others } = plan(96 * MiB);
   assert.equal(roomBytes, 68 * MiB);
   assert.equal(seriesMax, 2_048);
   assert.equal(tableRowsMax, 65_536);
   assert.equal(front.connectionsMax, 256);
   assert.equal(front.heldBytesMax, 2 * MiB);
   assert.equal(access.passwordChecksMax, 1);
-  assert.equal(queriesMax, 1);
+  assert.equal(others.queriesMax, 1);
+  assert.equal(others.postBodiesBytesMax, 2 * MiB);
 });
 
 test("a ceiling that is high enough changes no bound", () => {
@@ -26,6 +27,7 @@ test("a ceiling that is high enough changes no bound", () => {
   assert.equal(high.pendingOutputBytesMax, limits.pendingOutputBytesMax);
   assert.equal(high.outboxRunBytesMax, limits.outboxRollupBytesMax);
   assert.equal(high.queriesMax, limits.queriesMax);
+  assert.equal(high.postBodiesBytesMax, limits.postBodiesBytesMax);
   for (const [name, value] of Object.entries({ ...high.front, ...high.access })) {
     assert.equal(value, limits[name as keyof typeof limits], name);
   }

@@ -21,6 +21,7 @@ import { remoteFamilies } from "../remote/remote-metrics.ts";
 import { rawFamilies } from "../raw/raw-metrics.ts";
 import { memoryLevels } from "../memory/memory-watch.ts";
 import type { AgentState, Status } from "../status.ts";
+import type { PostCounters } from "../ingest/post/posts.ts";
 import type { StreamCounters } from "../stream/streams.ts";
 import { tableFamilies } from "./table-metrics.ts";
 
@@ -41,6 +42,7 @@ export function metricsText(status: Status, ledger: LedgerView): string {
     ...ownFamilies(status.ownTopics),
     ...queryFamilies(status.queries),
     ...streamFamilies(status.streams),
+    ...postFamilies(status.posts),
     ...uplinkFamilies(status),
     ...linkFamilies(status),
     ...savepointFamilies(status),
@@ -249,6 +251,28 @@ function streamFamilies({
       { value: missed },
     ]),
     gauge("weir_stream_tail_bytes", "Records kept for streams.", [{ value: tailBytes }]),
+  ];
+}
+
+function postFamilies({
+  keys,
+  bodies,
+  messages,
+  repeated,
+  refused,
+  noRoom,
+}: PostCounters): Family[] {
+  const outcomes = { durable: bodies, repeated, refused, no_room: noRoom };
+  return [
+    counter(
+      "weir_posts_total",
+      "Bodies posted over HTTP, by what they were told: durable, repeated under their key, refused, or to come again.",
+      Object.entries(outcomes).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    ),
+    counter("weir_post_messages_total", "Messages of bodies that were told durable.", [
+      { value: messages },
+    ]),
+    gauge("weir_post_keys", "Keys of posted bodies that are remembered.", [{ value: keys }]),
   ];
 }
 
