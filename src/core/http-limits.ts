@@ -52,6 +52,8 @@ export const httpLimits = {
   /** Keys that are remembered: the newest, and for so long where the clock is believed. */
   postKeysMax: 4_096,
   postKeyMsMax: 86_400_000, // 1 day
+  /** Readings of all bodies in one frame, at least one message: the rest is for MQTT. */
+  postRowsPerFrameMax: 16_384,
   /** Bodies under a key that one frame tells of, and what one of them takes there at most. */
   postsPerFrameMax: 64,
   postedBytesMax: 160,

@@ -133,6 +133,10 @@ export function assertRelations(limits: Limits): void {
     "who posts is answered before the silence closes the connection",
   );
   assert(
+    limits.postRowsPerFrameMax + limits.readingsPerMessageMax < limits.batchRowsMax,
+    "what is posted leaves room in a batch for others",
+  );
+  assert(
     limits.postBodyBytesMax <= limits.postBodiesBytesMax &&
       limits.postBodyBytesMax <= limits.memoryPartBytesMin,
     "under any ceiling there is room for any one body",

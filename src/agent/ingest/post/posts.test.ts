@@ -178,6 +178,20 @@ test("bodies under keys have no more of a frame than its bound allows", async ()
   );
 });
 
+test("bodies leave half of a frame to others, however many wait", async () => {
+  const { json, turn, frames } = openDesk({ rows: limits.batchRowsMax });
+  const body = Array.from({ length: limits.postMessagesMax }, (_, n) => ({ n }));
+  const answers = Array.from({ length: 5 }, () =>
+    json(body.map((payload) => on("plant/p1", payload))),
+  );
+  for (let turns = 0; turns < 3; turns++) turn();
+  await Promise.all(answers);
+  assert.deepEqual(
+    frames.map(({ rows }) => rows),
+    [16_384, 16_384, 8_192],
+  );
+});
+
 test("a key is forgotten after a day of a clock that is believed, and when there are newer ones", async () => {
   const posted = (key: string, at: number): Posted => {
     const counts = { decoded: 1, deadLettered: 0, unwanted: 0 };

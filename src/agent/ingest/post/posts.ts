@@ -11,6 +11,9 @@
  * key goes on behind them, or is answered as before. This process knows it as soon as it is in the open
  * frame: when that is lost, so is this process.
  *
+ * Bodies come first when there is room again, and have half of a frame at most: neither MQTT nor they are
+ * kept out by the other.
+ *
  * Without a key, what was taken and not answered is taken again when it is sent again.
  */
 
@@ -64,7 +67,10 @@ export type PostCounters = {
 };
 
 export type PostsOptions = {
-  readonly intake: Pick<Intake, "topicOf" | "receive" | "decline" | "define" | "counters">;
+  readonly intake: Pick<
+    Intake,
+    "topicOf" | "receive" | "decline" | "define" | "counters" | "pendingRows"
+  >;
   readonly clock: Clock;
   /** The gateway's clock while it is trusted. */
   readonly trustedNow: () => number | undefined;
@@ -104,6 +110,7 @@ export class Posts implements Gate {
   #open = 1;
   #durable = 0;
   #definedInOpen = 0;
+  #rowsInOpen = 0;
   #hasEnded = false;
   readonly #counts = { bodies: 0, messages: 0, repeated: 0, refused: 0, noRoom: 0 };
 
@@ -136,6 +143,7 @@ export class Posts implements Gate {
   seal(): void {
     this.#open += 1;
     this.#definedInOpen = 0;
+    this.#rowsInOpen = 0;
   }
 
   release(): void {
@@ -246,9 +254,12 @@ export class Posts implements Gate {
     if (isKeyed && body.hasMore && this.#definedInOpen >= limits.postsPerFrameMax) return false;
     const buriedBefore = intake.counters.deadLettered;
     const takenBefore = takenOf(body);
+    const rowsBefore = intake.pendingRows - this.#rowsInOpen;
     let received = 0;
     let isFull = false;
     while (body.hasMore && !isFull) {
+      this.#rowsInOpen = intake.pendingRows - rowsBefore;
+      if (this.#rowsInOpen >= limits.postRowsPerFrameMax) break;
       const { topicBytes, topicStart, topicEnd, payloadStart, payloadEnd } = body.messages;
       const topic = intake.topicOf(topicBytes, topicStart, topicEnd);
       if (topic === NO_SOURCE) {
@@ -262,6 +273,7 @@ export class Posts implements Gate {
       }
       body.hasMore = body.messages.next();
     }
+    this.#rowsInOpen = intake.pendingRows - rowsBefore;
     const buried = intake.counters.deadLettered - buriedBefore;
     body.deadLettered += buried;
     body.decoded += received - buried;
