@@ -1,14 +1,15 @@
 /**
  * The step before the tests: are the programs here that tests start? What is missing is named, one
  * line each; as root under `WEIR_TEST_REQUIRE_ALL=1` it is installed from Debian, without starting
- * any service. Then Kafka's jars, which Maven fetches where it and Java are present, and the older
- * Node. Running it again changes nothing.
+ * any service. Then Kafka's jars, which Maven fetches where it and Java are present, the older Node
+ * and the older Node-RED. Running it again changes nothing.
  */
 
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { fetchJars, hasJars, jarSets, javaLack } from "../test/support/kafka/jars.ts";
 import { fetchOtherNode, hasOtherNode } from "../test/support/other-node.ts";
+import { fetchNodeRed4, hasNodeRed4 } from "../test/support/node-red/programs.ts";
 import { packagesFor, runnerOf, stripOf } from "./package/foreign.ts";
 import { architectures } from "./package/parts.ts";
 import { debianPackages, everythingRequired, findTool } from "../test/support/require-tool.ts";
@@ -38,6 +39,14 @@ if (missing.length + forPacking.length > 0) {
 
 fetchKafka();
 fetchNode();
+fetchNodeRed();
+
+function fetchNodeRed(): void {
+  if (hasNodeRed4()) return;
+  console.log("set-up: fetching the line of Node-RED before the newest");
+  const trouble = fetchNodeRed4();
+  if (trouble !== undefined) console.log(`set-up: npm failed; its test will say so: ${trouble}`);
+}
 
 function fetchNode(): void {
   if (hasOtherNode()) return;

@@ -17,6 +17,7 @@ export const debianPackages: Readonly<Record<string, string>> = {
   mosquitto_sub: "mosquitto-clients",
   kcat: "kcat",
   openssl: "openssl",
+  chromium: "chromium",
   java: "openjdk-17-jre-headless",
   mvn: "maven",
   promtool: "prometheus",

@@ -1,0 +1,213 @@
+/**
+ * Node-RED's editor in a real browser, used as a person does: flows come in by the import dialog, and run by
+ * the Deploy button. What the debug sidebar shows is noted by the page as it is shown, since it keeps the
+ * newest hundred only.
+ */
+
+import type { TestContext } from "node:test";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { findTool, requireTool } from "../require-tool.ts";
+
+/** What there is of a flow in the editor after its import. */
+export type Imported = {
+  readonly tab: string;
+  readonly nodes: readonly ImportedNode[];
+};
+
+export type ImportedNode = {
+  readonly id: string;
+  readonly type: string;
+  readonly name: string;
+};
+
+/** A flow as it is in a file. */
+export type FlowNodes = readonly { readonly type: string; readonly [name: string]: unknown }[];
+
+const waitMs = 30_000;
+
+/** What we use of the editor's page, where functions given to `evaluate` run. */
+declare const RED: {
+  readonly actions: { invoke(name: string): void };
+  readonly workspaces: { show(id: string): void };
+  readonly editor: { edit(node: object): void };
+  readonly nodes: {
+    node(id: string): EditorNode | null;
+    eachNode(look: (node: EditorNode) => void): void;
+    eachWorkspace(look: (tab: { readonly id: string }) => void): void;
+  };
+};
+type EditorNode = ImportedNode & {
+  readonly z: string;
+  readonly valid?: boolean;
+  readonly status?: { readonly fill?: string; readonly text?: string };
+};
+declare const window: { weirShown?: Record<string, string[]> };
+
+/** `undefined` where there is no Chromium, and then the test is skipped or failed. */
+export async function openEditor(t: TestContext, url: string): Promise<Editor | undefined> {
+  if (!requireTool(t, "chromium")) return undefined;
+  const browser = await chromium.launch({
+    executablePath: findTool("chromium")!,
+    args: ["--no-proxy-server", "--disable-background-networking", "--disable-gpu"],
+  });
+  t.after(() => browser.close());
+  return await Editor.open(browser, url);
+}
+
+export class Editor {
+  readonly page: Page;
+  /** What went wrong in the page. */
+  readonly errors: string[] = [];
+  /** Requests to anywhere but this machine. */
+  readonly requestsOutside: string[] = [];
+
+  private constructor(page: Page) {
+    this.page = page;
+    page.on("pageerror", (error) => this.errors.push(error.stack ?? error.message));
+    page.on("request", (request) => {
+      const { protocol, hostname } = new URL(request.url());
+      const isHere = hostname === "127.0.0.1" || ["data:", "blob:"].includes(protocol);
+      if (!isHere) this.requestsOutside.push(request.url());
+    });
+  }
+
+  static async open(browser: Browser, url: string): Promise<Editor> {
+    const page = await browser.newPage({ viewport: { width: 1_200, height: 760 } });
+    page.setDefaultTimeout(waitMs);
+    const editor = new Editor(page);
+    await page.goto(url, { waitUntil: "commit" });
+    await page.locator(".red-ui-palette-node[data-palette-type=weir-window]").waitFor({
+      state: "attached",
+    });
+    await page.locator("#red-ui-loading-progress").waitFor({ state: "hidden" });
+    await page.evaluate(noteWhatIsShown);
+    await editor.invoke("core:show-debug-tab");
+    return editor;
+  }
+
+  async invoke(action: string): Promise<void> {
+    await this.page.evaluate((name) => RED.actions.invoke(name), action);
+  }
+
+  /** Types of our nodes in the palette. */
+  async palette(): Promise<readonly string[]> {
+    const found = await this.page
+      .locator(".red-ui-palette-node[data-palette-type^=weir-]")
+      .evaluateAll((nodes) =>
+        nodes.map((node) => String((node as { dataset: Attributes }).dataset["paletteType"])),
+      );
+    return found.toSorted();
+  }
+
+  /** By the dialog, from text that is pasted. Throws where that is not one tab more. */
+  async import(flow: string): Promise<Imported> {
+    const before = await this.#tabs();
+    await this.invoke("core:show-import-dialog");
+    const text = this.page.locator("#red-ui-clipboard-dialog-import-text");
+    await text.fill(flow);
+    await text.dispatchEvent("keyup");
+    await this.page.locator("#red-ui-clipboard-dialog-ok:not([disabled])").click();
+    await text.waitFor({ state: "hidden" });
+    const added = (await this.#tabs()).filter((tab) => !before.includes(tab));
+    const [tab] = added;
+    if (tab === undefined || added.length > 1) {
+      throw new Error(`the import made ${added.length} tabs instead of one`);
+    }
+    await this.show(tab);
+    const nodes = await this.page.evaluate((id) => {
+      const found: { id: string; type: string; name: string }[] = [];
+      RED.nodes.eachNode(({ id: one, type, name, z }) => {
+        if (z === id) found.push({ id: one, type, name });
+      });
+      return found;
+    }, tab);
+    return { tab, nodes };
+  }
+
+  /** By the button; resolves when the runtime has started the flows. */
+  async deploy(): Promise<void> {
+    const answered = this.page.waitForResponse(
+      (response) => response.url().endsWith("/flows") && response.request().method() === "POST",
+    );
+    await this.page.locator("#red-ui-header-button-deploy:not(.disabled)").click();
+    const response = await answered;
+    if (!response.ok()) throw new Error(`deploy: ${response.status()} ${await response.text()}`);
+    await this.page.locator("#red-ui-header-button-deploy.disabled").waitFor();
+  }
+
+  async show(tab: string): Promise<void> {
+    await this.page.evaluate((id) => RED.workspaces.show(id), tab);
+  }
+
+  /** By the button at the left of an inject node. */
+  async press({ id }: ImportedNode): Promise<void> {
+    const tab = await this.page.evaluate((one) => RED.nodes.node(one)?.z ?? "", id);
+    await this.show(tab);
+    // The button is half hidden by the node that it belongs to.
+    await this.page.locator(`[id="${id}"] .red-ui-flow-node-button-button`).click({ force: true });
+  }
+
+  /** The texts that the sidebar showed of a debug node, oldest first, once there is one. */
+  async shown(node: ImportedNode, msMax: number = waitMs): Promise<readonly string[]> {
+    try {
+      const texts = await this.page.waitForFunction(
+        (id) => window.weirShown?.[id],
+        node.id.replaceAll(".", "_"),
+        { polling: 100, timeout: msMax },
+      );
+      return (await texts.jsonValue()) ?? [];
+    } catch (cause) {
+      throw new Error(`the debug sidebar showed nothing of "${node.name}" in ${msMax} ms`, {
+        cause,
+      });
+    }
+  }
+
+  /** Nodes that say with their status, or their triangle, that something is wrong. */
+  async troubles(): Promise<readonly string[]> {
+    return await this.page.evaluate(() => {
+      const found: string[] = [];
+      RED.nodes.eachNode(({ type, name, valid, status }) => {
+        if (valid === false) found.push(`${type} ${name} is not configured`);
+        if (status?.fill === "red") found.push(`${type} ${name}: ${status.text ?? ""}`);
+      });
+      return found;
+    });
+  }
+
+  async #tabs(): Promise<readonly string[]> {
+    return await this.page.evaluate(() => {
+      const ids: string[] = [];
+      RED.nodes.eachWorkspace(({ id }) => ids.push(id));
+      return ids;
+    });
+  }
+}
+
+type Attributes = { readonly [name: string]: string | undefined };
+
+/** In the page: each message that the debug sidebar shows, by the node that it is of. */
+function noteWhatIsShown(): void {
+  type Shown = { readonly className: string; readonly textContent: string | null };
+  type Page = {
+    readonly document: { querySelector(selector: string): object | null };
+    readonly MutationObserver: new (
+      see: (changes: readonly { readonly addedNodes: Iterable<Shown> }[]) => void,
+    ) => { observe(target: object, options: object): void };
+  };
+  const { document, MutationObserver } = window as unknown as Page;
+  const shown: Record<string, string[]> = {};
+  window.weirShown = shown;
+  const observer = new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) {
+      for (const { className, textContent } of addedNodes) {
+        const id = /red-ui-debug-msg-node-(\S+)/.exec(String(className))?.[1];
+        if (id !== undefined) (shown[id] ??= []).push((textContent ?? "").slice(0, 1_000));
+      }
+    }
+  });
+  observer.observe(document.querySelector("#red-ui-sidebar, .red-ui-sidebar, body")!, {
+    childList: true,
+    subtree: true,
+  });
+}
