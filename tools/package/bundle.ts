@@ -16,6 +16,12 @@ const shims: Readonly<Record<string, string>> = {
   "@platformatic/wasm-utils": join(root, "node_modules/@platformatic/wasm-utils/dist/bundled.js"),
 };
 
+/**
+ * `debug` asks for it and goes on without. It is there for what only develops with us, and would come into
+ * the file from there.
+ */
+const absent = ["supports-color"];
+
 export type Bundle = {
   /** Folders below the root of the packages whose code is in it. */
   readonly packages: ReadonlySet<string>;
@@ -37,6 +43,7 @@ export async function bundle(outfile: string, commit: string | undefined): Promi
     keepNames: true,
     metafile: true,
     alias: { ...shims },
+    external: absent,
     banner: { js: 'const weirUrl=require("node:url").pathToFileURL(__filename).href;' },
     define: {
       "import.meta.url": "weirUrl",
