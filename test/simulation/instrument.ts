@@ -28,6 +28,7 @@ const smallLimits: readonly SourceEdit[] = [
     ["linkPieceBytesMax", "32_768", "256"],
     ["linkBatchBytesMin", "4_096", "512"],
   ]),
+  ...madeSmall("src/core/http-limits.ts", [["postRowsPerFrameMax", "16_384", "24"]]),
   // Summaries are put behind soon, and in few pieces.
   ...madeSmall("src/core/lane-limits.ts", [
     ["freshForMs", "300_000", "6_000"],
