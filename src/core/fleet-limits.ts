@@ -52,6 +52,8 @@ export const fleetLimits = {
   /** What a broker or cluster that failed is left alone for, at last. */
   remoteRetryMsMin: 1_000,
   remoteRetryMsMax: 300_000,
-  /** Documents of a topic that wait to be judged; beyond, the oldest is dropped: the next look has it again. */
+  /** After so long is tried again what the disk or a file kept from being judged or written. */
+  remoteAgainMs: 30_000,
+  /** Documents that wait to be judged; beyond, the oldest is dropped that is not the highest version. */
   remoteWaitingMax: 16,
 } as const;

@@ -24,7 +24,7 @@ export async function readConfigInForce(file: string): Promise<Config> {
 export async function overlayInForce(local: Config): Promise<Overlay | undefined> {
   const { remote, agent, dataDirectory } = local;
   if (remote === undefined) return undefined;
-  const { remotePaths } = await import("../remote/remote.ts");
+  const { remotePaths } = await import("../remote/known.ts");
   const { documentIn, readRemoteState } = await import("../remote/remote-state.ts");
   const { isFor, openDocument } = await import("../remote/document.ts");
   const { state: path } = remotePaths(dataPaths(dataDirectory).remote);

@@ -9,7 +9,7 @@ import type { RemoteKey } from "../config/remote-config.ts";
 import { readingDisk } from "../doors/disk.ts";
 import { type AuditEntry, readAudit } from "../remote/audit-log.ts";
 import { isFor, openDocument, readKept, type RemoteDocument } from "../remote/document.ts";
-import { remotePaths } from "../remote/remote.ts";
+import { remotePaths } from "../remote/known.ts";
 import { documentIn, readRemoteState } from "../remote/remote-state.ts";
 import { dataPaths } from "../start.ts";
 import { exitCodes } from "./command.ts";

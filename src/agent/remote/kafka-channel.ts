@@ -94,13 +94,13 @@ async function follow(
   }
   if (life.isClosing()) return;
   life.onOpen();
-  if (history.length > 0) {
-    offer({ documents: history, from: "kafka", isHistory: true, isShared: true });
-  }
+  for (const bytes of history) offer({ bytes, from: "kafka", isHistory: true, isShared: true });
   while (!life.isClosing()) {
-    const documents: Uint8Array[] = [];
-    for (const { records } of partitions) documents.push(...valuesOf(await records.next()));
-    if (documents.length > 0) offer({ documents, from: "kafka", isHistory: false, isShared: true });
+    for (const { records } of partitions) {
+      for (const bytes of valuesOf(await records.next())) {
+        offer({ bytes, from: "kafka", isHistory: false, isShared: true });
+      }
+    }
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = clock.after(pollMs, resolve);
     await Promise.race([promise, life.closing]);

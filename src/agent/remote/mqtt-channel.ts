@@ -36,7 +36,7 @@ export function openMqttChannel({
       const onMessage = (payload: Uint8Array): void => {
         // Nothing: the broker was told to retain it no more.
         if (payload.length === 0) return;
-        offer({ documents: [payload], from: "mqtt", isHistory: false, isShared: false });
+        offer({ bytes: payload, from: "mqtt", isHistory: false, isShared: false });
       };
       const { url, connect } = address;
       const subscription = await subscribeMqtt(

@@ -3,11 +3,11 @@
 import type { AuditEntry } from "./audit-log.ts";
 import type { OpenFault } from "./document.ts";
 
-/** What came of a topic at one look. */
+/** One document as it came. */
 export type Offer = {
-  readonly documents: readonly Uint8Array[];
+  readonly bytes: Uint8Array;
   readonly from: "mqtt" | "kafka";
-  /** They lay there before we looked: older ones among them are no replay. */
+  /** It lay there before we looked: an older one is no replay. */
   readonly isHistory: boolean;
   /** The topic is for many agents: others' documents are no mistake. */
   readonly isShared: boolean;
@@ -58,6 +58,6 @@ export type RemoteStatus = {
   readonly counters: RemoteCounters;
   /** The newest, oldest first. */
   readonly audit: readonly AuditEntry[];
-  /** What cannot be written down. */
+  /** What cannot be written down or decided just now: it is tried again. */
   readonly trouble: string | undefined;
 };
