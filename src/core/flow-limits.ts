@@ -43,6 +43,8 @@ export const flowLimits = {
   /** Messages that one publish node may be told to hold, and characters of their JSON that it holds. */
   publishMessagesMax: 100_000,
   publishLengthMax: 16_777_216,
+  /** Messages that a full queue drops, told one by one; the next error counts the others. */
+  publishErrorsPerSecond: 100,
   /** Messages, and characters, of one body; a message with more is an error for Catch nodes. */
   publishMessages: 100,
   publishBodyLength: 65_536,

@@ -45,6 +45,8 @@ export const httpLimits = {
   postsMax: 64,
   /** Messages of one body: it is taken in one piece, and leaves room for others in a batch. */
   postMessagesMax: 8_192,
+  /** Topics that an answer names because no source wants them. */
+  postUnwantedTopicsMax: 128,
   /** A body that is not durable after so long is told to come again. */
   postWaitMs: 10_000,
   postRetrySeconds: 5,

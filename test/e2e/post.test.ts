@@ -21,6 +21,7 @@ type Answer = {
   readonly decoded: number;
   readonly deadLettered: number;
   readonly unwanted: number;
+  readonly unwantedTopics?: readonly string[];
   readonly repeated: boolean;
 };
 
@@ -102,7 +103,8 @@ commit: { wait: 20ms, interval: 100ms }
   }
   await posting;
   const counts = { messages: messagesPerBody, decoded: messagesPerBody - 2 };
-  for (const { repeated: _, ...answer } of answers) {
+  for (const { repeated: _, unwantedTopics, ...answer } of answers) {
+    assert.equal(unwantedTopics?.length, 1);
     assert.deepEqual(answer, { ...counts, deadLettered: 1, unwanted: 1 });
   }
   // All of them once more, in another life.

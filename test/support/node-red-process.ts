@@ -24,7 +24,9 @@ export async function startNodeRed(options: {
   mkdirSync(scope, { recursive: true });
   symlinkSync(packageDir, join(scope, "node-red-weir"));
   writeFileSync(join(folder, "package.json"), '{ "name": "flows", "private": true }');
-  writeFileSync(join(folder, "flows.json"), JSON.stringify(options.flow));
+  // What has no place on a tab is a configuration node for Node-RED.
+  const placed = options.flow.map((node) => ("z" in node ? { x: 100, y: 100, ...node } : node));
+  writeFileSync(join(folder, "flows.json"), JSON.stringify(placed));
   writeFileSync(join(folder, "settings.js"), settingsText(options.port));
   const main = createRequire(import.meta.url).resolve("node-red/red.js");
   const args = [...(options.flags ?? []), main, "--userDir", folder, "flows.json"];

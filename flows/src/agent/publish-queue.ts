@@ -22,7 +22,7 @@ export type PublishCounts = {
   readonly waiting: number;
   /** Durable at the agent. */
   readonly published: number;
-  /** Given up because the queue was full: settled with an Error each. */
+  /** Given up because the queue was full. */
   readonly dropped: number;
   /** Refused by the agent for what is in them. */
   readonly refused: number;
@@ -32,7 +32,10 @@ export type PublishCounts = {
   readonly trouble: string | undefined;
 };
 
-/** Called once, when the message is durable, or with why it never will be. */
+/**
+ * Called once, when the message is durable, or with why it never will be; not at all where so many are
+ * dropped that another error for each would be the worse of it (`dropped` counts them).
+ */
 export type Settle = (error?: Error) => void;
 
 type Waiting = { readonly topic: string; readonly line: string; readonly settle: Settle };
@@ -45,8 +48,19 @@ export type PublishQueueOptions = {
   readonly whenFull: WhenFull;
   /** Makes keys that nobody else makes: the id of the node. */
   readonly name: string;
+  /** What an earlier life of the node left. */
+  readonly left?: LeftMessages | undefined;
   readonly onChange: () => void;
 };
+
+/** What waited when a node closed, in order: nobody waits any more to hear of it, but it goes on. */
+export type LeftMessages = {
+  /** The body that was under way, under its key. */
+  readonly body: Body | undefined;
+  readonly waiting: readonly Waiting[];
+};
+
+type Body = { readonly key: string; readonly messages: readonly Waiting[] };
 
 export class PublishQueue {
   readonly #options: PublishQueueOptions;
@@ -56,18 +70,28 @@ export class PublishQueue {
   readonly #life = crypto.randomUUID().slice(0, 13);
   readonly #counts = { published: 0, dropped: 0, refused: 0, undecoded: 0 };
   readonly #waiting = new Fifo<Waiting>();
-  /** In the body that is on its way, or will be tried again. */
-  #underWay: readonly Waiting[] = [];
+  /** The body that is on its way, or will be tried again. */
+  #underWay: Body | undefined;
   /** Of both. */
   #length = 0;
   /** Bodies so far. */
   #posts = 0;
+  /** In this second: messages that were dropped and told so, and those that were not, the last of them. */
+  #told = 0;
+  #untold = 0;
+  #lastUntold: Settle | undefined;
+  #tellTimer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #trouble: string | undefined;
   #isClosed = false;
 
   constructor(options: PublishQueueOptions) {
     this.#options = options;
+    const { body, waiting = [] } = options.left ?? {};
+    this.#underWay = body;
+    for (const message of waiting) this.#waiting.add(message);
+    for (const { line } of [...(body?.messages ?? []), ...waiting]) this.#length += line.length;
+    if (this.#depth > 0) this.#running = this.#run();
   }
 
   get counts(): PublishCounts {
@@ -86,32 +110,35 @@ export class PublishQueue {
     if (!this.#hasRoom(line.length)) return this.#drop({ topic, line, settle });
     this.#waiting.add({ topic, line, settle });
     this.#length += line.length;
+    this.#options.onChange();
     this.#running ??= this.#run();
   }
 
   /**
-   * Goes on with what waits for `closeWaitMs`, then settles the rest with an Error; resolves when nothing
-   * is under way any more.
+   * Goes on for `closeWaitMs` while the agent takes messages; resolves with the rest when nothing is under
+   * way any more. It is not settled: whoever would hear of it is closed, too.
    */
-  async close(): Promise<void> {
+  async close(): Promise<LeftMessages> {
     this.#isClosed = true;
+    this.#tellLast();
+    if (this.#trouble !== undefined) this.#closing.abort();
     const timer = setTimeout(() => this.#closing.abort(), flowLimits.closeWaitMs);
     await this.#running;
     clearTimeout(timer);
     this.#closing.abort();
-    const why = new Error(
-      `the node was closed before the agent had this message${this.#becauseOfTrouble}`,
-    );
-    for (const { settle } of this.#underWay) settle(why);
+    const waiting: Waiting[] = [];
     for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) {
-      next.settle(why);
+      waiting.push({ ...next, settle: () => undefined });
     }
-    this.#underWay = [];
-    this.#length = 0;
+    const body = this.#underWay && {
+      ...this.#underWay,
+      messages: this.#underWay.messages.map((each) => ({ ...each, settle: () => undefined })),
+    };
+    return { body, waiting };
   }
 
   get #depth(): number {
-    return this.#waiting.length + this.#underWay.length;
+    return this.#waiting.length + (this.#underWay?.messages.length ?? 0);
   }
 
   #hasRoom(length: number): boolean {
@@ -129,16 +156,37 @@ export class PublishQueue {
     }
   }
 
+  /** An error costs Node-RED more than a message: of a burst only some are told one by one. */
   #drop({ settle }: Waiting): void {
     this.#counts.dropped += 1;
+    this.#options.onChange();
+    this.#tellTimer ??= setTimeout(() => this.#tellLast(), 1_000);
+    if (this.#told < flowLimits.publishErrorsPerSecond) {
+      this.#told += 1;
+      settle(this.#fullFault(0));
+      return;
+    }
+    this.#untold += 1;
+    this.#lastUntold = settle;
+  }
+
+  /** The last of those that were not told says how many there were. */
+  #tellLast(): void {
+    clearTimeout(this.#tellTimer);
+    this.#tellTimer = undefined;
+    this.#lastUntold?.(this.#fullFault(this.#untold - 1));
+    this.#lastUntold = undefined;
+    this.#told = 0;
+    this.#untold = 0;
+  }
+
+  #fullFault(before: number): Error {
     const { messagesMax, whenFull } = this.#options;
     const what = whenFull === "refuse" ? "this message was not taken" : "the oldest was dropped";
-    settle(
-      new Error(
-        `the queue is full (${messagesMax} messages, or its length): ${what}${this.#becauseOfTrouble}`,
-      ),
+    const others = before === 0 ? "" : `, and ${before} others before`;
+    return new Error(
+      `the queue is full (${messagesMax} messages, or its length): ${what}${others}${this.#becauseOfTrouble}`,
     );
-    this.#options.onChange();
   }
 
   get #becauseOfTrouble(): string {
@@ -148,44 +196,44 @@ export class PublishQueue {
   async #run(): Promise<void> {
     // What comes in the same moment shares a body.
     await waitFor(flowLimits.publishLingerMs, this.#closing.signal);
-    while (this.#waiting.length > 0 && !this.#closing.signal.aborted) {
-      this.#underWay = this.#nextBody();
-      const answer = await this.#post(this.#underWay);
+    while (this.#depth > 0 && !this.#closing.signal.aborted) {
+      const body = (this.#underWay ??= this.#nextBody());
+      const answer = await this.#post(body);
       if (answer === undefined) break;
-      this.#settle(answer);
+      this.#settle(body, answer);
       this.#options.onChange();
     }
     this.#running = undefined;
   }
 
   /** As many as fit, at least one. */
-  #nextBody(): readonly Waiting[] {
-    const body: Waiting[] = [];
+  #nextBody(): Body {
+    const messages: Waiting[] = [];
     let length = 0;
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       length += next.line.length + 1;
       const isFull =
-        body.length === flowLimits.publishMessages || length > flowLimits.publishBodyLength;
-      if (isFull && body.length > 0) break;
-      body.push(next);
+        messages.length === flowLimits.publishMessages || length > flowLimits.publishBodyLength;
+      if (isFull && messages.length > 0) break;
+      messages.push(next);
       this.#waiting.take();
     }
-    return body;
+    this.#posts += 1;
+    return { key: `${this.#options.name}-${this.#life}-${this.#posts}`, messages };
   }
 
   /** Until the agent answers for good; undefined where the node is closed before. */
-  async #post(body: readonly Waiting[]): Promise<AgentAnswer | undefined> {
-    const { client, name } = this.#options;
+  async #post({ key, messages }: Body): Promise<AgentAnswer | undefined> {
+    const { client } = this.#options;
     const { signal } = this.#closing;
-    this.#posts += 1;
     const asked = {
       method: "POST",
       path: "/v1/readings",
       headers: {
         "Content-Type": "application/x-ndjson",
-        "Idempotency-Key": `${name}-${this.#life}-${this.#posts}`,
+        "Idempotency-Key": key,
       },
-      body: body.map(({ line }) => line).join("\n"),
+      body: messages.map(({ line }) => line).join("\n"),
     } as const;
     while (!signal.aborted) {
       let retryAfterMs: number | undefined;
@@ -208,19 +256,18 @@ export class PublishQueue {
     return undefined;
   }
 
-  #settle(answer: AgentAnswer): void {
-    const body = this.#underWay;
-    this.#underWay = [];
-    for (const { line } of body) this.#length -= line.length;
+  #settle({ messages }: Body, answer: AgentAnswer): void {
+    this.#underWay = undefined;
+    for (const { line } of messages) this.#length -= line.length;
     if (answer.status >= 300) {
-      this.#counts.refused += body.length;
+      this.#counts.refused += messages.length;
       const refusal = new Error(refusalOf(this.#options.client.name, answer));
-      for (const { settle } of body) settle(refusal);
+      for (const { settle } of messages) settle(refusal);
       return;
     }
     const { unwantedTopics, deadLettered } = takenOf(answer.body);
     this.#counts.undecoded += deadLettered;
-    for (const { topic, settle } of body) {
+    for (const { topic, settle } of messages) {
       const isUnwanted = unwantedTopics.has(topic);
       if (isUnwanted) this.#counts.refused += 1;
       else this.#counts.published += 1;

@@ -10,14 +10,15 @@ import type { RedNode, Status } from "../red.ts";
 export class StatusLine {
   readonly #node: Pick<RedNode, "status">;
   #shown: Status = {};
-  #wanted: Status = {};
+  #wanted: Status | (() => Status) = {};
   #timer: NodeJS.Timeout | undefined;
 
   constructor(node: Pick<RedNode, "status">) {
     this.#node = node;
   }
 
-  show(status: Status): void {
+  /** One that costs something to make is given as what makes it: that is called when it is shown. */
+  show(status: Status | (() => Status)): void {
     this.#wanted = status;
     if (this.#timer === undefined) this.#send();
   }
@@ -30,8 +31,9 @@ export class StatusLine {
   }
 
   #send(): void {
-    if (isDeepStrictEqual(this.#wanted, this.#shown)) return;
-    this.#shown = this.#wanted;
+    const wanted = typeof this.#wanted === "function" ? this.#wanted() : this.#wanted;
+    if (isDeepStrictEqual(wanted, this.#shown)) return;
+    this.#shown = wanted;
     this.#node.status(this.#shown);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;

@@ -4,22 +4,26 @@
  */
 
 import { flowLimits } from "../../../../src/core/flow-limits.ts";
-import { PublishQueue, type PublishCounts } from "../../agent/publish-queue.ts";
+import { type LeftMessages, PublishQueue, type PublishCounts } from "../../agent/publish-queue.ts";
 import { migrate, type Settings } from "../../migrations.ts";
 import { clientOf } from "../../node/agent-link.ts";
 import { StatusLine } from "../../node/status-line.ts";
-import type { Done, Message, NodeConfig, Red, RedNode, Send } from "../../red.ts";
+import type { Done, Message, NodeConfig, Red, RedNode, Send, Status } from "../../red.ts";
 import { choiceIn, textIn, wholeIn } from "../../settings.ts";
 import { migrations } from "./migrations.ts";
 import { payloadOf } from "./payload.ts";
 
+/** What nodes left when they closed, by their ids, for those that start again in this process. */
+type LeftHere = Map<string, LeftMessages>;
+
 export function register(RED: Red): void {
+  const here: LeftHere = new Map();
   RED.nodes.registerType("weir-publish", function (this: RedNode, config: NodeConfig) {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this);
     try {
       const settings = migrate(config, migrations);
-      begin(RED, this, { settings, status });
+      begin(RED, this, { settings, status, here });
     } catch (error) {
       const fault = error instanceof Error ? error : new Error(String(error));
       this.error(fault.message);
@@ -36,8 +40,14 @@ export function register(RED: Red): void {
 function begin(
   RED: Red,
   node: RedNode,
-  { settings, status }: { readonly settings: Settings; readonly status: StatusLine },
+  {
+    settings,
+    status,
+    here,
+  }: { readonly settings: Settings; readonly status: StatusLine; readonly here: LeftHere },
 ): void {
+  const id = node._alias ?? node.id;
+
   const topic = textIn(settings, "topic", true);
   const queue = new PublishQueue({
     client: clientOf(RED, settings),
@@ -47,10 +57,12 @@ function begin(
     }),
     lengthMax: flowLimits.publishLengthMax,
     whenFull: choiceIn(settings, "whenFull", ["refuse", "drop-oldest"]),
-    name: node.id,
-    onChange: () => show(RED, status, queue.counts),
+    name: id,
+    left: here.get(id),
+    onChange: () => status.show(() => statusOf(RED, queue.counts)),
   });
-  show(RED, status, queue.counts);
+  here.delete(id);
+  status.show(() => statusOf(RED, queue.counts));
   node.on("input", (message: Message, send: Send, done: Done) => {
     let payload: unknown;
     let to: string;
@@ -64,14 +76,32 @@ function begin(
       if (error === undefined) send([[message]]);
       done(error);
     });
-    show(RED, status, queue.counts);
   });
-  node.on("close", (_removed, done) => {
-    void queue.close().then(() => {
+  node.on("close", (removed, done) => {
+    void queue.close().then((left) => {
       status.close();
+      leave(node, { left, removed, here });
       done();
     });
   });
+}
+
+/** A deploy goes on with what is left; that an end of Node-RED loses it is said while it can be. */
+function leave(
+  node: RedNode,
+  {
+    left,
+    removed,
+    here,
+  }: { readonly left: LeftMessages; readonly removed: boolean; readonly here: LeftHere },
+): void {
+  const count = left.waiting.length + (left.body?.messages.length ?? 0);
+  if (count === 0) return;
+  if (!removed) here.set(node._alias ?? node.id, left);
+  const what = removed
+    ? "the node is gone, and they are lost"
+    : "the node goes on with them when it starts again here; an end of Node-RED loses them";
+  node.warn(`the agent does not have ${count} messages that waited for it: ${what}`);
 }
 
 function topicOf(message: Message, configured: string): string {
@@ -81,19 +111,17 @@ function topicOf(message: Message, configured: string): string {
   throw new Error("the message has no topic: set one in the node, or in msg.topic");
 }
 
-function show(
+function statusOf(
   RED: Red,
-  status: StatusLine,
   { waiting, dropped, refused, undecoded, published, trouble }: PublishCounts,
-): void {
+): Status {
   const counts = Object.entries({ waiting, published, dropped, refused, undecoded })
     .filter(([name, count]) => count > 0 || name === "published")
     .map(([name, count]) => `${RED._(`status.${name}`)} ${count}`)
     .join(" · ");
   if (trouble !== undefined) {
-    status.show({ fill: "red", shape: "ring", text: `${counts} · ${trouble}` });
-    return;
+    return { fill: "red", shape: "ring", text: `${counts} · ${trouble}` };
   }
   const isWell = dropped + refused + undecoded === 0;
-  status.show({ fill: isWell ? "green" : "yellow", shape: "dot", text: counts });
+  return { fill: isWell ? "green" : "yellow", shape: "dot", text: counts };
 }

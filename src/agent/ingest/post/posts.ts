@@ -34,6 +34,8 @@ export type PostAnswer = {
   readonly deadLettered: number;
   /** Of topics that no source wants; they go nowhere. */
   readonly unwanted: number;
+  /** What these topics are, where there are some: the first limits.postUnwantedTopicsMax of them. */
+  readonly unwantedTopics?: readonly string[];
   /** It came before under its key, and nothing was taken now. */
   readonly repeated: boolean;
 };
@@ -82,7 +84,7 @@ export type PostsOptions = {
 type UnderWay = {
   readonly key: string | undefined;
   readonly digest: string;
-  readonly bytes: Uint8Array;
+  readonly body: PostedBody;
   readonly messages: Messages;
   /** Whether `messages` stands at one that is not taken. */
   hasMore: boolean;
@@ -149,7 +151,7 @@ export class Posts implements Gate {
   release(): void {
     this.#durable = this.#open - 1;
     for (const body of this.#held) {
-      if (body.frame <= this.#durable) this.#settle(body, durable(body));
+      if (body.frame <= this.#durable) this.#settle(body, this.#durableOf(body));
     }
   }
 
@@ -227,7 +229,7 @@ export class Posts implements Gate {
     const begun: UnderWay = {
       key,
       digest,
-      bytes: body.bytes,
+      body,
       messages,
       hasMore,
       ...counts,
@@ -265,7 +267,7 @@ export class Posts implements Gate {
       if (topic === NO_SOURCE) {
         intake.decline(topicBytes, topicStart, topicEnd);
         body.unwanted += 1;
-      } else if (intake.receive(topic, body.bytes, payloadStart, payloadEnd)) {
+      } else if (intake.receive(topic, body.body.bytes, payloadStart, payloadEnd)) {
         received += 1;
       } else {
         isFull = true;
@@ -280,7 +282,7 @@ export class Posts implements Gate {
     if (takenOf(body) > takenBefore) this.#note(body, received > 0);
     if (body.hasMore) return false;
     this.#waiting.delete(body);
-    if (body.frame <= this.#durable) this.#settle(body, durable(body));
+    if (body.frame <= this.#durable) this.#settle(body, this.#durableOf(body));
     else this.#held.add(body);
     return true;
   }
@@ -321,6 +323,25 @@ export class Posts implements Gate {
     return undefined;
   }
 
+  #durableOf(body: UnderWay): PostOutcome {
+    const { decoded, deadLettered, unwanted, isRepeated } = body;
+    const counts = { messages: takenOf(body), decoded, deadLettered, unwanted };
+    const which = unwanted === 0 ? {} : { unwantedTopics: this.#unwantedOf(body.body) };
+    return { kind: "durable", answer: { ...counts, ...which, repeated: isRepeated } };
+  }
+
+  /** Topics of the body that no source wants, each once. */
+  #unwantedOf(body: PostedBody): readonly string[] {
+    const found = new Set<string>();
+    const messages = messagesOf(body);
+    while (messages.next() && found.size < limits.postUnwantedTopicsMax) {
+      const { topicBytes, topicStart, topicEnd } = messages;
+      if (this.#options.intake.topicOf(topicBytes, topicStart, topicEnd) !== NO_SOURCE) continue;
+      found.add(Buffer.from(topicBytes.subarray(topicStart, topicEnd)).toString());
+    }
+    return [...found];
+  }
+
   #settle(body: UnderWay, outcome: PostOutcome): void {
     this.#waiting.delete(body);
     this.#held.delete(body);
@@ -354,12 +375,6 @@ export class Posts implements Gate {
 
 function takenOf({ decoded, deadLettered, unwanted }: UnderWay): number {
   return decoded + deadLettered + unwanted;
-}
-
-function durable(body: UnderWay): PostOutcome {
-  const { decoded, deadLettered, unwanted, isRepeated } = body;
-  const counts = { messages: takenOf(body), decoded, deadLettered, unwanted };
-  return { kind: "durable", answer: { ...counts, repeated: isRepeated } };
 }
 
 function repeated(outcome: PostOutcome): PostOutcome {

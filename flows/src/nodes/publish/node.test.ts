@@ -1,0 +1,224 @@
+/** The publish node with a real agent, and with one that answers as the test wants. */
+
+import assert from "node:assert/strict";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { AgentRig, startMs } from "../../../test/agent-rig.ts";
+import { flowOf, type FlowNode, type Rig, startRig } from "../../../test/rig.ts";
+import type { Message, Red } from "../../red.ts";
+import { register as registerAgent } from "../agent/node.ts";
+import { register as registerPublish } from "./node.ts";
+
+const publish = {
+  type: "weir-publish",
+  version: 1,
+  name: "",
+  agent: "agent1",
+  topic: "",
+  queueMessages: "1000",
+  whenFull: "refuse",
+};
+
+const topic = "plant/a/p1/state";
+
+function register(red: Red): void {
+  registerAgent(red);
+  registerPublish(red);
+}
+
+function flowWith(agent: FlowNode, changes: object = {}): readonly FlowNode[] {
+  return [agent, ...flowOf({ ...publish, ...changes }, 1)];
+}
+
+function reading(second: number): Message {
+  return { topic, payload: { ts: startMs + second * 1_000, v: second }, second };
+}
+
+/** Values of the readings that the agent has, in the order of their times. */
+async function storedIn({ agent }: AgentRig): Promise<readonly number[]> {
+  const query = `metric=v&from=${startMs}&to=${startMs + 1e7}&limit=10000`;
+  const url = `http://127.0.0.1:${agent.httpPort}/v1/readings?${query}`;
+  const { readings } = (await (await fetch(url)).json()) as { readings: { value: number }[] };
+  return readings.map(({ value }) => value);
+}
+
+async function textOf(rig: Rig, id: string): Promise<string> {
+  const { error } = (await rig.next(id)) as { error: { message: string } };
+  return error.message;
+}
+
+test("a message goes on when the agent has it on its disk, and as it came", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent.node));
+  rig.send({ ...reading(1), note: "mine" });
+  const { _msgid, ...rest } = await rig.next("out0");
+  assert.deepEqual(rest, { ...reading(1), note: "mine" });
+  await rig.next("completed");
+  assert.deepEqual(await storedIn(agent), [1]);
+  assert.equal(agent.agent.ledger().sources[0]?.readings.accepted, 1);
+});
+
+test("payloads as other nodes give them: objects, texts and bytes of JSON, numbers; and those that cannot be sent", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent.node, { topic }));
+  const json = (second: number): string => JSON.stringify(reading(second).payload);
+  const payloads = [reading(1)["payload"], json(2), Buffer.from(json(3))];
+  for (const payload of payloads) rig.send({ payload });
+  for (const _ of payloads) await rig.next("out0");
+  assert.deepEqual(await storedIn(agent), [1, 2, 3]);
+  const refused: readonly (readonly [unknown, RegExp])[] = [
+    [undefined, /no payload that can be sent/],
+    [Number.NaN, /the payload is NaN/],
+    [Buffer.from([0xff, 0xfe]), /bytes that are no text/],
+    ["x".repeat(70_000), /the message has 700\d\d characters, more than 65536/],
+  ];
+  for (const [payload, error] of refused) {
+    rig.send({ payload });
+    assert.match(await textOf(rig, "caught"), error);
+  }
+});
+
+test("a topic that no source takes is an error that names it; the others of its body are taken", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent.node));
+  rig.send(reading(1));
+  rig.send({ topic: "elsewhere", payload: 1 });
+  rig.send(reading(2));
+  assert.match(await textOf(rig, "caught"), /no source of the agent takes the topic "elsewhere"/);
+  for (const second of [1, 2]) assert.equal((await rig.next("out0"))["second"], second);
+  rig.send({ topic: "elsewhere", payload: 1 });
+  assert.match(await textOf(rig, "caught"), /refuses \(422\): .*no source wants the topic/);
+  rig.send({ payload: 1 });
+  assert.match(await textOf(rig, "caught"), /the message has no topic/);
+});
+
+test("while the agent is away messages wait, up to the bound, and go in their order when it is back", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent.node, { queueMessages: "5" }));
+  await agent.stop();
+  for (let second = 0; second < 7; second++) rig.send(reading(second));
+  for (const second of [5, 6]) {
+    const caught = (await rig.next("caught")) as { second: number; error: { message: string } };
+    assert.equal(caught.second, second);
+    assert.match(
+      caught.error.message,
+      /the queue is full \(5 messages.*this message was not taken/,
+    );
+  }
+  await agent.start();
+  for (let second = 0; second < 5; second++) {
+    assert.equal((await rig.next("out0"))["second"], second);
+  }
+  assert.deepEqual(await storedIn(agent), [0, 1, 2, 3, 4]);
+});
+
+test("or the oldest give way, where that is chosen", async (t) => {
+  const agent = await AgentRig.start(t);
+  const changes = { queueMessages: "3", whenFull: "drop-oldest" };
+  const rig = await startRig(t, register, flowWith(agent.node, changes));
+  await agent.stop();
+  for (let second = 0; second < 5; second++) rig.send(reading(second));
+  const dropped = [await rig.next("caught"), await rig.next("caught")];
+  assert.match(
+    (dropped[0] as { error: { message: string } }).error.message,
+    /the oldest was dropped/,
+  );
+  await agent.start();
+  const published: unknown[] = [];
+  for (let at = 0; at < 3; at++) published.push((await rig.next("out0"))["second"]);
+  const all = [...dropped.map(({ second }) => second), ...published];
+  assert.deepEqual(
+    all.toSorted((a, b) => Number(a) - Number(b)),
+    [0, 1, 2, 3, 4],
+  );
+  assert.ok(published.includes(4), "the newest stay");
+});
+
+/** An agent of which the test says what it answers, and what bodies came under which keys. */
+async function standIn(
+  t: TestContext,
+  answer: (body: string, response: ServerResponse, nth: number) => void,
+): Promise<{ readonly node: FlowNode; readonly bodies: { key: string; body: string }[] }> {
+  const bodies: { key: string; body: string }[] = [];
+  const server = createServer((request: IncomingMessage, response) => {
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => {
+      const body = Buffer.concat(parts).toString();
+      bodies.push({ key: String(request.headers["idempotency-key"]), body });
+      answer(body, response, bodies.length);
+    });
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { node: { id: "agent1", type: "weir-agent", version: 1, name: "", address }, bodies };
+}
+
+function taken(body: string, response: ServerResponse): void {
+  const messages = body.split("\n").length;
+  const counts = { messages, decoded: messages, deadLettered: 0, unwanted: 0, repeated: false };
+  response.end(JSON.stringify(counts));
+}
+
+test("a body whose answer is lost, or that has no room, is sent again as it was, under its key", async (t) => {
+  const { node, bodies } = await standIn(t, (body, response, nth) => {
+    if (nth === 1) response.destroy();
+    else if (nth === 2) response.writeHead(503, { "Retry-After": "0" }).end("{}");
+    else if (nth === 3) response.writeHead(401).end('{"message":"the token is not known here"}');
+    else taken(body, response);
+  });
+  const rig = await startRig(t, register, flowWith(node));
+  rig.send(reading(1));
+  rig.send(reading(2));
+  await rig.next("out0");
+  await rig.next("out0");
+  rig.send(reading(3));
+  await rig.next("out0");
+  assert.equal(bodies.length, 5);
+  const [first, ...others] = bodies;
+  for (const again of others.slice(0, 3)) assert.deepEqual(again, first);
+  assert.notEqual(bodies[4]?.key, first?.key);
+  assert.match(first?.key ?? "", /^[\x21-\x7e]{1,64}$/);
+  const shown = rig.statuses.map(({ text }) => text).join("\n");
+  assert.match(shown, /the token is not known here/, "why it waits is shown");
+});
+
+test("what waits when the node closes goes on after a deploy, in its order and each once", async (t) => {
+  let isAway = true;
+  const took: number[] = [];
+  const { node, bodies } = await standIn(t, (body, response) => {
+    if (isAway) return void response.destroy();
+    for (const line of body.split("\n")) took.push(JSON.parse(line).payload.v);
+    taken(body, response);
+  });
+  const flow = flowWith(node);
+  const rig = await startRig(t, register, flow);
+  for (let second = 0; second < 250; second++) rig.send(reading(second));
+  for (let at = 0; at < 200 && bodies.length === 0; at++) await wait(10);
+  await wait(50);
+  await rig.deploy(flow);
+  isAway = false;
+  for (let at = 0; at < 500 && took.length < 250; at++) await wait(10);
+  assert.deepEqual(
+    took,
+    Array.from({ length: 250 }, (_, second) => second),
+  );
+  const sent = bodies.filter(({ body }) => body === bodies[0]?.body);
+  assert.equal(new Set(sent.map(({ key }) => key)).size, 1, "the body under way keeps its key");
+  rig.send(reading(250));
+  assert.equal((await rig.next("out0"))["second"], 250);
+});
+
+test("settings that are wrong are said, and each message goes to Catch nodes", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent.node, { queueMessages: "many" }));
+  assert.match(rig.errors().join(), /queueMessages is "many": set a number/);
+  rig.send(reading(1));
+  assert.match(await textOf(rig, "caught"), /queueMessages is "many"/);
+});
