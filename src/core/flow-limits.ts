@@ -46,8 +46,8 @@ export const flowLimits = {
   /** Messages that a full queue drops, told one by one; the next error counts the others. */
   publishErrorsPerSecond: 100,
   /** Messages, and characters, of one body; a message with more is an error for Catch nodes. */
-  publishMessages: 100,
-  publishBodyLength: 65_536,
+  publishMessages: 1_000,
+  publishBodyLength: 262_144,
   /** Messages that come within this share a body, ms. */
   publishLingerMs: 10,
   /** A publish node that closes goes on sending for so long, ms; Node-RED waits 15 s for it. */

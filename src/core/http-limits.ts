@@ -46,7 +46,7 @@ export const httpLimits = {
   /** Messages of one body: it is taken in one piece, and leaves room for others in a batch. */
   postMessagesMax: 8_192,
   /** Topics that an answer names because no source wants them. */
-  postUnwantedTopicsMax: 128,
+  postUnwantedTopicsMax: 1_024,
   /** A body that is not durable after so long is told to come again. */
   postWaitMs: 10_000,
   postRetrySeconds: 5,

@@ -72,7 +72,7 @@ test("payloads as other nodes give them: objects, texts and bytes of JSON, numbe
     [undefined, /no payload that can be sent/],
     [Number.NaN, /the payload is NaN/],
     [Buffer.from([0xff, 0xfe]), /bytes that are no text/],
-    ["x".repeat(70_000), /the message has 700\d\d characters, more than 65536/],
+    ["x".repeat(270_000), /the message has 2700\d\d characters, more than 262144/],
   ];
   for (const [payload, error] of refused) {
     rig.send({ payload });
