@@ -33,6 +33,9 @@ export const fleetLimits = {
   remoteKeysMax: 16,
   remoteDocumentBytesMax: 196_608, // 192 KiB
   remotePollMs: 60_000,
+  /** Versions are free up to the first; beyond, one may be so much higher than all before: some are always left. */
+  remoteVersionFree: 4_503_599_627_370_496, // 2^52
+  remoteVersionLeapMax: 4_294_967_296, // 2^32
   /** So long a new configuration must run well, and is looked at so often. */
   remoteWatchMs: 120_000,
   remoteLookMs: 1_000,

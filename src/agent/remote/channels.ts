@@ -4,6 +4,7 @@ import { assert } from "../../core/assert.ts";
 import type { Clock, Net, Random } from "../../core/doors.ts";
 import type { Config } from "../config/config.ts";
 import type { Channel } from "./channel.ts";
+import { sift } from "./judge.ts";
 import type { Offer } from "./remote-status.ts";
 
 export async function openChannels(
@@ -35,7 +36,9 @@ export async function openChannels(
     assert(uplink !== undefined, "a checked uplink is there");
     const { openKafkaChannel } = await import("./kafka-channel.ts");
     const kafka = (await import("../doors/kafka.ts")).systemKafka(clock);
-    channels.push(openKafkaChannel({ agent, topic, pollMs, uplink, kafka, clock, random, offer }));
+    const sifted = (offers: readonly Offer[]): readonly Offer[] => sift(offers, { remote, agent });
+    const about = { agent, topic, pollMs, uplink, kafka, clock, random };
+    channels.push(openKafkaChannel({ ...about, sift: sifted, offer }));
   }
   return channels;
 }

@@ -96,6 +96,11 @@ function staleness(
   { version }: RemoteDocument,
   { highest, isLost }: JudgedBy,
 ): Refusal | undefined {
+  const highestNext = Math.max(highest, limits.remoteVersionFree) + limits.remoteVersionLeapMax;
+  if (version > highestNext) {
+    const reason = `it is version ${version}: after it there would soon be no higher one; sign it as ${highestNext} at most`;
+    return { code: "too_high", reason };
+  }
   if (version > highest || (version === highest && isLost)) return undefined;
   if (version === highest) {
     const reason = `another document was version ${version} already: sign it as ${highest + 1}`;

@@ -2,16 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClusterModel } from "../../../test/support/kafka/cluster-model.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
+import { localConfig, version } from "../../../test/support/remote-process.ts";
 import { SimulatedClock } from "../../../test/support/simulated-clock.ts";
+import { limits } from "../../core/limits.ts";
 import { encodeRecordBatch, noCompression } from "../../sync/kafka/message/record-batch.ts";
 import { kafkaUplinkDefaults } from "../config/kafka-config.ts";
 import type { KafkaDoor } from "../doors/kafka.ts";
 import type { Channel } from "./channel.ts";
+import { sift } from "./judge.ts";
 import { openKafkaChannel } from "./kafka-channel.ts";
 import type { Offer } from "./remote-status.ts";
 
 const topic = "weir.config";
 const pollMs = 10_000;
+const { remote = assert.fail("it has a remote section") } = await localConfig();
 
 class World {
   readonly clock = new SimulatedClock(1_796_000_000_000);
@@ -36,6 +40,7 @@ class World {
       kafka,
       clock: this.clock,
       random: seededRandom(1),
+      sift: (offers) => sift(offers, { remote, agent: "gw1" }),
       offer: ({ bytes, isHistory }: Offer) => {
         this.offers.push(`${isHistory ? "history" : "news"} ${Buffer.from(bytes).toString()}`);
       },
@@ -89,6 +94,22 @@ test("all that lies there comes at once, what comes then by itself, and others' 
   assert.deepEqual(world.offers.slice(3), ["news v8"]);
   await channel.close();
   assert.equal(channel.status.state, "closed");
+});
+
+test("however much is written after it, the highest version that is signed is offered", async () => {
+  const world = new World();
+  world.model.createTopic(topic);
+  const [v9, v8] = [version(9), version(8)].map((bytes) => Buffer.from(bytes).toString());
+  const junk = Array.from({ length: 3 * limits.remoteWaitingMax }, (_, at) => `junk ${at}`);
+  await world.write([["gw1", v9]]);
+  for (const each of junk) await world.write([["gw1", each]]);
+  await world.write([["gw1", v8]]);
+  const channel = world.open();
+  await world.clock.pass(pollMs);
+  assert.equal(world.offers.length, limits.remoteWaitingMax);
+  assert.equal(world.offers[0], `history ${v9}`);
+  assert.equal(world.offers.at(-1), `history ${v8}`);
+  await channel.close();
 });
 
 test("a topic that is missing is said with what to do, and tried again; a lost session begins anew", async () => {

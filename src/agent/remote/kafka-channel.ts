@@ -13,6 +13,7 @@ import { CommittedRecords } from "../../sync/kafka/upstream/committed-records.ts
 import type { KafkaUplinkConfig } from "../config/kafka-config.ts";
 import type { KafkaDoor } from "../doors/kafka.ts";
 import { Channel } from "./channel.ts";
+import { kept } from "./judge.ts";
 import type { Offer } from "./remote-status.ts";
 
 export type KafkaChannelOptions = {
@@ -24,6 +25,8 @@ export type KafkaChannelOptions = {
   readonly kafka: KafkaDoor;
   readonly clock: Clock;
   readonly random: Random;
+  /** Those that matter among any number, at most `limits.remoteWaitingMax`. */
+  readonly sift: (offers: readonly Offer[]) => readonly Offer[];
   readonly offer: (offer: Offer) => void;
 };
 
@@ -74,7 +77,7 @@ async function follow(
     readonly isClosing: () => boolean;
   },
 ): Promise<void> {
-  const { topic, agent, clock, pollMs, offer } = options;
+  const { topic, agent, clock, pollMs, sift, offer } = options;
   const count = (await cluster.partitionsOf([topic])).get(topic);
   if (count === undefined) throw missing(topic);
   const partitions: { readonly records: CommittedRecords; readonly end: number }[] = [];
@@ -85,16 +88,18 @@ async function follow(
     const takes = (record: FetchedRecord): boolean => isOurs(record, agent);
     partitions.push({ records: new CommittedRecords(cluster, { at, from, bytesMax, takes }), end });
   }
-  let history: Uint8Array[] = [];
+  let history: readonly Offer[] = [];
   for (const { records, end } of partitions) {
     while (records.offset < end && !life.isClosing()) {
-      history.push(...valuesOf(await records.next()));
-      history = history.slice(-limits.remoteWaitingMax);
+      const next = valuesOf(await records.next()).map((bytes) =>
+        kept({ bytes, from: "kafka", isHistory: true, isShared: true }),
+      );
+      history = sift([...history, ...next]);
     }
   }
   if (life.isClosing()) return;
   life.onOpen();
-  for (const bytes of history) offer({ bytes, from: "kafka", isHistory: true, isShared: true });
+  for (const each of history) offer(each);
   while (!life.isClosing()) {
     for (const { records } of partitions) {
       for (const bytes of valuesOf(await records.next())) {

@@ -18,6 +18,7 @@ export type RefusalCode =
   | "other_agent"
   | "replayed"
   | "version_taken"
+  | "too_high"
   | "expired"
   | "invalid"
   | "files";
@@ -30,6 +31,7 @@ export const noRefusals: Readonly<Record<RefusalCode, number>> = {
   other_agent: 0,
   replayed: 0,
   version_taken: 0,
+  too_high: 0,
   expired: 0,
   invalid: 0,
   files: 0,

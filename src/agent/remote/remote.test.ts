@@ -11,6 +11,7 @@ import {
   localSeries,
   Process,
   publicKey,
+  signed,
   version,
   well,
 } from "../../../test/support/remote-process.ts";
@@ -132,6 +133,26 @@ test("whatever comes after it, the highest version that waits is judged, and wha
   assert.equal(await process.run(() => Promise.resolve()), 8);
   const { refused } = process.remote.status.counters;
   assert.deepEqual(refused, { malformed: limits.remoteWaitingMax - 2 });
+});
+
+test("no version is so high that no higher one is left", async () => {
+  const process = await Process.start(diskOf(1).mount());
+  const take = async (number: number): Promise<number> => {
+    await process.run(async () => {
+      process.offer(signed(number, "limits: { series: 5 }\n"));
+      await process.turns();
+    });
+    return process.remote.status.highest;
+  };
+  const { remoteVersionFree: free, remoteVersionLeapMax: leap } = limits;
+  assert.equal(await take(Number.MAX_SAFE_INTEGER), 0);
+  assert.equal(await take(free + leap + 1), 0);
+  assert.equal(process.remote.status.counters.refused["too_high"], 2);
+  assert.match(process.remote.status.audit[0]?.reason ?? "", /sign it as 4503603922337792 at most/);
+  for (const number of [1, free, free + leap, free + 2 * leap]) {
+    assert.equal(await take(number), number);
+  }
+  assert.equal(await take(free + 3 * leap + 1), free + 2 * leap);
 });
 
 test("a start that fails is its fault; a disk that fails, or another agent, is not", async () => {
