@@ -10,6 +10,11 @@ import { test } from "node:test";
 import { countOf } from "../../support/long-form.ts";
 import { fedWindow, gathered, gatheredSummaries } from "../../support/node-red/gathering.ts";
 import {
+  arePicturesWanted,
+  pictureFindings,
+  takePictures,
+} from "../../support/node-red/pictures.ts";
+import {
   importExamples,
   seeNoErrors,
   seePalette,
@@ -49,6 +54,13 @@ test("Node-RED 5 with the packed package in a browser", async (t) => {
   });
 
   await seeResults(t, trial, { tried, all: true });
+  if (arePicturesWanted) {
+    const byName = tried.map(({ example, imported }) => [example.name, imported] as const);
+    await takePictures(editor, new Map(byName));
+  }
+  await t.test("every node has its picture in the documents", () => {
+    assert.deepEqual(pictureFindings(), []);
+  });
 
   await t.test("an agent that is killed gives a flow each summary once", async () => {
     const file = join(nodeRed.folder, "summaries");

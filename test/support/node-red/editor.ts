@@ -29,12 +29,20 @@ const waitMs = 30_000;
 declare const RED: {
   readonly actions: { invoke(name: string): void };
   readonly workspaces: { show(id: string): void };
-  readonly editor: { edit(node: object): void };
+  readonly editor: {
+    edit(node: object): void;
+    editConfig(name: string, type: string, id: string): void;
+  };
   readonly nodes: {
+    eachConfig(look: (node: EditorNode) => void): void;
     node(id: string): EditorNode | null;
     eachNode(look: (node: EditorNode) => void): void;
     eachWorkspace(look: (tab: { readonly id: string }) => void): void;
   };
+};
+declare function jQuery(selector: string): {
+  readonly length: number;
+  last(): { offset(): object | undefined };
 };
 type EditorNode = ImportedNode & {
   readonly z: string;
@@ -173,6 +181,42 @@ export class Editor {
       });
       return found;
     });
+  }
+
+  /** The form of a node, as a double click opens it; of a configuration node the one that the tab uses first. */
+  async openForm(type: string, { nodes }: Imported): Promise<void> {
+    const id = nodes.find((node) => node.type === type)?.id;
+    await this.page.evaluate(
+      ([wanted, found]) => {
+        const node = found === undefined ? null : RED.nodes.node(found);
+        if (node !== null) return RED.editor.edit(node);
+        RED.nodes.eachConfig((config) => {
+          if (config.type === wanted) found ??= config.id;
+        });
+        RED.editor.editConfig("", wanted, found ?? "");
+      },
+      [type, id] as const,
+    );
+    await this.page.locator(".red-ui-tray .form-row:visible").first().waitFor();
+    await this.settled();
+  }
+
+  async closeForms(): Promise<void> {
+    await this.invoke("core:cancel-edit-tray");
+    await this.page.locator(".red-ui-tray").waitFor({ state: "detached" });
+  }
+
+  /** When nothing moves any more in the page. */
+  async settled(): Promise<void> {
+    await this.page.waitForFunction(() => !jQuery(":animated").length, undefined, { polling: 100 });
+    const hasMoved = async (): Promise<boolean> => {
+      const box = (): Promise<unknown> =>
+        this.page.evaluate(() => JSON.stringify(jQuery(".red-ui-tray").last().offset() ?? {}));
+      const before = await box();
+      await this.page.waitForTimeout(200);
+      return before !== (await box());
+    };
+    while (await hasMoved());
   }
 
   async #tabs(): Promise<readonly string[]> {
