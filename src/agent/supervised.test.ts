@@ -29,6 +29,7 @@ class Rig {
   fail: (fault: Fault) => void = () => undefined;
   end: () => void = () => undefined;
   closeFails = false;
+  isForCaller = false;
   readonly over: Promise<Ended<{ listen(): Promise<void>; close(): Promise<void> }>>;
 
   constructor(...outcomes: (Error | undefined)[]) {
@@ -57,6 +58,7 @@ class Rig {
       },
       onWaiting: ({ name }) => void events.push(`waits: ${name}`),
       onStarted: () => () => void events.push("stopped"),
+      isForCaller: () => this.isForCaller,
       ended,
     });
     this.over.catch(() => undefined);
@@ -79,6 +81,23 @@ test("a start that the disk is in the way of is tried again, later each time, an
   ]);
   rig.end();
   assert.ok((await rig.over).agent !== undefined);
+});
+
+test("a store that was given up is begun again, unless the caller is to judge that", async () => {
+  for (const code of ["STORE_FAILED", "LOG_POISONED"] as const) {
+    for (const isForCaller of [false, true]) {
+      const rig = new Rig(undefined, undefined);
+      rig.isForCaller = isForCaller;
+      await rig.clock.pass(100);
+      const fault = new Fault(code, "it was given up");
+      rig.fail(fault);
+      await rig.clock.pass(2 * limits.restartMsMin);
+      const starts = rig.events.filter((event) => event.startsWith("start at"));
+      assert.equal(starts.length, isForCaller ? 1 : 2);
+      rig.end();
+      assert.equal((await rig.over).fault(), isForCaller ? fault : undefined);
+    }
+  }
 });
 
 test("the wait has an end, however often a start fails", async () => {

@@ -29,6 +29,8 @@ export type SupervisedOptions<Agent extends Life> = {
   readonly start: (onFailed: (fault: Fault) => void) => Promise<Agent>;
   /** Says to whoever asks that the agent waits; the result stops that. */
   readonly openWaiting: (reason: () => DegradedReason) => Promise<() => Promise<void>>;
+  /** That it failed so is for the caller to judge, though waiting might help. Absent: nothing is. */
+  readonly isForCaller?: (fault: Fault) => boolean;
   /** It waits, or goes on waiting for another reason. */
   readonly onWaiting: (reason: DegradedReason) => void;
   /** It runs and listens; the result is called before it is closed for a failure. */
@@ -58,7 +60,8 @@ export async function superviseAgent<Agent extends Life>(
       await Promise.race([options.ended, begun.failed]);
       stop();
       const fault = begun.fault();
-      if (fault === undefined || !isWorthWaiting(fault)) {
+      const isOver = fault === undefined || !isWorthWaiting(fault);
+      if (isOver || options.isForCaller?.(fault) === true) {
         return { agent: begun.agent, fault: begun.fault };
       }
       if (clock.monotonic() - startedAt > limits.restartMsMax) waiting.forget();

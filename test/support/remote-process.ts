@@ -50,10 +50,10 @@ export function links(number: number): Uint8Array {
   return signed(number, "links: [{ name: lte }]\n");
 }
 
-export function signed(number: number, body: string): Uint8Array {
+export function signed(number: number, body: string, expires?: string): Uint8Array {
   const key = privateKeyIn(Buffer.from(pem));
   assert.ok(key);
-  const about = { agent: "gw1", issued: "2026-11-29T11:00:00Z", expires: undefined };
+  const about = { agent: "gw1", issued: "2026-11-29T11:00:00Z", expires };
   return signDocument({ ...about, version: number, body }, key);
 }
 

@@ -66,6 +66,8 @@ function runAgent(config: Config, options: RunOptions): Promise<Ended<Agent>> {
         listen: false,
         ...(afar === undefined ? {} : { remote: () => afar.status }),
       }),
+    // The store that was given up may be the trial's doing.
+    isForCaller: (fault) => afar?.remote.isBlamed(fault) === true,
     openWaiting: (reason) => openWaiting(config, reason, say),
     onWaiting: (reason) => {
       say("waiting", { reason: reason.name, why: reason.message });

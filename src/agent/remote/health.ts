@@ -76,10 +76,13 @@ export function newTroubles(
 
 /** What no waiting heals: it is rolled back at once. */
 export function isHopeless({ name }: Trouble): boolean {
-  return name === "degraded uplink_halted" || name === "degraded failed";
+  return name === "degraded uplink_halted" || name === "degraded failed" || name === expiredTrouble;
 }
 
 const uplinkTroubles = "uplink ";
+
+/** The document itself is: it came into force too late. */
+export const expiredTrouble = "expired";
 
 /** Beginnings of names of troubles that a change between two configurations can be the cause of. */
 export function blamedFor(before: Config, now: Config): readonly string[] {
@@ -97,5 +100,6 @@ export function blamedFor(before: Config, now: Config): readonly string[] {
     "degraded log_full",
     "degraded state_store_full",
     "degraded failed",
+    expiredTrouble,
   ];
 }

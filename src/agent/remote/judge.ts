@@ -110,13 +110,14 @@ function staleness(
   return { code: "replayed", reason };
 }
 
-function expiry(
-  { expires }: RemoteDocument,
+/** By the gateway's clock, as soon as that is trusted. */
+export function expiry(
+  { expires }: Pick<RemoteDocument, "expires">,
   clock: Status["clock"] | undefined,
 ): Refusal | undefined {
   if (expires === undefined || clock?.trusted !== true || clock.now <= expires) return undefined;
   const at = Buffer.from(rfc3339(expires) ?? []).toString("ascii");
-  const reason = `it expired at ${at}, before this agent read it`;
+  const reason = `it expired at ${at}, before this agent took it`;
   return { code: "expired", reason };
 }
 

@@ -13,6 +13,7 @@ import {
   publicKey,
   signed,
   version,
+  watchMs,
   well,
 } from "../../../test/support/remote-process.ts";
 import { Fault } from "../../core/faults.ts";
@@ -135,6 +136,37 @@ test("whatever comes after it, the highest version that waits is judged, and wha
   assert.deepEqual(refused, { malformed: limits.remoteWaitingMax - 2 });
 });
 
+test("one that expired before its trial began is taken back, and one that expires meanwhile is not", async () => {
+  const { now } = well.clock;
+  const expires = new Date(now + 10_000).toISOString();
+  const halfMs = watchMs / 2;
+  for (const { lateMs, trusted, outcome } of [
+    { lateMs: 0, trusted: true, outcome: ["proven", undefined] },
+    { lateMs: 20_000, trusted: true, outcome: ["rolled_back", "expired"] },
+    { lateMs: 20_000, trusted: false, outcome: ["rolled_back", "expired"] },
+  ] as const) {
+    const process = await Process.start(diskOf(1).mount());
+    await process.run(async () => {
+      process.offer(signed(7, "limits: { series: 7 }\n", expires));
+      await process.remote.changed;
+    });
+    await process.run(async () => {
+      const began = process.clock.monotonic();
+      process.health = {
+        ...well,
+        get clock() {
+          const elapsed = process.clock.monotonic() - began;
+          return { now: now + lateMs + elapsed, trusted: trusted || elapsed > halfMs };
+        },
+      };
+      await process.pass(halfMs);
+      await process.pass();
+    });
+    const last = process.remote.status.audit.at(-1);
+    assert.deepEqual([last?.kind, last?.code], outcome);
+  }
+});
+
 test("no version is so high that no higher one is left", async () => {
   const process = await Process.start(diskOf(1).mount());
   const take = async (number: number): Promise<number> => {
@@ -170,6 +202,10 @@ test("a start that fails is its fault; a disk that fails, or another agent, is n
   const full = new Fault("DISK_FULL", "the disk is full", { cause: disk });
   assert.equal(await process.remote.failed(full), false);
   assert.equal(await process.remote.failed(new Error("a bug")), false);
+  assert.equal(process.remote.isBlamed(full), false);
+  for (const code of ["STORE_FAILED", "LOG_POISONED"] as const) {
+    assert.equal(process.remote.isBlamed(new Fault(code, "given up")), true);
+  }
   const { dataDirectory } = await localConfig();
   const inUse = (directory: string): Fault =>
     new Fault("DIRECTORY_IN_USE", "in use", { facts: { directory } });

@@ -26,10 +26,18 @@ import type { RemoteConfig } from "../config/remote-config.ts";
 import { diskTrouble } from "../degraded.ts";
 import type { Status } from "../status.ts";
 import { isFor, openDocument, type RemoteDocument } from "./document.ts";
-import { blamedFor, troublesOf, untriedIn, withoutProof } from "./health.ts";
+import {
+  blamedFor,
+  expiredTrouble,
+  type Trouble,
+  troublesOf,
+  untriedIn,
+  withoutProof,
+} from "./health.ts";
 import {
   type About,
   configOf,
+  expiry,
   kept,
   named,
   type Refusal,
@@ -148,14 +156,18 @@ export class RemoteConfiguration {
     };
   }
 
+  /** Whether the trial, if there is one, may be why the agent failed so. */
+  isBlamed(error: unknown): error is Fault {
+    return this.#isTrial && error instanceof Fault && diskTrouble(error) === undefined;
+  }
+
   /**
    * The agent could not start, or failed. True where a new configuration is taken back for it: begin again.
    * A disk that fails, or another agent in the data directory, is no configuration's fault.
    */
   failed(error: unknown): Promise<boolean> {
     return this.#serial(async () => {
-      if (!this.#isTrial || !(error instanceof Fault)) return false;
-      if (diskTrouble(error) !== undefined) return false;
+      if (!this.isBlamed(error)) return false;
       // Its own data directory no document can name; another's directory for an uplink it can.
       const { dataDirectory } = this.#options.local;
       if (error.code === "DIRECTORY_IN_USE" && error.facts["directory"] === dataDirectory) {
@@ -241,13 +253,24 @@ export class RemoteConfiguration {
     // What it did not touch is not its fault.
     const blames = blamedFor(this.#before, this.#config);
     const endpoints = endpointsOf(this.#before, this.#config);
+    const beganAt = clock.monotonic();
+    // The clock may be trusted only now; what it was when the trial began counts.
+    const late = ({ now, trusted }: Status["clock"]): readonly Trouble[] => {
+      const then = { trusted, now: now - (clock.monotonic() - beganAt) };
+      const why = this.#inForce && expiry(this.#inForce, then)?.reason;
+      return why === undefined ? [] : [{ name: expiredTrouble, message: why, isEarly: false }];
+    };
     const probe = new Probe(endpoints, { clock, forMs: this.#remote.watchMs });
     return new Watch({
       clock,
       forMs: this.#remote.watchMs,
       troubles: () => {
         const status = agent.status();
-        return [...troublesOf(status), ...probe.troubles(untriedIn(status, blames))];
+        return [
+          ...late(status.clock),
+          ...troublesOf(status),
+          ...probe.troubles(untriedIn(status, blames)),
+        ];
       },
       before: this.#known.state.trial?.troubles ?? [],
       blames,
@@ -261,7 +284,7 @@ export class RemoteConfiguration {
   /** False where the disk did not take it. */
   async #conclude(verdict: Verdict, agent: Running): Promise<boolean> {
     if (verdict.kind === "well") return await this.#proven(agent);
-    await this.#rollBack("unhealthy", verdict.reason);
+    await this.#rollBack(verdict.code, verdict.reason);
     return true;
   }
 

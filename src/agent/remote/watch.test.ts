@@ -42,7 +42,7 @@ test("what lasts for half of the time and to the end is its fault", async () => 
   world.troubles = [kafka];
   await world.clock.pass(forMs);
   assert.deepEqual(world.verdicts, [
-    { kind: "ill", reason: "uplink kafka alerts: nobody is there" },
+    { kind: "ill", code: "unhealthy", reason: "uplink kafka alerts: nobody is there" },
   ]);
 });
 
@@ -70,7 +70,9 @@ test("what no waiting heals is told at once", async () => {
   const world = new World();
   world.troubles = [{ name: "degraded uplink_halted", message: "fenced", isEarly: false }];
   await world.clock.pass(2_000);
-  assert.deepEqual(world.verdicts, [{ kind: "ill", reason: "degraded uplink_halted: fenced" }]);
+  assert.deepEqual(world.verdicts, [
+    { kind: "ill", code: "unhealthy", reason: "degraded uplink_halted: fenced" },
+  ]);
 });
 
 test("a watch that is closed says nothing", async () => {

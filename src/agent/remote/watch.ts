@@ -8,9 +8,11 @@
 
 import type { Clock } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
-import { isHopeless, newTroubles, type Trouble } from "./health.ts";
+import { expiredTrouble, isHopeless, newTroubles, type Trouble } from "./health.ts";
 
-export type Verdict = { readonly kind: "well" } | { readonly kind: "ill"; readonly reason: string };
+export type Verdict =
+  | { readonly kind: "well" }
+  | { readonly kind: "ill"; readonly code: "unhealthy" | "expired"; readonly reason: string };
 
 export type WatchOptions = {
   readonly clock: Clock;
@@ -64,7 +66,8 @@ export class Watch {
     const ill = [...ours.filter(isHopeless), ...(isOver ? lasting : [])];
     const [first] = ill;
     if (first !== undefined) {
-      onVerdict({ kind: "ill", reason: `${first.name}: ${first.message}` });
+      const code = first.name === expiredTrouble ? expiredTrouble : "unhealthy";
+      onVerdict({ kind: "ill", code, reason: `${first.name}: ${first.message}` });
     } else if (isOver) onVerdict({ kind: "well" });
     else this.#schedule();
   }
