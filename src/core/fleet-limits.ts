@@ -42,11 +42,13 @@ export const fleetLimits = {
   /** Starts that it gets; what may be set. */
   remoteTries: 2,
   remoteTriesMax: 16,
+  /** Of these, so many that ended as they were asked to are not counted. */
+  remoteStopsMax: 16,
   /**
-   * Entries of the audit log on disk, refusals among them once it is full, those that the status shows,
-   * and characters of a reason.
+   * Entries of the audit log on disk: decisions, and refusals; those that the status shows, and characters
+   * of a reason.
    */
-  remoteAuditMax: 256,
+  remoteAuditDecidedMax: 128,
   remoteAuditRefusedMax: 128,
   remoteAuditShownMax: 16,
   remoteReasonMax: 500,

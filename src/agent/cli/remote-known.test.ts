@@ -60,7 +60,7 @@ remote: { keys: [{ name: ops, key: "${publicText}" }], mqtt: { broker: site, top
   await writeRemoteState(systemDisk, path, {
     highest: 7,
     digest: "d",
-    trial: { text, tries: 1, troubles: [] },
+    trial: { text, tries: 1, stops: 0, troubles: [] },
   });
   assert.match(
     (await weir(...status)).out,

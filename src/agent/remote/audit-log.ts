@@ -1,6 +1,6 @@
 /**
  * What became of configurations from afar: accepted, proven, rolled back, refused. On disk, so that a
- * restart does not forget who tried what; bounded, the oldest go, refusals first.
+ * restart does not forget who tried what; bounded, decisions and refusals each by their own share.
  *
  *   audit.ndjson   {"number":1,"at":ms,"kind":"refused","code":"bad_signature","from":"mqtt","digest":"..","reason":".."}
  *
@@ -128,18 +128,19 @@ export class AuditLog {
 const lasting: readonly RemoteEvent["kind"][] = ["accepted", "proven", "rolled_back"];
 
 /**
- * One entry less where there is one too many: the oldest refusal while those have more than their share, so
- * that whoever may write to a topic does not push decisions out.
+ * The newest of each share: whoever may write to a topic decides how many refusals there are, and pushes no
+ * decision out.
  */
 function bounded(entries: readonly AuditEntry[]): readonly AuditEntry[] {
-  if (entries.length <= limits.remoteAuditMax) return entries;
   const refused = entries.filter(({ kind }) => kind === "refused");
-  const last = lasting.map((of) => entries.findLast(({ kind }) => kind === of));
-  const gone =
-    refused.length > limits.remoteAuditRefusedMax
-      ? refused[0]
-      : entries.find((entry) => !last.includes(entry));
-  return entries.filter((entry) => entry !== gone);
+  const decided = entries.filter(({ kind }) => kind !== "refused");
+  const last = lasting.map((of) => decided.findLast(({ kind }) => kind === of));
+  const passing = decided.filter((entry) => !last.includes(entry));
+  const gone = new Set([
+    ...refused.slice(0, Math.max(0, refused.length - limits.remoteAuditRefusedMax)),
+    ...passing.slice(0, Math.max(0, decided.length - limits.remoteAuditDecidedMax)),
+  ]);
+  return entries.filter((entry) => !gone.has(entry));
 }
 
 /** Oldest first; lines that are not ours are left out. Rejects as the disk does. */

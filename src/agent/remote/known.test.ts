@@ -121,6 +121,24 @@ test("what is rolled back stays so where the disk takes it later, or only the au
   }
 });
 
+test("a trial that is stopped again and again comes to its end", async () => {
+  const disk = diskOf(1);
+  const first = await Process.start(disk.mount());
+  await first.run(async () => {
+    first.offer(version(7));
+    await first.remote.changed;
+  });
+  const series: number[] = [];
+  for (let life = 0; life < limits.remoteStopsMax + 3; life++) {
+    const process = await Process.start(disk.mount());
+    series.push(await process.run(() => Promise.resolve()));
+    await process.remote.stopped();
+  }
+  // Its two tries come on top.
+  assert.equal(series.lastIndexOf(7), limits.remoteStopsMax + 1);
+  assert.equal(series.at(-1), localSeries);
+});
+
 test("a damaged state is forgotten, but not which versions were accepted", async () => {
   const disk = diskOf(1);
   const process = await Process.start(disk.mount());

@@ -1,7 +1,7 @@
 /**
  * What an agent knows of configurations from afar, in one small file that is replaced whole:
  *
- *   state.json   {"v":1,"highest":7,"digest":"..","good":"weir-config 1 ..","trial":{"text":"..","tries":1,"troubles":[..]}}
+ *   state.json   {"v":1,"highest":7,"digest":"..","good":"weir-config 1 ..","trial":{"text":"..","tries":1,"stops":0,"troubles":[..]}}
  *
  * `good` is the last one that was proven, `trial` the one that is not yet. Documents are kept as they
  * came, and verified again at each start: a key that is taken out of the local file takes what it signed
@@ -26,6 +26,8 @@ export type Trial = {
   readonly text: string;
   /** Starts with it so far that did not end well, the present one among them. */
   readonly tries: number;
+  /** Starts that ended as they were asked to, and are not among `tries`. */
+  readonly stops: number;
   /** What was wrong before it came: it is not blamed for that. */
   readonly troubles: readonly string[];
 };
@@ -77,7 +79,9 @@ function trialOf(value: unknown, place: string): Trial | undefined {
   if (typeof value !== "object" || value === null) throw damaged(place, "trial is no object");
   const stored = { place, fields: { ...value } };
   const troubles = listOf(stored, "troubles").filter((each) => typeof each === "string");
-  return { text: textOf(stored, "text"), tries: wholeOf(stored, "tries"), troubles };
+  // One that was written before stops were counted has none.
+  const stops = "stops" in value ? wholeOf(stored, "stops") : 0;
+  return { text: textOf(stored, "text"), tries: wholeOf(stored, "tries"), stops, troubles };
 }
 
 /** Makes the folder, for good. Rejects as the disk does. */

@@ -171,7 +171,7 @@ export class RemoteConfiguration {
       // Its own data directory no document can name; another's directory for an uplink it can.
       const { dataDirectory } = this.#options.local;
       if (error.code === "DIRECTORY_IN_USE" && error.facts["directory"] === dataDirectory) {
-        await this.#uncount();
+        await this.#uncount({ stops: 0 });
         return false;
       }
       await this.#rollBack("failed", error.message);
@@ -182,16 +182,18 @@ export class RemoteConfiguration {
   /** The process ends as it was asked to: the start is not counted against a trial. */
   stopped(): Promise<void> {
     return this.#serial(async () => {
-      if (this.#isTrial) await this.#uncount();
+      const { stops = 0 } = this.#known.state.trial ?? {};
+      // Stopped again and again it would never end, proven or not.
+      if (this.#isTrial && stops < limits.remoteStopsMax) await this.#uncount({ stops: 1 });
     });
   }
 
-  async #uncount(): Promise<void> {
+  async #uncount({ stops }: { readonly stops: number }): Promise<void> {
     const { trial } = this.#known.state;
     if (trial === undefined) return;
     await this.#known.store({
       ...this.#known.state,
-      trial: { ...trial, tries: Math.max(0, trial.tries - 1) },
+      trial: { ...trial, tries: Math.max(0, trial.tries - 1), stops: trial.stops + stops },
     });
   }
 
@@ -385,7 +387,7 @@ export class RemoteConfiguration {
       await this.#refuse(offer, { ...refusal, ...named(document) });
       return true;
     }
-    const trial: Trial = { text: document.text, tries: 0, troubles: this.#troublesNow() };
+    const trial: Trial = { text: document.text, tries: 0, stops: 0, troubles: this.#troublesNow() };
     const { good } = this.#known.state;
     const next = {
       highest: Math.max(version, highest),
