@@ -34,7 +34,7 @@ import { portFindings } from "./doctor/ports.ts";
 import { reachFindings } from "./doctor/reach.ts";
 import { secretFindings } from "./doctor/secrets.ts";
 import { type Holder, holderOfDirectory, holderText } from "./doctor/sockets.ts";
-import { overlayInForce } from "./in-force.ts";
+import { overlaysInForce } from "./in-force.ts";
 import { enduranceOf } from "./wear-text.ts";
 
 const defaultFile = "weir.yaml";
@@ -61,7 +61,7 @@ async function examine(
   const clock = systemClock();
   const machine = new Machine();
   const began = { now: clock.now(), monotonic: clock.monotonic() };
-  const { config, findings: told, substituted, digests } = await configured(file);
+  const { config, findings: told, substituted, digests } = await configured(file, machine);
   const directory = config?.dataDirectory ?? process.cwd();
   const agent = await holderOfDirectory(machine, directory);
   const { newest, wear, findings: stored } = await knownIn(directory, began.now);
@@ -106,7 +106,7 @@ type Configured = {
   readonly digests: ReadonlySet<string>;
 };
 
-async function configured(file: string | undefined): Promise<Configured> {
+async function configured(file: string | undefined, machine: Machine): Promise<Configured> {
   const path = resolve(file ?? defaultFile);
   const about = { area: "configuration", place: path };
   const without = (finding: Finding): Configured => ({
@@ -139,10 +139,17 @@ async function configured(file: string | undefined): Promise<Configured> {
         ...over,
       });
     parsed = await parse({});
-    overlay = parsed.kind === "config" ? await overlayInForce(parsed.config) : undefined;
-    const laid = overlay === undefined ? undefined : await parse({ overlay });
-    // Else the agent goes by the file alone, too.
-    if (laid?.kind === "config") parsed = laid;
+    const local = parsed.kind === "config" ? parsed.config : undefined;
+    const isRunning =
+      local !== undefined && (await holderOfDirectory(machine, local.dataDirectory)) !== undefined;
+    for (const each of local === undefined ? [] : await overlaysInForce(local, { isRunning })) {
+      const laid = await parse({ overlay: each });
+      // Else the agent goes by what was before, too.
+      if (laid.kind !== "config") continue;
+      parsed = laid;
+      overlay = each;
+      break;
+    }
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
     return without(fault(about, `it cannot be read (${code})`, "say where it is: -c FILE"));

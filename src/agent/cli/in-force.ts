@@ -11,31 +11,45 @@ import { readingDisk } from "../doors/disk.ts";
 import { dataPaths } from "../start.ts";
 import { parseFile, readConfig } from "./configured.ts";
 
-/** Faults: CONFIG_INVALID. A document that cannot be used is left out, as the agent leaves it out. */
+/**
+ * For a command that no agent may run beside. Faults: CONFIG_INVALID. A document that cannot be used is left
+ * out, as the agent leaves it out.
+ */
 export async function readConfigInForce(file: string): Promise<Config> {
   const local = await readConfig(file);
-  const overlay = await overlayInForce(local);
-  if (overlay === undefined) return local;
-  const parsed = await parseFile(resolve(file), overlay);
-  return parsed.kind === "config" ? parsed.config : local;
+  for (const overlay of await overlaysInForce(local, { isRunning: false })) {
+    const parsed = await parseFile(resolve(file), overlay);
+    if (parsed.kind === "config") return parsed.config;
+  }
+  return local;
 }
 
-/** What was accepted from afar for this local configuration; undefined: nothing that can be used. */
-export async function overlayInForce(local: Config): Promise<Overlay | undefined> {
+/**
+ * What was accepted from afar for this local configuration: the one on trial before the proven one. The first
+ * that can be laid over it is in force; where none can, the file alone is. A trial that has had its tries is
+ * over, but for the agent that has the last of them: `isRunning`.
+ */
+export async function overlaysInForce(
+  local: Config,
+  { isRunning }: { readonly isRunning: boolean },
+): Promise<readonly Overlay[]> {
   const { remote, agent, dataDirectory } = local;
-  if (remote === undefined) return undefined;
+  if (remote === undefined) return [];
   const { remotePaths } = await import("../remote/known.ts");
-  const { documentIn, readRemoteState } = await import("../remote/remote-state.ts");
+  const { readRemoteState } = await import("../remote/remote-state.ts");
   const { isFor, openDocument } = await import("../remote/document.ts");
   const { state: path } = remotePaths(dataPaths(dataDirectory).remote);
   const state = await readRemoteState(readingDisk, path).catch((error: unknown) => {
     if (error instanceof Fault) return undefined;
     throw error;
   });
-  const text = state && documentIn(state);
-  if (text === undefined) return undefined;
-  const opened = openDocument(new TextEncoder().encode(text), remote.keys);
-  if (opened.kind === "refused" || !isFor(opened.document, agent)) return undefined;
-  const { version, body } = opened.document;
-  return { name: `version ${version}`, text: body, allow: remote.allow };
+  const { trial, good } = state ?? {};
+  const isOver = !isRunning && trial !== undefined && trial.tries >= remote.triesMax;
+  return [isOver ? undefined : trial?.text, good].flatMap((text) => {
+    if (text === undefined) return [];
+    const opened = openDocument(new TextEncoder().encode(text), remote.keys);
+    if (opened.kind === "refused" || !isFor(opened.document, agent)) return [];
+    const { version, body } = opened.document;
+    return [{ name: `version ${version}`, text: body, allow: remote.allow }];
+  });
 }
