@@ -32,6 +32,8 @@ export const fleetLimits = {
   /** Public keys that may sign a configuration, and one such document, signature included. */
   remoteKeysMax: 16,
   remoteDocumentBytesMax: 196_608, // 192 KiB
+  /** Characters of the glob that says for whom it is. */
+  remoteGlobMax: 256,
   remotePollMs: 60_000,
   /** Versions are free up to the first; beyond, one may be so much higher than all before: some are always left. */
   remoteVersionFree: 4_503_599_627_370_496, // 2^52
@@ -39,6 +41,9 @@ export const fleetLimits = {
   /** So long a new configuration must run well, and is looked at so often. */
   remoteWatchMs: 120_000,
   remoteLookMs: 1_000,
+  /** However short that is; and how often endpoints that it brings are asked. */
+  remoteLooksMin: 8,
+  remoteAsks: 8,
   /** Starts that it gets; what may be set. */
   remoteTries: 2,
   remoteTriesMax: 16,

@@ -152,7 +152,7 @@ function millisIn(text: string): number {
 }
 
 const headerSchema = v.strictObject({
-  agent: v.pipe(v.string("agent is a text"), v.nonEmpty(), v.maxLength(256)),
+  agent: v.pipe(v.string("agent is a text"), v.nonEmpty(), v.maxLength(limits.remoteGlobMax)),
   version: v.pipe(
     v.number("version is a number"),
     v.safeInteger("version is a whole number"),

@@ -7,6 +7,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, Net } from "../../core/doors.ts";
+import { limits } from "../../core/limits.ts";
 import type { Config } from "../config/config.ts";
 import { httpName, reachEndpoint } from "../uplinks/endpoint.ts";
 import type { Trouble } from "./health.ts";
@@ -35,9 +36,6 @@ type Known = {
   askAt: number | undefined;
 };
 
-/** How often in a trial. */
-const ASKED = 8;
-
 export class Probe {
   readonly #clock: Clock;
   readonly #everyMs: number;
@@ -49,7 +47,7 @@ export class Probe {
     { clock, forMs }: { readonly clock: Clock; readonly forMs: number },
   ) {
     this.#clock = clock;
-    this.#everyMs = forMs / ASKED;
+    this.#everyMs = forMs / limits.remoteAsks;
     this.#known = endpoints.map((endpoint) => ({
       endpoint,
       why: "it has not answered yet",

@@ -26,9 +26,6 @@ export type WatchOptions = {
   readonly onVerdict: (verdict: Verdict) => void;
 };
 
-/** However short it is. */
-const LOOKS_MIN = 8;
-
 export class Watch {
   readonly #options: WatchOptions;
   readonly #beganAt: number;
@@ -49,7 +46,7 @@ export class Watch {
   #schedule(): void {
     const { clock, forMs } = this.#options;
     const leftMs = this.#beganAt + forMs - clock.monotonic();
-    const everyMs = Math.min(limits.remoteLookMs, forMs / LOOKS_MIN);
+    const everyMs = Math.min(limits.remoteLookMs, forMs / limits.remoteLooksMin);
     const waitMs = Math.min(everyMs, Math.max(0, leftMs));
     this.#cancel = clock.after(waitMs, () => this.#look());
   }
