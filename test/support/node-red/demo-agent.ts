@@ -6,7 +6,7 @@ import { connectAsync } from "mqtt";
 import { type AgentProcess, startAgentProcess } from "../agent-process.ts";
 import { freePorts } from "../ports.ts";
 
-/** Of the first thirty the first ten are cold rooms, then pumps, tanks, meters: one of each at least. */
+/** Among so many there are cold rooms, pumps, tanks and meters. */
 const devices = 20;
 
 export class DemoAgent {

@@ -147,6 +147,12 @@ export class Editor {
     await this.page.evaluate((id) => RED.workspaces.show(id), tab);
   }
 
+  /** From the next deploy on it does not run. */
+  async disable(tab: string): Promise<void> {
+    await this.show(tab);
+    await this.invoke("core:disable-flow");
+  }
+
   /** By the button at the left of an inject node. */
   async press({ id }: ImportedNode): Promise<void> {
     const tab = await this.page.evaluate((one) => RED.nodes.node(one)?.z ?? "", id);
@@ -155,29 +161,35 @@ export class Editor {
     await this.page.locator(`[id="${id}"] .red-ui-flow-node-button-button`).click({ force: true });
   }
 
-  /** The texts that the sidebar showed of a debug node, oldest first, once there is one. */
-  async shown(node: ImportedNode, msMax: number = waitMs): Promise<readonly string[]> {
+  /** Resolves when the sidebar has shown a message of a debug node, one that is `like` this. */
+  async shown(
+    node: ImportedNode,
+    { like, msMax }: { readonly like: RegExp; readonly msMax: number },
+  ): Promise<void> {
+    const id = node.id.replaceAll(".", "_");
     try {
-      const texts = await this.page.waitForFunction(
-        (id) => window.weirShown?.[id],
-        node.id.replaceAll(".", "_"),
+      await this.page.waitForFunction(
+        ([one, pattern]) =>
+          window.weirShown?.[one]?.some((text) => new RegExp(pattern, "s").test(text)) ?? false,
+        [id, like.source] as const,
         { polling: 100, timeout: msMax },
       );
-      return (await texts.jsonValue()) ?? [];
     } catch (cause) {
-      throw new Error(`the debug sidebar showed nothing of "${node.name}" in ${msMax} ms`, {
-        cause,
-      });
+      const texts = await this.page.evaluate((one) => window.weirShown?.[one] ?? [], id);
+      const newest = texts.slice(-3).join("\n") || "nothing";
+      const message = `${like} was not shown of "${node.name}" in ${msMax} ms, but ${newest}`;
+      throw new Error(message, { cause });
     }
   }
 
-  /** Nodes that say with their status, or their triangle, that something is wrong. */
+  /** Nodes that say with their status, or their triangle, that something is wrong; a function's status is the flow's. */
   async troubles(): Promise<readonly string[]> {
     return await this.page.evaluate(() => {
       const found: string[] = [];
       RED.nodes.eachNode(({ type, name, valid, status }) => {
         if (valid === false) found.push(`${type} ${name} is not configured`);
-        if (status?.fill === "red") found.push(`${type} ${name}: ${status.text ?? ""}`);
+        if (status?.fill === "red" && type !== "function")
+          found.push(`${type} ${name}: ${status.text ?? ""}`);
       });
       return found;
     });

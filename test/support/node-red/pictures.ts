@@ -44,14 +44,13 @@ export async function takePictures(
   await page.emulateMedia({ reducedMotion: "reduce" });
   await page.addStyleTag({ content: ".red-ui-notification { display: none }" });
   await editor.invoke("core:toggle-sidebar");
-  await page.setViewportSize({ width: 1_000, height: 460 });
-  await page.locator("#red-ui-palette-search input").first().fill("weir");
+  await editor.invoke("core:toggle-palette");
+  await page.setViewportSize({ width: 900, height: 420 });
   const shownFirst = examples.get("pump-monitoring") ?? examples.get("window");
   if (shownFirst !== undefined) await editor.show(shownFirst.tab);
   await editor.settled();
   await page.screenshot({ path: pathOf(overview) });
 
-  await editor.invoke("core:toggle-palette");
   await page.setViewportSize({ width: 900, height: 560 });
   for (const name of nodeNames()) {
     const imported = examples.get(name === "agent" ? "summaries" : name);

@@ -55,6 +55,7 @@ export async function importExamples(
     });
   }
   await agent.alarm("pump-of-the-test");
+  await agent.alarm("meter-of-the-test");
   return all;
 }
 
@@ -66,9 +67,12 @@ export async function seeResults(
 ): Promise<void> {
   for (const { example, imported } of tried.filter((one) => all || !one.example.isRare)) {
     await t.test(`the example ${example.name} shows results`, async () => {
-      for (const press of example.presses) await editor.press(named(imported, press, "inject"));
-      for (const one of example.shows) {
-        await editor.shown(named(imported, one, "debug"), resultMsMax);
+      for (const step of example.steps) {
+        if (step.kind === "press") await editor.press(named(imported, step.name, "inject"));
+        else {
+          const { like } = step;
+          await editor.shown(named(imported, step.name, "debug"), { like, msMax: resultMsMax });
+        }
       }
     });
   }
