@@ -27,6 +27,7 @@ type Helper = {
   unload(): Promise<void>;
   log(): {
     readonly ERROR: number;
+    readonly WARN: number;
     readonly args: readonly (readonly [
       { readonly id?: string; readonly level: number; readonly msg: unknown },
     ])[];
@@ -78,8 +79,8 @@ export type Rig = {
   /** All statuses that the node under test has shown. */
   readonly statuses: readonly Status[];
   readonly warnings: readonly string[];
-  /** What the node under test has written to the log as errors, also while it was made. */
-  errors(): readonly string[];
+  /** What the node under test has written to the log as errors or warnings, also while it was made. */
+  errors(level?: "error" | "warn"): readonly string[];
   /** Stops all nodes and starts them from this flow, as the Deploy button does. */
   deploy(flow: readonly FlowNode[]): Promise<void>;
   /** Ends the runtime; with a store of files what is kept is on disk then. */
@@ -146,10 +147,13 @@ function rigOf(flow: readonly FlowNode[]): Rig {
   return {
     statuses,
     warnings,
-    errors: () =>
+    errors: (wanted = "error") =>
       helper
         .log()
-        .args.filter(([{ id, level }]) => id === "n" && level === helper.log().ERROR)
+        .args.filter(([{ id, level }]) => {
+          const { ERROR, WARN } = helper.log();
+          return id === "n" && level === (wanted === "error" ? ERROR : WARN);
+        })
         .map(([{ msg }]) => String(msg)),
     send: (message) => helper.getNode("n").receive(message),
     next: async (id) => {

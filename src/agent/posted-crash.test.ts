@@ -182,7 +182,7 @@ async function play(gateway: Gateway, calls: number): Promise<number> {
       // The commit is due each second: it falls between bodies, and into them.
       await gateway.pass(300);
       if (found !== undefined) {
-        const { repeated: _, ...counts } = found;
+        const { repeated: _, unwantedTopics: __, ...counts } = found;
         assert.deepEqual(counts, answer, `${key} when the power goes at call ${calls}`);
         break;
       }
@@ -207,7 +207,8 @@ test("wherever the power goes, each body under a key is taken once", {
     gateway.isOver = true;
     await gateway.start();
     for (const { key, body, answer } of bodies) {
-      assert.deepEqual(await gateway.post(body, key), { ...answer, repeated: true });
+      const { unwantedTopics: _, ...found } = (await gateway.post(body, key)) ?? {};
+      assert.deepEqual(found, { ...answer, repeated: true });
     }
     const row = await gateway.close();
     const at = `when the power goes at call ${calls}`;

@@ -43,8 +43,9 @@ export const flowLimits = {
   /** Messages that one publish node may be told to hold, and characters of their JSON that it holds. */
   publishMessagesMax: 100_000,
   publishLengthMax: 16_777_216,
-  /** Messages that a full queue drops, told one by one; the next error counts the others. */
-  publishErrorsPerSecond: 100,
+  /** Messages that a full queue drops, told one by one in so many ms; the last error counts the others. */
+  publishErrorsMax: 100,
+  publishTellMs: 1_000,
   /** Messages, and characters, of one body; a message with more is an error for Catch nodes. */
   publishMessages: 1_000,
   publishBodyLength: 262_144,

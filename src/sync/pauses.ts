@@ -122,6 +122,7 @@ export class Pauses {
   async #change(uplinks: readonly string[], pause: Pause | undefined): Promise<void> {
     if (uplinks.length === 0) return;
     const before = new Map(uplinks.map((uplink) => [uplink, this.#pauses.get(uplink)]));
+    const over = uplinks.filter((uplink) => this.#over.has(uplink));
     for (const uplink of uplinks) {
       this.#over.delete(uplink);
       this.#set(uplink, pause);
@@ -133,6 +134,8 @@ export class Pauses {
       for (const [uplink, old] of before) {
         if (this.#pauses.get(uplink) === pause) this.#set(uplink, old);
       }
+      for (const uplink of over) this.#over.add(uplink);
+      if (over.length > 0) this.#forget();
       throw error;
     }
   }

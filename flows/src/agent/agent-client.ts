@@ -3,7 +3,12 @@
  * next request. Each wait has a bound, and so has each answer.
  */
 
-import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
+import {
+  Agent as HttpAgent,
+  type AgentOptions,
+  type IncomingMessage,
+  request as httpRequest,
+} from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 
@@ -53,14 +58,16 @@ export function urlOf(address: string): URL {
 export class AgentClient {
   readonly #address: AgentAddress;
   readonly #connections: HttpAgent;
+  /** Streams have connections beside those of requests, and would hold them. */
+  readonly #streams: HttpAgent;
 
   constructor(address: AgentAddress) {
     this.#address = address;
-    const options = { keepAlive: true, maxSockets: flowLimits.agentConnectionsMax };
-    this.#connections =
-      address.url.protocol === "https:"
-        ? new HttpsAgent({ ...options, ...address.tls })
-        : new HttpAgent(options);
+    const { url, tls } = address;
+    const agentOf = (options: AgentOptions): HttpAgent =>
+      url.protocol === "https:" ? new HttpsAgent({ ...options, ...tls }) : new HttpAgent(options);
+    this.#connections = agentOf({ keepAlive: true, maxSockets: flowLimits.agentConnectionsMax });
+    this.#streams = agentOf({ keepAlive: false });
   }
 
   /** As people know it. */
@@ -73,7 +80,7 @@ export class AgentClient {
     const deadline = AbortSignal.timeout(flowLimits.answerWaitMs);
     const signals = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
     try {
-      const response = await this.#open(asked, signals);
+      const response = await this.#open(asked, { signal: signals, agent: this.#connections });
       const retryAfter = Number(response.headers["retry-after"]);
       return {
         status: response.statusCode ?? 0,
@@ -111,12 +118,7 @@ export class AgentClient {
       readonly onText: (text: string) => void;
     },
   ): Promise<void> {
-    let response: IncomingMessage;
-    try {
-      response = await this.#open(asked, signal);
-    } catch (error) {
-      throw this.#away(error);
-    }
+    const response = await this.#openStream(asked, signal);
     if (response.statusCode !== 200) {
       const answer = { status: response.statusCode ?? 0, body: await textOf(response) };
       throw new Error(refusalOf(this.name, answer));
@@ -126,21 +128,38 @@ export class AgentClient {
     response.setTimeout(flowLimits.streamSilenceMs, () =>
       response.destroy(new Error("it has been silent")),
     );
-    try {
-      for await (const text of response) onText(String(text));
-    } catch (error) {
-      throw this.#away(error);
+    const pieces = response[Symbol.asyncIterator]();
+    for (;;) {
+      const piece = await pieces.next().catch((error: unknown) => {
+        throw this.#away(error);
+      });
+      if (piece.done === true) return;
+      onText(String(piece.value));
     }
   }
 
-  /** Nothing is asked any more; what is under way is ended by its signal. */
+  async #openStream(asked: AgentRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), flowLimits.answerWaitMs);
+    try {
+      const signals = AbortSignal.any([signal, late.signal]);
+      return await this.#open(asked, { signal: signals, agent: this.#streams });
+    } catch (error) {
+      throw this.#away(error, late.signal.aborted ? "it did not answer in time" : undefined);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Lets go of connections that nobody uses; what is under way ends by itself, or by its signal. */
   close(): void {
-    this.#connections.destroy();
+    const idle = Object.values(this.#connections.freeSockets).flatMap((sockets) => sockets ?? []);
+    for (const socket of idle) socket.destroy();
   }
 
   #open(
     { method = "GET", path, query, headers, body }: AgentRequest,
-    signal: AbortSignal,
+    { signal, agent }: { readonly signal: AbortSignal; readonly agent: HttpAgent },
   ): Promise<IncomingMessage> {
     const { url, token } = this.#address;
     const target = new URL(path, url);
@@ -152,7 +171,7 @@ export class AgentClient {
         {
           method,
           signal,
-          agent: this.#connections,
+          agent,
           headers: {
             // No page of another site can send it, so the agent knows that we are none.
             "X-Weir": "1",

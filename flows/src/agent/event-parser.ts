@@ -13,6 +13,8 @@ export class EventParser {
   #id: string | undefined;
   #event = "";
   #data: string[] = [];
+  /** Of what has come of the event. */
+  #length = 0;
   #lastId: string | undefined;
 
   constructor(onEvent: (event: ServerEvent) => void) {
@@ -28,14 +30,19 @@ export class EventParser {
   take(text: string): void {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
-    if (this.#rest.length > flowLimits.eventLengthMax) {
-      throw new Error(`an event has more than ${flowLimits.eventLengthMax} characters`);
-    }
     for (const line of lines) this.#line(line);
+    this.#bound(this.#rest.length);
+  }
+
+  #bound(more: number): void {
+    if (this.#length + more <= flowLimits.eventLengthMax) return;
+    throw new Error(`an event has more than ${flowLimits.eventLengthMax} characters`);
   }
 
   #line(line: string): void {
     if (line === "") return this.#dispatch();
+    this.#length += line.length;
+    this.#bound(0);
     const colon = line.indexOf(":");
     if (colon <= 0) return;
     const value = line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
@@ -59,6 +66,7 @@ export class EventParser {
     const isEvent = this.#data.length > 0;
     this.#event = "";
     this.#data = [];
+    this.#length = 0;
     if (isEvent) this.#onEvent(event);
   }
 }

@@ -79,8 +79,8 @@ export class EventStream {
     const { signal } = this.#closing;
     const parser = new EventParser((event) => {
       if (signal.aborted) return;
-      this.#lastId = parser.lastId ?? this.#lastId;
       onEvent(event);
+      this.#lastId = parser.lastId ?? this.#lastId;
     });
     const headers = this.#lastId === undefined ? {} : { "Last-Event-ID": this.#lastId };
     await client.stream(

@@ -7,12 +7,13 @@
  *              ▼ or drop the oldest               ▼ refused for what is in it: settled with why
  *
  * A body that was lost on the way, or whose answer was, is sent again under its Idempotency-Key, so the
- * agent takes it once, also when it was killed in between. What waits is in the memory of Node-RED: the
- * durable place is the agent.
+ * agent takes it once, also when it was killed in between, as long as it remembers the key (docs/http.md). What
+ * waits is in the memory of Node-RED: the durable place is the agent.
  */
 
 import { flowLimits } from "../../../src/core/flow-limits.ts";
-import { AgentAway, type AgentAnswer, type AgentClient, refusalOf } from "./agent-client.ts";
+import type { Message } from "../red.ts";
+import { type AgentAnswer, type AgentClient, refusalOf } from "./agent-client.ts";
 import { Fifo } from "./fifo.ts";
 import { Retry, waitFor } from "./retry.ts";
 
@@ -32,46 +33,55 @@ export type PublishCounts = {
   readonly trouble: string | undefined;
 };
 
-/**
- * Called once, when the message is durable, or with why it never will be; not at all where so many are
- * dropped that another error for each would be the worse of it (`dropped` counts them).
- */
-export type Settle = (error?: Error) => void;
+/** A message with whoever hears of it, which is the caller's. */
+export type Offered<Sender> = {
+  readonly topic: string;
+  /** Topic and payload as JSON, of at most flowLimits.publishBodyLength characters. */
+  readonly line: string;
+  readonly message: Message;
+  /** Absent for a message that an earlier life of the node left. */
+  readonly sender?: Sender;
+};
 
-type Waiting = { readonly topic: string; readonly line: string; readonly settle: Settle };
+/** What waited when a node closed, in order. */
+export type LeftMessages = {
+  /** For which it waits: nobody else gets it. */
+  readonly agent: string;
+  /** The body that was under way, under its key. */
+  readonly body: Body<never> | undefined;
+  readonly waiting: readonly Offered<never>[];
+};
 
-export type PublishQueueOptions = {
+type Body<Sender> = { readonly key: string; readonly messages: readonly Offered<Sender>[] };
+
+export type PublishQueueOptions<Sender> = {
   readonly client: AgentClient;
   readonly messagesMax: number;
   /** Of what waits, in characters of JSON. */
   readonly lengthMax: number;
   readonly whenFull: WhenFull;
-  /** Makes keys that nobody else makes: the id of the node. */
-  readonly name: string;
-  /** What an earlier life of the node left. */
+  /** What an earlier life of the node left for this agent. */
   readonly left?: LeftMessages | undefined;
+  /**
+   * The message is durable, or never will be, for this reason. Not called for each where very many are
+   * dropped: another error for each would be the worse of it, and one says how many there were.
+   */
+  readonly onSettled: (offered: Offered<Sender>, error?: Error) => void;
+  /** The agent refuses, or is away; told once when that begins. */
+  readonly onTrouble: (trouble: string) => void;
   readonly onChange: () => void;
 };
 
-/** What waited when a node closed, in order: nobody waits any more to hear of it, but it goes on. */
-export type LeftMessages = {
-  /** The body that was under way, under its key. */
-  readonly body: Body | undefined;
-  readonly waiting: readonly Waiting[];
-};
-
-type Body = { readonly key: string; readonly messages: readonly Waiting[] };
-
-export class PublishQueue {
-  readonly #options: PublishQueueOptions;
+export class PublishQueue<Sender> {
+  readonly #options: PublishQueueOptions<Sender>;
   readonly #closing = new AbortController();
   readonly #retry = new Retry();
   /** Of this life of the node: keys are never given twice. */
-  readonly #life = crypto.randomUUID().slice(0, 13);
+  readonly #life = crypto.randomUUID();
   readonly #counts = { published: 0, dropped: 0, refused: 0, undecoded: 0 };
-  readonly #waiting = new Fifo<Waiting>();
+  readonly #waiting = new Fifo<Offered<Sender>>();
   /** The body that is on its way, or will be tried again. */
-  #underWay: Body | undefined;
+  #underWay: Body<Sender> | undefined;
   /** Of both. */
   #length = 0;
   /** Bodies so far. */
@@ -79,13 +89,13 @@ export class PublishQueue {
   /** In this second: messages that were dropped and told so, and those that were not, the last of them. */
   #told = 0;
   #untold = 0;
-  #lastUntold: Settle | undefined;
+  #lastUntold: Offered<Sender> | undefined;
   #tellTimer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #trouble: string | undefined;
   #isClosed = false;
 
-  constructor(options: PublishQueueOptions) {
+  constructor(options: PublishQueueOptions<Sender>) {
     this.#options = options;
     const { body, waiting = [] } = options.left ?? {};
     this.#underWay = body;
@@ -98,19 +108,15 @@ export class PublishQueue {
     return { waiting: this.#depth, ...this.#counts, trouble: this.#trouble };
   }
 
-  /** `payload`: a value that JSON can say. */
-  offer(topic: string, payload: unknown, settle: Settle): void {
-    const line = JSON.stringify({ topic, payload });
-    if (this.#isClosed) return settle(new Error("the node is closed: this message was not sent"));
-    if (line.length > flowLimits.publishBodyLength) {
-      const most = flowLimits.publishBodyLength;
-      return settle(new Error(`the message has ${line.length} characters, more than ${most}`));
-    }
-    if (this.#options.whenFull === "drop-oldest") this.#dropFor(line.length);
-    if (!this.#hasRoom(line.length)) return this.#drop({ topic, line, settle });
-    this.#waiting.add({ topic, line, settle });
-    this.#length += line.length;
-    this.#options.onChange();
+  offer(offered: Offered<Sender>): void {
+    const { whenFull, onSettled, onChange } = this.#options;
+    const { length } = offered.line;
+    if (this.#isClosed) return onSettled(offered, new Error("the node is closed"));
+    if (whenFull === "drop-oldest") this.#dropFor(length);
+    if (!this.#hasRoom(length)) return this.#drop(offered);
+    this.#waiting.add(offered);
+    this.#length += length;
+    onChange();
     this.#running ??= this.#run();
   }
 
@@ -126,16 +132,18 @@ export class PublishQueue {
     await this.#running;
     clearTimeout(timer);
     this.#closing.abort();
-    const waiting: Waiting[] = [];
+    const waiting: Offered<never>[] = [];
     for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) {
-      waiting.push({ ...next, settle: () => undefined });
+      waiting.push(withoutSender(next));
     }
     const body = this.#underWay && {
-      ...this.#underWay,
-      messages: this.#underWay.messages.map((each) => ({ ...each, settle: () => undefined })),
+      key: this.#underWay.key,
+      messages: this.#underWay.messages.map(withoutSender),
     };
-    return { body, waiting };
+    return { agent: this.#options.client.name, body, waiting };
   }
+
+  // ---- the bound ----
 
   get #depth(): number {
     return this.#waiting.length + (this.#underWay?.messages.length ?? 0);
@@ -157,144 +165,176 @@ export class PublishQueue {
   }
 
   /** An error costs Node-RED more than a message: of a burst only some are told one by one. */
-  #drop({ settle }: Waiting): void {
+  #drop(offered: Offered<Sender>): void {
     this.#counts.dropped += 1;
     this.#options.onChange();
-    this.#tellTimer ??= setTimeout(() => this.#tellLast(), 1_000);
-    if (this.#told < flowLimits.publishErrorsPerSecond) {
+    this.#tellTimer ??= setTimeout(() => this.#tellLast(), flowLimits.publishTellMs);
+    if (this.#told < flowLimits.publishErrorsMax) {
       this.#told += 1;
-      settle(this.#fullFault(0));
+      this.#options.onSettled(offered, this.#fullFault(0));
       return;
     }
     this.#untold += 1;
-    this.#lastUntold = settle;
+    this.#lastUntold = offered;
   }
 
   /** The last of those that were not told says how many there were. */
   #tellLast(): void {
     clearTimeout(this.#tellTimer);
     this.#tellTimer = undefined;
-    this.#lastUntold?.(this.#fullFault(this.#untold - 1));
+    if (this.#lastUntold !== undefined) {
+      this.#options.onSettled(this.#lastUntold, this.#fullFault(this.#untold - 1));
+    }
     this.#lastUntold = undefined;
     this.#told = 0;
     this.#untold = 0;
   }
 
   #fullFault(before: number): Error {
-    const { messagesMax, whenFull } = this.#options;
-    const what = whenFull === "refuse" ? "this message was not taken" : "the oldest was dropped";
+    const { messagesMax } = this.#options;
     const others = before === 0 ? "" : `, and ${before} others before`;
+    const why = this.#trouble === undefined ? "" : ` (${this.#trouble})`;
     return new Error(
-      `the queue is full (${messagesMax} messages, or its length): ${what}${others}${this.#becauseOfTrouble}`,
+      `the queue is full (${messagesMax} messages, or its length): this message was dropped${others}${why}`,
     );
   }
 
-  get #becauseOfTrouble(): string {
-    return this.#trouble === undefined ? "" : ` (${this.#trouble})`;
-  }
+  // ---- on its way ----
 
   async #run(): Promise<void> {
     // What comes in the same moment shares a body.
     await waitFor(flowLimits.publishLingerMs, this.#closing.signal);
     while (this.#depth > 0 && !this.#closing.signal.aborted) {
       const body = (this.#underWay ??= this.#nextBody());
-      const answer = await this.#post(body);
-      if (answer === undefined) break;
-      this.#settle(body, answer);
+      const outcome = await this.#post(body);
+      if (outcome === undefined) break;
+      this.#settle(body, outcome);
       this.#options.onChange();
     }
     this.#running = undefined;
   }
 
-  /** As many as fit, at least one. */
-  #nextBody(): Body {
-    const messages: Waiting[] = [];
+  /**
+   * As many as fit, at least one, and no more than half of what may wait: those under way cannot give their
+   * places to newer ones.
+   */
+  #nextBody(): Body<Sender> {
+    const { messagesMax } = this.#options;
+    const most = Math.min(flowLimits.publishMessages, Math.ceil(messagesMax / 2));
+    const messages: Offered<Sender>[] = [];
     let length = 0;
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       length += next.line.length + 1;
-      const isFull =
-        messages.length === flowLimits.publishMessages || length > flowLimits.publishBodyLength;
+      const isFull = messages.length === most || length > flowLimits.publishBodyLength;
       if (isFull && messages.length > 0) break;
       messages.push(next);
       this.#waiting.take();
     }
     this.#posts += 1;
-    return { key: `${this.#options.name}-${this.#life}-${this.#posts}`, messages };
+    return { key: `${this.#life}-${this.#posts}`, messages };
   }
 
   /** Until the agent answers for good; undefined where the node is closed before. */
-  async #post({ key, messages }: Body): Promise<AgentAnswer | undefined> {
+  async #post({ key, messages }: Body<Sender>): Promise<Outcome | undefined> {
     const { client } = this.#options;
     const { signal } = this.#closing;
     const asked = {
       method: "POST",
       path: "/v1/readings",
-      headers: {
-        "Content-Type": "application/x-ndjson",
-        "Idempotency-Key": key,
-      },
+      headers: { "Content-Type": "application/x-ndjson", "Idempotency-Key": key },
       body: messages.map(({ line }) => line).join("\n"),
     } as const;
     while (!signal.aborted) {
       let retryAfterMs: number | undefined;
       try {
         const answer = await client.request(asked, signal);
-        if (isFinal(answer)) {
+        const outcome = outcomeOf(client.name, answer);
+        if ("trouble" in outcome) {
+          this.#hasTrouble(outcome.trouble);
+          ({ retryAfterMs } = answer);
+        } else {
           this.#retry.succeeded();
           this.#trouble = undefined;
-          return answer;
+          return outcome;
         }
-        this.#trouble = refusalOf(client.name, answer);
-        ({ retryAfterMs } = answer);
       } catch (error) {
-        if (!(error instanceof AgentAway)) throw error;
-        this.#trouble = error.message;
+        if (!signal.aborted)
+          this.#hasTrouble(error instanceof Error ? error.message : String(error));
       }
-      this.#options.onChange();
       await waitFor(this.#retry.next(retryAfterMs), signal);
     }
     return undefined;
   }
 
-  #settle({ messages }: Body, answer: AgentAnswer): void {
+  #hasTrouble(trouble: string): void {
+    if (trouble !== this.#trouble) this.#options.onTrouble(trouble);
+    this.#trouble = trouble;
+    // A node that closes waits for an agent that takes messages, and for no other.
+    if (this.#isClosed) this.#closing.abort();
+    this.#options.onChange();
+  }
+
+  #settle({ messages }: Body<Sender>, outcome: Outcome): void {
     this.#underWay = undefined;
     for (const { line } of messages) this.#length -= line.length;
-    if (answer.status >= 300) {
+    const { onSettled } = this.#options;
+    if ("refusal" in outcome) {
       this.#counts.refused += messages.length;
-      const refusal = new Error(refusalOf(this.#options.client.name, answer));
-      for (const { settle } of messages) settle(refusal);
+      for (const offered of messages) onSettled(offered, outcome.refusal);
       return;
     }
-    const { unwantedTopics, deadLettered } = takenOf(answer.body);
-    this.#counts.undecoded += deadLettered;
-    for (const { topic, settle } of messages) {
-      const isUnwanted = unwantedTopics.has(topic);
+    this.#counts.undecoded += outcome.deadLettered;
+    for (const offered of messages) {
+      const isUnwanted = outcome.unwantedTopics.has(offered.topic);
       if (isUnwanted) this.#counts.refused += 1;
       else this.#counts.published += 1;
-      settle(isUnwanted ? unwanted(topic) : undefined);
+      onSettled(offered, isUnwanted ? unwanted(offered.topic) : undefined);
     }
   }
 }
 
-/** Whether another try would bring the same: taken, or refused for what is in it. */
-function isFinal({ status }: AgentAnswer): boolean {
-  return (status >= 200 && status < 300) || status === 400 || status === 413 || status === 422;
+function withoutSender<Sender>({ topic, line, message }: Offered<Sender>): Offered<never> {
+  return { topic, line, message };
+}
+
+/** What another try would not change. */
+type Outcome =
+  | { readonly unwantedTopics: ReadonlySet<unknown>; readonly deadLettered: number }
+  | { readonly refusal: Error };
+
+function outcomeOf(name: string, answer: AgentAnswer): Outcome | { readonly trouble: string } {
+  const { status, body } = answer;
+  if (status === 400 || status === 413 || status === 422) {
+    return { refusal: new Error(refusalOf(name, answer)) };
+  }
+  if (status < 200 || status >= 300) return { trouble: refusalOf(name, answer) };
+  return (
+    takenOf(body) ?? {
+      trouble: `${name} answers ${status} as no agent does: is it another program that listens there?`,
+    }
+  );
+}
+
+/** What an answer of POST /v1/readings says; undefined where it is none. */
+function takenOf(body: string): Outcome | undefined {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+  if (typeof answer !== "object" || answer === null || !("messages" in answer)) return undefined;
+  const taken: Readonly<Record<string, unknown>> = { ...answer };
+  const unwantedTopics = taken["unwantedTopics"];
+  const deadLettered = taken["deadLettered"];
+  return {
+    unwantedTopics: new Set(Array.isArray(unwantedTopics) ? unwantedTopics : []),
+    deadLettered: typeof deadLettered === "number" ? deadLettered : 0,
+  };
 }
 
 function unwanted(topic: string): Error {
   return new Error(
     `no source of the agent takes the topic ${JSON.stringify(topic)}: add it to sources[].topics of its weir.yaml`,
   );
-}
-
-/** What an answer of POST /v1/readings says. */
-function takenOf(body: string): {
-  readonly unwantedTopics: ReadonlySet<unknown>;
-  readonly deadLettered: number;
-} {
-  const taken = JSON.parse(body) as { unwantedTopics?: unknown; deadLettered?: unknown };
-  return {
-    unwantedTopics: new Set(Array.isArray(taken.unwantedTopics) ? taken.unwantedTopics : []),
-    deadLettered: typeof taken.deadLettered === "number" ? taken.deadLettered : 0,
-  };
 }

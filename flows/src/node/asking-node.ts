@@ -99,13 +99,14 @@ class AskingNode {
   async #answer({ message, send, done }: Waiting, ask: Ask): Promise<void> {
     try {
       const answered = await ask(message, this.#closing.signal);
+      if (this.#closing.signal.aborted) throw new Error("the node was closed meanwhile");
       this.#status.show({});
       send([[{ ...message, ...answered }]]);
       done();
     } catch (error) {
       const fault = error instanceof Error ? error : new Error(String(error));
       if (!this.#closing.signal.aborted) {
-        this.#status.show({ fill: "red", shape: "ring", text: fault.message });
+        this.#status.show({ fill: "red", shape: "ring", text: this.#red._("status.failed") });
       }
       done(fault);
     }

@@ -89,7 +89,7 @@ test("over a restart of the agent, too, and the status says that it is away", as
   assert.deepEqual(await secondsOf(rig, 2), [0, 1]);
   await agent.stop();
   for (let at = 0; at < 200 && rig.statuses.at(-1)?.fill !== "red"; at++) await wait(20);
-  assert.match(rig.statuses.at(-1)?.text ?? "", /the agent at 127\.0\.0\.1:\d+ is away: /);
+  assert.match(rig.warnings.join("\n"), /the agent at 127\.0\.0\.1:\d+ is away: /);
   await agent.start();
   await agent.feed([3, 4]);
   assert.deepEqual(await secondsOf(rig, 2), [2, 3]);

@@ -49,6 +49,8 @@ class StreamNode {
   #records = 0;
   #missed = 0;
   #state: StreamState = { kind: "connecting" };
+  /** Why it is away, as that was warned of. */
+  #warned: string | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -118,13 +120,16 @@ class StreamNode {
   #show(state: StreamState): void {
     this.#state = state;
     if (state.kind === "away") {
-      this.#status.show({ fill: "red", shape: "ring", text: state.why });
+      if (state.why !== this.#warned) this.#node.warn(state.why);
+      this.#warned = state.why;
+      this.#status.show({ fill: "red", shape: "ring", text: this.#red._("status.away") });
       return;
     }
     if (state.kind === "connecting") {
       this.#status.show({ fill: "yellow", shape: "ring", text: this.#red._("status.connecting") });
       return;
     }
+    this.#warned = undefined;
     const counts = [`${this.#records}`];
     if (this.#missed > 0) counts.push(`${this.#red._("status.missed")} ${this.#missed}`);
     const fill = this.#missed > 0 ? "yellow" : "green";

@@ -9,6 +9,7 @@ import { limits } from "../../core/limits.ts";
 import { millis } from "../../core/units.ts";
 import { OutboxWriter } from "../../store/outbox/outbox.ts";
 import { encodeSummary } from "../../store/outbox/record-codec.ts";
+import { tailKey } from "../../store/state/kv-key.ts";
 import { KvMemory } from "../../store/state/kv-memory.ts";
 import { openStateStore, type StateStore } from "../../store/state/state-store.ts";
 import type { Stream } from "./stream.ts";
@@ -45,6 +46,15 @@ class Rig {
   async restart(): Promise<void> {
     this.clock = this.clock.kill();
     this.#kv = new KvMemory({ image: this.#kv.image() });
+    await this.open();
+  }
+
+  /** A restart of an agent whose tail has its blocks and no head. */
+  async loseHead(): Promise<void> {
+    const image = new Map(this.#kv.image());
+    image.delete(tailKey);
+    this.clock = this.clock.kill();
+    this.#kv = new KvMemory({ image });
     await this.open();
   }
 
@@ -229,6 +239,29 @@ test("what nobody streams for a week is not kept for streams any more, and never
   rig.trusted = true;
   await rig.clock.pass(limits.streamLookMs);
   assert.equal(rig.store.tail.history, undefined);
+});
+
+test("of a tail that was wanted by a wrong clock the week begins when the clock is right", async () => {
+  const rig = new Rig();
+  rig.trusted = false;
+  await rig.open();
+  (await rig.stream())[Symbol.dispose]();
+  assert.equal(rig.store.tail.wanted, 0);
+  rig.trusted = true;
+  await rig.clock.pass(limits.streamForgetMs);
+  assert.ok(rig.store.tail.history !== undefined, "it is not a week since that");
+  await rig.clock.pass(2 * limits.streamLookMs);
+  assert.equal(rig.store.tail.history, undefined);
+});
+
+test("what a power cut left of a tail that was being forgotten goes by itself", async () => {
+  const rig = await new Rig().open();
+  await take(await rig.stream(), new EventReader(), 1);
+  await rig.commit(3);
+  await rig.loseHead();
+  assert.ok(rig.store.tail.bytes > 0);
+  await rig.clock.pass(1_000);
+  assert.equal(rig.store.tail.bytes, 0);
 });
 
 test("the end of the agent is the end of its streams", async () => {

@@ -105,9 +105,10 @@ export class Streams {
 
   async #begin({ after, from }: StreamRequest): Promise<StreamBegin> {
     const { tail } = this.#options.store;
-    if (tail.history === undefined) {
-      await this.#inTurn(() => this.#want());
-    }
+    // In turn: nobody lets it go meanwhile.
+    await this.#inTurn(async () => {
+      if (tail.history === undefined) await this.#want();
+    });
     const { history = "" } = tail;
     const kept = { history, next: byQueue((queue) => tail.first(queue)) };
     if (after === undefined) {
@@ -132,13 +133,19 @@ export class Streams {
 
   async #look(): Promise<void> {
     const { store, trustedNow } = this.#options;
-    if (this.#isClosed || store.tail.history === undefined) return;
+    if (this.#isClosed) return;
+    if (store.tail.history === undefined) {
+      // The power went while it was forgotten.
+      if (store.tail.bytes > 0) await store.tail.forget();
+      return;
+    }
     if (this.#open.size > 0) return await this.#want();
     const { wanted } = store.tail;
     const now = trustedNow();
-    if (wanted > 0 && now !== undefined && now - wanted > limits.streamForgetMs) {
-      await store.tail.forget();
-    }
+    if (now === undefined) return;
+    // Nobody knew the time when it was wanted: the week begins now.
+    if (wanted === 0) await this.#want();
+    else if (now - wanted > limits.streamForgetMs) await store.tail.forget();
   }
 
   async #want(): Promise<void> {

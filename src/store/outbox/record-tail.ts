@@ -70,7 +70,8 @@ export class RecordTail {
       this.#history = textOf(head, "history");
       this.#wanted = numberOf(head, "wanted");
     }
-    this.#kept = byQueue((queue) => (stored === undefined ? nothing : keptIn(kv, queue)));
+    // Without a head there may be blocks that a power cut left of a tail that was being forgotten.
+    this.#kept = byQueue((queue) => keptIn(kv, queue));
   }
 
   /** Which numbers its numbers are; undefined where there is no tail. */

@@ -102,10 +102,7 @@ test("while the agent is away messages wait, up to the bound, and go in their or
   for (const second of [5, 6]) {
     const caught = (await rig.next("caught")) as { second: number; error: { message: string } };
     assert.equal(caught.second, second);
-    assert.match(
-      caught.error.message,
-      /the queue is full \(5 messages.*this message was not taken/,
-    );
+    assert.match(caught.error.message, /the queue is full \(5 messages.*this message was dropped/);
   }
   await agent.start();
   for (let second = 0; second < 5; second++) {
@@ -123,7 +120,7 @@ test("or the oldest give way, where that is chosen", async (t) => {
   const dropped = [await rig.next("caught"), await rig.next("caught")];
   assert.match(
     (dropped[0] as { error: { message: string } }).error.message,
-    /the oldest was dropped/,
+    /the queue is full \(3 messages.*this message was dropped/,
   );
   await agent.start();
   const published: unknown[] = [];
@@ -185,8 +182,7 @@ test("a body whose answer is lost, or that has no room, is sent again as it was,
   for (const again of others.slice(0, 3)) assert.deepEqual(again, first);
   assert.notEqual(bodies[4]?.key, first?.key);
   assert.match(first?.key ?? "", /^[\x21-\x7e]{1,64}$/);
-  const shown = rig.statuses.map(({ text }) => text).join("\n");
-  assert.match(shown, /the token is not known here/, "why it waits is shown");
+  assert.match(rig.warnings.join("\n"), /the token is not known here/, "why it waits is told");
 });
 
 test("what waits when the node closes goes on after a deploy, in its order and each once", async (t) => {
@@ -212,7 +208,51 @@ test("what waits when the node closes goes on after a deploy, in its order and e
   const sent = bodies.filter(({ body }) => body === bodies[0]?.body);
   assert.equal(new Set(sent.map(({ key }) => key)).size, 1, "the body under way keeps its key");
   rig.send(reading(250));
-  assert.equal((await rig.next("out0"))["second"], 250);
+  for (let second = 0; second <= 250; second++) {
+    assert.equal((await rig.next("out0"))["second"], second, "each goes on, also after the deploy");
+  }
+});
+
+test("what waits for one agent is never sent to another", async (t) => {
+  const away = await standIn(t, (_, response) => void response.destroy());
+  const other = await standIn(t, taken);
+  const rig = await startRig(t, register, flowWith(away.node));
+  rig.send(reading(1));
+  for (let at = 0; at < 200 && away.bodies.length === 0; at++) await wait(10);
+  await wait(50);
+  await rig.deploy(flowWith(other.node));
+  rig.send(reading(2));
+  assert.equal((await rig.next("out0"))["second"], 2);
+  assert.equal(other.bodies.length, 1);
+  assert.match(
+    rig.errors("warn").join(),
+    /1 messages that waited for the agent at \S+ are dropped/,
+  );
+});
+
+test("another program that answers there is told of, and nothing is taken for sent", async (t) => {
+  let isPortal = true;
+  const { node } = await standIn(t, (body, response) => {
+    if (isPortal) response.end("<html>Log in</html>");
+    else taken(body, response);
+  });
+  const rig = await startRig(t, register, flowWith(node));
+  rig.send(reading(1));
+  for (let at = 0; at < 200 && rig.warnings.length === 0; at++) await wait(10);
+  assert.match(rig.warnings.join(), /answers 200 as no agent does/);
+  isPortal = false;
+  assert.equal((await rig.next("out0"))["second"], 1);
+});
+
+test("payloads that JSON has no word for are refused in a sentence", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent.node));
+  const circular: { self?: unknown } = {};
+  circular.self = circular;
+  for (const payload of [{ big: 1n }, circular]) {
+    rig.send({ topic, payload });
+    assert.match(await textOf(rig, "caught"), /cannot be written as JSON \(.*\): send numbers/s);
+  }
 });
 
 test("settings that are wrong are said, and each message goes to Catch nodes", async (t) => {

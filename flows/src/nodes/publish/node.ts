@@ -11,7 +11,7 @@ import { StatusLine } from "../../node/status-line.ts";
 import type { Done, Message, NodeConfig, Red, RedNode, Send, Status } from "../../red.ts";
 import { choiceIn, textIn, wholeIn } from "../../settings.ts";
 import { migrations } from "./migrations.ts";
-import { payloadOf } from "./payload.ts";
+import { lineOf } from "./payload.ts";
 
 /** What nodes left when they closed, by their ids, for those that start again in this process. */
 type LeftHere = Map<string, LeftMessages>;
@@ -46,44 +46,56 @@ function begin(
     here,
   }: { readonly settings: Settings; readonly status: StatusLine; readonly here: LeftHere },
 ): void {
-  const id = node._alias ?? node.id;
-
   const topic = textIn(settings, "topic", true);
-  const queue = new PublishQueue({
-    client: clientOf(RED, settings),
+  const client = clientOf(RED, settings);
+  const queue = new PublishQueue<Sender>({
+    client,
     messagesMax: wholeIn(settings, "queueMessages", {
       min: 1,
       max: flowLimits.publishMessagesMax,
     }),
     lengthMax: flowLimits.publishLengthMax,
     whenFull: choiceIn(settings, "whenFull", ["refuse", "drop-oldest"]),
-    name: id,
-    left: here.get(id),
+    left: leftFor(client.name, node, here),
+    onSettled: ({ message, sender }, error) => {
+      if (error === undefined) (sender?.send ?? ((outputs) => node.send(outputs)))([[message]]);
+      if (sender !== undefined) sender.done(error);
+      else if (error !== undefined) node.error(error.message, message);
+    },
+    onTrouble: (trouble) => node.warn(trouble),
     onChange: () => status.show(() => statusOf(RED, queue.counts)),
   });
-  here.delete(id);
   status.show(() => statusOf(RED, queue.counts));
   node.on("input", (message: Message, send: Send, done: Done) => {
-    let payload: unknown;
-    let to: string;
     try {
-      to = topicOf(message, topic);
-      payload = payloadOf(message["payload"]);
+      const to = topicOf(message, topic);
+      const line = lineOf(to, message["payload"]);
+      queue.offer({ topic: to, line, message, sender: { send, done } });
     } catch (error) {
-      return done(error instanceof Error ? error : new Error(String(error)));
+      done(error instanceof Error ? error : new Error(String(error)));
     }
-    queue.offer(to, payload, (error) => {
-      if (error === undefined) send([[message]]);
-      done(error);
-    });
   });
   node.on("close", (removed, done) => {
-    void queue.close().then((left) => {
+    const close = async (): Promise<void> => {
+      leave(node, { left: await queue.close(), removed, here });
       status.close();
-      leave(node, { left, removed, here });
-      done();
-    });
+    };
+    void close().then(() => done(), done);
   });
+}
+
+/** Who hears of a message. */
+type Sender = { readonly send: Send; readonly done: Done };
+
+/** What this node left, where it was for the same agent. */
+function leftFor(agent: string, node: RedNode, here: LeftHere): LeftMessages | undefined {
+  const id = node._alias ?? node.id;
+  const left = here.get(id);
+  here.delete(id);
+  if (left === undefined || left.agent === agent) return left;
+  const text = `${countOf(left)} messages that waited for the agent at ${left.agent} are dropped: the node has another one now`;
+  node.warn(text);
+  return undefined;
 }
 
 /** A deploy goes on with what is left; that an end of Node-RED loses it is said while it can be. */
@@ -95,13 +107,17 @@ function leave(
     here,
   }: { readonly left: LeftMessages; readonly removed: boolean; readonly here: LeftHere },
 ): void {
-  const count = left.waiting.length + (left.body?.messages.length ?? 0);
+  const count = countOf(left);
   if (count === 0) return;
   if (!removed) here.set(node._alias ?? node.id, left);
   const what = removed
     ? "the node is gone, and they are lost"
     : "the node goes on with them when it starts again here; an end of Node-RED loses them";
   node.warn(`the agent does not have ${count} messages that waited for it: ${what}`);
+}
+
+function countOf({ body, waiting }: LeftMessages): number {
+  return waiting.length + (body?.messages.length ?? 0);
 }
 
 function topicOf(message: Message, configured: string): string {
@@ -120,7 +136,7 @@ function statusOf(
     .map(([name, count]) => `${RED._(`status.${name}`)} ${count}`)
     .join(" · ");
   if (trouble !== undefined) {
-    return { fill: "red", shape: "ring", text: `${counts} · ${trouble}` };
+    return { fill: "red", shape: "ring", text: `${counts} · ${RED._("status.away")}` };
   }
   const isWell = dropped + refused + undecoded === 0;
   return { fill: isWell ? "green" : "yellow", shape: "dot", text: counts };

@@ -48,6 +48,9 @@ test("orders that are wrong go to Catch nodes, in our words or the agent's", asy
   const orders: readonly (readonly [unknown, RegExp])[] = [
     ["pauze", /"pauze" is no action: status, pause, resume, budget/],
     [{ action: "pause", for: {} }, /payload\.for is \{\}/],
+    [{ action: "pause", minutes: 15 }, /payload\.minutes is not known: action, uplink, for/],
+    [{ action: 5 }, /5 is no action/],
+    [{}, /it is no action/],
     [{ action: "pause", uplink: "mars" }, /refuses \(404\): .*mars/],
     [{ action: "budget", link: "lte", bytes: "50MB" }, /refuses \(404\)/],
   ];

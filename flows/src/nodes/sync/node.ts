@@ -21,7 +21,7 @@ export function register(RED: Red): void {
     start: (settings, asking) => {
       const max = flowLimits.timerMsMax / 1_000;
       const everySeconds = numberIn(settings, "everySeconds", { min: 0, max });
-      if (everySeconds > 0) lookEvery(Math.max(1, everySeconds) * 1_000, asking);
+      if (everySeconds > 0) lookEvery(RED, Math.max(1, everySeconds) * 1_000, asking);
       return async (message, signal) => ({
         payload: await asking.client.json(requestOf(message), signal),
       });
@@ -30,18 +30,22 @@ export function register(RED: Red): void {
 }
 
 /** Sends the status, again and again; one that fails is shown and not sent. */
-function lookEvery(everyMs: number, { client, node, status, onClose }: Asking): void {
+function lookEvery(RED: Red, everyMs: number, { client, node, status, onClose }: Asking): void {
   const closing = new AbortController();
+  let warned: string | undefined;
   const look = async (): Promise<void> => {
     try {
       const payload = await client.json({ path }, closing.signal);
       if (closing.signal.aborted) return;
+      warned = undefined;
       status.show({ fill: "green", shape: "dot" });
       node.send([[{ topic: "sync", payload }]]);
     } catch (error) {
       if (closing.signal.aborted) return;
-      const text = error instanceof Error ? error.message : String(error);
-      status.show({ fill: "red", shape: "ring", text });
+      const why = error instanceof Error ? error.message : String(error);
+      if (why !== warned) node.warn(why);
+      warned = why;
+      status.show({ fill: "red", shape: "ring", text: RED._("status.failed") });
     }
     if (!closing.signal.aborted) timer = setTimeout(() => void look(), everyMs);
   };
@@ -56,12 +60,19 @@ function lookEvery(everyMs: number, { client, node, status, onClose }: Asking): 
 function requestOf({ payload }: Message): AgentRequest {
   const order: Readonly<Record<string, unknown>> =
     typeof payload === "object" && payload !== null ? { ...payload } : { action: payload };
-  const { action: wanted } = order;
-  const action = actions.find((each) => each === wanted) ?? "status";
-  if (typeof wanted === "string" && action !== wanted) {
-    throw new Error(`${JSON.stringify(wanted)} is no action: ${actions.join(", ")}`);
+  const isOrder = typeof payload === "string" || typeof payload === "object";
+  // A message of an inject node has its time as payload: what is no order asks how things are.
+  if (!isOrder || payload === null || payload === "") return { path };
+  const wanted = order["action"];
+  const action = actions.find((each) => each === wanted);
+  if (action === undefined) {
+    throw new Error(`${JSON.stringify(wanted) ?? "it"} is no action: ${actions.join(", ")}`);
   }
-  // A message of an inject node has its time as payload: whatever is no text asks how things are.
+  const known: readonly string[] = ["action", ...parameters];
+  const strange = Object.keys(order).find((name) => !known.includes(name));
+  if (strange !== undefined) {
+    throw new Error(`payload.${strange} is not known: ${known.join(", ")}`);
+  }
   if (action === "status") return { path };
   const query = new URLSearchParams({ action });
   for (const name of parameters) {
