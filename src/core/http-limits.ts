@@ -20,7 +20,7 @@ export const httpLimits = {
 
   // streams
   /** Open at a time; further ones are told to come later. */
-  streamsMax: 8,
+  streamsMax: 16,
   /** What is read of a queue before the others have their turn, and before the client took it. */
   streamReadBytes: 65_536, // 64 KiB
   /** A stream that has nothing to say says so: within httpSilenceMs, or it would be taken for a dead one. */
