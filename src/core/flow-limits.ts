@@ -56,6 +56,8 @@ export const flowLimits = {
   /** Questions of one node under way, and those that wait; one more is an error for Catch nodes. */
   questionsMax: 2,
   questionsWaitingMax: 1_000,
+  /** What was open under other settings is sent so long after a start, when all nodes are there, ms. */
+  leftoverMs: 20,
   /** The longest wait that a timer of Node takes, ms; a longer one is taken in parts. */
   timerMsMax: 2_147_483_647,
 } as const;

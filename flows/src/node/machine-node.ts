@@ -13,7 +13,7 @@
 
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import { migrate, type Migration, type Settings } from "../migrations.ts";
-import type { Machine, Started } from "../operators/machine.ts";
+import { type Machine, Refused, type Started } from "../operators/machine.ts";
 import type { PropertyReader } from "../operators/reading.ts";
 import type { Done, Message, NodeConfig, Outputs, Red, RedNode, Send, Status } from "../red.ts";
 import { type KeptHere, KeptText } from "./kept-text.ts";
@@ -58,6 +58,7 @@ class MachineNode {
   #held: Held[] = [];
   #wakeTimer: NodeJS.Timeout | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
+  #leftoverTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
   /** It was said that there is too much to keep. */
   #isTooMuch = false;
@@ -67,7 +68,14 @@ class MachineNode {
     this.#node = node;
     this.#kind = kind;
     this.#status = new StatusLine(node);
-    this.#read = (message, path) => red.util.getMessageProperty(message, path);
+    this.#read = (message, path) => {
+      try {
+        return red.util.getMessageProperty(message, path);
+      } catch {
+        // On the way there is nothing: neither is the property.
+        return undefined;
+      }
+    };
     node.on("input", (message, send, done) => this.#input({ message, send, done }));
     node.on("close", (removed, done) => void this.#close(removed).then(done, done));
   }
@@ -93,11 +101,18 @@ class MachineNode {
     const started = this.#startFrom(settings, kept);
     if (started.trouble !== undefined) this.#node.warn(started.trouble);
     this.#machine = started.machine;
-    // The nodes behind this one may not exist yet.
-    if (hasMessages(started.leftover)) {
-      setImmediate(() => setTimeout(() => this.#node.send(started.leftover), 0));
-    }
+    if (hasMessages(started.leftover)) this.#sendLater(started.leftover);
+    else if (started.trouble !== undefined) void this.#kept?.save(undefined);
     this.#after();
+  }
+
+  /** The nodes behind this one may not exist yet. Once it is sent, what was kept must not bring it again. */
+  #sendLater(leftover: Outputs): void {
+    this.#leftoverTimer = setTimeout(() => {
+      this.#leftoverTimer = undefined;
+      this.#node.send(leftover);
+      void this.#kept?.save(undefined);
+    }, flowLimits.leftoverMs);
   }
 
   /** What was kept may be anything: a person can write to a store. Settings that are wrong stay wrong. */
@@ -123,14 +138,17 @@ class MachineNode {
     const { message, send, done } = input;
     if (this.#fault !== undefined) return done(new Error(this.#fault));
     if (this.#machine === undefined) return this.#hold(input);
+    let outputs: Outputs;
     try {
-      const outputs = this.#machine.take(message, Date.now());
-      if (hasMessages(outputs)) send(outputs);
-      done();
+      outputs = this.#machine.take(message, Date.now());
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
+      if (!(error instanceof Refused)) return this.#stop(error);
+      return this.#guarded(() => this.#after());
     }
-    this.#after();
+    if (hasMessages(outputs)) send(outputs);
+    done();
+    this.#guarded(() => this.#after());
   }
 
   #hold(input: Held): void {
@@ -145,7 +163,7 @@ class MachineNode {
     this.#schedule(machine.wakeAt());
     this.#keepTimer ??= setTimeout(() => {
       this.#keepTimer = undefined;
-      void this.#keep();
+      this.#keep().catch((error: unknown) => this.#stop(error));
     }, flowLimits.keepMs);
   }
 
@@ -157,17 +175,29 @@ class MachineNode {
     this.#wakeTimer = setTimeout(() => this.#wake(), wait);
   }
 
-  /** An error of ours must not end Node-RED with all its flows; it goes to the log, as no message brought it. */
   #wake(): void {
-    try {
+    this.#guarded(() => {
       const outputs = this.#machine!.wake(Date.now());
       if (hasMessages(outputs)) this.#node.send(outputs);
       this.#after();
+    });
+  }
+
+  /** An error of ours must not end Node-RED with all its flows. */
+  #guarded(run: () => void): void {
+    try {
+      run();
     } catch (error) {
-      // What it knows now may be wrong: what was kept last is not.
-      this.#machine = undefined;
-      this.#fail(`the node has stopped, deploy it again: ${messageOf(error)}`);
+      this.#stop(error);
     }
+  }
+
+  /** What it knows now may be wrong: what was kept last is not. */
+  #stop(error: unknown): void {
+    clearTimeout(this.#wakeTimer);
+    clearTimeout(this.#keepTimer);
+    this.#machine = undefined;
+    this.#fail(`the node has stopped, deploy it again: ${messageOf(error)}`);
   }
 
   #statusOf(counts: Readonly<Record<string, number>>): Status {
@@ -181,6 +211,7 @@ class MachineNode {
     this.#isClosed = true;
     clearTimeout(this.#wakeTimer);
     clearTimeout(this.#keepTimer);
+    clearTimeout(this.#leftoverTimer);
     for (const { done } of this.#held) done(new Error("the node closed before it had started"));
     this.#held = [];
     if (!removed) await this.#keepAtEnd();
@@ -188,7 +219,8 @@ class MachineNode {
   }
 
   async #keepAtEnd(): Promise<void> {
-    await this.#keep();
+    // What was left and not sent is still in what was kept.
+    if (this.#leftoverTimer === undefined) await this.#keep();
     this.#kept?.close();
   }
 

@@ -12,6 +12,7 @@ export class StatusLine {
   #shown: Status = {};
   #wanted: Status | (() => Status) = {};
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(node: Pick<RedNode, "status">) {
     this.#node = node;
@@ -20,11 +21,13 @@ export class StatusLine {
   /** One that costs something to make is given as what makes it: that is called when it is shown. */
   show(status: Status | (() => Status)): void {
     this.#wanted = status;
+    if (this.#isClosed) return;
     if (this.#timer === undefined) this.#send();
   }
 
   /** Nothing is shown any more. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#node.status({});

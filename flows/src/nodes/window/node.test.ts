@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import { flowOf, startRig, temporaryFolder } from "../../../test/rig.ts";
 import type { Message } from "../../red.ts";
 import { register } from "./node.ts";
@@ -97,6 +98,20 @@ for (const [what, message, error] of [
   });
 }
 
+test("a message without what the property is in goes to Catch nodes, and the node goes on", async (t) => {
+  const rig = await startRig(
+    t,
+    register,
+    flowOf({ ...node, valueProperty: "payload.deep.value" }, 2),
+  );
+  for (const payload of [null, 7, {}]) {
+    rig.send(at(1, payload));
+    assert.match(messageOf(await rig.next("caught")), /payload\.deep\.value/);
+  }
+  for (const second of [1, 11]) rig.send(at(second, { deep: { value: 3 } }));
+  assert.equal(countOf(await rig.next("out0")), 1);
+});
+
 test("a time too far ahead of the clock goes to Catch nodes and closes nothing", async (t) => {
   const rig = await startRig(t, register, flowOf({ ...node, futureSeconds: "60" }, 2));
   rig.send(at(1, 2));
@@ -122,6 +137,9 @@ test("other settings emit what is open, and begin anew", async (t) => {
   const cut = await rig.next("out0");
   assert.equal(countOf(cut), 1);
   assert.equal((cut["window"] as { end: number }).end, T + 10_000);
+  await rig.deploy(flowOf({ ...node, sizeSeconds: "20" }, 2));
+  await wait(100);
+  assert.deepEqual(rig.rest("out0"), [], "what was open is emitted once");
   for (const message of [at(2, 4), at(21, 1)]) rig.send(message);
   const anew = await rig.next("out0");
   assert.equal(countOf(anew), 1);
