@@ -113,6 +113,30 @@ test("after the clock was set back arrivals are in the window that is open, also
   assert.deepEqual(spansOf(next.wake(T + 20_000)), ["a 10..20: 2, 5, 2"]);
 });
 
+test("a clock that is put back for long stops no window of arrivals, also not of a stream that was kept", () => {
+  const back = 3_600_000;
+  for (const isKept of [false, true]) {
+    let stream = open({ time: "arrival" });
+    stream.take({ key: "a", value: 1 }, T + 1_000);
+    if (isKept) stream = reopened(stream, { time: "arrival" });
+    const { outcome, found } = stream.take({ key: "a", value: 5 }, T - back + 1_000);
+    assert.equal(outcome, "accepted");
+    assert.deepEqual(spansOf(found), ["a 0..10: 1, 1, 1"], "what was open is emitted");
+    assert.ok(stream.wakeAt() < T - back + 11_000);
+    assert.deepEqual(spansOf(stream.wake(T - back + 10_000)), ["a -3600..-3590: 1, 5, 5"]);
+  }
+});
+
+test("a key that was seen by a clock that ran ahead is forgotten by the clock as it is", () => {
+  const stream = open({ keysMax: 1, forgetMs: 10_000 });
+  stream.take({ key: "a", value: 1, time: T }, T + 3_600_000);
+  assert.throws(() => stream.take({ key: "b", value: 1, time: T }, T), Refused);
+  assert.equal(
+    stream.take({ key: "b", value: 1, time: T + 20_000 }, T + 20_000).outcome,
+    "accepted",
+  );
+});
+
 test("arrivals in one millisecond are one after another for a chart", () => {
   const chart = {
     kind: "ewma",

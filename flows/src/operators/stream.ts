@@ -101,7 +101,7 @@ export function openStream(options: StreamOptions, kept: unknown, now: number): 
 
 class Stream {
   readonly #options: StreamOptions;
-  readonly #catalog = new Catalog();
+  #catalog = new Catalog();
   readonly #batch = createBatch(1);
   readonly #slots = new Map<string, number>();
   /** By slot: its key, and when a reading of it came, Millis. */
@@ -113,6 +113,8 @@ class Stream {
   #at = 0;
   /** The newest arrival, Millis: arrivals never go back. */
   #newest = 0;
+  /** The newest wall clock, Millis. */
+  #clock = Number.NEGATIVE_INFINITY;
   /** No key may be forgotten before. */
   #forgetAt = Number.NEGATIVE_INFINITY;
   #hasChanged = false;
@@ -133,6 +135,7 @@ class Stream {
 
   /** Takes a reading at wall clock `now`, ms. Throws Refused where it has a new key and all slots are taken. */
   take({ key, value, time }: Reading, now: number): Taken {
+    const cut = this.#look(now);
     const definitions = this.#begun();
     const slot = this.#slots.get(key) ?? this.#giveSlot(key, now, definitions);
     this.#seenAt[slot] = now;
@@ -143,16 +146,17 @@ class Stream {
     const row = { series, value, time: isArrival ? this.#newest : time!, isArrival };
     const isAccepted = this.#apply(definitions, now, row);
     const outcome = isAccepted ? this.#outcomeSince(before) : this.#rejectedAs(row.time, now);
-    return { outcome, found: this.#sink.takeAll() };
+    return { outcome, found: [...cut, ...this.#sink.takeAll()] };
   }
 
   /** Time has passed. */
   wake(now: number): readonly Found[] {
+    const cut = this.#look(now);
     this.#newest = Math.max(this.#newest, now);
     const isClock = this.#options.time === "arrival" && this.openCount > 0;
     const row = { series: 0, value: 0, time: this.#newest, isArrival: true };
     this.#apply(this.#begun(), now, isClock ? row : undefined);
-    return this.#sink.takeAll();
+    return [...cut, ...this.#sink.takeAll()];
   }
 
   /** The wall clock at which `wake` would do something; Infinity if never. */
@@ -213,6 +217,35 @@ class Stream {
     this.#at = kept.at;
     this.#newest = kept.newest;
     return true;
+  }
+
+  /**
+   * Looks whether the clock was put back, by more than what NTP corrects: then keys were seen now at the
+   * latest; and where arrivals are the time, what is open is emitted, and all begins anew by the clock as it
+   * is. It would stand still until the clock is where it was.
+   */
+  #look(now: number): readonly Found[] {
+    const isBack = this.#newestClock - now > flowLimits.clockBackMs;
+    this.#clock = now;
+    if (!isBack) return [];
+    this.#forgetAt = Number.NEGATIVE_INFINITY;
+    for (const [slot, seenAt] of this.#seenAt.entries()) this.#seenAt[slot] = Math.min(seenAt, now);
+    if (this.#options.time === "message") return [];
+    const found = this.end(now);
+    this.#catalog = new Catalog();
+    this.#dataflow = createDataflow(specOf(this.#options), this.#catalog);
+    this.#slots.clear();
+    this.#keys.length = 0;
+    this.#seenAt.length = 0;
+    this.#chunks.clear();
+    this.#at = 0;
+    this.#newest = 0;
+    return found;
+  }
+
+  /** As far as it is known: by what was kept at the beginning. */
+  get #newestClock(): number {
+    return this.#clock === Number.NEGATIVE_INFINITY ? Math.max(0, ...this.#seenAt) : this.#clock;
   }
 
   get #row(): ReturnType<Dataflow["ledger"]["pipeline"]> {
