@@ -18,8 +18,15 @@ export const flowLimits = {
   heldMessagesMax: 1_000,
   /** A node's status changes at most so often, ms: each change goes to every open editor. */
   statusMs: 1_000,
-  /** Identities that one dedupe node may be told to remember; the oldest is forgotten first. */
+  /** Identities that one dedupe node may be told to remember; the oldest is forgotten first, also where all
+      of them would be more than stateLengthMax. */
   identitiesMax: 100_000,
+  /** Readings of a key that a dedupe node may be told to look through. */
+  duplicateRingMax: 1_024,
+  /** The most readings that a setting of a chart may count. */
+  chartReadingsMax: 1_000_000,
+  /** Parts of one hopping window; a configuration that needs more is refused. */
+  panesPerWindowMax: 2_048,
   /** Items of a list of the most frequent. */
   topMax: 1_000,
   /** A clock that is put back by more is not waited for: arrivals go by the clock as it is then, ms. */

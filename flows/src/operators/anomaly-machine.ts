@@ -4,6 +4,7 @@
  */
 
 import type { EwmaPipelineSpec } from "../../../src/edge-ops/spec.ts";
+import { flowLimits } from "../../../src/core/flow-limits.ts";
 import type { Settings } from "../migrations.ts";
 import type { Message, Outputs } from "../red.ts";
 import { numberIn, wholeIn } from "../settings.ts";
@@ -11,9 +12,6 @@ import type { Machine, Started } from "./machine.ts";
 import type { PropertyReader } from "./reading.ts";
 import { openStream, type Stream, takesKeys } from "./stream.ts";
 import { parsed, refuseAhead, type StreamSettings, streamSettings } from "./stream-settings.ts";
-
-/** The most readings that a setting may count. */
-const COUNT_MAX = 1_000_000;
 
 export function startAnomaly(
   settings: Settings,
@@ -29,10 +27,10 @@ export function startAnomaly(
     key: [],
     lambda: numberIn(settings, "lambda", weight),
     sigmas: numberIn(settings, "sigmas", { min: 0.1, max: 1_000 }),
-    warmup: wholeIn(settings, "warmup", { min: 2, max: COUNT_MAX }),
+    warmup: wholeIn(settings, "warmup", { min: 2, max: flowLimits.chartReadingsMax }),
     baseline: numberIn(settings, "baseline", weight),
     sigmaMin: numberIn(settings, "sigmaMin", { min: 0, max: 1e150 }),
-    rearm: wholeIn(settings, "rearm", { min: 1, max: COUNT_MAX }),
+    rearm: wholeIn(settings, "rearm", { min: 1, max: flowLimits.chartReadingsMax }),
   };
   const options = { ...shared.options, pipeline, duplicateRing: 0 };
   const { stream, trouble } = openStream(options, parsed(kept), now);

@@ -45,8 +45,13 @@ export class BoundedKeys<Value> {
       this.#entries.delete(oldest[0]);
       return;
     }
-    throw new Refused(
-      `"${key}" is one key more than the ${keysMax} that the node keeps: raise its number of keys, or let it forget silent ones sooner`,
-    );
+    throw oneKeyMore(key, keysMax);
   }
+}
+
+/** The refusal of a new key where all `keysMax` are taken and none was silent for long. */
+export function oneKeyMore(key: string, keysMax: number): Refused {
+  return new Refused(
+    `"${key}" is one key more than the ${keysMax} that the node keeps: raise its number of keys, or let it forget silent ones sooner`,
+  );
 }

@@ -24,9 +24,9 @@ import {
 
 type Context = { readonly read: PropertyReader; readonly now: number };
 
-/** Readings of a key among which one is looked for. */
-const RING_MAX = 1_024;
 const VERSION = 1;
+/** What is kept beside the identities, at most, in characters. */
+const FRAME_LENGTH = 64;
 
 export function startDedupe(
   settings: Settings,
@@ -45,7 +45,7 @@ function startByReading(
 ): Started {
   // When a message came says nothing about when it was measured.
   const shared = streamSettings({ ...settings, timeFrom: "message" }, read);
-  const duplicateRing = wholeIn(settings, "ring", { min: 1, max: RING_MAX });
+  const duplicateRing = wholeIn(settings, "ring", { min: 1, max: flowLimits.duplicateRingMax });
   if (duplicateRing * shared.options.keysMax > flowLimits.panesMax) {
     throw new Error(
       `${shared.options.keysMax} keys with ${duplicateRing} readings each are over ${flowLimits.panesMax}: set fewer`,
@@ -101,7 +101,11 @@ type Kept = {
   readonly identities: readonly (readonly [identity: string, usedAt: number])[];
 };
 
-function startByIdentity(settings: Settings, kept: string | undefined, { read }: Context): Started {
+function startByIdentity(
+  settings: Settings,
+  kept: string | undefined,
+  { read, now }: Context,
+): Started {
   const identitiesMax = wholeIn(settings, "remember", { min: 1, max: flowLimits.identitiesMax });
   const withinMs = numberIn(settings, "withinSeconds", { min: 0, max: SECONDS_MAX }) * 1_000;
   const keyPath = textIn(settings, "keyProperty", true);
@@ -116,7 +120,7 @@ function startByIdentity(settings: Settings, kept: string | undefined, { read }:
       "what was kept is of another version, or of another way to tell: it begins anew";
     return { machine, leftover: nothing, trouble };
   }
-  machine.load(state);
+  machine.load(state, now);
   return { machine, leftover: nothing };
 }
 
@@ -135,12 +139,18 @@ class IdentityMachine implements Machine {
   ) {
     this.#withinMs = bounds.withinMs;
     this.#identityOf = identityOf;
-    this.#seen = new RecentIdentities(bounds.identitiesMax);
+    this.#seen = new RecentIdentities(
+      bounds.identitiesMax,
+      flowLimits.stateLengthMax - FRAME_LENGTH,
+    );
   }
 
   take(message: Message, now: number): Outputs {
     const identity = this.#identityOf(message);
-    if (this.#withinMs > 0) this.#seen.dropBefore(now - this.#withinMs);
+    if (this.#withinMs > 0) {
+      this.#seen.clampTo(now);
+      this.#seen.dropBefore(now - this.#withinMs);
+    }
     if (this.#seen.has(identity)) {
       this.#dropped += 1;
       return [[], [message]];
@@ -164,8 +174,9 @@ class IdentityMachine implements Machine {
     return JSON.stringify(kept);
   }
 
-  load({ identities }: Kept): void {
+  load({ identities }: Kept, now: number): void {
     for (const [identity, at] of identities) this.#remember(identity, at);
+    this.#seen.clampTo(now);
   }
 
   counts(): Readonly<Record<string, number>> {

@@ -24,7 +24,7 @@ import type { Alert, Sink, Summary } from "../../../src/core/record.ts";
 import { deviceId, millis, position, seriesId, sourceId } from "../../../src/core/units.ts";
 import { createDataflow, type Dataflow } from "../../../src/edge-ops/dataflow.ts";
 import type { DataflowSpec, DataflowState, PipelineSpec } from "../../../src/edge-ops/spec.ts";
-import { Refused } from "./machine.ts";
+import { oneKeyMore } from "./bounded-keys.ts";
 
 export type StreamOptions = {
   /** `where` and `key` as `takesKeys` says. Absent: readings are only accepted, or told to be resent. */
@@ -272,9 +272,7 @@ class Stream {
   #giveSlot(key: string, now: number, definitions: Definition[]): number {
     const slot = this.#keys.length < this.#options.keysMax ? this.#keys.length : this.#free(now);
     if (slot === undefined) {
-      throw new Refused(
-        `"${key}" is one key more than the ${this.#options.keysMax} that the node keeps: raise its number of keys, or let it forget silent ones sooner`,
-      );
+      throw oneKeyMore(key, this.#options.keysMax);
     }
     if (slot === this.#keys.length) definitions.push(...this.#slot(slot));
     this.#keys[slot] = key;

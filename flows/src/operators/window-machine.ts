@@ -192,9 +192,9 @@ function checkRoom(
     );
   }
   if (window.kind === "session") return;
-  if (window.kind === "sliding" && panesOf(window) > PANES_PER_WINDOW_MAX) {
+  if (window.kind === "sliding" && panesOf(window) > flowLimits.panesPerWindowMax) {
     throw new Error(
-      `a window of ${window.sizeMs / 1_000} s each ${window.slideMs / 1_000} s has ${panesOf(window)} parts, over ${PANES_PER_WINDOW_MAX}: set a longer hop`,
+      `a window of ${window.sizeMs / 1_000} s each ${window.slideMs / 1_000} s has ${panesOf(window)} parts, over ${flowLimits.panesPerWindowMax}: set a longer hop`,
     );
   }
   const { ring } = paneGeometryOf(window, waits);
@@ -203,8 +203,6 @@ function checkRoom(
     `${keysMax} keys with ${ring} open windows each are over ${flowLimits.panesMax}: set fewer keys, less lateness or a longer hop`,
   );
 }
-
-const PANES_PER_WINDOW_MAX = 2_048;
 
 function panesOf({ sizeMs, slideMs }: { sizeMs: number; slideMs: number }): number {
   let [a, b] = [sizeMs, slideMs];
