@@ -135,7 +135,7 @@ class TopMachine implements Machine {
   }
 
   wake(now: number): Outputs {
-    if (now < this.#endsAt) return nothing;
+    if (now < this.#endsAt && !this.#isPutBack(now)) return nothing;
     const result = this.#result();
     clearCountMin(this.#counted);
     this.#candidates.clear();
@@ -176,6 +176,12 @@ class TopMachine implements Machine {
 
   counts(): Readonly<Record<string, number>> {
     return { seen: this.#counted.total[0]! };
+  }
+
+  /** The clock was put back to long before the period: it would not end until the clock is there again. */
+  #isPutBack(now: number): boolean {
+    if (this.#endsAt === Number.POSITIVE_INFINITY) return false;
+    return now < this.#endsAt - this.#rule.periodMs - flowLimits.clockBackMs;
   }
 
   #consider(item: string, estimate: number): void {
