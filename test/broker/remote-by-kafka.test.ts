@@ -31,7 +31,13 @@ test("the newest of what lies in the topic is tried and proven, later ones too, 
     const privateKey = privateKeyIn(Buffer.from(pem));
     assert.ok(privateKey);
     const body = `limits: { series: ${version} }\n`;
-    const about = { agent, version, issued: "2026-11-29T11:00:00Z", expires: undefined };
+    const about = {
+      agent,
+      version,
+      issued: "2026-11-29T11:00:00Z",
+      expires: undefined,
+      mayDelete: true,
+    };
     const value = signDocument({ ...about, body }, privateKey);
     await writeRecord({ bootstrap, topic }, { key: agent, value });
   };

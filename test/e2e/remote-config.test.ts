@@ -24,7 +24,8 @@ const waitMs = 30_000;
 const windows = (seconds: number, name = "windows"): string =>
   `pipelines: [{ name: ${name}, key: [device], window: { tumbling: ${seconds}s }, aggregate: [count, mean] }]\n`;
 
-type Signed = { readonly version: number; readonly agent?: string; readonly expires?: string };
+type Signed = Pick<Parameters<typeof signDocument>[0], "version" | "mayDelete"> &
+  Partial<Record<"agent" | "expires", string>>;
 
 class Site {
   readonly folder: string;
@@ -83,11 +84,11 @@ ${more}`,
     return agent;
   }
 
-  sign(body: string, { version, agent = "gw*", expires }: Signed, pem = this.key.pem): Buffer {
+  sign(body: string, { agent = "gw*", expires, ...about }: Signed, pem = this.key.pem): Buffer {
     const privateKey = privateKeyIn(Buffer.from(pem));
     assert.ok(privateKey);
     const issued = "2026-11-29T11:00:00Z";
-    return signDocument({ agent, version, issued, expires, body }, privateKey);
+    return signDocument({ agent, ...about, issued, expires, body }, privateKey);
   }
 
   async publish(document: Uint8Array): Promise<void> {
@@ -347,6 +348,10 @@ test("what is invalid, not allowed, old, late, or another's is refused", async (
     await refused("expired", windows(3), { version: 11, expires: "2026-01-01T00:00:00Z" }),
     /it expired at 2026-01-01T00:00:00/,
   );
+  assert.match(
+    await refused("would_delete", windows(3) + "limits: { series: 7 }\n", { version: 12 }),
+    /it changes limits, .*--may-delete/,
+  );
   const now = await site.status();
   assert.equal(now.startedAt, startedAt);
   assert.equal(now.remote?.inForce?.version, 5);
@@ -387,7 +392,7 @@ test("a configuration that makes the agent worse off is rolled back by itself", 
   const there = uplink.replace(String(nobody), String(site.ports.site));
   await site.publish(site.sign(windows(1) + there, { version: 3 }));
   await site.until("version 3 is proven", inForce(3));
-  await site.publish(site.sign(windows(1) + uplink, { version: 4 }));
+  await site.publish(site.sign(windows(1) + uplink, { version: 4, mayDelete: true }));
   await site.until(
     "version 3 is back",
     ({ counters, inForce: now }) => counters.rolledBack === 2 && now?.version === 3,

@@ -24,8 +24,8 @@ brokers: [{ name: site, urls: ["mqtt://h"] }]
 remote: { keys: [{ name: ops, key: "${publicKey}" }], mqtt: { broker: site, topic: t }, watch: 60s }
 `;
 
-function parse(overlay?: Overlay): Promise<ParsedConfig> {
-  return parseConfig(local, {
+function parse(overlay?: Overlay, more = ""): Promise<ParsedConfig> {
+  return parseConfig(`${local}${more}`, {
     file: "/weir.yaml",
     cwd: "/",
     env: {},
@@ -34,15 +34,20 @@ function parse(overlay?: Overlay): Promise<ParsedConfig> {
   });
 }
 
-export async function localConfig(): Promise<Config> {
-  const parsed = await parse();
+export function localConfig(): Promise<Config> {
+  return localConfigWith("");
+}
+
+/** The local file with further sections behind it. */
+export async function localConfigWith(sections: string): Promise<Config> {
+  const parsed = await parse(undefined, sections);
   assert.ok(parsed.kind === "config", JSON.stringify(parsed));
   return parsed.config;
 }
 
 /** Its version is the number of series that it allows. */
 export function version(number: number): Uint8Array {
-  return signed(number, `limits: { series: ${number} }\n`);
+  return signed(number, `limits: { series: ${number} }\n`, { mayDelete: true });
 }
 
 /** What uplinks go over. */
@@ -50,10 +55,14 @@ export function links(number: number): Uint8Array {
   return signed(number, "links: [{ name: lte }]\n");
 }
 
-export function signed(number: number, body: string, expires?: string): Uint8Array {
+export function signed(
+  number: number,
+  body: string,
+  { expires, mayDelete = false }: { readonly expires?: string; readonly mayDelete?: boolean } = {},
+): Uint8Array {
   const key = privateKeyIn(Buffer.from(pem));
   assert.ok(key);
-  const about = { agent: "gw1", issued: "2026-11-29T11:00:00Z", expires };
+  const about = { agent: "gw1", issued: "2026-11-29T11:00:00Z", expires, mayDelete };
   return signDocument({ ...about, version: number, body }, key);
 }
 
@@ -92,7 +101,7 @@ export class Process {
       clock,
       directory: "/data/remote",
       local: await localConfig(),
-      parse,
+      parse: (overlay) => parse(overlay),
       problemsOf: () =>
         world.trouble === undefined ? Promise.resolve([]) : Promise.reject(world.trouble),
       endpointsOf: () => [

@@ -398,7 +398,8 @@ where there is none. It starts nothing: what is left to do is printed as command
     name: "remote",
     summary: "configurations that are sent to agents: keys, signatures, what became of them",
     help: `usage: weir remote keygen --out FILE [--name NAME]
-       weir remote sign FILE --key KEYFILE --agent NAME|GLOB --version N [--expires T] [--out FILE]
+       weir remote sign FILE --key KEYFILE --agent NAME|GLOB --version N [--expires T]
+                        [--may-delete] [--out FILE]
        weir remote status [-c weir.yaml | --data DIR] [--json | --body]
 
 keygen  makes a key: the private one into FILE, which is for its owner alone; prints the public one, as
@@ -413,6 +414,8 @@ status  what is in force in a data directory, and the audit log: accepted, prove
   --agent NAME       sign: for this agent; * stands for any characters
   --version N        sign: higher than that of every document before
   --expires T        sign: no agent accepts it later: its last day, as 2027-01-31, or 30d from now
+  --may-delete       sign: agents take it where store or limits change, or an uplink is left out: what
+                     that deletes, no rollback brings back
   -c, --config FILE  status: the agent's configuration (default ./weir.yaml)
   --data DIR         status: the data directory itself
   --body             status: the YAML of the document that is in force, and nothing else

@@ -1,7 +1,7 @@
 /** What `weir remote sign` does not sign. */
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempDisposableSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempDisposableSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -53,5 +53,7 @@ test("what no agent would take is not signed, and said with its place", async ()
   assert.equal((await weir("remote", "sign", body)).code, 2);
   assert.ok(!existsSync(out));
   assert.equal((await weir(...sign, "--expires", "30d")).code, 0);
-  assert.ok(existsSync(out));
+  assert.match(readFileSync(out, "utf8").split("\n")[1] ?? "", /"expires":"[^"]+"\}$/);
+  assert.equal((await weir(...sign, "--may-delete")).code, 0);
+  assert.match(readFileSync(out, "utf8").split("\n")[1] ?? "", /,"mayDelete":true\}$/);
 });

@@ -32,6 +32,7 @@ export async function run(args: readonly string[]): Promise<number> {
     agent: { type: "string" },
     version: { type: "string" },
     expires: { type: "string" },
+    "may-delete": { type: "boolean", default: false },
     config: { type: "string", short: "c", default: "weir.yaml" },
     data: { type: "string" },
     body: { type: "boolean", default: false },
@@ -82,6 +83,7 @@ async function signFile(
     readonly agent?: string;
     readonly version?: string;
     readonly expires?: string;
+    readonly "may-delete": boolean;
     readonly out?: string;
   },
 ): Promise<number> {
@@ -103,7 +105,14 @@ async function signFile(
   await refuseFaulty(file, body);
   const now = Date.now();
   const document = signDocument(
-    { agent, version, issued: isoOf(now), expires: expiryOf(values.expires, now), body },
+    {
+      agent,
+      version,
+      issued: isoOf(now),
+      expires: expiryOf(values.expires, now),
+      mayDelete: values["may-delete"],
+      body,
+    },
     privateKey,
   );
   // What is signed here is taken there: the same code looks at it.

@@ -47,10 +47,24 @@ test("what was signed comes back as it was, under the name of its key", () => {
     issued: Date.UTC(2026, 10, 29, 11),
     expires: Date.UTC(2026, 11, 29, 11),
     body: unsigned.body,
+    mayDelete: false,
     key: "ops",
   });
   assert.deepEqual(Buffer.from(text), bytes, "it can be verified again");
   assert.match(digest, /^[0-9a-f]{16}$/);
+});
+
+test("whether it may delete is signed with it; where it does not say so, it may not", () => {
+  const mayOf = (bytes: Uint8Array): boolean | undefined => {
+    const opened = openDocument(bytes, keys);
+    return opened.kind === "document" ? opened.document.mayDelete : undefined;
+  };
+  const bytes = signed({ mayDelete: true });
+  assert.equal(mayOf(bytes), true);
+  assert.equal(mayOf(signed({ mayDelete: false })), false);
+  assert.ok(!signed().includes("mayDelete"), "as it was before there was the field");
+  const flipped = Buffer.from(bytes.toString().replace('"mayDelete":true', '"mayDelete":false'));
+  assert.match(refusalOf(openDocument(flipped, keys)), /^bad_signature/);
 });
 
 test("any changed byte is refused, and so is one more or less", () => {

@@ -3,6 +3,7 @@
  *
  *   weir-config 1 <key> <signature>\n         16 hexadecimal digits; Ed25519 (RFC 8032) in base64
  *   {"agent":"gw*","version":7,"issued":"2026-11-29T11:00:00Z","expires":"2026-12-29T11:00:00Z"}\n
+ *                                               where it may delete what is kept: ,"mayDelete":true
  *   pipelines:                                  YAML
  *     - ...
  *
@@ -35,6 +36,8 @@ export type RemoteDocument = {
   readonly issued: number;
   /** It is not accepted later; absent: for ever. */
   readonly expires: number | undefined;
+  /** Who signed it means it, should the agent keep less with it (losses.ts). */
+  readonly mayDelete: boolean;
   /** YAML: sections by name. */
   readonly body: string;
   /** Name of the key that signed it. */
@@ -131,11 +134,11 @@ function readSigned(
   } catch {
     return malformed("its second line is no JSON, or it is no UTF-8");
   }
-  const { agent, version, issued, expires } = header;
+  const { agent, version, issued, expires, mayDelete } = header;
   const body = text.slice(bodyAt);
   return {
     kind: "document",
-    document: { agent, version, issued, expires, body, key, digest, text },
+    document: { agent, version, issued, expires, mayDelete, body, key, digest, text },
   };
 }
 
@@ -160,6 +163,7 @@ const headerSchema = v.strictObject({
   ),
   issued: time,
   expires: v.exactOptional(time),
+  mayDelete: v.exactOptional(v.boolean("mayDelete is true or false"), false),
 });
 
 // ---- signing ----
@@ -170,17 +174,21 @@ export type Unsigned = {
   /** As RFC 3339 has it. */
   readonly issued: string;
   readonly expires: string | undefined;
+  /** Absent: no. */
+  readonly mayDelete?: boolean;
   readonly body: string;
 };
 
 /** The whole document. */
 export function signDocument({ body, ...header }: Unsigned, privateKey: KeyObject): Buffer {
-  const { agent, version, issued, expires } = header;
+  const { agent, version, issued, expires, mayDelete = false } = header;
   const line = JSON.stringify({
     agent,
     version,
     issued,
     ...(expires === undefined ? {} : { expires }),
+    // Not where it may not: older agents know no such field.
+    ...(mayDelete ? { mayDelete } : {}),
   });
   const signed = Buffer.from(`${line}\n${body}`);
   const signature = sign(undefined, signedBytes(signed), privateKey).toString("base64");

@@ -1,6 +1,6 @@
 /**
  * Whether a document may be tried: signed by one of ours, for this agent, newer than all before, in time,
- * and a configuration. Of several that wait the highest version counts; those that it has overtaken are
+ * a configuration, and one that deletes only what it says it may. Of several that wait the highest version counts; those that it has overtaken are
  * passed over.
  */
 
@@ -10,6 +10,7 @@ import type { Config } from "../config/config.ts";
 import type { Status } from "../status.ts";
 import type { RemoteEvent } from "./audit-log.ts";
 import { isFor, openDocument, type RemoteDocument } from "./document.ts";
+import { lossesBy } from "./losses.ts";
 import type { JudgeOptions } from "./remote-options.ts";
 import type { Offer, RefusalCode } from "./remote-status.ts";
 
@@ -79,6 +80,8 @@ export type JudgedBy = {
   readonly isLost: boolean;
   /** The gateway's; it counts as soon as it is trusted. */
   readonly clock: () => Status["clock"] | undefined;
+  /** What the agent that runs was opened with. */
+  readonly inForce: Config;
 };
 
 /** Why it may not be tried; undefined: it may. Rejects as its files do. */
@@ -88,7 +91,9 @@ export async function refusalOf(
   options: JudgeOptions,
 ): Promise<Refusal | undefined> {
   return (
-    staleness(document, by) ?? expiry(document, by.clock()) ?? (await invalidity(document, options))
+    staleness(document, by) ??
+    expiry(document, by.clock()) ??
+    (await faultIn(document, by.inForce, options))
   );
 }
 
@@ -121,15 +126,20 @@ export function expiry(
   return { code: "expired", reason };
 }
 
-/** As weir check does. */
-async function invalidity(
+/** As weir check does, and then what it would delete. */
+async function faultIn(
   document: RemoteDocument,
+  inForce: Config,
   options: JudgeOptions,
 ): Promise<Refusal | undefined> {
   const parsed = await configOf(document, options);
   if (parsed.kind === "faulty") return { code: "invalid", reason: parsed.reason };
   const [problem] = await options.problemsOf(parsed.config);
-  return problem === undefined ? undefined : { code: "files", reason: problem };
+  if (problem !== undefined) return { code: "files", reason: problem };
+  const losses = document.mayDelete ? [] : lossesBy(inForce, parsed.config);
+  if (losses.length === 0) return undefined;
+  const what = `it ${losses.join(" and ")}, which may delete what no rollback brings back`;
+  return { code: "would_delete", reason: `${what}: sign it with --may-delete if that is meant` };
 }
 
 /** The local file with it laid over. */

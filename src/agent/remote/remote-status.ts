@@ -21,7 +21,8 @@ export type RefusalCode =
   | "too_high"
   | "expired"
   | "invalid"
-  | "files";
+  | "files"
+  | "would_delete";
 
 /** All there are: each is counted from the start. */
 export const noRefusals: Readonly<Record<RefusalCode, number>> = {
@@ -35,6 +36,7 @@ export const noRefusals: Readonly<Record<RefusalCode, number>> = {
   expired: 0,
   invalid: 0,
   files: 0,
+  would_delete: 0,
 };
 
 export type RemoteCounters = {

@@ -147,7 +147,7 @@ test("one that expired before its trial began is taken back, and one that expire
   ] as const) {
     const process = await Process.start(diskOf(1).mount());
     await process.run(async () => {
-      process.offer(signed(7, "limits: { series: 7 }\n", expires));
+      process.offer(signed(7, "limits: { series: 7 }\n", { expires, mayDelete: true }));
       await process.remote.changed;
     });
     await process.run(async () => {
@@ -171,7 +171,7 @@ test("no version is so high that no higher one is left", async () => {
   const process = await Process.start(diskOf(1).mount());
   const take = async (number: number): Promise<number> => {
     await process.run(async () => {
-      process.offer(signed(number, "limits: { series: 5 }\n"));
+      process.offer(signed(number, "limits: { series: 5 }\n", { mayDelete: true }));
       await process.turns();
     });
     return process.remote.status.highest;

@@ -381,7 +381,8 @@ export class RemoteConfiguration {
     if (document.digest === digest || (offer.isHistory && version < highest)) return true;
     const isLost = this.#known.isLost(document);
     const clock = (): Status["clock"] | undefined => this.#running?.status().clock;
-    const refusal = await refusalOf(document, { highest, isLost, clock }, this.#judge);
+    const inForce = this.#config;
+    const refusal = await refusalOf(document, { highest, isLost, clock, inForce }, this.#judge);
     if (this.#running === undefined) return false;
     if (refusal !== undefined) {
       await this.#refuse(offer, { ...refusal, ...named(document) });
