@@ -36,7 +36,7 @@ export const flowLimits = {
 
   // nodes that talk to an agent
   /** Connections of one agent's node for requests; streams have theirs beside them. */
-  agentConnectionsMax: 8,
+  agentConnectionsMax: 4,
   /** An answer that takes longer, or is longer, is a failure; bytes. */
   answerWaitMs: 30_000,
   answerBytesMax: 16_777_216, // 16 MiB

@@ -42,6 +42,19 @@ test("streams take no connection from requests, however many are open", async (t
   client.close();
 });
 
+test("a kept connection that was closed just as it is used again is no trouble", async (t) => {
+  let asked = 0;
+  const client = await serve(t, (_, response) => {
+    asked += 1;
+    // The second request comes on the connection of the first.
+    if (asked === 2) response.socket?.resetAndDestroy();
+    else response.end("{}");
+  });
+  assert.deepEqual(await client.json({ path: "/v1/status" }), {});
+  assert.deepEqual(await client.json({ path: "/v1/status" }), {});
+  assert.equal(asked, 3);
+});
+
 test("what is wrong with an event is not told as the agent being away", async (t) => {
   const client = await serve(t, (_, response) => void response.end("data: x\n\n"));
   const streaming = client.stream(

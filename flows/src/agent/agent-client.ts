@@ -55,11 +55,15 @@ export function urlOf(address: string): URL {
   return new URL(url.origin);
 }
 
+/** Errors of connections that were kept and closed by the other side before they were used again. */
+const stale = new WeakSet<Error>();
+
 export class AgentClient {
   readonly #address: AgentAddress;
   readonly #connections: HttpAgent;
   /** Streams have connections beside those of requests, and would hold them. */
   readonly #streams: HttpAgent;
+  #isClosed = false;
 
   constructor(address: AgentAddress) {
     this.#address = address;
@@ -75,21 +79,32 @@ export class AgentClient {
     return this.#address.url.host;
   }
 
-  /** Resolves with whatever the agent answers, also where it refuses. Rejects with AgentAway. */
+  /**
+   * Resolves with whatever the agent answers, also where it refuses. Rejects with AgentAway. Asks once more
+   * where the agent closed a connection that it had kept, just as it was used again: what is asked here may
+   * be asked twice.
+   */
   async request(asked: AgentRequest, signal?: AbortSignal): Promise<AgentAnswer> {
     const deadline = AbortSignal.timeout(flowLimits.answerWaitMs);
     const signals = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
     try {
-      const response = await this.#open(asked, { signal: signals, agent: this.#connections });
-      const retryAfter = Number(response.headers["retry-after"]);
-      return {
-        status: response.statusCode ?? 0,
-        body: await textOf(response),
-        retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1_000 : undefined,
-      };
+      return await this.#once(asked, signals).catch((error: unknown) => {
+        if (!(error instanceof Error) || !stale.has(error)) throw error;
+        return this.#once(asked, signals);
+      });
     } catch (error) {
       throw this.#away(error, deadline.aborted ? "it did not answer in time" : undefined);
     }
+  }
+
+  async #once(asked: AgentRequest, signal: AbortSignal): Promise<AgentAnswer> {
+    const response = await this.#open(asked, { signal, agent: this.#connections });
+    const retryAfter = Number(response.headers["retry-after"]);
+    return {
+      status: response.statusCode ?? 0,
+      body: await textOf(response),
+      retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1_000 : undefined,
+    };
   }
 
   /**
@@ -151,8 +166,9 @@ export class AgentClient {
     }
   }
 
-  /** Lets go of connections that nobody uses; what is under way ends by itself, or by its signal. */
+  /** Lets go of connections that nobody uses, now or later; what is under way ends by itself, or by its signal. */
   close(): void {
+    this.#isClosed = true;
     const idle = Object.values(this.#connections.freeSockets).flatMap((sockets) => sockets ?? []);
     for (const socket of idle) socket.destroy();
   }
@@ -175,6 +191,7 @@ export class AgentClient {
           headers: {
             // No page of another site can send it, so the agent knows that we are none.
             "X-Weir": "1",
+            ...(this.#isClosed ? { Connection: "close" } : {}),
             ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
             ...(body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }),
             ...headers,
@@ -182,7 +199,11 @@ export class AgentClient {
         },
         resolve,
       );
-      request.on("error", reject);
+      request.on("error", (error) => {
+        if (request.reusedSocket && "code" in error && error.code === "ECONNRESET")
+          stale.add(error);
+        reject(error);
+      });
       request.setTimeout(flowLimits.answerWaitMs, () =>
         request.destroy(new Error("it has been silent")),
       );

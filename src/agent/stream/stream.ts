@@ -85,12 +85,18 @@ export class Stream implements Disposable {
       }
     }
     let said = id();
+    let saidAt = clock.monotonic();
     while (!this.signal.aborted && clock.monotonic() < endsAt && tail.history === history) {
+      // Commits come without anything for this client, too: they do not put the heartbeat off.
+      const silentMs = clock.monotonic() - saidAt;
+      if (silentMs >= limits.streamHeartbeatMs) {
+        yield said === id() ? ":\n\n" : `id: ${id()}\n\n`;
+        said = id();
+        saidAt = clock.monotonic();
+      }
       const queue = this.#request.queues.find((each) => next[each] < tail.end(each));
       if (queue === undefined) {
-        const isHeartbeat = await this.#wait();
-        if (isHeartbeat) yield said === id() ? ":\n\n" : `id: ${id()}\n\n`;
-        said = id();
+        await this.#wait(saidAt + limits.streamHeartbeatMs - clock.monotonic());
         continue;
       }
       const read = tail.read(queue, { from: next[queue], bytesMax: limits.streamReadBytes });
@@ -114,6 +120,7 @@ export class Stream implements Disposable {
       this.#parts.onEvents(events);
       said = id();
       yield text;
+      saidAt = clock.monotonic();
     }
   }
 
@@ -126,17 +133,17 @@ export class Stream implements Disposable {
     return eventText({ id, event: "missed", data });
   }
 
-  /** Until there may be more; true where nothing came for so long that the client must hear something. */
-  #wait(): Promise<boolean> {
+  /** Until there may be more, at most so long. */
+  #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const settle = (isHeartbeat: boolean): void => {
+      const settle = (): void => {
         this.#wake = undefined;
         cancel();
-        resolve(isHeartbeat);
+        resolve();
       };
-      const cancel = this.#parts.clock.after(limits.streamHeartbeatMs, () => settle(true));
-      this.#wake = () => settle(false);
-      if (this.signal.aborted) settle(false);
+      const cancel = this.#parts.clock.after(ms, settle);
+      this.#wake = settle;
+      if (this.signal.aborted) settle();
     });
   }
 }

@@ -209,6 +209,22 @@ test("a heartbeat moves a client on also where nothing was for it", async () => 
   stream[Symbol.dispose]();
 });
 
+test("commits that have nothing for a client put its heartbeat off by nothing", async () => {
+  const rig = await new Rig().open();
+  const reader = new EventReader();
+  const stream = await rig.stream("kinds=alerts");
+  const reading = (async () => {
+    for await (const piece of stream.pieces()) reader.take(piece);
+  })();
+  for (let passed = 0; passed < 6 * limits.streamHeartbeatMs; passed += 1_000) {
+    await rig.commit(1);
+    await rig.clock.pass(1_000);
+  }
+  stream.stop();
+  await reading;
+  assert.ok(reader.heartbeats >= 5, `${reader.heartbeats} heartbeats`);
+});
+
 test("streams are few, and end after their time", async () => {
   const rig = await new Rig().open();
   const open: Stream[] = [];
