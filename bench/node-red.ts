@@ -21,18 +21,29 @@ import { type AgentProcess, startAgentProcess } from "../test/support/agent-proc
 import { freePorts } from "../test/support/ports.ts";
 import { type FlowNode, startNodeRed } from "../test/support/node-red-process.ts";
 
+export const places = ["functions", "in_process", "agent"] as const;
+export type Place = (typeof places)[number];
+
 export type NodeRedOptions = {
   /** Messages a second. */
   readonly rates: readonly number[];
   readonly warmupSeconds: number;
   readonly seconds: number;
+  readonly places: readonly Place[];
 };
 
-export const defaults: NodeRedOptions = { rates: [200, 1_000], warmupSeconds: 12, seconds: 30 };
-export const tinyOptions: NodeRedOptions = { rates: [200], warmupSeconds: 1, seconds: 1 };
-
-const places = ["functions", "in_process", "agent"] as const;
-type Place = (typeof places)[number];
+export const defaults: NodeRedOptions = {
+  rates: [200, 1_000],
+  warmupSeconds: 12,
+  seconds: 30,
+  places,
+};
+export const tinyOptions: NodeRedOptions = {
+  rates: [200],
+  warmupSeconds: 1,
+  seconds: 1,
+  places,
+};
 
 export type ProcessFigures = {
   /** Of one core. */
@@ -62,7 +73,7 @@ export async function runNodeRed(options: NodeRedOptions): Promise<NodeRedFigure
   const idle = await measureIdle(options);
   const measured: PlaceFigures[] = [];
   for (const rate of options.rates) {
-    for (const place of places) measured.push(await measurePlace(place, rate, options));
+    for (const place of options.places) measured.push(await measurePlace(place, rate, options));
   }
   return { idle, places: measured };
 }
