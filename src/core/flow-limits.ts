@@ -37,6 +37,9 @@ export const flowLimits = {
   // nodes that talk to an agent
   /** Connections of one agent's node for requests; streams have theirs beside them. */
   agentConnectionsMax: 4,
+  /** An agent that is busy, and wants to be asked again within so long, is asked so many times more. */
+  busyWaitMsMax: 2_000,
+  busyRetriesMax: 10,
   /** An answer that takes longer, or is longer, is a failure; bytes. */
   answerWaitMs: 30_000,
   answerBytesMax: 16_777_216, // 16 MiB

@@ -55,6 +55,20 @@ test("a kept connection that was closed just as it is used again is no trouble",
   assert.equal(asked, 3);
 });
 
+test("an agent that is busy for a moment is asked again, one that is not well is not", async (t) => {
+  let asked = 0;
+  const client = await serve(t, (path, response) => {
+    asked += 1;
+    if (path === "/ill") response.writeHead(503, { "Retry-After": "60" }).end("{}");
+    else if (asked === 1) response.writeHead(503, { "Retry-After": "0" }).end("{}");
+    else response.end('{"x":1}');
+  });
+  assert.deepEqual(await client.json({ path: "/busy" }), { x: 1 });
+  assert.equal(asked, 2);
+  await assert.rejects(client.json({ path: "/ill" }), /refuses \(503\)/);
+  assert.equal(asked, 3);
+});
+
 test("what is wrong with an event is not told as the agent being away", async (t) => {
   const client = await serve(t, (_, response) => void response.end("data: x\n\n"));
   const streaming = client.stream(

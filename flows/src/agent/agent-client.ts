@@ -11,6 +11,7 @@ import {
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
+import { waitFor } from "./retry.ts";
 
 export type AgentAddress = {
   /** http or https, without a path. */
@@ -108,13 +109,20 @@ export class AgentClient {
   }
 
   /**
-   * The same, parsed. Rejects with AgentAway, and with an Error that says what the agent said where it
+   * The same, parsed; asked again where the agent is busy for a moment. Rejects with AgentAway, and with an Error that says what the agent said where it
    * refuses.
    */
   async json(asked: AgentRequest, signal?: AbortSignal): Promise<unknown> {
-    const answer = await this.request(asked, signal);
-    if (answer.status >= 200 && answer.status < 300) return JSON.parse(answer.body);
-    throw new Error(refusalOf(this.name, answer));
+    for (let again = 0; ; again++) {
+      const answer = await this.request(asked, signal);
+      const { status, body, retryAfterMs = Number.POSITIVE_INFINITY } = answer;
+      if (status >= 200 && status < 300) return JSON.parse(body);
+      const isBusy = status === 503 && retryAfterMs <= flowLimits.busyWaitMsMax;
+      if (!isBusy || again === flowLimits.busyRetriesMax) {
+        throw new Error(refusalOf(this.name, answer));
+      }
+      await waitFor(retryAfterMs, signal ?? new AbortController().signal);
+    }
   }
 
   /**
