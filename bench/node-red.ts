@@ -16,10 +16,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { connectAsync } from "mqtt";
-import { build, packageDir } from "../flows/build.ts";
 import { type AgentProcess, startAgentProcess } from "../test/support/agent-process.ts";
 import { freePorts } from "../test/support/ports.ts";
-import { type FlowNode, startNodeRed } from "../test/support/node-red-process.ts";
+import { type FlowNode, startNodeRed } from "../test/support/node-red/node-red-process.ts";
 
 export const places = ["functions", "in_process", "agent"] as const;
 export type Place = (typeof places)[number];
@@ -69,7 +68,6 @@ const devices = 100;
 const clockTicksPerSecond = 100;
 
 export async function runNodeRed(options: NodeRedOptions): Promise<NodeRedFigures> {
-  await build(join(packageDir, "dist"));
   const idle = await measureIdle(options);
   const measured: PlaceFigures[] = [];
   for (const rate of options.rates) {
@@ -79,8 +77,7 @@ export async function runNodeRed(options: NodeRedOptions): Promise<NodeRedFigure
 }
 
 async function measureIdle({ seconds }: NodeRedOptions): Promise<ProcessFigures> {
-  const [port = 0] = await freePorts(1);
-  await using nodeRed = await startNodeRed({ port, flow: [] });
+  await using nodeRed = await startNodeRed();
   await wait(1_000);
   const before = usageOf(nodeRed.pid);
   await wait(seconds * 1_000);
@@ -92,7 +89,7 @@ async function measurePlace(
   rate: number,
   { warmupSeconds, seconds }: NodeRedOptions,
 ): Promise<PlaceFigures> {
-  const [mqtt = 0, http = 0, ui = 0] = await freePorts(3);
+  const [mqtt = 0, http = 0] = await freePorts(2);
   const folder = mkdtempSync(join(tmpdir(), "weir-bench-node-red-"));
   await using stack = new AsyncDisposableStack();
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
@@ -101,7 +98,7 @@ async function measurePlace(
   const results = join(folder, "results");
   writeFileSync(results, "");
   const flow = flowOf(place, { mqtt, http, results });
-  const nodeRed = stack.use(await startNodeRed({ port: ui, flow }));
+  const nodeRed = stack.use(await startNodeRed({ flow }));
   const load = stack.use(await startLoad({ port: mqtt, place, rate }));
   await wait(warmupSeconds * 1_000);
   const before = [usageOf(nodeRed.pid), usageOf(agent.child.pid!)] as const;

@@ -29,8 +29,6 @@ export const flowLimits = {
   panesPerWindowMax: 2_048,
   /** Items of a list of the most frequent. */
   topMax: 1_000,
-  /** A clock that is put back by more is not waited for: arrivals go by the clock as it is then, ms. */
-  clockBackMs: 60_000,
   /** Arrival time is looked at so often while windows are open, ms. */
   arrivalTickMs: 1_000,
 

@@ -3,9 +3,9 @@
 export const httpLimits = {
   // HTTP
   httpTokensMax: 64,
-  httpConnectionsMax: 128,
+  httpConnectionsMax: 64,
   /** Of one host: what asks from elsewhere, and who looks on this machine, find room. */
-  httpConnectionsPerAddressMax: 64,
+  httpConnectionsPerAddressMax: 32,
   httpRequestsPerConnectionMax: 10_000,
   httpTargetCharactersMax: 1_024,
   httpHeadersMax: 64,

@@ -10,9 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { build, packageDir } from "../../flows/build.ts";
 import { startAgentProcess } from "../support/agent-process.ts";
-import { type FlowNode, startNodeRed } from "../support/node-red-process.ts";
+import { type FlowNode, startNodeRed } from "../support/node-red/node-red-process.ts";
 import { freePorts } from "../support/ports.ts";
 
 const messages = 60_000;
@@ -74,10 +73,9 @@ return msg;`;
 }
 
 test("60,000 messages at once into a heap of 128 MB, and the agent killed meanwhile: what is acknowledged is there once, the rest is counted", async (t) => {
-  await build(join(packageDir, "dist"));
   const folder = mkdtempSync(join(tmpdir(), "weir-burst-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const [mqtt = 0, http = 0, ui = 0] = await freePorts(3);
+  const [mqtt = 0, http = 0] = await freePorts(2);
   const config = join(folder, "weir.yaml");
   writeFileSync(
     config,
@@ -94,7 +92,6 @@ pipelines: [{ name: means, key: [device], window: { tumbling: 10s } }]
   t.after(() => first.child.kill("SIGKILL"));
   const file = join(folder, "counts.json");
   await using nodeRed = await startNodeRed({
-    port: ui,
     flow: burstFlow(http, file),
     flags: ["--max-old-space-size=128"],
   });
@@ -123,6 +120,6 @@ pipelines: [{ name: means, key: [device], window: { tumbling: 10s } }]
   const [source] = ledger.sources;
   assert.equal(source?.readings.accepted, published, "each acknowledged message is there, once");
   assert.equal(source?.readings.duplicate, 0, "and none was taken twice and recognised");
-  const page = await fetch(`http://127.0.0.1:${nodeRed.port}/`);
+  const page = await fetch(nodeRed.url);
   assert.equal(page.status, 200, "Node-RED goes on");
 });

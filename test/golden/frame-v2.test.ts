@@ -7,18 +7,16 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { createBatch, KIND_SEQUENCE, KIND_STORED, KIND_SYMBOL } from "../../src/core/batch.ts";
-import { ByteWriter } from "../../src/core/bytes.ts";
 import type { Frame } from "../../src/core/frame.ts";
-import { millis, position } from "../../src/core/units.ts";
-import { decodeFrame, encodeBody } from "../../src/store/log/frame-codec.ts";
+import { millis } from "../../src/core/units.ts";
+import { decodeFrame } from "../../src/store/log/frame-codec.ts";
 import {
   decodeFrameHeader,
-  encodeFrameHeader,
   FRAME_HEADER_BYTES,
   FRAME_VERSION,
 } from "../../src/store/log/frame-header.ts";
 import { assertKnownVersion } from "../../src/store/log/log-segment.ts";
-import { plainFrame } from "../support/frames.ts";
+import { encodedFrame, plainFrame } from "../support/frames.ts";
 
 const kinds = [KIND_STORED, KIND_STORED | KIND_SYMBOL, KIND_STORED | KIND_SEQUENCE, 0];
 
@@ -36,24 +34,6 @@ function frameOf(): Frame {
   return { clock: millis(1_700_000_000_123.5), clockTrusted: true, ...none, batch };
 }
 
-function encode(frame: Frame): Uint8Array {
-  const writer = new ByteWriter({ bytes: 4096, bytesMax: 1 << 20 });
-  writer.moveTo(FRAME_HEADER_BYTES);
-  const body = encodeBody(writer, frame);
-  const { clock, clockTrusted, batch } = frame;
-  encodeFrameHeader(writer.slice(0, FRAME_HEADER_BYTES), {
-    ...body,
-    incarnation: 0xfedc_ba98_7654_3210n,
-    previous: 0x1234_5678,
-    first: position(3),
-    durableThrough: position(3),
-    clock,
-    clockTrusted,
-    rows: batch.rows,
-  });
-  return writer.slice(0, writer.length).slice();
-}
-
 const bytes = Buffer.from(
   readFileSync(new URL("frame-v2.hex", import.meta.url), "utf8").replaceAll("\n", ""),
   "hex",
@@ -66,7 +46,7 @@ test("version 2: decodes to the same bits, and is still written so", () => {
   const stored = bytes.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + header.storedBytes);
   const decoded = decodeFrame(header, stored, (rows) => createBatch(rows));
   assert.deepEqual(plainFrame(decoded), plainFrame(frameOf()));
-  assert.equal(Buffer.from(encode(frameOf())).toString("hex"), bytes.toString("hex"));
+  assert.equal(Buffer.from(encodedFrame(frameOf(), 3)).toString("hex"), bytes.toString("hex"));
 });
 
 test("a weir that knows version 1 alone refuses it; without such rows a frame is of version 1", () => {
@@ -76,13 +56,13 @@ test("a weir that knows version 1 alone refuses it; without such rows a frame is
   });
   const frame = frameOf();
   frame.batch.kind.fill(0);
-  assert.equal(decodeFrameHeader(encode(frame))?.version, 1);
+  assert.equal(decodeFrameHeader(encodedFrame(frame, 3))?.version, 1);
 });
 
 test("a kind that nobody knows is still malformed", () => {
   const frame = frameOf();
   frame.batch.kind[0] = 16;
-  const odd = encode(frame);
+  const odd = encodedFrame(frame, 3);
   const header = decodeFrameHeader(odd);
   assert(header);
   const stored = odd.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + header.storedBytes);

@@ -12,7 +12,7 @@ import { drawPlan, type Plan } from "./plan.ts";
 import { Tally } from "./report.ts";
 import { PlanRunner, type RunnerOptions, runPlans } from "./run-plans.ts";
 
-const seeds = countOf("WEIR_TEST_SEEDS", { short: 45, long: 300 });
+const seeds = countOf("WEIR_TEST_SEEDS", { short: 60, long: 300 });
 const from = Number(process.env["WEIR_TEST_SEED"] ?? 1);
 /** So many are sure to meet what only some of them do. */
 const seedsThatReachAll = 200;

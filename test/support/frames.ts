@@ -2,8 +2,11 @@
 
 import fc from "fast-check";
 import { type Batch, createBatch, KIND_SEQUENCE } from "../../src/core/batch.ts";
+import { ByteWriter } from "../../src/core/bytes.ts";
 import type { DeadLetter, Definition, Frame, MessageCounts } from "../../src/core/frame.ts";
-import { deviceId, millis, seriesId, sourceId, symbolId } from "../../src/core/units.ts";
+import { deviceId, millis, position, seriesId, sourceId, symbolId } from "../../src/core/units.ts";
+import { encodeBody } from "../../src/store/log/frame-codec.ts";
+import { encodeFrameHeader, FRAME_HEADER_BYTES } from "../../src/store/log/frame-header.ts";
 
 /** A frame of `rows` rows whose values are `tag`, `tag` + 1, ... */
 export function numberedFrame(tag: number, rows: number, more: Partial<Frame> = {}): Frame {
@@ -16,6 +19,25 @@ export function numberedFrame(tag: number, rows: number, more: Partial<Frame> = 
   }
   const none = { definitions: [], counts: [], deadLetters: [] };
   return { clock: millis(tag), clockTrusted: true, ...none, batch, ...more };
+}
+
+/** The record of a frame at `first` in a log of golden bytes: header and body. */
+export function encodedFrame(frame: Frame, first: number): Uint8Array {
+  const writer = new ByteWriter({ bytes: 4096, bytesMax: 1 << 20 });
+  writer.moveTo(FRAME_HEADER_BYTES);
+  const body = encodeBody(writer, frame);
+  const { clock, clockTrusted, batch } = frame;
+  encodeFrameHeader(writer.slice(0, FRAME_HEADER_BYTES), {
+    ...body,
+    incarnation: 0xfedc_ba98_7654_3210n,
+    previous: 0x1234_5678,
+    first: position(first),
+    durableThrough: position(first),
+    clock,
+    clockTrusted,
+    rows: batch.rows,
+  });
+  return writer.slice(0, writer.length).slice();
 }
 
 /** What `frame` holds, as plain values that compare by the bits of their doubles. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { flowLimits } from "../../../src/core/flow-limits.ts";
+import { limits } from "../../../src/core/limits.ts";
 import { startSketch } from "./sketch-machine.ts";
 
 const T = Date.parse("2026-03-01T10:00:00Z");
@@ -17,11 +17,11 @@ const settings = {
 const read = (message: object, path: string): unknown => Reflect.get(message, path);
 
 test("a clock that is put back for long ends the period, also after a restart; one for short does not", () => {
-  const longBack = T - flowLimits.clockBackMs - 1;
+  const longBack = T - limits.clockBackMs - 1;
   for (const isKept of [false, true]) {
     let { machine } = startSketch(settings, undefined, { read, now: T });
     machine.take({ item: "a" }, T);
-    assert.deepEqual(machine.take({ item: "a" }, T - flowLimits.clockBackMs), []);
+    assert.deepEqual(machine.take({ item: "a" }, T - limits.clockBackMs), []);
     let found: unknown;
     if (isKept) {
       const next = startSketch(settings, machine.keep(), { read, now: longBack });

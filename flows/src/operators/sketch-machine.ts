@@ -13,6 +13,7 @@
  */
 
 import { flowLimits } from "../../../src/core/flow-limits.ts";
+import { limits } from "../../../src/core/limits.ts";
 import { hashOfText } from "../../../src/core/hash.ts";
 import type { Summary } from "../../../src/core/record.ts";
 import {
@@ -181,7 +182,7 @@ class TopMachine implements Machine {
   /** The clock was put back to long before the period: it would not end until the clock is there again. */
   #isPutBack(now: number): boolean {
     if (this.#endsAt === Number.POSITIVE_INFINITY) return false;
-    return now < this.#endsAt - this.#rule.periodMs - flowLimits.clockBackMs;
+    return now < this.#endsAt - this.#rule.periodMs - limits.clockBackMs;
   }
 
   #consider(item: string, estimate: number): void {

@@ -19,6 +19,7 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { createBatch, KIND_ARRIVAL_TIME } from "../../../src/core/batch.ts";
 import { Catalog } from "../../../src/core/catalog.ts";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
+import { limits } from "../../../src/core/limits.ts";
 import type { Definition } from "../../../src/core/frame.ts";
 import type { Alert, Sink, Summary } from "../../../src/core/record.ts";
 import { deviceId, millis, position, seriesId, sourceId } from "../../../src/core/units.ts";
@@ -225,7 +226,7 @@ class Stream {
    * is. It would stand still until the clock is where it was.
    */
   #look(now: number): readonly Found[] {
-    const isBack = this.#newestClock - now > flowLimits.clockBackMs;
+    const isBack = this.#newestClock - now > limits.clockBackMs;
     this.#clock = now;
     if (!isBack) return [];
     this.#forgetAt = Number.NEGATIVE_INFINITY;

@@ -293,7 +293,7 @@ test("limits of the process: few open files, little address space", (t) => {
     return JSON.parse(spawnSync("bash", args, { encoding: "utf8" }).stdout) as Said;
   };
   someMatch(of(limited("-n 200"), "kernel"), /^fault: 200 may be open \(of this shell\)/);
-  someMatch(of(limited("-n 1024"), "kernel"), /^advice: 1024 may be open .*fewer than 4480/);
+  someMatch(of(limited("-n 1024"), "kernel"), /^advice: 1024 may be open .*fewer than 4416/);
   someMatch(of(limited("-v 200000000"), "kernel"), /^fault: it is limited to 191 GiB/);
 });
 

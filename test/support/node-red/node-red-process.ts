@@ -1,23 +1,38 @@
 /**
  * Node-RED in a process of its own, with our package as a user installs it: packed by npm, and installed from
- * that file into a user directory that was empty, without a network.
+ * that file into a user directory that was empty, without a network. The package is built beside the tree:
+ * tests run at once, and must not take each other's files away.
  */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { TestContext } from "node:test";
 import { build, packageDir } from "../../../flows/build.ts";
 import { freePorts } from "../ports.ts";
 
-export type NodeRed = {
+export type FlowNode = Readonly<Record<string, unknown>>;
+
+export type NodeRed = AsyncDisposable & {
+  readonly pid: number;
   readonly url: string;
   /** A folder of the test, where flows may write. */
   readonly folder: string;
+  /** What is in the file that npm made of the package. */
+  readonly published: readonly string[];
   /** Warnings and errors of its log, without their time; those apart that every new user directory has. */
   warnings(): readonly string[];
+};
+
+export type NodeRedOptions = {
+  /** red.js of one version; default that of flows' development dependency. */
+  readonly program?: string;
+  /** What runs from the beginning; default nothing. */
+  readonly flow?: readonly FlowNode[];
+  /** Of Node, such as --max-old-space-size=128. */
+  readonly flags?: readonly string[];
 };
 
 const startMsMax = 60_000;
@@ -28,33 +43,52 @@ const ownWarnings = [
   "Encrypted credentials not found",
 ];
 
-/** Resolves once its flows run; it is ended with the test. `program`: red.js of one version. */
-export async function startNodeRed(t: TestContext, program: string): Promise<NodeRed> {
+/** Resolves once its flows run; whoever starts it disposes of it. */
+export async function startNodeRed(options: NodeRedOptions = {}): Promise<NodeRed> {
+  const { program = createRequire(import.meta.url).resolve("node-red/red.js") } = options;
   const folder = mkdtempSync(join(tmpdir(), "weir-node-red-"));
   const [port = 0] = await freePorts(1);
   const userDir = join(folder, "user");
-  install(await packed(folder), userDir);
+  const { file, published } = await packed(folder);
+  install(file, userDir);
   writeFileSync(join(userDir, "settings.js"), settingsText(port));
-  const child = spawn(process.execPath, [program, "--userDir", userDir], {
+  // What has no place on a tab is a configuration node for Node-RED.
+  const flow = (options.flow ?? []).map((node) =>
+    "z" in node ? { x: 100, y: 100, ...node } : node,
+  );
+  if (flow.length > 0) writeFileSync(join(userDir, "flows.json"), JSON.stringify(flow));
+  const args = [...(options.flags ?? []), program, "--userDir", userDir];
+  const child = spawn(process.execPath, args, {
     stdio: ["ignore", "pipe", "pipe"],
     // Warnings of Node are of Node-RED's own dependencies.
     env: { ...process.env, NODE_OPTIONS: "--no-deprecation" },
   });
-  t.after(async () => {
+  await using starting = new AsyncDisposableStack();
+  starting.defer(async () => {
     await end(child);
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   });
   const output = await outputOf(child, /Started flows/);
+  const running = starting.move();
   const warnings = (): readonly string[] =>
     output()
       .split("\n")
       .flatMap((line) => line.split(/ - \[(?:warn|error)\] /).slice(1))
       .filter((warning) => !ownWarnings.includes(warning));
-  return { url: `http://127.0.0.1:${port}`, folder, warnings };
+  return {
+    pid: child.pid!,
+    url: `http://127.0.0.1:${port}`,
+    folder,
+    published,
+    warnings,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }
 
-/** The file that `npm pack` makes of the package; built beside the tree, which other tests build from too. */
-async function packed(folder: string): Promise<string> {
+/** The file that `npm pack` makes of the package, and what is in it. */
+async function packed(
+  folder: string,
+): Promise<{ readonly file: string; readonly published: readonly string[] }> {
   const copy = join(folder, "package");
   mkdirSync(copy);
   for (const name of ["package.json", "README.md", "examples"]) {
@@ -63,8 +97,10 @@ async function packed(folder: string): Promise<string> {
   cpSync(resolve(packageDir, "../LICENSE"), join(copy, "LICENSE"));
   await build(join(copy, "dist"));
   const text = npm(copy, "pack", "--json", "--ignore-scripts");
-  const [pack]: [{ readonly filename: string }] = JSON.parse(text);
-  return join(copy, pack.filename);
+  const [pack]: [
+    { readonly filename: string; readonly files: readonly { readonly path: string }[] },
+  ] = JSON.parse(text);
+  return { file: join(copy, pack.filename), published: pack.files.map(({ path }) => path) };
 }
 
 function install(file: string, userDir: string): void {

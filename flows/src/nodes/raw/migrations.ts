@@ -1,5 +1,6 @@
 import { filledWith, type Migration, type Settings } from "../../migrations.ts";
+import { placeDefaults } from "../place-defaults.ts";
 
-export const defaults: Settings = { name: "", agent: "", from: "now", store: "" };
+export const defaults: Settings = placeDefaults;
 
 export const migrations: readonly Migration[] = [filledWith(defaults)];
