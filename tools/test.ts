@@ -3,14 +3,14 @@
  * runs these folders or files only, `--long` those that have a long form, in it; options such as
  * `--test-name-pattern=torn` go to the node of each file.
  *
- *   files that compute ──▶ one at a time, two where none waits ─┐
- *                                                               ├─▶ one report
- *   files that wait ─────▶ two at a time ───────────────────────┘
+ *   files that measure ─▶ one at a time ───────────────────────────────┐
+ *   files that compute ─▶ one at a time, more where none waits ────────┼─▶ one report
+ *   files that wait ────▶ one beside those that measure, then three ───┘
  *
  * For two processors: what starts agents and brokers, kills them and stalls their disks mostly waits
- * for them, and takes little from those beside it; a third at a time left benchmarks of a second without
- * a message. What Node makes of a source file is kept: a test,
- * and each agent that it starts, loads the same few hundred files before it begins.
+ * for them, and takes little from those beside it; but with three of those a benchmark had seconds without
+ * a message. What Node makes of a source file is kept: a test, and each agent that it starts, loads the
+ * same few hundred files before it begins.
  */
 
 import { spawnSync } from "node:child_process";
@@ -23,7 +23,8 @@ import report from "./test-reporter.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const folders = ["src", "firmware-sim", "flows", "test", "bench", "tools"];
-const waitingFolders = ["test/crash", "test/broker", "test/e2e", "test/outage", "bench"];
+const waitingFolders = ["test/crash", "test/broker", "test/e2e", "test/outage"];
+const measuringFolder = "bench";
 /** First of those that compute: at the end it would have the processors for itself. */
 const longest = "test/simulation";
 const testMsMax = 300_000;
@@ -56,14 +57,23 @@ async function runTests(): Promise<void> {
 async function runAll(files: readonly string[], events: PassThrough): Promise<void> {
   // It is that of one run.
   if (options.includes(coverage)) return await runFiles(files, events);
+  const measuring = files.filter(isIn(measuringFolder));
   const waiting = inTurn(waitingFolders.map((folder) => files.filter(isIn(folder))));
-  const others = files.filter((file) => !waiting.includes(file));
+  const others = files.filter((file) => !measuring.includes(file) && !waiting.includes(file));
   const computing = [
     ...others.filter(isIn(longest)),
     ...others.filter((file) => !isIn(longest)(file)),
   ];
-  const workers = [[computing], [waiting, computing], [waiting]];
-  await Promise.all(workers.map((queues) => work(queues, events)));
+  const measured = work([measuring], events);
+  const afterwards = async (): Promise<void> => {
+    await measured;
+    await Promise.all([work([waiting, computing], events), work([waiting, computing], events)]);
+  };
+  await Promise.all([
+    work([computing, waiting], events),
+    work([waiting, computing], events),
+    afterwards(),
+  ]);
 }
 
 /** One file after another, from the first queue that has one. */

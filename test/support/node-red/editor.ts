@@ -1,7 +1,7 @@
 /**
  * Node-RED's editor in a real browser, used as a person does: flows come in by the import dialog, and run by
- * the Deploy button. What the debug sidebar shows is noted by the page as it is shown, since it keeps the
- * newest hundred only.
+ * the Deploy button. What debug nodes say is noted as it comes to the page: the sidebar writes 66 of them a
+ * second, fewer in a busy browser, and of those that wait for that it drops the oldest beyond a hundred.
  */
 
 import type { TestContext } from "node:test";
@@ -28,6 +28,9 @@ const waitMs = 30_000;
 /** What we use of the editor's page, where functions given to `evaluate` run. */
 declare const RED: {
   readonly actions: { invoke(name: string): void };
+  readonly comms: {
+    subscribe(topic: "debug", hear: (topic: string, message: DebugMessage) => void): void;
+  };
   readonly workspaces: { show(id: string): void };
   readonly editor: {
     edit(node: object): void;
@@ -49,7 +52,9 @@ type EditorNode = ImportedNode & {
   readonly valid?: boolean;
   readonly status?: { readonly fill?: string; readonly text?: string };
 };
-declare const window: { weirShown?: Record<string, string[]> };
+/** `msg` is JSON where it is no text. */
+type DebugMessage = { readonly id: string; readonly format: string; readonly msg: string };
+declare const window: { weirSaid?: Record<string, string[]> };
 
 /** `undefined` where there is no Chromium, and then the test is skipped or failed. */
 export async function openEditor(t: TestContext, url: string): Promise<Editor | undefined> {
@@ -88,7 +93,7 @@ export class Editor {
       state: "attached",
     });
     await page.locator("#red-ui-loading-progress").waitFor({ state: "hidden" });
-    await page.evaluate(noteWhatIsShown);
+    await page.evaluate(noteWhatIsSaid);
     await editor.invoke("core:show-debug-tab");
     return editor;
   }
@@ -153,33 +158,50 @@ export class Editor {
     await this.invoke("core:disable-flow");
   }
 
-  /** By the button at the left of an inject node. */
+  /** By the button at the left of an inject node; resolves when the runtime has injected its message. */
   async press({ id }: ImportedNode): Promise<void> {
     const tab = await this.page.evaluate((one) => RED.nodes.node(one)?.z ?? "", id);
     await this.show(tab);
+    const answered = this.page.waitForResponse((response) =>
+      response.url().endsWith(`/inject/${id}`),
+    );
     // The button is half hidden by the node that it belongs to.
     await this.page.locator(`[id="${id}"] .red-ui-flow-node-button-button`).click({ force: true });
+    const response = await answered;
+    if (!response.ok()) throw new Error(`inject: ${response.status()} ${await response.text()}`);
   }
 
-  /** Resolves when the sidebar has shown a message of a debug node, one that is `like` this. */
-  async shown(
-    node: ImportedNode,
+  /** Resolves when a debug node has said something `like` this. */
+  async said(
+    { id, name }: ImportedNode,
     { like, msMax }: { readonly like: RegExp; readonly msMax: number },
   ): Promise<void> {
-    const id = node.id.replaceAll(".", "_");
     try {
       await this.page.waitForFunction(
         ([one, pattern]) =>
-          window.weirShown?.[one]?.some((text) => new RegExp(pattern, "s").test(text)) ?? false,
+          window.weirSaid?.[one]?.some((text) => new RegExp(pattern, "s").test(text)) ?? false,
         [id, like.source] as const,
         { polling: 100, timeout: msMax },
       );
     } catch (cause) {
-      const texts = await this.page.evaluate((one) => window.weirShown?.[one] ?? [], id);
-      const newest = texts.slice(-3).join("\n") || "nothing";
-      const message = `${like} was not shown of "${node.name}" in ${msMax} ms, but ${newest}`;
-      throw new Error(message, { cause });
+      const message = `${like} was not said by "${name}" in ${msMax} ms. What its tab said last:`;
+      throw new Error(`${message}\n${await this.#saidBeside(id)}`, { cause });
     }
+  }
+
+  /** The newest words of each debug node on the same tab, a line each. */
+  async #saidBeside(id: string): Promise<string> {
+    return await this.page.evaluate((one) => {
+      const tab = RED.nodes.node(one)?.z;
+      const lines: string[] = [];
+      RED.nodes.eachNode(({ id: other, type, name, z }) => {
+        const said = window.weirSaid?.[other];
+        if (z === tab && type === "debug") {
+          lines.push(`${name}: ${said?.length ?? 0} times, ${said?.at(-1) ?? "nothing"}`);
+        }
+      });
+      return lines.join("\n");
+    }, id);
   }
 
   /** Nodes that say with their status, or their triangle, that something is wrong; a function's status is the flow's. */
@@ -242,28 +264,11 @@ export class Editor {
 
 type Attributes = { readonly [name: string]: string | undefined };
 
-/** In the page: each message that the debug sidebar shows, by the node that it is of. */
-function noteWhatIsShown(): void {
-  type Shown = { readonly className: string; readonly textContent: string | null };
-  type Page = {
-    readonly document: { querySelector(selector: string): object | null };
-    readonly MutationObserver: new (
-      see: (changes: readonly { readonly addedNodes: Iterable<Shown> }[]) => void,
-    ) => { observe(target: object, options: object): void };
-  };
-  const { document, MutationObserver } = window as unknown as Page;
-  const shown: Record<string, string[]> = {};
-  window.weirShown = shown;
-  const observer = new MutationObserver((changes) => {
-    for (const { addedNodes } of changes) {
-      for (const { className, textContent } of addedNodes) {
-        const id = /red-ui-debug-msg-node-(\S+)/.exec(String(className))?.[1];
-        if (id !== undefined) (shown[id] ??= []).push((textContent ?? "").slice(0, 1_000));
-      }
-    }
-  });
-  observer.observe(document.querySelector("#red-ui-sidebar, .red-ui-sidebar, body")!, {
-    childList: true,
-    subtree: true,
+/** In the page: each message of a debug node, by its node, as `array[3] […]`. */
+function noteWhatIsSaid(): void {
+  const said: Record<string, string[]> = {};
+  window.weirSaid = said;
+  RED.comms.subscribe("debug", (_, { id, format, msg }) => {
+    (said[id] ??= []).push(`${format} ${msg}`.slice(0, 1_000));
   });
 }

@@ -72,7 +72,7 @@ export async function seeResults(
         if (step.kind === "press") await editor.press(named(imported, step.name, "inject"));
         else {
           const { like } = step;
-          await editor.shown(named(imported, step.name, "debug"), { like, msMax: resultMsMax });
+          await editor.said(named(imported, step.name, "debug"), { like, msMax: resultMsMax });
         }
       }
     });
