@@ -30,7 +30,13 @@ test("a mistake names its place", () => {
     'selector "t{device=}", after 9 characters: device has no value: * stands for any',
   );
   assert.match(String(parsed("t{device")), /after 8 characters: "=" is missing/);
-  assert.match(String(parsed("t{a=b")), /after 5 characters: "," is missing/);
+  for (const open of ["t{", "t{a=b", "t{a=b,"]) {
+    assert.equal(
+      parsed(open),
+      `selector "${open}", after ${open.length} characters: "}" is missing`,
+    );
+  }
+  assert.match(String(parsed('t{a="b"c=d}')), /after 7 characters: "," or "}" is missing/);
   assert.match(String(parsed("t{a=b}x")), /after 6 characters: more follows/);
   assert.match(String(parsed("t{a=b,a=c}")), /a is there twice/);
   assert.match(String(parsed("t{=b}")), /a tag's name is missing/);

@@ -22,7 +22,9 @@ export function parseSelector(text: string): ParsedSelector {
   const tags = new Map<string, string>();
   if (scanner.takes("{")) {
     while (!scanner.failed && !scanner.takes("}")) {
-      if (tags.size > 0) scanner.expect(",");
+      const isNext = tags.size === 0 || scanner.takes(",");
+      if (scanner.atEnd) scanner.fail('"}" is missing');
+      if (!isNext) scanner.fail('"," or "}" is missing');
       const name = scanner.name() ?? scanner.fail("a tag's name is missing");
       scanner.expect("=");
       const glob = scanner.name() ?? scanner.fail(`${name} has no value: * stands for any`);
