@@ -1,5 +1,6 @@
 /** Reads the configuration a command was pointed at; its errors go to stderr with line and column. */
 
+import { counted } from "../../core/counted.ts";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Fault } from "../../core/faults.ts";
@@ -23,7 +24,7 @@ export async function readConfig(
   }
   for (const fault of outcome.faults) console.error(fault.text);
   const { length } = outcome.faults;
-  throw new Fault("CONFIG_INVALID", `${length} ${length === 1 ? "error" : "errors"} in ${path}`);
+  throw new Fault("CONFIG_INVALID", `${counted(length, "error")} in ${path}`);
 }
 
 /** The file as it is now, with sections laid over it. Faults: CONFIG_INVALID where it cannot be read. */

@@ -5,6 +5,7 @@
  * with this process.
  */
 
+import { counted } from "../../core/counted.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Fault } from "../../core/faults.ts";
@@ -252,9 +253,5 @@ function text(findings: readonly Finding[]): string {
     return remedy === undefined ? [first] : [first, `${" ".repeat(begin.length)}-> ${remedy}`];
   });
   const { ok: fine, advice: advised, fault: faults } = countsOf(findings);
-  return [
-    ...lines,
-    "",
-    `${fine} ok, ${advised} advice, ${faults} ${faults === 1 ? "fault" : "faults"}`,
-  ].join("\n");
+  return [...lines, "", `${fine} ok, ${advised} advice, ${counted(faults, "fault")}`].join("\n");
 }

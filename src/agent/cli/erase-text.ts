@@ -1,5 +1,6 @@
 /** What `weir store erase` prints. */
 
+import { counted } from "../../core/counted.ts";
 import { nameOfTags } from "../../core/catalog.ts";
 import type { NotedBackup, Whereabouts } from "../../store/care/backup-list.ts";
 import type { LogDamage } from "../../store/log/log.ts";
@@ -51,13 +52,13 @@ export function reportText(
       ? [`would be erased from ${directory}: ${shown(series)}`]
       : [
           `erased from ${directory}: ${shown(series)}`,
-          `  ${done.readings} readings, ${done.records} records that waited for an uplink, ${done.deadLetters} dead letters`,
+          `  ${counted(done.readings, "reading")}, ${counted(done.records, "record")} that waited for an uplink, ${counted(done.deadLetters, "dead letter")}`,
           ...unknownText(done),
           ...keptText(done),
         ];
   if (damage.places.length > 0) {
     lines.push(
-      `the log was damaged, ${damage.lostRows} readings are lost: ${damage.places.join("; ")}`,
+      `the log was damaged and has lost ${counted(damage.lostRows, "reading")}: ${damage.places.join("; ")}`,
     );
   }
   if (backups.length + forgotten + savepoints.length > 0) {
@@ -82,7 +83,7 @@ function shown(series: readonly string[]): string {
 function unknownText({ damagedBlocks, quarantinedFiles }: ErasureDone): readonly string[] {
   if (damagedBlocks + quarantinedFiles === 0) return [];
   return [
-    `  and what may have held some: ${damagedBlocks} damaged blocks of the outbox, ${quarantinedFiles} files in quarantine`,
+    `  and what may have held some: ${counted(damagedBlocks, "damaged block")} of the outbox, ${counted(quarantinedFiles, "file")} in quarantine`,
   ];
 }
 

@@ -1,5 +1,6 @@
 /** `weir store inspect TABLE`: sections, series and blocks of one table. */
 
+import { counted } from "../../core/counted.ts";
 import { Catalog } from "../../core/catalog.ts";
 import type { Kv } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
@@ -100,7 +101,7 @@ async function sectionOf(
 
 function sectionText({ resolution, rows, blocks, content }: SectionInTable): string {
   return [
-    `${resolutionText(resolution)}: ${content.length} series, ${blocks} blocks, ${rows} rows`,
+    `${resolutionText(resolution)}: ${content.length} series, ${counted(blocks, "block")}, ${counted(rows, "row")}`,
     tableText({
       head: ["series", "id", "rows", "blocks", "bytes", "min", "max", "from", "to"],
       rows: content.map((one) => [

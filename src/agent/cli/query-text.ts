@@ -1,5 +1,6 @@
 /** Rows of answers to queries for people: which columns, what stands in them, and what is to be known. */
 
+import { counted } from "../../core/counted.ts";
 import { defaultAggregates } from "../query/requests.ts";
 
 export const ways = ["series", "readings", "latest", "distinct"] as const;
@@ -47,7 +48,7 @@ export function notesOf(end: Row): readonly string[] {
         `table ${String(table)} (from ${timeText(from)} to ${timeText(to)}) is damaged: ${String(reason)}`,
     ),
     ...(typeof damagedReadings === "number" && damagedReadings > 0
-      ? [`${damagedReadings} rows cannot be read`]
+      ? [`${counted(damagedReadings, "row")} cannot be read`]
       : []),
     ...(limited === true || next !== undefined ? ["there are more rows than --limit"] : []),
     ...(typeof message === "string" ? [message] : []),

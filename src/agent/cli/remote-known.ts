@@ -3,6 +3,7 @@
  * from there, beside a running agent or without one.
  */
 
+import { counted } from "../../core/counted.ts";
 import { existsSync } from "node:fs";
 import { Fault } from "../../core/faults.ts";
 import type { RemoteKey } from "../config/remote-config.ts";
@@ -111,8 +112,7 @@ function text(
   const unborn = existsSync(where.directory)
     ? ""
     : `; no agent has started in ${where.directory} yet`;
-  const trial =
-    tries === undefined ? "" : `, on trial, ${tries} ${tries === 1 ? "start" : "starts"}`;
+  const trial = tries === undefined ? "" : `, on trial, ${counted(tries, "start")}`;
   return [
     `in force  ${inForce === undefined ? `the local file alone${unborn}` : `${documentText(inForce)}${trial}`}`,
     ...(unused === undefined || kept === undefined

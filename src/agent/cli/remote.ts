@@ -3,6 +3,7 @@
  * made of them (remote-known.ts). keygen and sign need no agent.
  */
 
+import { counted } from "../../core/counted.ts";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
@@ -131,7 +132,7 @@ async function refuseFaulty(file: string, body: string): Promise<void> {
   const faults = await overlayFaults(body, file);
   if (faults.length === 0) return;
   for (const { text } of faults) console.error(text);
-  const errors = faults.length === 1 ? "1 error" : `${faults.length} errors`;
+  const errors = counted(faults.length, "error");
   throw new Fault("CONFIG_INVALID", `${errors} in ${file}: no agent would take it`);
 }
 

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../../core/faults.ts";
 import { type Config, fileUplinkDefaults } from "../config/config.ts";
 import { startAgent } from "../start.ts";
-import { counted } from "../notices/counted.ts";
+import { counted } from "../../core/counted.ts";
 import { exitCodes, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { csvRow } from "./csv.ts";
@@ -89,13 +89,13 @@ export async function run(args: readonly string[]): Promise<number> {
   const { unwanted } = agent.feeder;
   if (unwanted > 0) {
     console.error(
-      `weir: ${unwanted} ${unwanted === 1 ? "row" : "rows"} went to topics that no source takes; compare --topic with sources[].topics`,
+      `weir: ${counted(unwanted, "row")} went to topics that no source takes; compare --topic with sources[].topics`,
     );
   }
   const deadLettered = ledger.sources.reduce((sum, row) => sum + row.messages.deadLettered, 0);
   if (deadLettered > 0) {
     console.error(
-      `weir: ${deadLettered} ${deadLettered === 1 ? "row" : "rows"} could not be decoded; see why with: weir dlq list --data ${values.data}`,
+      `weir: ${counted(deadLettered, "row")} could not be decoded; see why with: weir dlq list --data ${values.data}`,
     );
   }
   const complete = unwanted === 0 && deadLettered === 0 && ledger.balanced;

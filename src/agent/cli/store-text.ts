@@ -1,5 +1,6 @@
 /** What `weir store` prints for people. */
 
+import { counted } from "../../core/counted.ts";
 import type { Verification } from "../../store/care/verify-store.ts";
 import { type Listing, readingsOf } from "../../store/tables/listing/quarantine.ts";
 import type { ListedTable } from "../../store/tables/listing/table-list.ts";
@@ -9,10 +10,10 @@ export function verificationText({ findings, log, state, tables }: Verification)
   return [
     `log          ${log.segments} segments, ${log.bytes} bytes`,
     `state store  ${state.values} values, ${state.bytes} bytes, ${state.definitions} definitions`,
-    `tables       ${tables.tables} tables, ${tables.bytes} bytes, ${tables.blocks} blocks, ${tables.rows} rows`,
+    `tables       ${counted(tables.tables, "table")}, ${tables.bytes} bytes, ${counted(tables.blocks, "block")}, ${counted(tables.rows, "row")}`,
     "",
     ...findings.map(({ part, problem, remedy }) => `${part}: ${problem}: ${remedy}`),
-    findings.length === 0 ? "nothing is wrong" : `${findings.length} problems`,
+    findings.length === 0 ? "nothing is wrong" : counted(findings.length, "problem"),
   ].join("\n");
 }
 
@@ -49,10 +50,10 @@ export function listingText({ head, tables, quarantined }: Listing): string {
       rows,
     }),
     "",
-    `${flushed} readings were written to tables: ${readingsOf(tables)} are there, ${expired} expired, ${erased} erased, ${lost} lost`,
+    `written to tables: ${counted(flushed, "reading")}, of which ${readingsOf(tables)} are there, ${expired} expired, ${erased} erased, ${lost} lost`,
     ...quarantined.map(
       ({ why, reason, table }) =>
-        `quarantine: table ${table.id} with ${table.readings} readings, ${why}: ${reason}`,
+        `quarantine: table ${table.id} with ${counted(table.readings, "reading")}, ${why}: ${reason}`,
     ),
   ].join("\n");
 }

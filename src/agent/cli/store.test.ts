@@ -89,7 +89,7 @@ test("a whole store is verified, listed and shown, beside an agent too", async (
   assert.equal(verified.code, 0);
   const listed = await weirStore(t, "inspect", "--data", directory);
   assert.match(listed.text, /^1 +0 +main +- +2024-10-04 +3000 +\d+ +\d+\.\d\d +readings /m);
-  assert.match(listed.text, /9000 readings were written to tables: 9000 are there/);
+  assert.match(listed.text, /written to tables: 9000 readings, of which 9000 are there/);
   const shown = await weirStore(t, "inspect", "1", "--data", directory);
   assert.match(shown.text, /^readings: 2 series, 4 blocks, 3000 rows$/m);
   assert.match(shown.text, /^\(not known yet\) +0 +1500 +2 +\d+ +0 +96 /m);
@@ -156,7 +156,7 @@ test("damage that no reader meets costs nothing but a table that is written agai
 test("the tables of a day become one", async (t) => {
   const directory = await dataDirectory(t);
   const { code, text } = await weirStore(t, "compact", "--data", directory);
-  assert.match(text, /^3 tables of \d+ bytes are now 1 of \d+ bytes \(1 merges\)$/);
+  assert.match(text, /^3 tables of \d+ bytes before, 1 of \d+ bytes now \(1 merge\)$/);
   assert.equal(code, 0);
   assert.equal((await weirStore(t, "verify", "--data", directory)).code, 0);
   assert.equal(readdirSync(dataPaths(directory).tables).length, 1);

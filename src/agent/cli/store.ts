@@ -3,6 +3,7 @@
  * without one; repair and compact want it for themselves.
  */
 
+import { counted } from "../../core/counted.ts";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Kv } from "../../core/doors.ts";
@@ -236,7 +237,7 @@ function repairText(done: {
   readonly quarantined: readonly { readonly id: number }[];
 }): string {
   if (done.problems === 0) return "nothing is damaged";
-  return `${done.problems} problems; tables written again: ${done.rewritten}, readings lost: ${done.lost}, damaged files in quarantine: ${done.quarantined.length}`;
+  return `${counted(done.problems, "problem")}; tables written again: ${done.rewritten}, readings lost: ${done.lost}, damaged files in quarantine: ${done.quarantined.length}`;
 }
 
 /** Merges the tables of each day, however few they are. */
@@ -256,7 +257,7 @@ async function compact(raw: Kv, place: Place): Promise<number> {
     console.log(
       place.json
         ? JSON.stringify(done)
-        : `${done.before.tables} tables of ${done.before.bytes} bytes are now ${count} of ${bytes} bytes (${compactions} merges)`,
+        : `${counted(done.before.tables, "table")} of ${done.before.bytes} bytes before, ${count} of ${bytes} bytes now (${counted(compactions, "merge")})`,
     );
     return exitCodes.ok;
   } finally {

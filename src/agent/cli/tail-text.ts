@@ -1,5 +1,6 @@
 /** A record of `weir tail` on one line. */
 
+import { counted } from "../../core/counted.ts";
 import type { DecodedRecord } from "../../store/outbox/record-codec.ts";
 import { nameOfTags } from "../../core/catalog.ts";
 import type { Summary } from "../../core/record.ts";
@@ -30,23 +31,26 @@ export function tailLine(tailed: Tailed): string {
     }
     case "gap": {
       const { pipeline, start, end, records, readings } = record;
-      const what = `${records} records with ${readings} readings were dropped unsent`;
+      const what = `dropped unsent: ${counted(records, "record")} with ${counted(readings, "reading")}`;
       return `${timeText(start)} to ${timeText(end)}  ${agent}/${pipeline}  ${what}  ${words}`;
     }
     case "complete": {
       const { pipeline, key, through, readings } = record;
-      const what = `${readings} readings in all windows until then`;
+      const what = `${counted(readings, "reading")} in all windows until then`;
       return `${timeText(through)}  ${agent}/${pipeline} ${nameOfTags(key)}  ${what}  ${words}`;
     }
     case "raw": {
       const { request, part, source, series, times, erased } = record;
-      const what = erased === undefined ? `${times.length} readings` : `${erased} readings, erased`;
+      const what =
+        erased === undefined
+          ? counted(times.length, "reading")
+          : `${counted(erased, "reading")}, erased`;
       const at = timeText(times[0] ?? 0);
       return `${at}  ${agent} ${request}#${part} ${source} ${series}  ${what}  ${words}`;
     }
     case "manifest": {
       const { request, from, to, outcome, reason, parts, readings, series } = record;
-      const what = `${outcome}: ${readings} readings of ${series.length} series in ${parts} parts`;
+      const what = `${outcome}: ${counted(readings, "reading")} of ${series.length} series in ${counted(parts, "part")}`;
       const why = reason === "" ? "" : ` (${reason})`;
       return `${timeText(from)} to ${timeText(to)}  ${agent} ${request}  ${what}${why}  ${words}`;
     }
@@ -61,7 +65,7 @@ function wordsOf({ lane, standing, record }: Tailed): string {
       return way.length > 0 ? "backfilled" : "fresh";
     case "coarser": {
       const merged = record.kind === "summary" ? (record.merged ?? 0) : 0;
-      return [...way, `coarser: in place of ${merged} windows`].join(", ");
+      return [...way, `coarser: in place of ${counted(merged, "window")}`].join(", ");
     }
     case "corrected":
       return [

@@ -3,7 +3,7 @@
 import { limits } from "../../core/limits.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "../status.ts";
-import { counted } from "./counted.ts";
+import { counted } from "../../core/counted.ts";
 
 export function accessNotices({ access, counters }: Status["mqtt"]): readonly Notice[] {
   const { problem, failedLogins } = access;

@@ -15,7 +15,7 @@ import { rawNotices } from "./raw-notices.ts";
 import { remoteNotices } from "../remote/remote-notices.ts";
 import type { Status } from "../status.ts";
 import { flashNotices, reserveNotices, tableNotices } from "./table-notices.ts";
-import { counted } from "./counted.ts";
+import { counted } from "../../core/counted.ts";
 
 export type Notice = { readonly code: string; readonly message: string };
 

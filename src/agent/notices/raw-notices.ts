@@ -3,7 +3,7 @@
 import { limits } from "../../core/limits.ts";
 import type { Notice } from "./notices.ts";
 import type { Status } from "../status.ts";
-import { counted } from "./counted.ts";
+import { counted } from "../../core/counted.ts";
 
 export function rawNotices({ trouble, unasked, commands }: Status["raw"]): readonly Notice[] {
   const notices: Notice[] = [];

@@ -1,5 +1,6 @@
 /** What a person should know of the table store: see notices.ts. */
 
+import { counted } from "../../core/counted.ts";
 import { bytesText, durationText, roughBytesText } from "../config/quantity.ts";
 import type { DegradedName, DegradedReason } from "../degraded.ts";
 import type { Notice } from "./notices.ts";
@@ -74,5 +75,5 @@ export function flashNotices(flash: Status["flash"]): readonly Notice[] {
 
 function tablesText(tables: readonly { readonly readings: number }[]): string {
   const readings = tables.reduce((sum, table) => sum + table.readings, 0);
-  return `${tables.length} ${tables.length === 1 ? "table" : "tables"} with ${readings} readings`;
+  return `${counted(tables.length, "table")} with ${counted(readings, "reading")}`;
 }

@@ -1,6 +1,6 @@
 /** What a person should know of configuration from afar; see notices/notices.ts. */
 
-import { counted } from "../notices/counted.ts";
+import { counted } from "../../core/counted.ts";
 import type { Notice } from "../notices/notices.ts";
 import type { Status } from "../status.ts";
 

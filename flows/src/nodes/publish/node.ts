@@ -3,6 +3,7 @@
  * then they wait here, in order and bounded.
  */
 
+import { counted } from "../../../../src/core/counted.ts";
 import { flowLimits } from "../../../../src/core/flow-limits.ts";
 import { type LeftMessages, PublishQueue, type PublishCounts } from "../../agent/publish-queue.ts";
 import { migrate, type Settings } from "../../migrations.ts";
@@ -93,8 +94,8 @@ function leftFor(agent: string, node: RedNode, here: LeftHere): LeftMessages | u
   const left = here.get(id);
   here.delete(id);
   if (left === undefined || left.agent === agent) return left;
-  const text = `${countOf(left)} messages that waited for the agent at ${left.agent} are dropped: the node has another one now`;
-  node.warn(text);
+  const waited = counted(countOf(left), "message");
+  node.warn(`dropped: ${waited} for the agent at ${left.agent}; the node has another agent now`);
   return undefined;
 }
 
@@ -111,9 +112,9 @@ function leave(
   if (count === 0) return;
   if (!removed) here.set(node._alias ?? node.id, left);
   const what = removed
-    ? "the node is gone, and they are lost"
-    : "the node goes on with them when it starts again here; an end of Node-RED loses them";
-  node.warn(`the agent does not have ${count} messages that waited for it: ${what}`);
+    ? "the node is gone, and what waited is lost"
+    : "the node sends what waits when it starts again here; an end of Node-RED loses it";
+  node.warn(`the agent does not have ${counted(count, "message")} yet: ${what}`);
 }
 
 function countOf({ body, waiting }: LeftMessages): number {

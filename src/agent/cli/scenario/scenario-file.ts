@@ -1,5 +1,6 @@
 /** A scenario file to a Scenario, or everything that is wrong with it, by line and column. */
 
+import { counted } from "../../../core/counted.ts";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Fault } from "../../../core/faults.ts";
@@ -41,7 +42,7 @@ export async function readScenario(file: string): Promise<Scenario> {
   if (parsed.kind === "scenario") return parsed.scenario;
   for (const fault of parsed.faults) console.error(fault);
   const { length } = parsed.faults;
-  throw new Fault("CONFIG_INVALID", `${length} ${length === 1 ? "error" : "errors"} in ${path}`);
+  throw new Fault("CONFIG_INVALID", `${counted(length, "error")} in ${path}`);
 }
 
 export type ParsedScenario =
