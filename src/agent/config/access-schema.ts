@@ -4,7 +4,17 @@ import * as v from "valibot";
 import { limits } from "../../core/limits.ts";
 import type { QuotasSection, RightsSection, UserSection } from "./access-section.ts";
 import { bytesText } from "./quantity.ts";
-import { anyText, byteSize, flag, integer, list, section, type Value } from "./schema-parts.ts";
+import {
+  anyText,
+  byteSize,
+  flag,
+  integer,
+  list,
+  type ListBounds,
+  secretText,
+  section,
+  type Value,
+} from "./schema-parts.ts";
 
 const patterns = (about: string): Value<string[]> =>
   list(about, anyText("A topic pattern such as plant/{user}/#."), {
@@ -24,10 +34,10 @@ const rights = {
 const user = section("A user.", {
   name: anyText("User name; * stands for the users of usersFile that are not named here."),
   password: v.exactOptional(
-    anyText("Password; better ${file:/run/secrets/name} than the word itself."),
+    secretText("Password; better ${file:/run/secrets/name} than the word itself."),
   ),
   passwordHash: v.exactOptional(
-    anyText("Its hash as weir user hash prints it; without both, the password is in usersFile."),
+    secretText("Its hash as weir user hash prints it; without both, the password is in usersFile."),
   ),
   ...rights,
 });
@@ -37,7 +47,7 @@ const certificate = section("Whoever has a client certificate with this name.", 
   ...rights,
 });
 
-const listed = { min: 0, max: 1_024 };
+const listed: ListBounds = { min: 0, max: 1_024 };
 const bytesPerSecond = { min: 1_024, max: 1_073_741_824 };
 const messagesPerSecond = { min: 1, max: 10_000_000 };
 

@@ -53,6 +53,7 @@ export const brokerSchema: v.GenericSchema<unknown, BrokerSection> = section(
       {
         min: 1,
         max: limits.brokerAddressesMax,
+        such: '"mqtt://broker.example:1883"',
       },
     ),
     version: v.optional(versionSchema, defaults.level === 5 ? 5 : "3.1.1"),

@@ -5,7 +5,18 @@ import { limits } from "../../core/limits.ts";
 import { roles } from "../http/tokens.ts";
 import type { HttpSection } from "./http-section.ts";
 import { tlsSchema } from "./listener-schema.ts";
-import { anyText, choice, few, list, name, port, section, type Value } from "./schema-parts.ts";
+import {
+  anyText,
+  choice,
+  few,
+  list,
+  name,
+  port,
+  secret,
+  secretText,
+  section,
+  type Value,
+} from "./schema-parts.ts";
 
 /** What `weir token new` prints of a token. */
 export const tokenHashPattern: RegExp = /^sha256:[0-9a-f]{64}$/;
@@ -27,9 +38,11 @@ const hostName = (about: string): Value<string> => {
 const token = section("A token and what it is good for.", {
   name: name("Whose it is; in messages, never the token."),
   token: v.exactOptional(
-    anyText("The token; better its hash, or ${file:/run/secrets/name}. weir token new makes one."),
+    secretText(
+      "The token; better its hash, or ${file:/run/secrets/name}. weir token new makes one.",
+    ),
   ),
-  tokenHash: v.exactOptional(hash("Its hash, as weir token new prints it.")),
+  tokenHash: v.exactOptional(secret(hash("Its hash, as weir token new prints it."))),
   role: v.optional(
     choice(
       "viewer reads; operator and admin are for what writes; publisher may post readings and nothing else.",

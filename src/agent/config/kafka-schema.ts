@@ -14,6 +14,7 @@ import {
   integer,
   list,
   SECOND_MS,
+  secretText,
   section,
   type Value,
 } from "./schema-parts.ts";
@@ -85,7 +86,7 @@ const tls = section("TLS; {} trusts the authorities that come with Node.", {
   ca: v.exactOptional(anyText("PEM file of the authorities to trust.")),
   certificate: v.exactOptional(anyText("PEM file of the client's certificate; with key.")),
   key: v.exactOptional(anyText("PEM file of its private key.")),
-  passphrase: v.exactOptional(anyText("Of the key; better ${file:...} than the word itself.")),
+  passphrase: v.exactOptional(secretText("Of the key; better ${file:...} than the word itself.")),
   serverName: v.exactOptional(anyText("Name in the brokers' certificates, if not their address.")),
 });
 
@@ -93,7 +94,7 @@ const sasl = section("Login.", {
   mechanism: choice("SASL mechanism.", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]),
   user: v.exactOptional(anyText("User name.")),
   password: v.exactOptional(
-    anyText("Password; better ${file:/run/secrets/name} than the word itself."),
+    secretText("Password; better ${file:/run/secrets/name} than the word itself."),
   ),
   tokenFile: v.exactOptional(anyText("File of the OAUTHBEARER token, read at each login.")),
 });
@@ -104,6 +105,7 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
     brokers: list("Brokers to begin with, tried in order.", address("host:port"), {
       min: 1,
       max: limits.kafkaBrokersMax,
+      such: "kafka.example:9092",
     }),
     addresses: v.exactOptional(
       v.pipe(
@@ -160,7 +162,7 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
       section("Confluent schema registry: asked once, then remembered.", {
         url: url("Address of the registry, without user and password."),
         user: v.exactOptional(anyText("User name.")),
-        password: v.exactOptional(anyText("Password.")),
+        password: v.exactOptional(secretText("Password.")),
       }),
     ),
     savepoints: v.exactOptional(

@@ -42,7 +42,7 @@ const window = section("A time of day; over midnight where it ends before it beg
   from: timeOfDay("It begins."),
   to: timeOfDay("It ends."),
   days: v.optional(
-    list("Days on which it begins.", choice("A day.", weekdays), { min: 1, max: 7 }),
+    list("Days on which it begins.", choice("A day.", weekdays), { min: 1, max: 7, such: "mon" }),
     [...weekdays],
   ),
 });

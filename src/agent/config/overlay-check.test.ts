@@ -49,6 +49,8 @@ test("what the local file or the gateway may have is not missed", async () => {
     "store: { budget: 2GiB }",
     "limits: { series: 500 }",
     "pipelines: []",
+    // A tag's name, and no secret.
+    `pipelines: [{ ${window}, window: { tumbling: 1m }, aggregate: [mean], where: { tags: { token: a } } }]`,
   ]) {
     assert.equal(await said(text), "", text);
   }

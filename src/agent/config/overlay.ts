@@ -6,7 +6,8 @@
  */
 
 import type { Finding, Path } from "./fault.ts";
-import { isSecret, mapScalars, type Tree } from "./tree.ts";
+import { isSecret } from "./secrets.ts";
+import { mapScalars, type Tree } from "./tree.ts";
 
 export type Overlay = {
   /** Its name in faults and warnings. */

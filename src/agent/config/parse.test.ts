@@ -298,10 +298,28 @@ test("a key without a value is not taken for a key that is not there", async () 
   ]);
 });
 
+test("a list that must not be empty says what an item looks like", async () => {
+  const such = 'such as - { name: plant, topics: ["plant/{line}/{device}"] }';
+  const found = async (value: string): Promise<string[]> =>
+    await faultsOf(`version: 1\nsources: ${value}\n`);
+  assert.deepEqual(await found("[]"), [
+    `2:10: sources: expected a list, with one item at least, ${such}, found an empty list`,
+  ]);
+  const [nothing] = await found("");
+  assert.match(nothing ?? "", /such as - \{ name: plant, .*, found nothing$/);
+  for (const [text, item] of [
+    [`version: 1\nsources: [{ name: a, topics: [] }]\n`, '"plant/{line}/{device}"'],
+    [`${source}pipelines: [{ name: p, window: { tumbling: 1s }, aggregate: [] }]\n`, "mean"],
+  ] as const) {
+    const [fault = ""] = await faultsOf(text);
+    assert.ok(fault.includes(`such as - ${item}, found an empty list`), fault);
+  }
+});
+
 test("an empty file needs a version and sources", async () => {
   const missing = (key: string): string => `1:1: ${key}: missing; the file needs this key`;
   assert.deepEqual(await faultsOf(""), [missing("version"), missing("sources")]);
-  assert.deepEqual(await faultsOf("- a\n"), ["1:1: expected a section of keys, found a list"]);
+  assert.deepEqual(await faultsOf("- a\n"), ["1:1: expected a section of keys, found a list of 1"]);
 });
 
 test("whatever the text, the outcome is a configuration or faults with places in the text", async () => {

@@ -6,7 +6,15 @@ import { postUplinkDefaults as defaults } from "./post-config.ts";
 import type { PostSection } from "./post-section.ts";
 import { bytesText, durationText } from "./quantity.ts";
 import { connectTlsSchema, passwordSchema, userSchema } from "./remote-broker-schema.ts";
-import { anyText, byteSize, choice, duration, SECOND_MS, section } from "./schema-parts.ts";
+import {
+  anyText,
+  byteSize,
+  choice,
+  duration,
+  SECOND_MS,
+  secretText,
+  section,
+} from "./schema-parts.ts";
 
 const timeouts = section("How long to wait for the endpoint.", {
   connect: v.optional(
@@ -28,13 +36,13 @@ export const postSchema: v.GenericSchema<unknown, PostSection> = section(
     url: anyText("https://host:port/path, or http://... without TLS."),
     headers: v.optional(
       v.pipe(
-        v.record(v.string(), anyText("Its value; never shown.")),
+        v.record(v.string(), secretText("Its value; never shown.")),
         v.description("Headers of every POST, by name."),
       ),
       {},
     ),
     token: v.exactOptional(
-      anyText("Bearer token; better ${file:/run/secrets/name} than the word itself."),
+      secretText("Bearer token; better ${file:/run/secrets/name} than the word itself."),
     ),
     tokenFile: v.exactOptional(
       anyText("File of the bearer token, where it changes: read at each POST."),

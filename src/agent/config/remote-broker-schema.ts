@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import type { RemoteBrokerSection } from "./remote-broker-section.ts";
-import { anyText, section, SECOND_MS, type Value } from "./schema-parts.ts";
+import { anyText, secretText, section, SECOND_MS, type Value } from "./schema-parts.ts";
 
 const clientIdMax = 256;
 
@@ -21,7 +21,7 @@ export const clientIdSchema: Value<string> = v.pipe(
 
 export const userSchema: Value<string> = anyText("User name.");
 
-export const passwordSchema: Value<string> = anyText(
+export const passwordSchema: Value<string> = secretText(
   "Password; better ${file:/run/secrets/name} than the word itself.",
 );
 

@@ -38,7 +38,7 @@ export const remoteSchema: v.GenericSchema<unknown, RemoteSection> = section(
         name: name("Name of the key, for the audit log."),
         key: anyText("The public key (Ed25519), base64 of its 32 bytes."),
       }),
-      { min: 1, max: limits.remoteKeysMax },
+      { min: 1, max: limits.remoteKeysMax, such: "{ name: ops, key: ... } (weir remote keygen)" },
     ),
     mqtt: v.exactOptional(
       section("A retained message at a broker elsewhere.", {
@@ -62,6 +62,7 @@ export const remoteSchema: v.GenericSchema<unknown, RemoteSection> = section(
       list("Sections that may be set remotely.", choice("A section.", remoteSections), {
         min: 1,
         max: remoteSections.length,
+        such: "pipelines",
       }),
       allowDefault,
     ),

@@ -27,6 +27,13 @@ export type Bounds = { readonly min: number; readonly max: number };
 export const anyText = (about: string): Value<string> =>
   v.pipe(v.string("a string"), v.nonEmpty("a string that is not empty"), v.description(about));
 
+/** Never shown, nor what stands in its place by mistake: secrets.ts. */
+export const secretText = (about: string): Value<string> => secret(anyText(about));
+
+/** The same of a value with a form of its own; the mark is JSON Schema's for what is not shown again. */
+export const secret = <Output>(value: Value<Output>): Value<Output> =>
+  v.pipe(value, v.metadata({ writeOnly: true }));
+
 export const name = (about: string): Value<string> => {
   const expected = "a name of a-z, 0-9, _ and - (at most 64)";
   return v.pipe(v.string(expected), v.regex(/^[a-z0-9_-]{1,64}$/, expected), v.description(about));
@@ -110,22 +117,23 @@ export const section = <Entries extends v.ObjectEntries>(
     v.description(about),
   );
 
-export const list = <Item>(
-  about: string,
-  item: Value<Item>,
-  { min, max }: Bounds,
-): Value<Item[]> => {
-  const expected = min === 0 ? `a list of at most ${max}` : `a list of ${min} to ${max}`;
+export type ListBounds =
+  | { readonly min: 0; readonly max: number }
+  /** `such`: an item as one would write it, for whoever has none. */
+  | { readonly min: 1; readonly max: number; readonly such: string };
+
+export const list = <Item>(about: string, item: Value<Item>, bounds: ListBounds): Value<Item[]> => {
+  const { min, max } = bounds;
+  const such = min === 0 ? "" : `, with one item at least, such as - ${bounds.such}`;
   return v.pipe(
-    v.array(item, "a list"),
-    v.minLength(min, expected),
-    v.maxLength(max, expected),
+    v.array(item, `a list${such}`),
+    v.minLength(min, `a list${such}`),
+    v.maxLength(max, `a list of at most ${max}`),
     v.description(about),
   );
 };
 
-export const few: Bounds = { min: 0, max: 64 };
-export const some: Bounds = { min: 1, max: 64 };
+export const few: ListBounds = { min: 0, max: 64 };
 
 export const port = (about: string): Value<number> => integer(about, { min: 0, max: 65_535 });
 

@@ -56,7 +56,6 @@ import {
   portOrOff,
   SECOND_MS,
   section,
-  some,
   weight,
 } from "./schema-parts.ts";
 
@@ -90,7 +89,7 @@ export const sourceSchema: v.GenericSchema<unknown, SourceSection> = section(
     topics: list(
       "Topic templates: plain levels, {tag} levels, {metric}, + for any level, a last #.",
       anyText("A topic template such as plant/{line}/{device}/{metric}."),
-      some,
+      { min: 1, max: 64, such: '"plant/{line}/{device}"' },
     ),
     format: v.optional(
       choice("Payload format; auto tells it by the first byte.", [
@@ -250,7 +249,11 @@ export const pipelineSchema: v.GenericSchema<unknown, PipelineSection> = section
     ),
     window: v.exactOptional(window),
     aggregate: v.exactOptional(
-      list("What a window computes.", choice("An aggregate.", aggregates), some),
+      list("What a window computes.", choice("An aggregate.", aggregates), {
+        min: 1,
+        max: 64,
+        such: "mean",
+      }),
     ),
     allowedLateness: v.exactOptional(
       duration("So long after its end a window is still corrected.", { min: 0, max: 31 * DAY_MS }),
@@ -298,6 +301,7 @@ export const uplinkSchema: v.GenericSchema<unknown, UplinkSection> = section(
         {
           min: 1,
           max: limits.linksMax,
+          such: "lte",
         },
       ),
     ),
@@ -415,7 +419,11 @@ export const configSchema: v.GenericSchema<unknown, ConfigFile> = section(
       }),
       [],
     ),
-    sources: list("What is received.", sourceSchema, { min: 1, max: limits.sourcesMax }),
+    sources: list("What is received.", sourceSchema, {
+      min: 1,
+      max: limits.sourcesMax,
+      such: '{ name: plant, topics: ["plant/{line}/{device}"] }',
+    }),
     pipelines: v.optional(
       list("What is computed.", pipelineSchema, { min: 0, max: limits.pipelinesMax }),
       [],

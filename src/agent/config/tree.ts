@@ -4,6 +4,7 @@
  */
 
 import type { Path, Place } from "./fault.ts";
+import { isSecret } from "./secrets.ts";
 
 export type Entry = { readonly key: string; readonly place: Place; readonly value: Tree };
 
@@ -95,7 +96,10 @@ export function mapScalars(
  */
 export function describe(node: Tree | undefined, path: Path): string {
   if (node === undefined) return "nothing";
-  if (node.kind !== "scalar") return node.kind === "list" ? "a list" : "a section";
+  if (node.kind === "section") return "a section";
+  if (node.kind === "list") {
+    return node.items.length === 0 ? "an empty list" : `a list of ${node.items.length}`;
+  }
   if (node.value === undefined) return "nothing";
   if (isSecret(path)) {
     return typeof node.value === "string"
@@ -106,21 +110,6 @@ export function describe(node: Tree | undefined, path: Path): string {
   return typeof node.value === "string"
     ? quoted(node.value)
     : `the ${typeof node.value} ${node.value}`;
-}
-
-const secretKeys: ReadonlySet<string | number> = new Set([
-  "password",
-  "passwordHash",
-  "passphrase",
-  "token",
-  // A token that was put where its hash belongs.
-  "tokenHash",
-]);
-
-/** Whether what stands at the path must never be printed. */
-export function isSecret(path: Path): boolean {
-  // A header may be a key of an API.
-  return path.some((key) => secretKeys.has(key)) || path.at(-2) === "headers";
 }
 
 const QUOTED_CHARACTERS_MAX = 60;
