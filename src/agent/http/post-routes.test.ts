@@ -133,12 +133,16 @@ test("what the request says of itself is refused before anything is taken", asyn
 
 test("every outcome has its code, and what may come again says when", async (t) => {
   const outcomes: readonly (readonly [PostOutcome, number, RegExp])[] = [
-    [{ kind: "malformed", message: "byte 3: why" }, 400, /nothing was taken: byte 3: why/],
+    [
+      { kind: "malformed", message: "byte 3: why" },
+      400,
+      /nothing was taken: byte 3: why; a body of application\/json is a message such as \{"topic":.*array/,
+    ],
     [{ kind: "tooLong" }, 413, /at most 8192 messages/],
     [{ kind: "unwanted", topic: "x" }, 422, /no source wants the topic "x".*add a source/],
     [{ kind: "otherBody" }, 422, /another body.*a new key/],
     [{ kind: "noRoom", taken: 0 }, 503, /nothing was taken; send it again/],
-    [{ kind: "noRoom", taken: 7 }, 503, /7 messages are taken.*goes on behind/],
+    [{ kind: "noRoom", taken: 7 }, 503, /not durable yet: 7 messages; .*goes on behind/],
     [{ kind: "ended" }, 503, /the agent ends/],
   ];
   const outcome = ({ key }: Taken): PostOutcome => outcomes[Number(key)]![0];
@@ -149,6 +153,14 @@ test("every outcome has its code, and what may come again says when", async (t) 
     assert.match(answer.message, message);
     assert.equal(answer.retry, code === 503 ? String(limits.postRetrySeconds) : null);
   }
+});
+
+test("a plus sign in a query, which is a space there, is told of where no source wants the topic", async (t) => {
+  const outcome = ({ topic = "x" }: Taken): PostOutcome => ({ kind: "unwanted", topic });
+  const { port } = await serve(t, { outcome });
+  const answer = await post(port, { path: "/v1/readings?topic=plant/a+b" });
+  assert.match(answer.message, /the topic "plant\/a b".*A \+ in a query is a space: .* %2B/);
+  assert.doesNotMatch((await post(port, { path: "/v1/readings?topic=plant/a" })).message, /%2B/);
 });
 
 /** A request with its head and some of its body sent, and what comes back. */

@@ -3,10 +3,17 @@
  * answers mean, is in docs/http.md.
  */
 
+import { counted } from "../../core/counted.ts";
 import type { IncomingMessage } from "node:http";
 import { unreachable } from "../../core/assert.ts";
 import { limits } from "../../core/limits.ts";
-import { type BodyType, bodyTypes, topicFault } from "../ingest/post/posted-body.ts";
+import {
+  type BodyType,
+  bodyTypes,
+  formOf,
+  type PostedBody,
+  topicFault,
+} from "../ingest/post/posted-body.ts";
 import type { PostOutcome, Posts } from "../ingest/post/posts.ts";
 import type { Bodies, Body } from "./bodies.ts";
 import { json, problem, type Reply } from "./reply.ts";
@@ -40,7 +47,7 @@ export async function postReply(
   }
   return await bodies.read(request, async (body) =>
     body.kind === "whole"
-      ? replyTo(await posts.take({ bytes: body.bytes, type, topic }, key), key)
+      ? replyTo(await posts.take({ bytes: body.bytes, type, topic }, key), { key, type, topic })
       : replyToNone(body),
   );
 }
@@ -71,18 +78,21 @@ function isKey(key: string): boolean {
   return key.length <= limits.postKeyCharactersMax && /^[\x21-\x7e]+$/.test(key);
 }
 
-function replyTo(outcome: PostOutcome, key: string | undefined): Reply {
+function replyTo(
+  outcome: PostOutcome,
+  { key, ...sent }: Pick<PostedBody, "type" | "topic"> & { readonly key: string | undefined },
+): Reply {
   switch (outcome.kind) {
     case "durable":
       return json(200, outcome.answer);
     case "malformed":
-      return problem(400, "bad_request", `nothing was taken: ${outcome.message}`);
+      return problem(400, "bad_request", `nothing was taken: ${outcome.message}; ${formOf(sent)}`);
     case "tooLong": {
       const message = `nothing was taken: a body has at most ${limits.postMessagesMax} messages; send several`;
       return problem(413, "too_large", message);
     }
     case "unwanted": {
-      const message = `nothing was taken: no source wants the topic ${JSON.stringify(outcome.topic)}, nor any other of the body; add a source with such a topic to weir.yaml, or post to another`;
+      const message = `nothing was taken: no source wants the topic ${JSON.stringify(outcome.topic)}, nor any other of the body; add a source with such a topic to weir.yaml, or post to another${spaceText(sent)}`;
       return problem(422, "unwanted", message);
     }
     case "otherBody": {
@@ -99,6 +109,12 @@ function replyTo(outcome: PostOutcome, key: string | undefined): Reply {
   }
 }
 
+/** A space in a query may have been a plus sign; that can be no part of a topic either. */
+function spaceText({ topic }: Pick<PostedBody, "topic">): string {
+  if (topic?.includes(" ") !== true) return "";
+  return ". A + in a query is a space: a plus sign is written %2B, but no topic to publish on has one";
+}
+
 function noRoomText(taken: number, key: string | undefined): string {
   const why = "the agent has no room for readings, or its disk does not take them (see /readyz)";
   if (taken === 0) return `${why}: nothing was taken; send it again`;
@@ -106,7 +122,7 @@ function noRoomText(taken: number, key: string | undefined): string {
     key === undefined
       ? "sent again they come twice, where no Idempotency-Key says that they are the same"
       : "send the same body again under its Idempotency-Key: it goes on behind them";
-  return `${why}: ${taken} messages are taken and not durable yet; ${again}`;
+  return `${why}: taken and not durable yet: ${counted(taken, "message")}; ${again}`;
 }
 
 function replyToNone(body: Exclude<Body, { kind: "whole" }>): Reply {

@@ -29,6 +29,8 @@ export class CborEnvelopes implements Messages {
   /** Of the head that was read last. */
   #major = 0;
   #argument = 0;
+  /** What was read last goes on behind the last byte. */
+  #isCut = false;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -82,14 +84,17 @@ export class CborEnvelopes implements Messages {
     const nameStart = this.#head(at);
     const isName = nameStart !== NOWHERE && this.#major === TEXT;
     const nameEnd = nameStart + this.#argument;
+    this.#isCut ||= isName && nameEnd > this.#bytes.length;
     const name = { start: nameStart, end: nameEnd };
     const isTopic = isName && isText(this.#bytes, name, TOPIC_NAME);
     if (!isTopic && !(isName && isText(this.#bytes, name, PAYLOAD_NAME)))
       return this.#refuse(at, FORM);
     const start = nameEnd;
     const end = this.#endOfItem(start);
-    if (end === NOWHERE)
-      return this.#refuse(start, "an item does not end, or a length is not given");
+    if (end === NOWHERE) {
+      const why = this.#isCut ? "an item does not end" : "a length is not given";
+      return this.#refuse(start, why);
+    }
     this.#at = end;
     if (!isTopic) {
       this.payloadStart = start;
@@ -116,7 +121,8 @@ export class CborEnvelopes implements Messages {
       else if (this.#major === MAP) left += 2 * argument;
       else if (this.#major === TAG) left += 1;
       // Each item takes a byte at least.
-      if (at > length || left - 1 > length - at) return NOWHERE;
+      this.#isCut = at > length || left - 1 > length - at;
+      if (this.#isCut) return NOWHERE;
     }
     return at;
   }
@@ -124,11 +130,13 @@ export class CborEnvelopes implements Messages {
   /** Reads the head at `at`; the place behind it, or NOWHERE. */
   #head(at: number): number {
     const bytes = this.#bytes;
-    if (at >= bytes.length) return NOWHERE;
+    this.#isCut = at >= bytes.length;
+    if (this.#isCut) return NOWHERE;
     const low = bytes[at]! & 0x1f;
     if (low > 27) return NOWHERE;
     const extra = low < 24 ? 0 : 1 << (low - 24);
-    if (at + 1 + extra > bytes.length) return NOWHERE;
+    this.#isCut = at + 1 + extra > bytes.length;
+    if (this.#isCut) return NOWHERE;
     let argument = low < 24 ? low : 0;
     for (let i = 1; i <= extra; i++) argument = argument * 256 + bytes[at + i]!;
     this.#major = bytes[at]! >> 5;
@@ -137,7 +145,9 @@ export class CborEnvelopes implements Messages {
   }
 
   #refuse(at: number, why: string): false {
-    this.fault = `byte ${at}: ${why}`;
+    this.fault = this.#isCut
+      ? `byte ${this.#bytes.length}: the body ends in the middle: ${why}`
+      : `byte ${at}: ${why}`;
     return false;
   }
 }

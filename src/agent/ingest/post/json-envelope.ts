@@ -27,6 +27,8 @@ const PAYLOAD = Buffer.from("payload");
 const FORM = '{"topic":"...","payload":...}';
 /** Of a place where something else should be. */
 const NOWHERE = -1;
+/** Of what goes on behind the last byte. */
+const CUT = -2;
 
 export class JsonEnvelopes implements Messages {
   topicBytes: Uint8Array;
@@ -41,6 +43,8 @@ export class JsonEnvelopes implements Messages {
   #isBegun = false;
   #isArray = false;
   #line = 0;
+  /** Of the line, or the body. */
+  #end = 0;
   readonly #open = new Uint8Array(NESTING_MAX);
 
   constructor(bytes: Uint8Array, { isLines }: { readonly isLines: boolean }) {
@@ -61,6 +65,7 @@ export class JsonEnvelopes implements Messages {
       const end = endOfLine(bytes, start);
       this.#at = end + 1;
       this.#line += 1;
+      this.#end = end;
       if (isBlank(bytes, start, end)) continue;
       const behind = this.#envelope(skipBlank(bytes, start, end), end);
       if (behind === NOWHERE) return false;
@@ -74,6 +79,7 @@ export class JsonEnvelopes implements Messages {
     const bytes = this.#bytes;
     const end = bytes.length;
     let at = skipBlank(bytes, this.#at, end);
+    this.#end = end;
     if (!this.#isBegun) {
       this.#isBegun = true;
       this.#isArray = bytes[at] === OPEN_BRACKET;
@@ -130,6 +136,7 @@ export class JsonEnvelopes implements Messages {
   #member(at: number, end: number): number {
     const bytes = this.#bytes;
     const nameEnd = bytes[at] === QUOTE ? endOfString(bytes, at, end) : NOWHERE;
+    if (nameEnd === CUT) return this.#fail(end, "a name does not end");
     if (nameEnd === NOWHERE) return this.#fail(at, "here should be a name in quotes");
     const isTopic = isText(bytes, { start: at + 1, end: nameEnd - 1 }, TOPIC);
     if (!isTopic && !isText(bytes, { start: at + 1, end: nameEnd - 1 }, PAYLOAD)) {
@@ -143,7 +150,12 @@ export class JsonEnvelopes implements Messages {
       return this.#fail(colon, "after a name comes a colon");
     const start = skipBlank(bytes, colon + 1, end);
     const valueEnd = this.#endOfValue(start, end);
-    if (valueEnd === NOWHERE) return this.#fail(start, "a value does not end, or is none");
+    if (valueEnd === CUT) return this.#fail(end, `what begins at byte ${start} does not end`);
+    if (valueEnd === NOWHERE) {
+      const isNested = bytes[start] === OPEN_BRACE || bytes[start] === OPEN_BRACKET;
+      const why = `brackets do not pair, or are more than ${NESTING_MAX} within one another`;
+      return this.#fail(start, isNested ? why : "here should be a value");
+    }
     if (isTopic) return this.#topic(start, valueEnd) ? skipBlank(bytes, valueEnd, end) : NOWHERE;
     this.payloadStart = start;
     this.payloadEnd = valueEnd;
@@ -165,7 +177,7 @@ export class JsonEnvelopes implements Messages {
     return true;
   }
 
-  /** The place behind the value at `at`, or NOWHERE. */
+  /** The place behind the value at `at`; NOWHERE where it is none, CUT where it does not end. */
   #endOfValue(at: number, end: number): number {
     const bytes = this.#bytes;
     const first = at < end ? bytes[at]! : COMMA;
@@ -173,7 +185,8 @@ export class JsonEnvelopes implements Messages {
     if (first === OPEN_BRACE || first === OPEN_BRACKET) return this.#endOfNested(at, end);
     let place = at;
     while (place < end && isOfScalar(bytes[place]!)) place++;
-    return place === at ? NOWHERE : place;
+    if (place === at) return at === end ? CUT : NOWHERE;
+    return place;
   }
 
   #endOfNested(at: number, end: number): number {
@@ -185,7 +198,7 @@ export class JsonEnvelopes implements Messages {
       const byte = bytes[place]!;
       if (byte === QUOTE) {
         place = endOfString(bytes, place, end);
-        if (place === NOWHERE) return NOWHERE;
+        if (place === CUT) return CUT;
         continue;
       }
       place++;
@@ -198,12 +211,15 @@ export class JsonEnvelopes implements Messages {
         if (depth === 0) return place;
       }
     }
-    return NOWHERE;
+    return CUT;
   }
 
   #fail(at: number, why: string): number {
-    const place = this.#isLines ? `line ${this.#line}` : `byte ${at}`;
-    this.fault = `${place}: ${why}`;
+    const [place, all] = this.#isLines
+      ? [`line ${this.#line}`, "the line"]
+      : [`byte ${at}`, "the body"];
+    const isCut = at >= this.#end;
+    this.fault = isCut ? `${place}: ${all} ends in the middle: ${why}` : `${place}: ${why}`;
     return NOWHERE;
   }
 
@@ -219,14 +235,14 @@ function skipBlank(bytes: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-/** The place behind the string whose quote is at `at`, or NOWHERE. */
+/** The place behind the string whose quote is at `at`, or CUT. */
 function endOfString(bytes: Uint8Array, at: number, end: number): number {
   for (let place = at + 1; place < end; place++) {
     const byte = bytes[place];
     if (byte === QUOTE) return place + 1;
     if (byte === BACKSLASH) place++;
   }
-  return NOWHERE;
+  return CUT;
 }
 
 /** Of numbers, true, false and null, and of whatever is there instead. */

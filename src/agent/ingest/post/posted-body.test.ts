@@ -68,7 +68,20 @@ test("what is malformed around payloads is named by its place", () => {
   const cases: readonly (readonly [BodyType, string, RegExp])[] = [
     [json, "21.5", /^byte 0: a message is/],
     [json, "[1]", /^byte 1: a message is/],
-    [json, '[{"topic":"a","payload":1}', /after a message comes , or \]/],
+    [
+      json,
+      '[{"topic":"a","payload":1}',
+      /^byte 26: the body ends in the middle: after a message comes , or \]/,
+    ],
+    [json, '[{"topic":"a","payl', /^byte 19: the body ends in the middle: a name does not end/],
+    [
+      json,
+      '[{"topic":"a","payload":{"x":[1,',
+      /^byte 32: the body ends .*: what begins at byte 24 does not end/,
+    ],
+    [json, '{"topic":"a","payload":', /^byte 23: the body ends in the middle/],
+    [json, '{"topic":"a","payload":1', /^byte 24: the body ends in the middle: after a value/],
+    [json, "[", /^byte 1: the body ends in the middle: a message is/],
     [json, '[{"topic":"a","payload":1},]', /^byte 27: a message is/],
     [json, '{"topic":"a","payload":1}{}', /^byte 25: the body goes on/],
     [json, '[{"topic":"a","payload":1}] x', /^byte 28: the body goes on/],
@@ -77,11 +90,12 @@ test("what is malformed around payloads is named by its place", () => {
     [json, '{"topic":"a","topic":"b","payload":1}', /one topic/],
     [json, '{"topic":7,"payload":1}', /^byte 9: a topic is a text/],
     [json, '{"topic":"\\q","payload":1}', /escape/],
-    [json, '{"topic":"a","payload":{"b":[1}}', /^byte 23: a value does not end/],
-    [json, '{"topic":"a","payload":"x}', /does not end/],
-    [json, '{"topic":"a","payload":}', /is none/],
-    [json, `{"topic":"a","payload":${"[".repeat(65)}${"]".repeat(65)}}`, /does not end/],
-    [lines, '{"topic":"a","payload":1}\n{"topic":"a",\n"payload":1}', /^line 2: /],
+    [json, '{"topic":"a","payload":{"b":[1}}', /^byte 23: brackets do not pair/],
+    [json, '{"topic":"a","payload":"x}', /^byte 26: the body ends .* at byte 23 does not end/],
+    [json, '{"topic":"a","payload":}', /^byte 23: here should be a value/],
+    [json, `{"topic":"a","payload":${"[".repeat(65)}${"]".repeat(65)}}`, /more than 64/],
+    [lines, '{"topic":"a","payload":1}\n{"topic":"a",\n"payload":1}', /^line 2: the line ends in/],
+    [lines, '{"topic":"a","payload":1}\n{"topic":7,"payload":1}\n', /^line 2: a topic is a text/],
     [lines, '{"topic":"a","payload":1} {}', /^line 1: there is something behind/],
     ["text/plain", "21.5", /names no topic: add \?topic=/],
   ];
@@ -104,7 +118,11 @@ test("CBOR: an array of maps, or one; lengths that are not given are refused", (
   const described = Buffer.concat([Uint8Array.of(0xd9, 0xd9, 0xf7), body]);
   assert.deepEqual(walk(cbor, described).messages, messages);
   const cases: readonly (readonly [Uint8Array, RegExp])[] = [
-    [Uint8Array.of(0x9f, 0xff), /no CBOR, or a length is not given/],
+    [Uint8Array.of(0x9f, 0xff), /^byte 0: no CBOR, or a length is not given/],
+    [body.subarray(0, 20), /^byte 20: the body ends in the middle/],
+    [body.subarray(0, body.length - 1), /the body ends in the middle: an item does not end/],
+    [body.subarray(0, 4), /^byte 4: the body ends in the middle/],
+    [Uint8Array.of(0x99, 0x01), /^byte 2: the body ends in the middle/],
     [Buffer.concat([body, Uint8Array.of(0)]), /the body goes on/],
     [encode([{ topic: "a" }]), /of nothing else/],
     [encode([{ topic: "a", payload: 1, more: 2 }]), /of nothing else/],

@@ -10,6 +10,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
+import { unreachable } from "../../../core/assert.ts";
 import { limits } from "../../../core/limits.ts";
 import { CborEnvelopes } from "./cbor-envelope.ts";
 import { JsonEnvelopes } from "./json-envelope.ts";
@@ -39,6 +40,29 @@ export function messagesOf({ bytes, type, topic }: PostedBody): Messages {
   if (type === "text/plain") return new Malformed("text/plain names no topic: add ?topic=");
   if (type === "application/cbor") return new CborEnvelopes(bytes);
   return new JsonEnvelopes(bytes, { isLines: type === "application/x-ndjson" });
+}
+
+/** What a body is like that is well formed, for whoever sent another. */
+export function formOf({ type, topic }: Pick<PostedBody, "type" | "topic">): string {
+  const message = '{"topic":"plant/p1","payload":{"temperature":21.5}}';
+  switch (type) {
+    case "application/json":
+      return topic === undefined
+        ? `a body of ${type} is a message such as ${message}, or an array of these; with ?topic= it is one payload`
+        : `a body of ${type} with ?topic= is one payload, such as {"temperature":21.5}`;
+    case "application/x-ndjson":
+      return topic === undefined
+        ? `a body of ${type} is a message on each line, such as ${message}; with ?topic= a payload on each line`
+        : `a body of ${type} with ?topic= is a payload on each line, such as {"temperature":21.5}`;
+    case "application/cbor":
+      return topic === undefined
+        ? `a body of ${type} is a map of topic and payload, or an array of these, with every length given; with ?topic= it is one payload`
+        : `a body of ${type} with ?topic= is one payload`;
+    case "text/plain":
+      return `a body of ${type} is one payload, such as 21.5, with ?topic=`;
+    default:
+      return unreachable(type);
+  }
 }
 
 /** What is wrong with a topic to publish on, or undefined. */
