@@ -44,7 +44,7 @@ export async function openFromAfar(
   const { dataDirectory } = local;
   const directory = dataPaths(dataDirectory).remote;
   await using opened = new AsyncDisposableStack();
-  opened.defer(await lockKnown(dataDirectory, directory));
+  opened.defer(await lockKnown(dataDirectory));
   const remote = await openRemote({
     disk: systemDisk,
     clock,
@@ -80,16 +80,17 @@ export async function openFromAfar(
 
 /**
  * A second process would count its starts against a trial of the first, and then roll it back. The agent's
- * own lock is too late for that, and it is released between one agent and the next.
+ * own lock is too late for that, and it is released between one agent and the next. The folder that is known
+ * of need not be there: a full disk, or a file in its place, keeps it from being made.
  */
-async function lockKnown(dataDirectory: string, directory: string): Promise<() => Promise<void>> {
+async function lockKnown(dataDirectory: string): Promise<() => Promise<void>> {
   try {
-    await makeDataDirectory([dataDirectory, directory]);
+    await makeDataDirectory([dataDirectory]);
   } catch (error) {
-    // The agent waits for its disk; where the folder cannot be made, nothing is written to it either.
+    // The agent waits for its disk; where there is no directory, nothing is known and nothing written.
     if (diskTrouble(error) === undefined) throw error;
-    if (!existsSync(directory)) return () => Promise.resolve();
+    if (!existsSync(dataDirectory)) return () => Promise.resolve();
   }
   const inUse = `another weir is using ${dataDirectory}; stop it, or set another data directory`;
-  return await lockDirectories([{ directory, inUse }]);
+  return await lockDirectories([{ directory: dataDirectory, part: "remote", inUse }]);
 }

@@ -13,6 +13,8 @@ export type DirectoryToLock = {
   readonly directory: string;
   /** The sentence for a person when another process has it. */
   readonly inUse: string;
+  /** A part of it that has a lock of its own, and need not be there. */
+  readonly part?: string;
 };
 
 /** The result releases the lock. Rejects with Fault DIRECTORY_IN_USE. */
@@ -35,9 +37,9 @@ export async function lockDirectories(
   if (process.platform !== "linux") return async () => {};
   await using locked = new AsyncDisposableStack();
   const names = new Set<string>();
-  for (const { directory, inUse } of wanted) {
+  for (const { directory, inUse, part } of wanted) {
     const { dev, ino } = await stat(directory);
-    const name = `\0weir-${dev}-${ino}`;
+    const name = `\0weir-${dev}-${ino}${part === undefined ? "" : `-${part}`}`;
     if (names.has(name)) continue;
     names.add(name);
     locked.defer(await lockName(name, { directory, inUse }));

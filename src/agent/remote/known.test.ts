@@ -35,6 +35,20 @@ test("a disk that takes no more decides nothing: what was in force stays", async
   assert.equal(await process.run(() => Promise.resolve()), 7);
 });
 
+test("a full disk that keeps the folder from being made is said from the start on, and again when it is well", async () => {
+  const disk = diskOf(1);
+  disk.fate = ({ path }) => (path === "/data/remote" ? "ENOSPC" : undefined);
+  const process = await Process.start(disk.mount());
+  assert.match(process.remote.status.trouble ?? "", /cannot be written: .*ENOSPC/);
+  const series = await process.run(async () => {
+    assert.match(process.remote.status.trouble ?? "", /ENOSPC/);
+    disk.fate = () => undefined;
+    await process.pass(limits.remoteAgainMs);
+  });
+  assert.equal(series, localSeries);
+  assert.equal(process.remote.status.trouble, undefined);
+});
+
 const full: FaultDisk["fate"] = ({ name }) => (name === "write" ? "ENOSPC" : undefined);
 const fine: FaultDisk["fate"] = () => undefined;
 

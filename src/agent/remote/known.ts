@@ -45,6 +45,8 @@ export class Known {
   async open(): Promise<void> {
     const { disk, directory } = this.#options;
     const { state } = remotePaths(directory);
+    // What cannot be written later is said now; it is tried again while an agent runs.
+    this.#isUnwritten = !(await this.#makeFolder());
     try {
       await this.audit.open();
       this.#state = await readRemoteState(disk, state);
@@ -94,18 +96,36 @@ export class Known {
   /** False where the disk did not take it: then nothing has changed. */
   async store(state: RemoteState): Promise<boolean> {
     const { disk, directory } = this.#options;
+    if (!(await this.#makeFolder())) return false;
     try {
-      await makeFolder(disk, directory);
       await writeRemoteState(disk, remotePaths(directory).state, state);
     } catch (error) {
-      if (!isEnvironmental(error)) throw error;
-      this.#trouble = `what is known of remote configurations cannot be written: ${error.message}`;
-      return false;
+      return this.#failed(error);
     }
     this.#state = state;
     this.#isUnwritten = false;
     this.#trouble = undefined;
     return true;
+  }
+
+  async #makeFolder(): Promise<boolean> {
+    const { disk, directory } = this.#options;
+    try {
+      await makeFolder(disk, directory);
+      return true;
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): false {
+    if (!isEnvironmental(error)) throw error;
+    const { directory } = this.#options;
+    const remedy = ["EEXIST", "ENOTDIR"].includes(error.code)
+      ? `; a file is in the way of ${directory}: move it`
+      : "";
+    this.#trouble = `what is known of remote configurations cannot be written: ${error.message}${remedy}`;
+    return false;
   }
 
   /** It counts where it cannot be written, too. */

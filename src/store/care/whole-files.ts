@@ -37,12 +37,12 @@ export async function replaceWhole(disk: Disk, path: string, bytes: Uint8Array):
   await disk.syncDirectory(dirname(path));
 }
 
-/** Undefined where the file is not there. */
+/** Undefined where the file is not there, nor can be: a part of its path is a file. */
 export async function ifThere<Value>(use: () => Promise<Value>): Promise<Value | undefined> {
   try {
     return await use();
   } catch (error) {
-    if (isEnvironmental(error) && error.code === "ENOENT") return undefined;
+    if (isEnvironmental(error) && ["ENOENT", "ENOTDIR"].includes(error.code)) return undefined;
     throw error;
   }
 }
