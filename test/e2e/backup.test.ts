@@ -1,7 +1,17 @@
 /** A backup of an agent that goes on receiving, flushing and merging, and an agent that goes on from it. */
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -10,6 +20,7 @@ import { type Config, configOf, sourceDefaults } from "../../src/agent/config/co
 import { lockDirectory } from "../../src/agent/doors/directory-lock.ts";
 import { startAgent } from "../../src/agent/start.ts";
 import { secondsPipeline } from "../support/pipelines.ts";
+import { lacking } from "../support/require-tool.ts";
 import { mountSmallDisk } from "../support/small-disk.ts";
 import { weir } from "../support/weir-command.ts";
 
@@ -189,6 +200,28 @@ test("a data directory that cannot take the note has a backup all the same, and 
   assert.equal(made.code, 0, made.output);
   assert.match(made.output, /could not note that there is a backup in/);
   assert.equal((await weir("restore", join(home, "copy"), "--data", join(home, "back"))).code, 0);
+});
+
+test("root's backup is noted as the owner of the data, who can read it, and what root noted before", async (t) => {
+  if (process.getuid?.() !== 0) {
+    lacking(t, "needs root");
+    return;
+  }
+  const home = folder(t);
+  const data = join(home, "data");
+  await (await started(configIn(data))).close();
+  assert.equal((await weir("backup", join(home, "one"), "--data", data)).code, 0);
+  const nobody = 65_534;
+  chmodSync(home, 0o755);
+  for (const name of [".", ...readdirSync(data, { recursive: true, encoding: "utf8" })]) {
+    if (name !== "backups.ndjson") chownSync(join(data, name), nobody, nobody);
+  }
+  const { code, output } = await weir("backup", join(home, "two"), "--data", data);
+  assert.equal(code, 0, output);
+  assert.match(output, /as the owner of .*, user 65534/);
+  assert.doesNotMatch(output, /could not note/);
+  assert.equal(statSync(join(data, "backups.ndjson")).uid, nobody);
+  assert.match((await weir("backup", "--list", "--data", data)).out, /one\n.*two\n$/);
 });
 
 test("a medium that is full, or read-only, is said so in a sentence, and is empty for the next try", async (t) => {

@@ -3,6 +3,7 @@
  * data directory remembers what was made of it, and what it came from.
  */
 
+import { counted } from "../../core/counted.ts";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
@@ -25,6 +26,7 @@ import { readingDisk, systemDisk } from "../doors/disk.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
 import { version } from "../version.ts";
+import { actAsOwner } from "./act-as-owner.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
@@ -88,6 +90,8 @@ async function makeAndNote({
     removeAllIn(target); // it was empty, and shall be for the next try
     throw error;
   });
+  // Not before: the folder of the backup may be root's.
+  actAsOwner(directory);
   const noted = await noteMade(directory, { backup, target });
   tell(`backed up ${directory} to ${target}`, { ...backup, noted }, json);
   return exitCodes.ok;
@@ -213,7 +217,7 @@ function progress(): (file: { readonly bytes: number }) => void {
     files += 1;
     if (clock.monotonic() - told < PROGRESS_MS) return;
     told = clock.monotonic();
-    console.error(`weir: ${files} files, ${bytesText(bytes)} copied so far`);
+    console.error(`weir: ${counted(files, "file")}, ${bytesText(bytes)} copied so far`);
   };
 }
 
@@ -228,6 +232,6 @@ function tell(
   console.log(
     json
       ? JSON.stringify({ ...backup, files: files.length, bytes })
-      : `weir: ${what}: ${files.length} files, ${bytesText(bytes)}`,
+      : `weir: ${what}: ${counted(files.length, "file")}, ${bytesText(bytes)}`,
   );
 }

@@ -21,6 +21,7 @@ import { readingDisk, systemDisk } from "../doors/disk.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
 import { version } from "../version.ts";
+import { actAsOwner } from "./act-as-owner.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
@@ -47,6 +48,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const place = { data, folder, json: values.json };
   if (action === "create") {
     const name = nameIn(named, "create NAME");
+    // Elsewhere the folder may be root's.
+    if (values.dir === undefined && existsSync(data)) actAsOwner(data);
     return await writingTo(folder, () => create(name, place));
   }
   if (action === "restore") {
