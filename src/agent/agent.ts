@@ -13,6 +13,7 @@ import type { Kv } from "../core/doors.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { limits } from "../core/limits.ts";
 import type { Alert } from "../core/record.ts";
+import { sourceId } from "../core/units.ts";
 import type { LedgerView } from "../edge-ops/ledger.ts";
 import { openCheckedKv } from "../store/state/checked-kv.ts";
 import { readHeldBack } from "../store/state/held-back.ts";
@@ -57,7 +58,7 @@ import { openRawSide, type RawSide } from "./raw/raw-side.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./flash/reserve-watch.ts";
 import { Streams } from "./stream/streams.ts";
-import type { AgentState, AgentView, DeadLetterView, Status } from "./status.ts";
+import type { AgentState, AgentView, DeadLettersAsked, DeadLetterView, Status } from "./status.ts";
 import { startWear, type WearWatch } from "./flash/wear-watch.ts";
 import { openSavepoints, openUplinks, type UplinkParts } from "./uplinks/uplinks.ts";
 import { version } from "./version.ts";
@@ -340,8 +341,9 @@ export class Agent implements AgentView {
     return this.#parts.outputs.recentAlerts;
   }
 
-  deadLetters(options: { readonly limit: number }): readonly DeadLetterView[] {
-    return deadLetterViews(this.#parts.kv, this.#parts.recovery.catalog, options);
+  deadLetters(asked: DeadLettersAsked): readonly DeadLetterView[] {
+    const { kv, recovery } = this.#parts;
+    return deadLetterViews(kv, (id) => recovery.catalog.source(sourceId(id)), asked);
   }
 
   /** Everything received is appended, applied, committed and drained; then all is let go. */

@@ -1,20 +1,18 @@
 /** Dead letters as they are shown: sources by name, payloads in base64. */
 
-import type { Catalog } from "../core/catalog.ts";
 import type { Kv } from "../core/doors.ts";
-import { sourceId } from "../core/units.ts";
 import { readDeadLetters } from "../store/state/dead-letters.ts";
-import type { DeadLetterView } from "./status.ts";
+import type { DeadLettersAsked, DeadLetterView } from "./status.ts";
 
-/** The newest, at most `limit`, newest first. */
+/** `sourceName` gives the name of a source by its id. */
 export function deadLetterViews(
   kv: Kv,
-  catalog: Catalog,
-  options: { readonly limit: number },
+  sourceName: (id: number) => string,
+  asked: DeadLettersAsked,
 ): readonly DeadLetterView[] {
-  return readDeadLetters(kv, options).map(({ payload, source, ...letter }) => ({
+  return readDeadLetters(kv, asked).map(({ payload, source, ...letter }) => ({
     ...letter,
-    source: catalog.source(sourceId(source)),
+    source: sourceName(source),
     payloadBase64: Buffer.from(payload).toString("base64"),
   }));
 }

@@ -166,9 +166,11 @@ export interface AgentView {
   status(): Status;
   ledger(): LedgerView;
   recentAlerts(): readonly Alert[];
-  /** The newest, newest first. */
-  deadLetters(options: { readonly limit: number }): readonly DeadLetterView[];
+  deadLetters(asked: DeadLettersAsked): readonly DeadLetterView[];
 }
+
+/** The newest below the number `before`, or of all; newest first. */
+export type DeadLettersAsked = { readonly limit: number; readonly before?: number };
 
 export type DeadLetterView = {
   readonly number: number;

@@ -336,6 +336,7 @@ export function sampleView(status: Partial<Status> = {}): AgentView {
     status: () => ({ ...sampleStatus, ...status }),
     ledger: () => sampleLedger,
     recentAlerts: () => [alert],
-    deadLetters: ({ limit }) => [deadLetter].slice(0, limit),
+    deadLetters: ({ limit, before = Infinity }) =>
+      [deadLetter].filter(({ number }) => number < before).slice(0, limit),
   };
 }

@@ -24,6 +24,14 @@ export type AgentAddress = {
   readonly tokenFile: string | undefined;
 };
 
+/** What commands that ask a running agent take, for addressOf. */
+export const agentOptions = {
+  config: { type: "string", short: "c" },
+  url: { type: "string" },
+  "token-file": { type: "string" },
+  ca: { type: "string" },
+} as const;
+
 /** Where the agent of a configuration is asked on this machine. Throws a UsageError where it is not. */
 export function agentOf({ http }: Pick<Config, "http">): Pick<AgentAddress, "url" | "certificate"> {
   if (http === undefined || http.port === 0) {
@@ -121,6 +129,12 @@ function openerOf(
     const message = `the agent at ${url} answers ${status}: ${said}${wants}`;
     throw new Fault("AGENT_UNREACHABLE", message);
   };
+}
+
+/** It answered, and not as an agent does. */
+export function unknownAgent({ url }: AgentAddress): Fault {
+  const message = `what answers at ${url} is no agent that this weir knows: is it another program, or another version?`;
+  return new Fault("AGENT_UNREACHABLE", message);
 }
 
 function unreachable({ url }: AgentAddress, cause: unknown): Fault {

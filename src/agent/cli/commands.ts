@@ -229,10 +229,22 @@ its upstream files go to a data directory of its own, which is emptied first.
   {
     name: "dlq",
     summary: "messages that could not be decoded",
-    help: `usage: weir dlq list|show NUMBER [-c weir.yaml | --data DIR] [--limit N] [--json]
+    help: `usage: weir dlq list [--limit N] [OPTIONS]
+       weir dlq show NUMBER [OPTIONS]
 
 Lists the dead letters an agent keeps, newest first, or shows one with its bytes. Reads the data
-directory, beside a running agent or without one.`,
+directory, beside a running agent or without one; with --url, --token-file or --ca it asks a running
+agent.
+
+  --limit N           so many at most (default 20)
+  --json              print JSON
+
+  -c, --config FILE   configuration of the agent, which says where its data is (default ./weir.yaml), or
+                      its HTTP side
+  --data DIR          the data directory itself
+  --url URL           address of its HTTP side, as http://127.0.0.1:8080
+  --token-file FILE   where it wants a token: the file that holds it
+  --ca FILE           https: the authority of its certificate, a PEM file`,
     load: () => import("./dlq.ts"),
   },
   {

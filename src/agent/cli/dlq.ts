@@ -1,100 +1,128 @@
 /**
  * `weir dlq`: the messages that could not be decoded. Reads the state store of the data directory,
- * beside a running agent or without one.
+ * beside a running agent or without one; or asks a running agent, where the options say how.
  */
 
 import { existsSync } from "node:fs";
 import { Fault } from "../../core/faults.ts";
+import type { DeadLetterReason } from "../../core/frame.ts";
 import { limits } from "../../core/limits.ts";
-import {
-  type KeptDeadLetter,
-  readDeadLetter,
-  readDeadLetters,
-} from "../../store/state/dead-letters.ts";
 import { readDefinitions } from "../../store/state/catalog-store.ts";
 import { readCheckedKv } from "../../store/state/checked-kv.ts";
 import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
+import { deadLetterViews } from "../dead-letter-views.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
+import type { DeadLettersAsked, DeadLetterView } from "../status.ts";
+import { actAsOwner } from "./act-as-owner.ts";
+import { addressOf, agentAt, agentOptions, unknownAgent } from "./agent-client.ts";
 import { exitCodes, wholeOption, parseOptions, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { tableText } from "./ledger-text.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, {
-    config: { type: "string", short: "c", default: "weir.yaml" },
+    ...agentOptions,
     data: { type: "string" },
     limit: { type: "string" },
     json: { type: "boolean", default: false },
   });
   const [action, which] = positionals;
-  const directory = values.data ?? (await readConfig(values.config)).dataDirectory;
+  if (action === "list") {
+    const limit = wholeOption(values.limit, {
+      name: "--limit",
+      fallback: 20,
+      min: 1,
+      max: limits.deadLettersKeptMax,
+    });
+    const letters = await lettersOf(values, { limit });
+    console.log(values.json ? JSON.stringify(letters.map(asJson)) : listText(letters));
+    return exitCodes.ok;
+  }
+  if (action === "show" && which !== undefined) {
+    const number = wholeOption(which, { name: "NUMBER", fallback: 0, min: 0 });
+    const [letter] = await lettersOf(values, { limit: 1, before: number + 1 });
+    if (letter?.number !== number) {
+      const message = `no dead letter ${which} is kept; weir dlq list shows those that are`;
+      throw new Fault("INPUT_INVALID", message);
+    }
+    console.log(values.json ? JSON.stringify(asJson(letter)) : letterText(letter));
+    return exitCodes.ok;
+  }
+  throw new UsageError("say list, or show NUMBER");
+}
+
+type Values = Parameters<typeof addressOf>[0] & { readonly data?: string };
+
+/** Who says how an agent is asked means a running one; its data lies on another machine, as a rule. */
+async function lettersOf(
+  values: Values,
+  asked: DeadLettersAsked,
+): Promise<readonly DeadLetterView[]> {
+  const { url, ca, "token-file": tokenFile, data, config = "weir.yaml" } = values;
+  if (url === undefined && ca === undefined && tokenFile === undefined) {
+    return await lettersIn(data ?? (await readConfig(config)).dataDirectory, asked);
+  }
+  if (data !== undefined) {
+    throw new UsageError("say either --data, or how a running agent is asked (--url)");
+  }
+  return await lettersAt(values, asked);
+}
+
+async function lettersAt(
+  values: Values,
+  { limit, before }: DeadLettersAsked,
+): Promise<readonly DeadLetterView[]> {
+  const address = await addressOf(values);
+  const below = before === undefined ? "" : `&before=${before}`;
+  const answer = await agentAt(address)(`/v1/dead-letters?limit=${limit}${below}`);
+  if (!hasLetters(answer)) throw unknownAgent(address);
+  return answer.deadLetters;
+}
+
+/** By what tells it from other programs; an agent of this version is trusted with the rest. */
+function hasLetters(
+  answer: unknown,
+): answer is { readonly deadLetters: readonly DeadLetterView[] } {
+  return typeof answer === "object" && answer !== null && "deadLetters" in answer;
+}
+
+async function lettersIn(
+  directory: string,
+  asked: DeadLettersAsked,
+): Promise<readonly DeadLetterView[]> {
   const { state } = dataPaths(directory);
   if (!existsSync(state)) {
     throw new Fault(
       "INPUT_INVALID",
-      `${directory} is not the data directory of an agent; point to one with --data or -c`,
+      `${directory} is not the data directory of an agent; point to one with --data or -c, or ask one that runs elsewhere with --url`,
     );
   }
+  actAsOwner(directory);
   await checkStateFile(state);
   const kv = readCheckedKv(openKvLmdb({ path: state, bytesMax: limits.kvBytesMax }));
-  const sources = readDefinitions(kv).filter((definition) => definition.kind === "source");
-  const sourceOf = (letter: KeptDeadLetter): string =>
-    sources.find(({ id }) => id === letter.source)?.name ?? `source ${letter.source}`;
   try {
-    if (action === "list") {
-      const limit = wholeOption(values.limit, {
-        name: "--limit",
-        fallback: 20,
-        min: 1,
-        max: limits.deadLettersKeptMax,
-      });
-      const letters = readDeadLetters(kv, { limit });
-      console.log(
-        values.json
-          ? JSON.stringify(letters.map((letter) => asJson(letter, sourceOf(letter))))
-          : listText(letters, sourceOf),
-      );
-      return exitCodes.ok;
-    }
-    if (action === "show" && which !== undefined) {
-      const letter = readDeadLetter(
-        kv,
-        wholeOption(which, { name: "NUMBER", fallback: 0, min: 0 }),
-      );
-      if (letter === undefined)
-        throw new Fault(
-          "INPUT_INVALID",
-          `no dead letter ${which} is kept; weir dlq list shows those that are`,
-        );
-      console.log(
-        values.json
-          ? JSON.stringify(asJson(letter, sourceOf(letter)))
-          : letterText(letter, sourceOf(letter)),
-      );
-      return exitCodes.ok;
-    }
-    throw new UsageError("say list, or show NUMBER");
+    const sources = readDefinitions(kv).filter((definition) => definition.kind === "source");
+    const nameOf = (source: number): string =>
+      sources.find(({ id }) => id === source)?.name ?? `source ${source}`;
+    return deadLetterViews(kv, nameOf, asked);
   } finally {
     await kv.close();
   }
 }
 
-function asJson(letter: KeptDeadLetter, source: string): Readonly<Record<string, unknown>> {
-  return { ...letter, source, payload: Buffer.from(letter.payload).toString("base64") };
+function asJson({ payloadBase64, ...letter }: DeadLetterView): Readonly<Record<string, unknown>> {
+  return { ...letter, payload: payloadBase64 };
 }
 
-function listText(
-  letters: readonly KeptDeadLetter[],
-  sourceOf: (letter: KeptDeadLetter) => string,
-): string {
+function listText(letters: readonly DeadLetterView[]): string {
   if (letters.length === 0) return "no dead letters";
   return tableText({
     head: ["number", "arrived", "source", "topic", "reason", "at byte", "bytes"],
     rows: letters.map((letter) => [
       String(letter.number),
       new Date(letter.arrived).toISOString(),
-      sourceOf(letter),
+      letter.source,
       letter.topic,
       letter.reason,
       String(letter.offset),
@@ -103,18 +131,39 @@ function listText(
   });
 }
 
-function letterText(letter: KeptDeadLetter, source: string): string {
-  const payload = Buffer.from(letter.payload);
+function letterText(letter: DeadLetterView): string {
+  const payload = Buffer.from(letter.payloadBase64, "base64");
   return [
     `number   ${letter.number}`,
     `arrived  ${new Date(letter.arrived).toISOString()}`,
-    `source   ${source}`,
+    `source   ${letter.source}`,
     `topic    ${letter.topic}`,
     `reason   ${letter.reason} ${letter.payloadBytes === 0 ? "(the payload is empty)" : `at byte ${letter.offset} of ${letter.payloadBytes}`}`,
+    ...meaningOf(letter.reason),
     "",
     ...hexLines(payload),
   ].join("\n");
 }
+
+/** What a reason says, and what helps; nothing for one of another version. */
+function meaningOf(reason: string): readonly string[] {
+  const meaning = Object.hasOwn(meanings, reason)
+    ? meanings[reason as DeadLetterReason]
+    : undefined;
+  return meaning === undefined ? [] : [`         ${meaning}`];
+}
+
+const meanings: Readonly<Record<DeadLetterReason, string>> = {
+  json_invalid: "no JSON from there on",
+  cbor_invalid: "no CBOR from there on",
+  number_invalid: "no number or word from there on; a source of JSON has format auto or json",
+  time_invalid: "what stands in the time field is no time",
+  time_missing: "no time field, and the source says time.required",
+  shape_unsupported:
+    "a shape that gives no readings, as an array of numbers: name its field in ignore",
+  too_many_readings: `more than ${limits.readingsPerMessageMax} readings in one message: send them in several`,
+  payload_too_large: "longer than payloads may be",
+};
 
 const HEX_WIDTH = 16;
 

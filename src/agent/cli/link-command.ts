@@ -1,18 +1,14 @@
 /** `weir link`: how the uplinks and links of a running agent are, pausing, resuming, budgets. */
 
-import { Fault } from "../../core/faults.ts";
 import { linkPath } from "../http/link-routes.ts";
 import type { LinkView } from "../uplinks/link-desk.ts";
-import { addressOf, agentAt } from "./agent-client.ts";
+import { addressOf, agentAt, agentOptions, unknownAgent } from "./agent-client.ts";
 import { exitCodes, parseOptions, UsageError } from "./command.ts";
 import { uplinkLines } from "./link-text.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, {
-    config: { type: "string", short: "c" },
-    url: { type: "string" },
-    "token-file": { type: "string" },
-    ca: { type: "string" },
+    ...agentOptions,
     for: { type: "string" },
     json: { type: "boolean", default: false },
   });
@@ -21,10 +17,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const ask = agentAt(address, asked === undefined ? "GET" : "POST");
   const search = asked === undefined ? "" : `?${new URLSearchParams(asked).toString()}`;
   const view = await ask(`${linkPath}${search}`);
-  if (!isView(view)) {
-    const message = `what answers at ${address.url} is no agent that this weir knows: is it another program, or another version?`;
-    throw new Fault("AGENT_UNREACHABLE", message);
-  }
+  if (!isView(view)) throw unknownAgent(address);
   if (values.json) console.log(JSON.stringify(view));
   else console.log(linesOf(view));
   return exitCodes.ok;

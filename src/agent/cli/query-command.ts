@@ -1,6 +1,6 @@
 /** `weir query`: asks a running agent for readings, and prints rows as they come. */
 
-import { addressOf, linesAt } from "./agent-client.ts";
+import { addressOf, agentOptions, linesAt } from "./agent-client.ts";
 import { exitCodes, parseOptions, UsageError, withTimes } from "./command.ts";
 import { Fault } from "../../core/faults.ts";
 import { ColumnText } from "./column-text.ts";
@@ -8,10 +8,7 @@ import { cellsOf, isRow, notesOf, type Row, titlesOf, type Way, ways } from "./q
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(withTimes(args), {
-    config: { type: "string", short: "c" },
-    url: { type: "string" },
-    "token-file": { type: "string" },
-    ca: { type: "string" },
+    ...agentOptions,
     series: { type: "boolean", default: false },
     latest: { type: "boolean", default: false },
     readings: { type: "boolean", default: false },

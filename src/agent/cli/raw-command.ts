@@ -3,10 +3,15 @@
  * does so from the side of Kafka, through the topic that an agent reads commands from.
  */
 
-import { Fault } from "../../core/faults.ts";
 import { rawPath } from "../http/raw-routes.ts";
 import type { RawStatus } from "../raw/raw-request.ts";
-import { addressOf, agentAt, type AgentAddress } from "./agent-client.ts";
+import {
+  addressOf,
+  agentAt,
+  agentOptions,
+  type AgentAddress,
+  unknownAgent,
+} from "./agent-client.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, UsageError, withTimes } from "./command.ts";
 import { type KafkaValues, kafkaOptions } from "./kafka-target.ts";
@@ -16,7 +21,7 @@ import { timeText } from "./store-text.ts";
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(withTimes(args), {
     ...kafkaOptions,
-    url: { type: "string" },
+    ...agentOptions,
     expires: { type: "string" },
     id: { type: "string" },
     from: { type: "string" },
@@ -140,9 +145,4 @@ function hasId(answer: unknown): answer is { readonly id: string } {
 /** By what tells it from other programs; an agent of this version is trusted with the rest. */
 function isList(answer: unknown): answer is { readonly requests: readonly RawStatus[] } {
   return typeof answer === "object" && answer !== null && "requests" in answer;
-}
-
-function unknownAgent({ url }: AgentAddress): Fault {
-  const message = `what answers at ${url} is no agent that this weir knows: is it another program, or another version?`;
-  return new Fault("AGENT_UNREACHABLE", message);
 }

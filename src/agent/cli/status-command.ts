@@ -1,11 +1,11 @@
 /** `weir status`: asks a running agent over HTTP. */
 
+import { counted } from "../../core/counted.ts";
 import type { LedgerView } from "../../edge-ops/ledger.ts";
 import type { BrokerStatus } from "../ingest/mqtt/subscriber/broker-counters.ts";
 import { durationText, roughBytesText } from "../config/quantity.ts";
 import type { Status } from "../status.ts";
-import { Fault } from "../../core/faults.ts";
-import { addressOf, agentAt } from "./agent-client.ts";
+import { addressOf, agentAt, agentOptions, unknownAgent } from "./agent-client.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
 import { auditText } from "./remote-text.ts";
 import { ledgerText } from "./ledger-text.ts";
@@ -17,10 +17,7 @@ const AUDIT_LINES = 3;
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, {
-    config: { type: "string", short: "c" },
-    url: { type: "string" },
-    "token-file": { type: "string" },
-    ca: { type: "string" },
+    ...agentOptions,
     alive: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   });
@@ -35,10 +32,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const status = await ask("/v1/status");
   const ledger = await ask("/v1/ledger");
-  if (!isStatus(status) || !isLedger(ledger)) {
-    const message = `what answers at ${address.url} is no agent that this weir knows: is it another program, or another version?`;
-    throw new Fault("AGENT_UNREACHABLE", message);
-  }
+  if (!isStatus(status) || !isLedger(ledger)) throw unknownAgent(address);
   if (values.json) console.log(JSON.stringify({ status, ledger }, undefined, 2));
   else console.log(`${statusText(status)}\n\n${ledgerText(ledger)}`);
   return status.state === "running" && ledger.balanced ? exitCodes.ok : exitCodes.failed;
@@ -68,16 +62,18 @@ export function statusText(status: Status): string {
     `apply     applied ${status.apply.applied}, checkpoint ${status.apply.checkpointed}`,
     ...Object.entries(status.outbox).map(
       ([lane, { records, bytes, bytesMax }]) =>
-        `outbox    ${lane}: ${records} records, ${bytes} of ${bytesMax} bytes`,
+        `outbox    ${lane}: ${counted(records, "record")}, ${bytes} of ${bytesMax} bytes`,
     ),
     ...Object.entries(status.outboxDropped).map(
       ([pipeline, { records, readings }]) =>
-        `outbox    ${pipeline}: ${records} records dropped, with ${readings} readings`,
+        `outbox    ${pipeline}: ${counted(records, "record")} dropped, with ${counted(readings, "reading")}`,
     ),
     ...uplinkLines(status),
     ...(status.raw.open === 0
       ? []
-      : [`raw       ${status.raw.open} requests open ${status.raw.trouble ?? ""}`.trimEnd()]),
+      : [
+          `raw       ${counted(status.raw.open, "request")} open ${status.raw.trouble ?? ""}`.trimEnd(),
+        ]),
     ...(status.raw.commands === undefined
       ? []
       : [`commands  ${commandsText(status.raw.commands)}`]),
@@ -99,7 +95,7 @@ function brokerText({
   brokerDropped,
 }: BrokerStatus): string {
   const lost = [
-    ...(counters.sessionsLost === 0 ? [] : [`${counters.sessionsLost} sessions lost`]),
+    ...(counters.sessionsLost === 0 ? [] : [`${counted(counters.sessionsLost, "session")} lost`]),
     ...(brokerDropped === undefined ? [] : [`${brokerDropped} dropped there, of all its clients`]),
   ];
   const counts = `${counters.received} received, ${inFlight} not acknowledged, ${counters.reconnects} reconnects`;
@@ -128,10 +124,12 @@ function tablesText({
     counts[fate] > 0 ? [`, ${counts[fate]} ${fate}`] : [],
   );
   const byClass = classes.flatMap(({ class: name, ...of }) =>
-    name === undefined ? [] : [`class ${name}: ${of.readings} readings, ${of.bytes} bytes`],
+    name === undefined
+      ? []
+      : [`class ${name}: ${counted(of.readings, "reading")}, ${of.bytes} bytes`],
   );
   return [
-    `${inTables} readings in ${tables} tables of ${bytes} bytes, ${inMemory} in memory${gone.join("")}`,
+    `${counted(inTables, "reading")} in ${counted(tables, "table")} of ${bytes} bytes, ${inMemory} in memory${gone.join("")}`,
     ...byClass,
   ].join("\n          ");
 }
@@ -139,7 +137,7 @@ function tablesText({
 /** What came out of the topic of commands, and what is wrong. */
 function commandsText(commands: NonNullable<Status["raw"]["commands"]>): string {
   const { topic, state, taken, refused, unreadable, gone, trouble, lastRefused } = commands;
-  const lost = gone === 0 ? "" : `, ${gone} offsets gone before they were read`;
+  const lost = gone === 0 ? "" : `, ${counted(gone, "offset")} gone before they were read`;
   return [
     `${topic} ${state}: ${taken} taken, ${refused} refused, ${unreadable} unreadable${lost}`,
     ...(trouble === undefined ? [] : [trouble]),

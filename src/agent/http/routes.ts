@@ -54,13 +54,22 @@ function namesOf(degraded: readonly DegradedReason[]): readonly string[] {
   return degraded.map(({ name }) => name);
 }
 
-/** Newest first; `?limit=` bounds their number. */
+/** Newest first; `?limit=` bounds their number, `?before=` begins below a number. */
 function deadLetters(view: AgentView, query: URLSearchParams): Reply {
-  const asked = query.get("limit") ?? "100";
-  const limit = /^\d{1,6}$/.test(asked) ? Number(asked) : 0;
-  if (limit < 1 || limit > limits.deadLettersKeptMax) {
+  const limit = wholeIn(query.get("limit") ?? "100");
+  if (limit === undefined || limit < 1 || limit > limits.deadLettersKeptMax) {
     const message = `limit must be a whole number from 1 to ${limits.deadLettersKeptMax}`;
     return problem(400, "bad_request", message);
   }
-  return json(200, { deadLetters: view.deadLetters({ limit }) });
+  const said = query.get("before");
+  if (said === null) return json(200, { deadLetters: view.deadLetters({ limit }) });
+  const before = wholeIn(said);
+  if (before === undefined) {
+    return problem(400, "bad_request", "before must be the number of a dead letter");
+  }
+  return json(200, { deadLetters: view.deadLetters({ limit, before }) });
+}
+
+function wholeIn(text: string): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }

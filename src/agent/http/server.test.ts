@@ -84,6 +84,8 @@ test("status, ledger, alerts, dead letters and metrics are what the agent says",
   assert.deepEqual(await json("/v1/dead-letters?limit=1"), {
     deadLetters: plain(view.deadLetters({ limit: 1 })),
   });
+  const [newest] = view.deadLetters({ limit: 1 });
+  assert.deepEqual(await json(`/v1/dead-letters?before=${newest?.number}`), { deadLetters: [] });
   const metrics = await get(port, "/metrics");
   assert.equal(metrics.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
   assert.match(metrics.body, /^weir_log_readings_total 100$/m);
@@ -153,6 +155,7 @@ test("a limit that is no number in bounds is refused", async (t) => {
   for (const limit of ["0", "-1", "x", "99999999", "1.5"]) {
     assert.equal((await get(port, `/v1/dead-letters?limit=${limit}`)).code, 400);
   }
+  assert.equal((await get(port, "/v1/dead-letters?before=x")).code, 400);
 });
 
 test("a request by another name is refused, as DNS rebinding makes them", async (t) => {

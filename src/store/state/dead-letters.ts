@@ -66,11 +66,6 @@ export function readDeadLetters(
     .toReversed();
 }
 
-export function readDeadLetter(kv: Kv, number: number): KeptDeadLetter | undefined {
-  const value = kv.get(deadLetterKey(number));
-  return value === undefined ? undefined : decodeLetter(number, value);
-}
-
 /**
  * Leaves of every letter that `tells` is true of its number, source, time and why it came here. A
  * damaged one, of which nobody knows what it says, is removed. How many of both.

@@ -1,0 +1,84 @@
+/** `weir dlq` against a data directory, and against the real server of an agent. */
+
+import assert from "node:assert/strict";
+import { mkdtempDisposableSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { weir } from "../../../test/support/weir-command.ts";
+import { limits } from "../../core/limits.ts";
+import { configOf, sourceDefaults } from "../config/config.ts";
+import { digestOfToken } from "../http/tokens.ts";
+import { startAgent } from "../start.ts";
+
+const token = "weir_viewer_0123456789012345678901234567";
+
+test("a running agent says over HTTP what its data directory says, each letter with its reason", async (t) => {
+  const folder = mkdtempDisposableSync(join(tmpdir(), "weir-dlq-"));
+  const data = join(folder.path, "data");
+  const config = configOf({
+    agent: "gw1",
+    dataDirectory: data,
+    sources: [{ ...sourceDefaults, name: "plant", topics: ["plant/{device}"] }],
+    http: {
+      host: "127.0.0.1",
+      port: 0,
+      tokens: [{ name: "me", digest: digestOfToken(token), role: "viewer" }],
+    },
+  });
+  const agent = await startAgent(config, {
+    onFailed: (fault) => {
+      throw fault;
+    },
+  });
+  t.after(async () => {
+    await agent.close();
+    folder[Symbol.dispose]();
+  });
+  const many = Array.from({ length: limits.readingsPerMessageMax + 1 }, (_, v) => ({ v }));
+  for (const payload of ['{"a":', JSON.stringify(many), '{"ts":"x","a":1}']) {
+    await agent.feeder.feed("plant/p1", new TextEncoder().encode(payload));
+  }
+  await agent.feeder.settled();
+  // Durable in the log; they are kept by the commit after that.
+  while (agent.status().deadLetters.total < 3) await new Promise(setImmediate);
+  const file = join(folder.path, "token");
+  writeFileSync(file, `${token}\n`);
+  const url = `http://127.0.0.1:${agent.httpPort}`;
+  const there = ["--url", url, "--token-file", file];
+  const here = ["--data", data];
+
+  const listed = await weir("dlq", "list", ...there);
+  assert.equal(listed.code, 0, listed.output);
+  assert.match(
+    listed.out,
+    /2 .* time_invalid .*\n.*1 .* too_many_readings .*\n.*0 .* json_invalid/,
+  );
+  assert.deepEqual(await weir("dlq", "list", ...here), listed);
+  const two = await weir("dlq", "list", "--limit", "2", "--json", ...there);
+  assert.deepEqual(
+    JSON.parse(two.out).map(({ number }: { readonly number: number }) => number),
+    [2, 1],
+  );
+  assert.deepEqual(await weir("dlq", "list", "--limit", "2", "--json", ...here), two);
+
+  const shown = await weir("dlq", "show", "1", ...there);
+  assert.match(shown.out, /^source +plant$/m);
+  assert.match(
+    shown.out,
+    /^reason +too_many_readings at byte 0 of \d+\n +more than 1024 readings/m,
+  );
+  assert.deepEqual(await weir("dlq", "show", "1", ...here), shown);
+  for (const where of [there, here]) {
+    for (const number of ["3", "99"]) {
+      const { code, error } = await weir("dlq", "show", number, ...where);
+      assert.match(error, /^weir: no dead letter \d+ is kept; weir dlq list shows/);
+      assert.equal(code, 1);
+    }
+  }
+  const unknown = await weir("dlq", "list", "--url", url);
+  assert.match(unknown.error, /answers 401: .*--token-file/);
+  const both = await weir("dlq", "list", ...here, "--url", url);
+  assert.match(both.error, /^weir dlq: say either --data, or how a running agent is asked/);
+  assert.equal(both.code, 2);
+});
