@@ -148,7 +148,9 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const drain = openDrain({ store, clock, random, uplinks, trustedNow: clockNow });
   const directory = options.savepointsDirectory;
   const savepoints = await openSavepoints({ ...forUplinks, disk: counted, kv, drain, directory });
-  const streams = new Streams({ agent: config.agent, store, clock, random, trustedNow: clockNow });
+  const pipelines = config.pipelines.map(({ name }) => name);
+  const forStreams = { agent: config.agent, pipelines, store, clock, random };
+  const streams = new Streams({ ...forStreams, trustedNow: clockNow });
   const raw = await openRawSide({
     ...forUplinks,
     kv,

@@ -128,6 +128,11 @@ export function emittedName(name: string, generation = 1): string {
   return generation === 1 ? name : `${name}@${generation}`;
 }
 
+/** The name in the configuration of what a pipeline is called there. */
+export function configuredName(emitted: string): string {
+  return emitted.replace(/@\d+$/, "");
+}
+
 const VERSION = 1;
 
 /**

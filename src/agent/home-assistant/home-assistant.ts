@@ -21,7 +21,7 @@ import { nameOfTags } from "../../core/catalog.ts";
 import { isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import type { Alert, Summary } from "../../core/record.ts";
-import type { PipelineSpec } from "../../edge-ops/spec.ts";
+import { configuredName, type PipelineSpec } from "../../edge-ops/spec.ts";
 import { outputQueues } from "../../store/outbox/lane.ts";
 import type { OutboxWriter } from "../../store/outbox/outbox.ts";
 import { decodeRecord } from "../../store/outbox/record-codec.ts";
@@ -42,14 +42,7 @@ import {
   type Teller,
 } from "./discovery.ts";
 import { LatestMessages } from "./latest-messages.ts";
-import {
-  configuredName,
-  type DeviceName,
-  fieldsOf,
-  type Subject,
-  stateTopic,
-  subjectOf,
-} from "./subject.ts";
+import { type DeviceName, fieldsOf, type Subject, stateTopic, subjectOf } from "./subject.ts";
 import { readTold, type Told, writeOfTold } from "./told.ts";
 
 export type HomeAssistantOptions = {

@@ -16,7 +16,7 @@ import { nameOfTags } from "../../core/catalog.ts";
 import type { Tags } from "../../core/frame.ts";
 import { globOf } from "../../core/glob.ts";
 import { limits } from "../../core/limits.ts";
-import type { PipelineSpec } from "../../edge-ops/spec.ts";
+import { configuredName, type PipelineSpec } from "../../edge-ops/spec.ts";
 import { percentEncoded } from "../../store/outbox/record-text.ts";
 import { ownTopic } from "../own-topics/local-broker.ts";
 
@@ -41,11 +41,6 @@ export type DeviceName = {
 export function plainName(text: string): string {
   const plain = text.replaceAll(/[^A-Za-z0-9_-]/g, "_");
   return plain === text ? text : `${plain}_${digits(text).slice(0, 8)}`;
-}
-
-/** A pipeline's name without the `@2` that it has after its definition changed. */
-export function configuredName(emitted: string): string {
-  return emitted.replace(/@\d+$/, "");
 }
 
 export function subjectOf({

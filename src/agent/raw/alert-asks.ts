@@ -5,6 +5,7 @@
 
 import { checksumOf } from "../../core/checksum.ts";
 import type { Alert } from "../../core/record.ts";
+import { configuredName } from "../../edge-ops/spec.ts";
 import type { Config } from "../config/config.ts";
 import type { RawAsk } from "./raw-request.ts";
 
@@ -23,8 +24,7 @@ export type AlertAsk = RawAsk & { readonly afterMs: number };
 export function askOfAlerts({ rawAround = {} }: Pick<Config, "rawAround">): AskOf {
   const around = new Map(Object.entries(rawAround));
   return ({ pipeline, key, time }, record) => {
-    // Its name has a number behind an @ once its definition was changed.
-    const wanted = around.get(pipeline.split("@", 1)[0] ?? "");
+    const wanted = around.get(configuredName(pipeline));
     if (wanted === undefined) return undefined;
     const at = Math.trunc(time);
     const digest = checksumOf(record).toString(16);

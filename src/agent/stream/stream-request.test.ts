@@ -6,7 +6,7 @@ import { encodeSummary } from "../../store/outbox/record-codec.ts";
 import { millis } from "../../core/units.ts";
 import { sampleAlert } from "../../../test/support/sample-alert.ts";
 import { placeOf, textOfPlace } from "./stream-place.ts";
-import { parseStreamRequest, type StreamRequest } from "./stream-request.ts";
+import { parseStreamRequest, type StreamRequest, unmatchedBy } from "./stream-request.ts";
 
 function requestOf(search: string, lastEventId?: string): StreamRequest {
   const parsed = parseStreamRequest(new URLSearchParams(search), lastEventId);
@@ -64,6 +64,27 @@ test("patterns choose by pipeline and by key, as they are written in names", () 
   assert.equal(eventOf(summary("temp", "x1")), undefined);
   const spaced = requestOf("key=device%3Dp 1/2");
   assert.equal(spaced.eventOf(summary("temp", "p 1/2")), "summary");
+});
+
+test("a pipeline has its name for who asks for it, however often its definition changed", () => {
+  const { eventOf } = requestOf("pipeline=temp&pipeline=f*w");
+  for (const [name, event] of [
+    ["temp", "summary"],
+    ["temp@12", "summary"],
+    ["flow@2", "summary"],
+    ["temp2", undefined],
+    ["temps@2", undefined],
+  ] as const) {
+    assert.equal(eventOf(summary(name, "p1")), event, name);
+  }
+  assert.equal(requestOf("pipeline=temp@2").eventOf(summary("temp", "p1")), undefined);
+});
+
+test("what matches no pipeline is named, and nothing where all are asked for", () => {
+  const names = ["temp", "flow"];
+  const asked = requestOf("pipeline=temp&pipeline=hours&pipeline=fl*&pipeline=x*");
+  assert.deepEqual(unmatchedBy(names, asked), ["hours", "x*"]);
+  assert.deepEqual(unmatchedBy(names, requestOf("key=a")), []);
 });
 
 test("the header of a client that comes again goes before the parameter", () => {

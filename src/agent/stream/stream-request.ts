@@ -1,7 +1,8 @@
 /** What a stream is asked for, parsed from its parameters. What is not understood is refused in a sentence. */
 
-import { globOf } from "../../core/glob.ts";
+import { type Glob, globOf } from "../../core/glob.ts";
 import { limits } from "../../core/limits.ts";
+import { configuredName } from "../../edge-ops/spec.ts";
 import type { Queue } from "../../store/outbox/lane.ts";
 import { idOf, type RecordId } from "../../store/outbox/record-id.ts";
 import { suggestion } from "../config/nearest.ts";
@@ -13,6 +14,8 @@ export type StreamRequest = {
   readonly queues: readonly Queue[];
   /** The name of the event that a record is; undefined where it is not asked for. */
   readonly eventOf: (record: Uint8Array) => RecordId["kind"] | undefined;
+  /** Names and patterns of pipelines, as they were asked for; none: all. */
+  readonly pipelines: readonly string[];
   /** Where it goes on; absent: it begins. */
   readonly after?: StreamPlace;
   /** Where it begins: with what comes, or with what is kept. */
@@ -63,16 +66,34 @@ export function parseStreamRequest(
   const request = {
     queues: order.filter((queue) => wanted.some((kind) => kinds[kind].queue === queue)),
     eventOf: eventOf(wanted, patterns),
+    pipelines: patterns.pipeline,
     from,
   } as const;
   return { kind: "request", request: after === undefined ? request : { ...request, after } };
+}
+
+/** Those that no pipeline of these has: nothing comes for them before there is one. */
+export function unmatchedBy(
+  names: readonly string[],
+  { pipelines }: Pick<StreamRequest, "pipelines">,
+): readonly string[] {
+  return pipelines.filter((pattern) => {
+    const takes = takesPipeline(pattern);
+    return !names.some(takes);
+  });
+}
+
+/** Whatever was changed in a pipeline: it has the same name for who asks for it. */
+function takesPipeline(pattern: string): Glob {
+  const takes = globOf(pattern);
+  return (emitted) => takes(emitted) || takes(configuredName(emitted));
 }
 
 type Patterns = { readonly pipeline: readonly string[]; readonly key: readonly string[] };
 
 function eventOf(wanted: readonly Kind[], patterns: Patterns): StreamRequest["eventOf"] {
   const events = new Set<RecordId["kind"]>(wanted.flatMap((kind) => kinds[kind].events));
-  const pipelines = patterns.pipeline.map(globOf);
+  const pipelines = patterns.pipeline.map(takesPipeline);
   const keys = patterns.key.map(globOf);
   const isAll = pipelines.length + keys.length === 0;
   return (record) => {

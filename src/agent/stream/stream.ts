@@ -1,7 +1,7 @@
 /**
  * One stream as server-sent events (WHATWG HTML, 9.2): lines of text, an empty one after each event.
  *
- *   event: ready      first of all: which agent, and where the stream stands
+ *   event: ready      first of all: which agent, where the stream stands, and which pipelines it lacks
  *   event: summary    a record of the outbox, as uplinks get it; alert, complete, raw, manifest likewise
  *   event: missed     records that are not kept any more: how many, of which queue
  *   id alone          a heartbeat; the place moves on also where nothing was for this client
@@ -18,6 +18,9 @@ export type StreamBegin = {
   readonly place: StreamPlace;
   /** Where the client was is a place in another history. */
   readonly isOther: boolean;
+  /** What is asked for and matches none of the agent's pipelines, and these. */
+  readonly unmatched: readonly string[];
+  readonly pipelines: readonly string[];
 };
 
 export type StreamParts = {
@@ -71,13 +74,15 @@ export class Stream implements Disposable {
   async *pieces(): AsyncGenerator<string> {
     if (this.#begun === undefined) return;
     const { agent, tail, clock } = this.#parts;
-    const { place, isOther } = this.#begun;
+    const { place, isOther, unmatched, pipelines } = this.#begun;
     const { history } = place;
     const next: Record<Queue, number> = { ...place.next };
     const id = (): string => textOfPlace({ history, next });
     const endsAt = clock.monotonic() + limits.streamLifeMs;
     const ready = { v: 1, kind: "ready", agent, id: id() };
-    const data = JSON.stringify(ready);
+    const data = JSON.stringify(
+      unmatched.length === 0 ? ready : { ...ready, unmatched, pipelines },
+    );
     yield `retry: ${limits.streamRetryMs}\n${eventText({ id: id(), event: "ready", data })}`;
     if (isOther) {
       for (const queue of this.#request.queues) {

@@ -35,6 +35,7 @@ class Rig {
     this.store = store;
     this.streams = new Streams({
       agent: "gw1",
+      pipelines: ["temp"],
       store,
       clock: this.clock,
       random: this.#random,
@@ -207,6 +208,21 @@ test("a heartbeat moves a client on also where nothing was for it", async () => 
   assert.match(reader.lastId ?? "", /\.0\.5\.0$/);
   assert.ok(limits.streamHeartbeatMs < limits.httpSilenceMs / 2, "or it is closed as a dead one");
   stream[Symbol.dispose]();
+});
+
+test("what a client asks for and no pipeline has is named where it begins, beside what there is", async () => {
+  const rig = await new Rig().open();
+  for (const [search, named] of [
+    ["pipeline=temp&pipeline=hours", { unmatched: ["hours"], pipelines: ["temp"] }],
+    ["pipeline=temp", {}],
+  ] as const) {
+    using stream = await rig.stream(search);
+    const reader = new EventReader();
+    reader.take(String((await stream.pieces().next()).value));
+    const { v, kind, agent, id, ...rest } = JSON.parse(reader.events[0]?.data ?? "");
+    assert.deepEqual([v, kind, agent, id], [1, "ready", "gw1", reader.lastId]);
+    assert.deepEqual(rest, named);
+  }
 });
 
 test("commits that have nothing for a client put its heartbeat off by nothing", async () => {

@@ -17,7 +17,7 @@ import { limits } from "../../core/limits.ts";
 import { byQueue, queues } from "../../store/outbox/lane.ts";
 import type { StateStore } from "../../store/state/state-store.ts";
 import { Stream, type StreamBegin } from "./stream.ts";
-import type { StreamRequest } from "./stream-request.ts";
+import { type StreamRequest, unmatchedBy } from "./stream-request.ts";
 
 export type StreamCounters = {
   readonly open: number;
@@ -33,6 +33,8 @@ export type StreamCounters = {
 
 export type StreamsOptions = {
   readonly agent: string;
+  /** Names in the configuration of all pipelines that run. */
+  readonly pipelines: readonly string[];
   readonly store: Pick<StateStore, "tail">;
   readonly clock: Clock;
   readonly random: Random;
@@ -103,7 +105,13 @@ export class Streams {
     await this.#turn;
   }
 
-  async #begin({ after, from }: StreamRequest): Promise<StreamBegin> {
+  async #begin(request: StreamRequest): Promise<StreamBegin> {
+    const { pipelines } = this.#options;
+    const unmatched = unmatchedBy(pipelines, request);
+    return { ...(await this.#placeOf(request)), unmatched, pipelines };
+  }
+
+  async #placeOf({ after, from }: StreamRequest): Promise<Pick<StreamBegin, "place" | "isOther">> {
     const { tail } = this.#options.store;
     // In turn: nobody lets it go meanwhile.
     await this.#inTurn(async () => {
