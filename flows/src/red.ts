@@ -44,6 +44,8 @@ export interface RedNode {
   /** Without a message that caused it, as from a timer. */
   send(outputs: Outputs): void;
   status(status: Status): void;
+  /** To the log alone; `warn` and `error` are in the debug sidebar, too. */
+  log(text: string): void;
   warn(text: string): void;
   /** With the message it concerns it goes to Catch nodes. */
   error(text: string | Error, message?: Message): void;
@@ -54,6 +56,8 @@ export interface RedNode {
 export type NodeConfig = { readonly id: string; readonly [property: string]: unknown };
 
 export interface Red {
+  /** settings.js. */
+  readonly settings: { readonly contextStorage?: unknown };
   readonly nodes: {
     createNode(node: RedNode, config: NodeConfig): void;
     registerType(

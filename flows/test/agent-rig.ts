@@ -9,6 +9,7 @@ import { configOf, fileUplinkDefaults, sourceDefaults } from "../../src/agent/co
 import { startAgent } from "../../src/agent/start.ts";
 import { freePorts } from "../../test/support/ports.ts";
 import { secondsPipeline } from "../../test/support/pipelines.ts";
+import { agentAt } from "./listening.ts";
 import type { FlowNode } from "./rig.ts";
 
 export class AgentRig {
@@ -37,8 +38,7 @@ export class AgentRig {
 
   /** The configuration node of the flow that names it, "agent1". */
   get node(): FlowNode {
-    const address = `127.0.0.1:${this.#port}`;
-    return { id: "agent1", type: "weir-agent", version: 1, name: "", address, tls: "" };
+    return agentAt(this.#port);
   }
 
   get agent(): Agent {

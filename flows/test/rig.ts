@@ -28,6 +28,7 @@ type Helper = {
   log(): {
     readonly ERROR: number;
     readonly WARN: number;
+    readonly INFO: number;
     readonly args: readonly (readonly [
       { readonly id?: string; readonly level: number; readonly msg: unknown },
     ])[];
@@ -79,8 +80,8 @@ export type Rig = {
   /** All statuses that the node under test has shown. */
   readonly statuses: readonly Status[];
   readonly warnings: readonly string[];
-  /** What the node under test has written to the log as errors or warnings, also while it was made. */
-  errors(level?: "error" | "warn"): readonly string[];
+  /** What the node under test has written to the log, as errors if not otherwise, also while it was made. */
+  errors(level?: "error" | "warn" | "info"): readonly string[];
   /** Stops all nodes and starts them from this flow, as the Deploy button does. */
   deploy(flow: readonly FlowNode[]): Promise<void>;
   /** Ends the runtime; with a store of files what is kept is on disk then. */
@@ -151,8 +152,8 @@ function rigOf(flow: readonly FlowNode[]): Rig {
       helper
         .log()
         .args.filter(([{ id, level }]) => {
-          const { ERROR, WARN } = helper.log();
-          return id === "n" && level === (wanted === "error" ? ERROR : WARN);
+          const { ERROR, WARN, INFO } = helper.log();
+          return id === "n" && level === { error: ERROR, warn: WARN, info: INFO }[wanted];
         })
         .map(([{ msg }]) => String(msg)),
     send: (message) => helper.getNode("n").receive(message),

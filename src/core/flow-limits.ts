@@ -48,6 +48,9 @@ export const flowLimits = {
   /** Waits between tries, ms: the first, and the longest. */
   retryMsMin: 500,
   retryMsMax: 30_000,
+  /** Pipelines that a sentence names, and paused uplinks that a status does; of more it says how many. */
+  namesToldMax: 10,
+  pausesShownMax: 2,
   /** How often a stream's place is kept while it moves, ms; also when the node closes. */
   placeKeepMs: 1_000,
   /** Messages that one publish node may be told to hold, and characters of their JSON that it holds. */

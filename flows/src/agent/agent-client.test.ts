@@ -2,29 +2,26 @@
 
 import assert from "node:assert/strict";
 import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { AgentClient, urlOf } from "./agent-client.ts";
 import { EventParser, type ServerEvent } from "./event-parser.ts";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
+import { portOf } from "../../test/listening.ts";
+
+const eventStream = { "Content-Type": "text/event-stream" };
 
 async function serve(
   t: TestContext,
   answer: (path: string, response: ServerResponse) => void,
 ): Promise<AgentClient> {
   const server = createServer((request, response) => answer(request.url ?? "", response));
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const url = urlOf(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const url = urlOf(`127.0.0.1:${await portOf(t, server)}`);
   return new AgentClient({ url, token: "secret", tls: {} });
 }
 
 test("streams take no connection from requests, however many are open", async (t) => {
   const client = await serve(t, (path, response) => {
-    if (path.startsWith("/v1/stream")) response.write("retry: 1\n");
+    if (path.startsWith("/v1/stream")) response.writeHead(200, eventStream).write("retry: 1\n");
     else response.end("{}");
   });
   const closing = new AbortController();
@@ -59,18 +56,23 @@ test("an agent that is busy for a moment is asked again, one that is not well is
   let asked = 0;
   const client = await serve(t, (path, response) => {
     asked += 1;
-    if (path === "/ill") response.writeHead(503, { "Retry-After": "60" }).end("{}");
+    if (path === "/ill") response.writeHead(503, { "Retry-After": "60" }).end('{"message":"ill"}');
     else if (asked === 1) response.writeHead(503, { "Retry-After": "0" }).end("{}");
     else response.end('{"x":1}');
   });
   assert.deepEqual(await client.json({ path: "/busy" }), { x: 1 });
   assert.equal(asked, 2);
-  await assert.rejects(client.json({ path: "/ill" }), /refuses \(503\)/);
+  await assert.rejects(client.json({ path: "/ill" }), {
+    name: "AgentRefusal",
+    message: /refuses \(503\): ill/,
+  });
   assert.equal(asked, 3);
 });
 
 test("what is wrong with an event is not told as the agent being away", async (t) => {
-  const client = await serve(t, (_, response) => void response.end("data: x\n\n"));
+  const client = await serve(t, (_, response) => {
+    response.writeHead(200, eventStream).end("data: x\n\n");
+  });
   const streaming = client.stream(
     { path: "/v1/stream" },
     {
@@ -84,13 +86,47 @@ test("what is wrong with an event is not told as the agent being away", async (t
   await assert.rejects(streaming, { name: "Error", message: "it is no record" });
 });
 
-test("addresses are read as people write them, and those with a password are refused", () => {
+test("what answers as no agent does is told of, with where to look", async (t) => {
+  const client = await serve(t, (path, response) => {
+    if (path === "/cut") response.end('{"buckets":[');
+    else if (path === "/page") response.end("<html>Log in</html>");
+    else response.writeHead(502).end("<html>Bad Gateway</html>");
+  });
+  const asking = (path: string): Promise<unknown> => client.json({ path });
+  const streaming = (path: string): Promise<void> =>
+    client.stream(
+      { path },
+      {
+        signal: AbortSignal.timeout(5_000),
+        onBegin: () => assert.fail("it is no stream"),
+        onText: () => undefined,
+      },
+    );
+  for (const [answer, status] of [
+    [asking("/cut"), 200],
+    [asking("/page"), 200],
+    [asking("/other"), 502],
+    [streaming("/page"), 200],
+    [streaming("/other"), 502],
+  ] as const) {
+    const says = `what answers there (${status}) is no agent; is it a proxy, a login page, or another program? open http://${client.name} in a browser`;
+    await assert.rejects(answer, {
+      name: "AgentAway",
+      message: `the agent at ${client.name} is away: ${says}`,
+    });
+  }
+});
+
+test("addresses are read as people write them, and what would be lost of them is refused", () => {
   assert.equal(urlOf("10.0.0.5:8080").href, "http://10.0.0.5:8080/");
-  assert.equal(urlOf("https://gw.example:8443/some/page").href, "https://gw.example:8443/");
+  assert.equal(urlOf("https://gw.example:8443/").href, "https://gw.example:8443/");
   for (const [address, message] of [
     ["ftp://gw", /is no address of an agent/],
     ["http://", /is no address of an agent/],
     ["http://me:pw@gw", /put the token in its own field/],
+    ["https://gw/weir/", /has "\/weir\/" behind its port: write https:\/\/gw alone/],
+    ["gw:8080/?token=x", /has "\?token=x" behind its port: write http:\/\/gw:8080 alone/],
+    ["http://gw:8080#top", /has "#top" behind/],
   ] as const) {
     assert.throws(() => urlOf(address), { message });
   }

@@ -12,6 +12,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import { waitFor } from "./retry.ts";
+import { type AgentAway, awayFor, refusalOf, strangerAt } from "./trouble.ts";
 
 export type AgentAddress = {
   /** http or https, without a path. */
@@ -37,11 +38,6 @@ export type AgentAnswer = {
   readonly retryAfterMs: number | undefined;
 };
 
-/** The agent did not answer, or not in time: another try may. The message names it and what failed. */
-export class AgentAway extends Error {
-  override readonly name = "AgentAway";
-}
-
 /** An `address` as a person wrote it. Throws an Error that says what is wrong. */
 export function urlOf(address: string): URL {
   const url = URL.parse(address.includes("://") ? address : `http://${address}`);
@@ -53,11 +49,18 @@ export function urlOf(address: string): URL {
   if (url.username !== "" || url.password !== "") {
     throw new Error("the address has a user or password in it: put the token in its own field");
   }
+  const { pathname, search, hash } = url;
+  const rest = `${pathname === "/" ? "" : pathname}${search}${hash}`;
+  if (rest !== "") {
+    throw new Error(
+      `the address has ${JSON.stringify(rest)} behind its port: write ${url.origin} alone; an agent behind a proxy needs a name or a port of its own there`,
+    );
+  }
   return new URL(url.origin);
 }
 
-/** Errors of connections that were kept and closed by the other side before they were used again. */
-const stale = new WeakSet<Error>();
+/** Connections that were closed before the answer began; whether they were kept ones, used again. */
+const cut = new WeakMap<Error, { readonly isKept: boolean }>();
 
 export class AgentClient {
   readonly #address: AgentAddress;
@@ -80,6 +83,16 @@ export class AgentClient {
     return this.#address.url.host;
   }
 
+  /** What an answer that is no success says. */
+  refusalOf(answer: Pick<AgentAnswer, "status" | "body">): Error {
+    return refusalOf(this.#address.url, answer);
+  }
+
+  /** Of an answer that no agent would give. */
+  strangerOf({ status }: Pick<AgentAnswer, "status">): Error {
+    return strangerAt(this.#address.url, status);
+  }
+
   /**
    * Resolves with whatever the agent answers, also where it refuses. Rejects with AgentAway. Asks once more
    * where the agent closed a connection that it had kept, just as it was used again: what is asked here may
@@ -90,11 +103,11 @@ export class AgentClient {
     const signals = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
     try {
       return await this.#once(asked, signals).catch((error: unknown) => {
-        if (!(error instanceof Error) || !stale.has(error)) throw error;
+        if (!(error instanceof Error) || cut.get(error)?.isKept !== true) throw error;
         return this.#once(asked, signals);
       });
     } catch (error) {
-      throw this.#away(error, deadline.aborted ? "it did not answer in time" : undefined);
+      throw this.#away(error, deadline.aborted);
     }
   }
 
@@ -109,25 +122,33 @@ export class AgentClient {
   }
 
   /**
-   * The same, parsed; asked again where the agent is busy for a moment. Rejects with AgentAway, and with an Error that says what the agent said where it
-   * refuses.
+   * The same, parsed; asked again where the agent is busy for a moment. Rejects with AgentAway, and with
+   * AgentRefusal.
    */
   async json(asked: AgentRequest, signal?: AbortSignal): Promise<unknown> {
     for (let again = 0; ; again++) {
       const answer = await this.request(asked, signal);
-      const { status, body, retryAfterMs = Number.POSITIVE_INFINITY } = answer;
-      if (status >= 200 && status < 300) return JSON.parse(body);
+      const { status, retryAfterMs = Number.POSITIVE_INFINITY } = answer;
+      if (status >= 200 && status < 300) return this.#parsed(answer);
       const isBusy = status === 503 && retryAfterMs <= flowLimits.busyWaitMsMax;
       if (!isBusy || again === flowLimits.busyRetriesMax) {
-        throw new Error(refusalOf(this.name, answer));
+        throw this.refusalOf(answer);
       }
       await waitFor(retryAfterMs, signal ?? new AbortController().signal);
     }
   }
 
+  #parsed(answer: AgentAnswer): unknown {
+    try {
+      return JSON.parse(answer.body);
+    } catch {
+      throw this.strangerOf(answer);
+    }
+  }
+
   /**
    * Gives the text of an answer as it comes; resolves when it ends, after `onBegin` where it began.
-   * Rejects with AgentAway, and with an Error where the agent refuses.
+   * Rejects with AgentAway, and with AgentRefusal.
    */
   async stream(
     asked: AgentRequest,
@@ -142,9 +163,16 @@ export class AgentClient {
     },
   ): Promise<void> {
     const response = await this.#openStream(asked, signal);
-    if (response.statusCode !== 200) {
-      const answer = { status: response.statusCode ?? 0, body: await textOf(response) };
-      throw new Error(refusalOf(this.name, answer));
+    const { statusCode: status = 0, headers } = response;
+    if (status !== 200) {
+      const body = await textOf(response).catch((error: unknown) => {
+        throw this.#away(error);
+      });
+      throw this.refusalOf({ status, body });
+    }
+    if (headers["content-type"]?.startsWith("text/event-stream") !== true) {
+      response.destroy();
+      throw this.strangerOf({ status });
     }
     onBegin();
     response.setEncoding("utf8");
@@ -168,7 +196,7 @@ export class AgentClient {
       const signals = AbortSignal.any([signal, late.signal]);
       return await this.#open(asked, { signal: signals, agent: this.#streams });
     } catch (error) {
-      throw this.#away(error, late.signal.aborted ? "it did not answer in time" : undefined);
+      throw this.#away(error, late.signal.aborted);
     } finally {
       clearTimeout(timer);
     }
@@ -208,8 +236,9 @@ export class AgentClient {
         resolve,
       );
       request.on("error", (error) => {
-        if (request.reusedSocket && "code" in error && error.code === "ECONNRESET")
-          stale.add(error);
+        if ("code" in error && error.code === "ECONNRESET") {
+          cut.set(error, { isKept: request.reusedSocket });
+        }
         reject(error);
       });
       request.setTimeout(flowLimits.answerWaitMs, () =>
@@ -219,49 +248,12 @@ export class AgentClient {
     });
   }
 
-  #away(cause: unknown, why?: string): AgentAway {
-    const reason = why ?? reasonOf(cause);
-    return new AgentAway(`the agent at ${this.name} is away: ${reason}`, { cause });
+  #away(cause: unknown, isLate = false): AgentAway {
+    const { url } = this.#address;
+    const isCut = cause instanceof Error && cut.has(cause);
+    if (!isLate) return awayFor(url, { cause, isCut });
+    return awayFor(url, { cause: new Error("it did not answer in time", { cause }), isCut: false });
   }
-}
-
-/** What the agent says of why it refuses, in a sentence. */
-export function refusalOf(
-  name: string,
-  { status, body }: Pick<AgentAnswer, "status" | "body">,
-): string {
-  const said = messageIn(body);
-  return `the agent at ${name} refuses (${status})${said === undefined ? "" : `: ${said}`}`;
-}
-
-function messageIn(body: string): string | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed !== "object" || parsed === null || !("message" in parsed)) return undefined;
-    return typeof parsed.message === "string" ? parsed.message : undefined;
-  } catch {
-    // Not an agent's: whatever else answers there says nothing that helps.
-    return undefined;
-  }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there; is it running?",
-  ENOTFOUND: "there is no host of that name",
-  EHOSTUNREACH: "there is no way to that host",
-  ECONNRESET: "it closed the connection",
-  DEPTH_ZERO_SELF_SIGNED_CERT:
-    "its certificate is signed by itself; choose a TLS configuration that trusts it",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    "its certificate is of an authority that is not trusted; choose a TLS configuration with it",
-  SELF_SIGNED_CERT_IN_CHAIN:
-    "its certificate is of an authority that is not trusted; choose a TLS configuration with it",
-};
-
-function reasonOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
-  const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
-  return reasons[code] ?? (cause.message === "" ? code : cause.message);
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {

@@ -11,8 +11,8 @@ import { Retry, waitFor } from "./retry.ts";
 export type StreamState =
   | { readonly kind: "connecting" }
   | { readonly kind: "open" }
-  /** It is tried again later. */
-  | { readonly kind: "away"; readonly why: string };
+  /** The agent is away, or refuses; it is tried again later. */
+  | { readonly kind: "trouble"; readonly error: Error };
 
 export type EventStreamOptions = {
   readonly client: AgentClient;
@@ -59,15 +59,15 @@ export class EventStream {
     const { signal } = this.#closing;
     onState({ kind: "connecting" });
     while (!signal.aborted) {
-      let why: string | undefined;
+      let trouble: Error | undefined;
       this.#opened = Number.POSITIVE_INFINITY;
       try {
         await this.#once();
       } catch (error) {
-        why = error instanceof Error ? error.message : String(error);
+        trouble = error instanceof Error ? error : new Error(String(error));
       }
       if (signal.aborted) return;
-      onState(why === undefined ? { kind: "connecting" } : { kind: "away", why });
+      onState(trouble === undefined ? { kind: "connecting" } : { kind: "trouble", error: trouble });
       // One that lasted was well: what cut it is a first failure, or the agent's hourly end.
       if (performance.now() - this.#opened > flowLimits.retryMsMax) this.#retry.succeeded();
       await waitFor(this.#retry.next(), signal);

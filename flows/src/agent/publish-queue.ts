@@ -13,7 +13,7 @@
 
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import type { Message } from "../red.ts";
-import { type AgentAnswer, type AgentClient, refusalOf } from "./agent-client.ts";
+import type { AgentAnswer, AgentClient } from "./agent-client.ts";
 import { Fifo } from "./fifo.ts";
 import { Retry, waitFor } from "./retry.ts";
 
@@ -30,7 +30,7 @@ export type PublishCounts = {
   /** Durable, but no source of the agent could read them: they are dead letters there. */
   readonly undecoded: number;
   /** Why nothing goes now. */
-  readonly trouble: string | undefined;
+  readonly trouble: Error | undefined;
 };
 
 /** A message with whoever hears of it, which is the caller's. */
@@ -68,7 +68,7 @@ export type PublishQueueOptions<Sender> = {
    */
   readonly onSettled: (offered: Offered<Sender>, error?: Error) => void;
   /** The agent refuses, or is away; told once when that begins. */
-  readonly onTrouble: (trouble: string) => void;
+  readonly onTrouble: (trouble: Error) => void;
   readonly onChange: () => void;
 };
 
@@ -92,7 +92,7 @@ export class PublishQueue<Sender> {
   #lastUntold: Offered<Sender> | undefined;
   #tellTimer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
-  #trouble: string | undefined;
+  #trouble: Error | undefined;
   #isClosed = false;
 
   constructor(options: PublishQueueOptions<Sender>) {
@@ -193,7 +193,7 @@ export class PublishQueue<Sender> {
   #fullFault(before: number): Error {
     const { messagesMax } = this.#options;
     const others = before === 0 ? "" : `, and ${before} others before`;
-    const why = this.#trouble === undefined ? "" : ` (${this.#trouble})`;
+    const why = this.#trouble === undefined ? "" : ` (${this.#trouble.message})`;
     return new Error(
       `the queue is full (${messagesMax} messages, or its length): this message was dropped${others}${why}`,
     );
@@ -248,7 +248,7 @@ export class PublishQueue<Sender> {
       let retryAfterMs: number | undefined;
       try {
         const answer = await client.request(asked, signal);
-        const outcome = outcomeOf(client.name, answer);
+        const outcome = outcomeOf(client, answer);
         if ("trouble" in outcome) {
           this.#hasTrouble(outcome.trouble);
           ({ retryAfterMs } = answer);
@@ -258,16 +258,17 @@ export class PublishQueue<Sender> {
           return outcome;
         }
       } catch (error) {
-        if (!signal.aborted)
-          this.#hasTrouble(error instanceof Error ? error.message : String(error));
+        if (!signal.aborted) {
+          this.#hasTrouble(error instanceof Error ? error : new Error(String(error)));
+        }
       }
       await waitFor(this.#retry.next(retryAfterMs), signal);
     }
     return undefined;
   }
 
-  #hasTrouble(trouble: string): void {
-    if (trouble !== this.#trouble) this.#options.onTrouble(trouble);
+  #hasTrouble(trouble: Error): void {
+    if (trouble.message !== this.#trouble?.message) this.#options.onTrouble(trouble);
     this.#trouble = trouble;
     // A node that closes waits for an agent that takes messages, and for no other.
     if (this.#isClosed) this.#closing.abort();
@@ -302,17 +303,16 @@ type Outcome =
   | { readonly unwantedTopics: ReadonlySet<unknown>; readonly deadLettered: number }
   | { readonly refusal: Error };
 
-function outcomeOf(name: string, answer: AgentAnswer): Outcome | { readonly trouble: string } {
+function outcomeOf(
+  client: AgentClient,
+  answer: AgentAnswer,
+): Outcome | { readonly trouble: Error } {
   const { status, body } = answer;
   if (status === 400 || status === 413 || status === 422) {
-    return { refusal: new Error(refusalOf(name, answer)) };
+    return { refusal: client.refusalOf(answer) };
   }
-  if (status < 200 || status >= 300) return { trouble: refusalOf(name, answer) };
-  return (
-    takenOf(body) ?? {
-      trouble: `${name} answers ${status} as no agent does: is it another program that listens there?`,
-    }
-  );
+  if (status < 200 || status >= 300) return { trouble: client.refusalOf(answer) };
+  return takenOf(body) ?? { trouble: client.strangerOf(answer) };
 }
 
 /** What an answer of POST /v1/readings says; undefined where it is none. */

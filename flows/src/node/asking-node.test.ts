@@ -62,6 +62,36 @@ test("readings, steps and latest readings come in the message that asked", async
   assert.deepEqual([series?.value, series?.time], [2, startMs + 2_000]);
 });
 
+test("the ledger comes as it is, and readings for raw nodes are asked for", async (t) => {
+  const agent = await AgentRig.start(t);
+  await agent.feed([0, 1, 2]);
+  const ledger = await startRig(t, register, flowWith(agent, { what: "ledger" }));
+  ledger.send({});
+  const { payload, end } = await ledger.next("out0");
+  const { balanced, sources } = payload as { balanced: boolean; sources: object[] };
+  assert.deepEqual([balanced, sources.length, end], [true, 1, undefined]);
+  await ledger.stop();
+
+  const raw = await startRig(t, register, flowWith(agent, { what: "raw" }));
+  const asked: unknown[] = [];
+  for (let at = 0; at < 2; at++) {
+    raw.send({});
+    const { id, select, from, to } = (await raw.next("out0"))["payload"] as Record<string, unknown>;
+    assert.deepEqual([select, from, to], [["v{device=p1}"], startMs, startMs + 60_000]);
+    asked.push(id);
+  }
+  assert.equal(new Set(asked).size, 2, "each is a request of its own");
+});
+
+test("the latest is that of all that is kept, whatever span a message carries along", async (t) => {
+  const agent = await AgentRig.start(t);
+  await agent.feed([0, 1, 2]);
+  const rig = await startRig(t, register, flowWith(agent, { what: "latest" }));
+  rig.send({ from: startMs, to: startMs + 1_000, step: "1m" });
+  const [series] = (await rig.next("out0"))["payload"] as { value: number }[];
+  assert.equal(series?.value, 2);
+});
+
 test("what the message says goes before what the node says", async (t) => {
   const agent = await AgentRig.start(t);
   await agent.feed([0, 1, 2, 3]);
@@ -79,6 +109,7 @@ test("what the agent refuses, and one that is away, go to Catch nodes with the a
   const rig = await startRig(t, register, flowWith(agent));
   rig.send({ select: "v{device=" });
   assert.match(messageOf(await rig.next("caught")), /the agent at \S+ refuses \(400\): .*select/s);
+  assert.equal(rig.statuses.at(-1)?.text, "status.refuses");
   rig.send({ from: { not: "a time" } });
   assert.match(messageOf(await rig.next("caught")), /from is \{"not":"a time"\}/);
   await agent.stop();

@@ -5,8 +5,9 @@
 
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import type { AgentClient } from "../agent/agent-client.ts";
+import { wordOf } from "../agent/trouble.ts";
 import { migrate, type Migration, type Settings } from "../migrations.ts";
-import type { Done, Message, NodeConfig, Red, RedNode, Send } from "../red.ts";
+import type { Done, Message, NodeConfig, Red, RedNode, Send, Status } from "../red.ts";
 import { clientOf } from "./agent-link.ts";
 import { StatusLine } from "./status-line.ts";
 
@@ -15,6 +16,8 @@ export type AskingKind = {
   readonly migrations: readonly Migration[];
   /** Called once; throws an Error where settings are wrong. What it gives asks for one message. */
   readonly start: (settings: Settings, asking: Asking) => Ask;
+  /** What the status shows of an answer; absent: nothing. */
+  readonly statusOf?: (answered: Message) => Status;
 };
 
 /** Gives the properties that the message gets. */
@@ -100,13 +103,17 @@ class AskingNode {
     try {
       const answered = await ask(message, this.#closing.signal);
       if (this.#closing.signal.aborted) throw new Error("the node was closed meanwhile");
-      this.#status.show({});
+      this.#status.show(() => this.#kind.statusOf?.(answered) ?? {});
       send([[{ ...message, ...answered }]]);
       done();
     } catch (error) {
       const fault = error instanceof Error ? error : new Error(String(error));
       if (!this.#closing.signal.aborted) {
-        this.#status.show({ fill: "red", shape: "ring", text: this.#red._("status.failed") });
+        this.#status.show({
+          fill: "red",
+          shape: "ring",
+          text: this.#red._(`status.${wordOf(fault)}`),
+        });
       }
       done(fault);
     }

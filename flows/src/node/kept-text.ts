@@ -9,6 +9,25 @@ import type { RedNode } from "../red.ts";
 /** What nodes of one type kept when they closed, by their ids, for those that start again in this process. */
 export type KeptHere = Map<string, string>;
 
+/** Whether a context store forgets when Node-RED ends. `stores`: contextStorage of settings.js. */
+export function isMemory(stores: unknown, store: unknown): boolean {
+  const known = new Map<unknown, unknown>(
+    typeof stores === "object" && stores !== null ? Object.entries(stores) : [],
+  );
+  if (known.size === 0) return true;
+  const [first] = known.keys();
+  // As Node-RED has it: a name that is not known is the one by default, which may be the name of another.
+  const byDefault = known.get(known.has("default") ? "default" : first);
+  const found = known.get(store) ?? byDefault;
+  const config = typeof found === "string" ? known.get(found) : found;
+  return (
+    typeof config === "object" &&
+    config !== null &&
+    "module" in config &&
+    config.module === "memory"
+  );
+}
+
 export type KeptTextOptions = {
   readonly node: Pick<RedNode, "id" | "_alias" | "context" | "warn">;
   /** In the node's context. */

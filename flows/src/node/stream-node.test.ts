@@ -2,12 +2,14 @@
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { AgentRig, startMs } from "../../test/agent-rig.ts";
-import { flowOf, type FlowNode, type Rig, startRig } from "../../test/rig.ts";
+import { agentAt, portOf } from "../../test/listening.ts";
+import { flowOf, type FlowNode, type Rig, startRig, temporaryFolder } from "../../test/rig.ts";
 import { register as registerAgent } from "../nodes/agent/node.ts";
 import { register as registerSummaries } from "../nodes/summaries/node.ts";
 import type { Message, Red } from "../red.ts";
@@ -44,7 +46,7 @@ function secondOf({ payload }: Message): number {
 }
 
 async function isOpen(rig: Rig, count = 1): Promise<void> {
-  const opened = (): number => rig.statuses.filter(({ fill }) => fill === "green").length;
+  const opened = (): number => rig.statuses.filter(({ shape }) => shape === "dot").length;
   for (let at = 0; at < 200 && opened() < count; at++) await wait(20);
   assert.ok(opened() >= count, JSON.stringify(rig.statuses));
 }
@@ -64,6 +66,95 @@ test("a window of the agent becomes a message when it closes", async (t) => {
   );
   assert.equal(secondOf(await rig.next("out0")), 1);
   assert.deepEqual(rig.rest("out1"), []);
+});
+
+/** An agent that answers streams as the test says. */
+async function standIn(
+  t: TestContext,
+  answer: (response: ServerResponse) => void,
+): Promise<readonly FlowNode[]> {
+  const server = createServer((_, response) => answer(response));
+  return [agentAt(await portOf(t, server)), ...flowOf(summaries, 2)];
+}
+
+test("of a burst of records no status is made that is not shown", async (t) => {
+  const count = 1_000;
+  const flow = await standIn(t, (response) => {
+    const record = 'event: summary\ndata: {"pipeline":"seconds"}\n\n';
+    response.writeHead(200, { "Content-Type": "text/event-stream" });
+    response.write(`event: missed\ndata: {"missed":3}\n\n${record.repeat(count)}`);
+  });
+  let texts = 0;
+  const counting = (red: Red): void => {
+    const _: Red["_"] = (key) => {
+      texts += 1;
+      return key;
+    };
+    register(Object.assign(Object.create(red) as Red, { _ }));
+  };
+  const rig = await startRig(t, counting, flow);
+  for (let at = 0; at < count; at++) await rig.next("out0");
+  assert.ok(texts < 10, `${texts} texts`);
+});
+
+test("an agent that refuses is told apart from one that is away, by status and sentence", async (t) => {
+  const flow = await standIn(t, (response) => {
+    response.writeHead(403).end('{"error":"forbidden","message":"the token may not read"}');
+  });
+  const rig = await startRig(t, register, flow);
+  for (let at = 0; at < 200 && rig.statuses.at(-1)?.fill !== "red"; at++) await wait(20);
+  assert.deepEqual(rig.statuses.at(-1), { fill: "red", shape: "ring", text: "status.refuses" });
+  assert.match(rig.warnings.join(), /the agent at \S+ refuses \(403\): the token may not read/);
+});
+
+test("a pipeline that the agent does not have is told of, with those that it has", async (t) => {
+  const agent = await AgentRig.start(t);
+  const flow = flowWith(agent, { pipeline: "seconds hours minute*" });
+  const rig = await startRig(t, register, flow);
+  for (let at = 0; at < 200 && rig.warnings.length === 0; at++) await wait(20);
+  assert.match(
+    rig.warnings.join(),
+    /has no pipeline "hours", "minute\*", but "seconds"; mend "Pipelines", or add it/,
+  );
+  await agent.feed([0, 1]);
+  assert.deepEqual(await secondsOf(rig, 1), [0], "what is there comes all the same");
+  for (let at = 0; at < 200 && rig.statuses.at(-1)?.fill !== "yellow"; at++) await wait(20);
+  assert.match(
+    String(rig.statuses.at(-1)?.text),
+    /^1 · status\.noPipeline$|^0 · status\.noPipeline$/,
+  );
+  assert.equal(rig.warnings.length, 1);
+});
+
+test("that a restart forgets the place is told once, at the start, and not where files keep it", async (t) => {
+  const filesIn = temporaryFolder();
+  for (const [changes, said] of [
+    [{ store: "file" }, undefined],
+    [
+      { from: "now" },
+      /^from now on: what came while Node-RED was down is not given, .* store of files/,
+    ],
+    [
+      { from: "kept" },
+      /^what the agent still keeps comes first, also what was given before Node-RED/,
+    ],
+  ] as const) {
+    // Nobody is there, so that no place is kept at the deploy either.
+    const flow = [agentAt(1), ...flowOf({ ...summaries, ...changes }, 2)];
+    const rig = await startRig(t, register, flow, { filesIn });
+    for (let starts = 1; starts <= 2; starts++) {
+      if (starts > 1) await rig.deploy(flow);
+      for (let at = 0; at < 200 && rig.warnings.length < starts; at++) await wait(20);
+      assert.equal(rig.warnings.length, starts, "it is away");
+    }
+    const told = rig.errors("info");
+    if (said === undefined) assert.deepEqual(told, []);
+    else {
+      assert.equal(told.length, 1, told.join("; "));
+      assert.match(told.join(), said);
+    }
+    await rig.stop();
+  }
 });
 
 test("over deploys, while the agent goes on, none is missing and none comes twice", async (t) => {

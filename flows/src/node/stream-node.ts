@@ -13,11 +13,12 @@
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import { EventStream, type StreamState } from "../agent/event-stream.ts";
 import type { ServerEvent } from "../agent/event-parser.ts";
+import { wordOf } from "../agent/trouble.ts";
 import { migrate, type Migration, type Settings } from "../migrations.ts";
-import type { Message, NodeConfig, Red, RedNode } from "../red.ts";
+import type { Message, NodeConfig, Red, RedNode, Status } from "../red.ts";
 import { choiceIn, textIn } from "../settings.ts";
 import { clientOf } from "./agent-link.ts";
-import { type KeptHere, KeptText } from "./kept-text.ts";
+import { isMemory, type KeptHere, KeptText } from "./kept-text.ts";
 import { StatusLine } from "./status-line.ts";
 
 export type StreamKind = {
@@ -29,18 +30,26 @@ export type StreamKind = {
   readonly messageOf: (record: Readonly<Record<string, unknown>>) => Message;
 };
 
+/** What nodes of one type share while this process lives. */
+type Shared = {
+  readonly here: KeptHere;
+  /** Whether one has said that a restart forgets its place. */
+  isForgetfulTold: boolean;
+};
+
 export function registerStream(RED: Red, kind: StreamKind): void {
-  const here: KeptHere = new Map();
+  const shared: Shared = { here: new Map(), isForgetfulTold: false };
   RED.nodes.registerType(kind.type, function (this: RedNode, config: NodeConfig) {
     RED.nodes.createNode(this, config);
-    void new StreamNode(RED, this, { ...kind, here }).start(config);
+    void new StreamNode(RED, this, { kind, shared }).start(config);
   });
 }
 
 class StreamNode {
   readonly #red: Red;
   readonly #node: RedNode;
-  readonly #kind: StreamKind & { readonly here: KeptHere };
+  readonly #kind: StreamKind;
+  readonly #shared: Shared;
   readonly #status: StatusLine;
   #kept: KeptText | undefined;
   #stream: EventStream | undefined;
@@ -49,15 +58,23 @@ class StreamNode {
   #records = 0;
   #missed = 0;
   #state: StreamState = { kind: "connecting" };
-  /** Why it is away, as that was warned of. */
-  #warned: string | undefined;
+  /** Whether the agent has no pipeline of a name that is asked for. */
+  #isUnmatched = false;
+  /** What was warned of last, of either. */
+  #warnedTrouble: string | undefined;
+  #warnedUnmatched: string | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(red: Red, node: RedNode, kind: StreamKind & { readonly here: KeptHere }) {
+  constructor(
+    red: Red,
+    node: RedNode,
+    { kind, shared }: { readonly kind: StreamKind; readonly shared: Shared },
+  ) {
     this.#red = red;
     this.#node = node;
     this.#kind = kind;
+    this.#shared = shared;
     this.#status = new StatusLine(node);
     node.on("close", (removed, done) => void this.#close(removed).then(done, done));
   }
@@ -69,16 +86,19 @@ class StreamNode {
       const query = this.#queryOf(settings);
       this.#agent = client.name;
       const store = settings["store"];
-      const { here } = this.#kind;
+      const { here } = this.#shared;
       this.#kept = new KeptText({ node: this.#node, name: "weir", store, here });
       const lastId = this.#placeIn(await this.#kept.load());
       if (this.#isClosed) return;
+      if (lastId === undefined && isMemory(this.#red.settings.contextStorage, store)) {
+        this.#tellForgetful(query);
+      }
       this.#stream = new EventStream({
         client,
         query,
         lastId,
         onEvent: (event) => this.#take(event),
-        onState: (state) => this.#show(state),
+        onState: (state) => this.#enter(state),
       });
       this.#stream.start();
     } catch (error) {
@@ -101,12 +121,27 @@ class StreamNode {
     return query;
   }
 
+  /** Once in a process: at deploys the place is there. */
+  #tellForgetful(query: URLSearchParams): void {
+    if (this.#shared.isForgetfulTold) return;
+    this.#shared.isForgetfulTold = true;
+    const what =
+      query.get("from") === "now"
+        ? "from now on: what came while Node-RED was down is not given"
+        : "what the agent still keeps comes first, also what was given before Node-RED ended";
+    this.#node.log(
+      `${what}, as places are kept in memory; "Kept in" a context store of files, nodes go on where they were (contextStorage in settings.js)`,
+    );
+  }
+
   #take({ event, data }: ServerEvent): void {
     const record = JSON.parse(data) as Readonly<Record<string, unknown>>;
     if (event === "missed") {
       this.#missed += typeof record["missed"] === "number" ? record["missed"] : 0;
       this.#node.send([[], [{ topic: "missed", payload: record }]]);
-    } else if (event !== "ready") {
+    } else if (event === "ready") {
+      this.#look(record);
+    } else {
       this.#records += 1;
       this.#node.send([[this.#kind.messageOf(record)], []]);
     }
@@ -114,27 +149,48 @@ class StreamNode {
       this.#keepTimer = undefined;
       void this.#keep();
     }, flowLimits.placeKeepMs);
-    this.#show(this.#state);
+    this.#show();
   }
 
-  #show(state: StreamState): void {
+  /** Whether the agent has the pipelines that are asked for, now: it may get them, or lose them, later. */
+  #look({ unmatched, pipelines }: Readonly<Record<string, unknown>>): void {
+    this.#isUnmatched = Array.isArray(unmatched);
+    const warned = this.#isUnmatched ? JSON.stringify([unmatched, pipelines]) : undefined;
+    if (warned !== undefined && warned !== this.#warnedUnmatched) {
+      this.#node.warn(
+        `the agent at ${this.#agent} has no pipeline ${namesOf(unmatched)}, but ${namesOf(pipelines)}; mend "Pipelines", or add it to its weir.yaml`,
+      );
+    }
+    this.#warnedUnmatched = warned;
+  }
+
+  #enter(state: StreamState): void {
     this.#state = state;
-    if (state.kind === "away") {
-      if (state.why !== this.#warned) this.#node.warn(state.why);
-      this.#warned = state.why;
-      this.#status.show({ fill: "red", shape: "ring", text: this.#red._("status.away") });
-      return;
+    if (state.kind === "trouble" && state.error.message !== this.#warnedTrouble) {
+      this.#warnedTrouble = state.error.message;
+      this.#node.warn(state.error.message);
+    }
+    if (state.kind === "open") this.#warnedTrouble = undefined;
+    this.#show();
+  }
+
+  #show(): void {
+    this.#status.show(this.#makeStatus);
+  }
+
+  readonly #makeStatus = (): Status => {
+    const state = this.#state;
+    if (state.kind === "trouble") {
+      return { fill: "red", shape: "ring", text: this.#red._(`status.${wordOf(state.error)}`) };
     }
     if (state.kind === "connecting") {
-      this.#status.show({ fill: "yellow", shape: "ring", text: this.#red._("status.connecting") });
-      return;
+      return { fill: "yellow", shape: "ring", text: this.#red._("status.connecting") };
     }
-    this.#warned = undefined;
-    const counts = [`${this.#records}`];
-    if (this.#missed > 0) counts.push(`${this.#red._("status.missed")} ${this.#missed}`);
-    const fill = this.#missed > 0 ? "yellow" : "green";
-    this.#status.show({ fill, shape: "dot", text: counts.join(" · ") });
-  }
+    const parts = [`${this.#records}`];
+    if (this.#missed > 0) parts.push(`${this.#red._("status.missed")} ${this.#missed}`);
+    if (this.#isUnmatched) parts.push(this.#red._("status.noPipeline"));
+    return { fill: parts.length > 1 ? "yellow" : "green", shape: "dot", text: parts.join(" · ") };
+  };
 
   // ---- the place ----
 
@@ -160,4 +216,13 @@ class StreamNode {
     }
     this.#status.close();
   }
+}
+
+/** Some of them where they are many. */
+function namesOf(names: unknown): string {
+  const all: readonly unknown[] = Array.isArray(names) ? names : [];
+  if (all.length === 0) return "none";
+  const some = all.slice(0, flowLimits.namesToldMax).map((name) => JSON.stringify(name));
+  const rest = all.length - some.length;
+  return `${some.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
 }

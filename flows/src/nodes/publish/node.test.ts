@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
+import { agentAt, portOf } from "../../../test/listening.ts";
 import { AgentRig, startMs } from "../../../test/agent-rig.ts";
 import { flowOf, type FlowNode, type Rig, startRig } from "../../../test/rig.ts";
 import type { Message, Red } from "../../red.ts";
@@ -148,13 +148,7 @@ async function standIn(
       answer(body, response, bodies.length);
     });
   });
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { node: { id: "agent1", type: "weir-agent", version: 1, name: "", address }, bodies };
+  return { node: agentAt(await portOf(t, server)), bodies };
 }
 
 function taken(body: string, response: ServerResponse): void {
@@ -230,6 +224,22 @@ test("what waits for one agent is never sent to another", async (t) => {
   );
 });
 
+async function statusEnds(rig: Rig, text: string): Promise<void> {
+  const newest = (): string => rig.statuses.at(-1)?.text ?? "";
+  for (let at = 0; at < 200 && !newest().endsWith(text); at++) await wait(10);
+  assert.ok(newest().endsWith(text), newest());
+}
+
+test("an agent that refuses is told apart from one that is away", async (t) => {
+  const { node } = await standIn(t, (_, response) => {
+    response.writeHead(401).end('{"message":"the token is not known here"}');
+  });
+  const rig = await startRig(t, register, flowWith(node));
+  rig.send(reading(1));
+  await statusEnds(rig, "status.refuses");
+  assert.match(rig.warnings.join(), /refuses \(401\): the token is not known here/);
+});
+
 test("another program that answers there is told of, and nothing is taken for sent", async (t) => {
   let isPortal = true;
   const { node } = await standIn(t, (body, response) => {
@@ -239,7 +249,8 @@ test("another program that answers there is told of, and nothing is taken for se
   const rig = await startRig(t, register, flowWith(node));
   rig.send(reading(1));
   for (let at = 0; at < 200 && rig.warnings.length === 0; at++) await wait(10);
-  assert.match(rig.warnings.join(), /answers 200 as no agent does/);
+  assert.match(rig.warnings.join(), /is away: what answers there \(200\) is no agent/);
+  await statusEnds(rig, "status.away");
   isPortal = false;
   assert.equal((await rig.next("out0"))["second"], 1);
 });

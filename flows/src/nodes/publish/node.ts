@@ -6,6 +6,7 @@
 import { counted } from "../../../../src/core/counted.ts";
 import { flowLimits } from "../../../../src/core/flow-limits.ts";
 import { type LeftMessages, PublishQueue, type PublishCounts } from "../../agent/publish-queue.ts";
+import { wordOf } from "../../agent/trouble.ts";
 import { migrate, type Settings } from "../../migrations.ts";
 import { clientOf } from "../../node/agent-link.ts";
 import { StatusLine } from "../../node/status-line.ts";
@@ -63,7 +64,7 @@ function begin(
       if (sender !== undefined) sender.done(error);
       else if (error !== undefined) node.error(error.message, message);
     },
-    onTrouble: (trouble) => node.warn(trouble),
+    onTrouble: ({ message }) => node.warn(message),
     onChange: () => status.show(() => statusOf(RED, queue.counts)),
   });
   status.show(() => statusOf(RED, queue.counts));
@@ -137,7 +138,11 @@ function statusOf(
     .map(([name, count]) => `${RED._(`status.${name}`)} ${count}`)
     .join(" · ");
   if (trouble !== undefined) {
-    return { fill: "red", shape: "ring", text: `${counts} · ${RED._("status.away")}` };
+    return {
+      fill: "red",
+      shape: "ring",
+      text: `${counts} · ${RED._(`status.${wordOf(trouble)}`)}`,
+    };
   }
   const isWell = dropped + refused + undecoded === 0;
   return { fill: isWell ? "green" : "yellow", shape: "dot", text: counts };
