@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import { AgentRig } from "../../../test/agent-rig.ts";
 import { flowOf, type FlowNode, type Rig, startRig } from "../../../test/rig.ts";
 import type { Message, Red } from "../../red.ts";
@@ -40,6 +41,27 @@ test("the status comes for any message, and orders change it", async (t) => {
   assert.equal(await pausedAfter(rig, "resume"), false);
   assert.equal(await pausedAfter(rig, { action: "pause", for: "1m" }), true);
   assert.deepEqual(rig.rest("caught"), []);
+});
+
+/** The newest status, once it is of this colour. */
+async function statusAs(rig: Rig, fill: string): Promise<string | undefined> {
+  for (let at = 0; at < 200 && rig.statuses.at(-1)?.fill !== fill; at++) await wait(20);
+  assert.equal(rig.statuses.at(-1)?.fill, fill);
+  return rig.statuses.at(-1)?.text;
+}
+
+test("while an uplink is paused the status says which, and until when", async (t) => {
+  const agent = await AgentRig.start(t);
+  const rig = await startRig(t, register, flowWith(agent));
+  await pausedAfter(rig, "pause");
+  assert.equal(await statusAs(rig, "yellow"), "status.paused: files:../out");
+  await pausedAfter(rig, "resume");
+  assert.equal(await statusAs(rig, "green"), undefined);
+  await pausedAfter(rig, { action: "pause", for: "30d" });
+  assert.match(
+    (await statusAs(rig, "yellow")) ?? "",
+    /^status\.paused: files:\.\.\/out status\.until \d{4}-\d\d-\d\d \d\d:\d\d$/,
+  );
 });
 
 test("orders that are wrong go to Catch nodes, in our words or the agent's", async (t) => {

@@ -6,8 +6,10 @@
 import { flowLimits } from "../../../../src/core/flow-limits.ts";
 import type { AgentRequest } from "../../agent/agent-client.ts";
 import { type Asking, registerAsking } from "../../node/asking-node.ts";
-import type { Message, Red } from "../../red.ts";
+import type { Message, Red, Status } from "../../red.ts";
+import { wordOf } from "../../agent/trouble.ts";
 import { numberIn } from "../../settings.ts";
+import { pausesIn } from "./pauses.ts";
 import { migrations } from "./migrations.ts";
 
 const path = "/v1/link";
@@ -18,6 +20,7 @@ export function register(RED: Red): void {
   registerAsking(RED, {
     type: "weir-sync",
     migrations,
+    statusOf: ({ payload }) => statusOf(RED, payload),
     start: (settings, asking) => {
       const max = flowLimits.timerMsMax / 1_000;
       const everySeconds = numberIn(settings, "everySeconds", { min: 0, max });
@@ -38,14 +41,14 @@ function lookEvery(RED: Red, everyMs: number, { client, node, status, onClose }:
       const payload = await client.json({ path }, closing.signal);
       if (closing.signal.aborted) return;
       warned = undefined;
-      status.show({ fill: "green", shape: "dot" });
+      status.show(() => statusOf(RED, payload));
       node.send([[{ topic: "sync", payload }]]);
     } catch (error) {
       if (closing.signal.aborted) return;
       const why = error instanceof Error ? error.message : String(error);
       if (why !== warned) node.warn(why);
       warned = why;
-      status.show({ fill: "red", shape: "ring", text: RED._("status.failed") });
+      status.show({ fill: "red", shape: "ring", text: RED._(`status.${wordOf(error)}`) });
     }
     if (!closing.signal.aborted) timer = setTimeout(() => void look(), everyMs);
   };
@@ -54,6 +57,18 @@ function lookEvery(RED: Red, everyMs: number, { client, node, status, onClose }:
     closing.abort();
     clearTimeout(timer);
   });
+}
+
+/** `view`: an answer of /v1/link. */
+function statusOf(RED: Red, view: unknown): Status {
+  const pauses = pausesIn(view, Date.now());
+  if (pauses.length === 0) return { fill: "green", shape: "dot" };
+  const texts = pauses.slice(0, flowLimits.pausesShownMax).map(({ uplink, until }) => {
+    return until === undefined ? uplink : `${uplink} ${RED._("status.until")} ${until}`;
+  });
+  if (texts.length < pauses.length) texts.push(`+${pauses.length - texts.length}`);
+  const text = `${RED._("status.paused")}: ${texts.join(", ")}`;
+  return { fill: "yellow", shape: "dot", text };
 }
 
 /** `payload` is an action, or an object with one and its parameters. */
