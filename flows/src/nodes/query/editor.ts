@@ -28,7 +28,8 @@ RED.nodes.registerType("weir-query", {
   },
   oneditprepare: function () {
     prepareForm(this, migrations);
-    showFor("#node-input-what", ".weir-span", ["steps", "readings"]);
+    showFor("#node-input-what", ".weir-select", ["steps", "readings", "latest", "raw"]);
+    showFor("#node-input-what", ".weir-span", ["steps", "readings", "raw"]);
     showFor("#node-input-what", ".weir-steps", ["steps"]);
     showFor("#node-input-what", ".weir-limit", ["readings", "latest"]);
   },

@@ -6,7 +6,10 @@ import type { Message, Red } from "../../red.ts";
 import { choiceIn } from "../../settings.ts";
 import { migrations } from "./migrations.ts";
 
-/** Where it asks, what it may send along, and under which name the answer has the rows. */
+/**
+ * Where it asks, what it may send along, and under which name the answer has the rows; where it has none it
+ * is the payload as a whole.
+ */
 const questions = {
   steps: {
     path: "/v1/query",
@@ -19,7 +22,16 @@ const questions = {
     parameters: ["select", "from", "to", "limit"],
   },
   latest: { path: "/v1/series", rows: "series", parameters: ["select", "limit"] },
-} as const;
+  raw: { method: "POST", path: "/v1/raw", parameters: ["select", "from", "to"] },
+  ledger: { path: "/v1/ledger", parameters: [] },
+} as const satisfies Readonly<Record<string, Question>>;
+
+type Question = {
+  readonly method?: "GET" | "POST";
+  readonly path: string;
+  readonly rows?: string;
+  readonly parameters: readonly string[];
+};
 
 type What = keyof typeof questions;
 
@@ -28,12 +40,14 @@ export function register(RED: Red): void {
     type: "weir-query",
     migrations,
     start: (settings, { client }) => {
-      const what = choiceIn(settings, "what", ["steps", "readings", "latest"]);
-      const { path, rows } = questions[what];
+      const what = choiceIn(settings, "what", ["steps", "readings", "latest", "raw", "ledger"]);
+      const { method = "GET", path, rows }: Question = questions[what];
       return async (message, signal) => {
         const query = queryOf(what, message, settings);
-        const answer = await client.json({ path, query }, signal);
-        return answerOf(answer, rows);
+        // The same one, where it has to be sent twice.
+        if (what === "raw") query.set("id", crypto.randomUUID());
+        const answer = await client.json({ method, path, query }, signal);
+        return rows === undefined ? { payload: answer } : rowsOf(answer, rows);
       };
     },
   });
@@ -53,7 +67,7 @@ function queryOf(what: What, message: Message, settings: Settings): URLSearchPar
 }
 
 /** `end` says whether the answer is complete. */
-function answerOf(answer: unknown, rows: string): Message {
+function rowsOf(answer: unknown, rows: string): Message {
   if (typeof answer !== "object" || answer === null || !(rows in answer) || !("end" in answer)) {
     throw new Error(`the agent's answer has no ${rows}: is it another program that listens there?`);
   }
