@@ -1,7 +1,15 @@
 /** The built package keeps the rules of Node-RED's scorecard, and the rules find what breaks them. */
 
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -33,6 +41,19 @@ test("each folder of nodes is a node of the package", () => {
     listed.toSorted(([a], [b]) => (a < b ? -1 : 1)),
     nodeNames().map((name) => [name, `dist/nodes/${name}.js`]),
   );
+});
+
+test("an example has the agent's address in the agent's node alone", () => {
+  const examples = readdirSync(join(packageDir, "examples"));
+  const elsewhere = examples.flatMap((file) => {
+    const flow: readonly { readonly type: string }[] = JSON.parse(
+      readFileSync(join(packageDir, "examples", file), "utf8"),
+    );
+    const others = flow.filter(({ type }) => type !== "weir-agent");
+    return others.some((node) => JSON.stringify(node).includes("127.0.0.1:8080")) ? [file] : [];
+  });
+  assert.ok(examples.length > 10);
+  assert.deepEqual(elsewhere, []);
 });
 
 for (const name of nodeNames()) {
