@@ -117,6 +117,16 @@ test("what answers as no agent does is told of, with where to look", async (t) =
   }
 });
 
+test("an answer that is too long is the question's fault, not the agent's being away", async (t) => {
+  const client = await serve(t, (_, response) => {
+    response.end("x".repeat(flowLimits.answerBytesMax + 1));
+  });
+  await assert.rejects(client.json({ path: "/v1/query" }), {
+    name: "Error",
+    message: `the agent at ${client.name}: its answer has more than ${flowLimits.answerBytesMax} bytes: ask for less`,
+  });
+});
+
 test("addresses are read as people write them, and what would be lost of them is refused", () => {
   assert.equal(urlOf("10.0.0.5:8080").href, "http://10.0.0.5:8080/");
   assert.equal(urlOf("https://gw.example:8443/").href, "https://gw.example:8443/");

@@ -12,7 +12,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import { waitFor } from "./retry.ts";
-import { type AgentAway, awayFor, refusalOf, strangerAt } from "./trouble.ts";
+import { awayFor, refusalOf, strangerAt } from "./trouble.ts";
 
 export type AgentAddress = {
   /** http or https, without a path. */
@@ -58,6 +58,8 @@ export function urlOf(address: string): URL {
   }
   return new URL(url.origin);
 }
+
+class TooLong extends Error {}
 
 /** Connections that were closed before the answer began; whether they were kept ones, used again. */
 const cut = new WeakMap<Error, { readonly isKept: boolean }>();
@@ -248,8 +250,9 @@ export class AgentClient {
     });
   }
 
-  #away(cause: unknown, isLate = false): AgentAway {
+  #away(cause: unknown, isLate = false): Error {
     const { url } = this.#address;
+    if (cause instanceof TooLong) return new Error(`the agent at ${url.host}: ${cause.message}`);
     const isCut = cause instanceof Error && cut.has(cause);
     if (!isLate) return awayFor(url, { cause, isCut });
     return awayFor(url, { cause: new Error("it did not answer in time", { cause }), isCut: false });
@@ -262,7 +265,9 @@ async function textOf(response: IncomingMessage): Promise<string> {
   for await (const part of response as AsyncIterable<Buffer>) {
     bytes += part.length;
     if (bytes > flowLimits.answerBytesMax) {
-      throw new Error(`its answer has more than ${flowLimits.answerBytesMax} bytes: ask for less`);
+      throw new TooLong(
+        `its answer has more than ${flowLimits.answerBytesMax} bytes: ask for less`,
+      );
     }
     parts.push(part);
   }
