@@ -56,7 +56,14 @@ import { Aliases } from "./aliases.ts";
 import { type BrokerPublish, BrokerReader, type BrokerVisitor } from "./broker-reader.ts";
 import { Deliveries5 } from "./deliveries-5.ts";
 import { PacketRun } from "./packet-run.ts";
-import { DOLLAR, type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
+import {
+  DOLLAR,
+  type EndReason,
+  isBrokersOwn,
+  type Peer,
+  type Protocol,
+  topicOf,
+} from "./protocol.ts";
 import type { Session5, SessionHolder } from "./sessions-5.ts";
 import { Subscribing5 } from "./subscribing-5.ts";
 
@@ -74,7 +81,6 @@ const DUP = 0x08;
 const disconnect4 = Buffer.from([0xe0, 0]);
 const nothing = new Uint8Array();
 const nothingWritten = new PacketRun(0);
-const sys = Buffer.from("$SYS/");
 
 const reasonOfEnd: Readonly<Record<EndReason, number>> = {
   "broker-closed": UNSPECIFIED_ERROR,
@@ -450,13 +456,9 @@ export class Protocol5 implements Protocol, SessionHolder, BrokerVisitor {
 }
 
 /** Not the broker's own (`$SYS/`), and of no more levels than the broker takes. */
-function isPublic({ names, topicStart, topicEnd }: Publish5Offsets): boolean {
-  if (
-    topicEnd - topicStart >= sys.length &&
-    sys.every((byte, i) => names[topicStart + i] === byte)
-  ) {
-    return false;
-  }
+function isPublic(offsets: Publish5Offsets): boolean {
+  if (isBrokersOwn(offsets)) return false;
+  const { names, topicStart, topicEnd } = offsets;
   let levels = 1;
   for (let i = topicStart; i < topicEnd; i++) if (names[i] === SLASH) levels += 1;
   return levels <= LEVELS_MAX;

@@ -102,6 +102,15 @@ export interface Peer {
 /** Topics that begin with it are the broker's, and no reading's. */
 export const DOLLAR = 0x24;
 
+const sys = Buffer.from("$SYS/");
+
+/** Whether the message in `offsets` is on one of the topics that the broker keeps for itself. */
+export function isBrokersOwn({ names, topicStart, topicEnd }: Publish5Offsets): boolean {
+  return (
+    topicEnd - topicStart >= sys.length && sys.every((byte, i) => names[topicStart + i] === byte)
+  );
+}
+
 /** The topic of the message in `offsets`. */
 export function topicOf({ names, topicStart, topicEnd }: Publish5Offsets): string {
   return Buffer.from(names.buffer, names.byteOffset + topicStart, topicEnd - topicStart).toString();

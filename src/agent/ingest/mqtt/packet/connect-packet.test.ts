@@ -35,11 +35,18 @@ it("another level is answered in the words of its version", () => {
   const answer = read(six);
   assert.ok(answer.kind === "unsupported");
   assert.deepEqual([...answer.answer], [0x20, 3, 0, 0x84, 0]);
-  const two = connect(4, 0);
-  two[8] = 2;
-  const older = read(two);
-  assert.ok(older.kind === "unsupported");
-  assert.deepEqual([...older.answer], [0x20, 2, 0, 1]);
+  // The last two are those of a bridge of Mosquitto.
+  for (const [version, level] of [
+    [4, 2],
+    [3, 0x83],
+    [4, 0x84],
+  ] as const) {
+    const other = connect(version, 0);
+    other[version === 3 ? 10 : 8] = level;
+    const older = read(other);
+    assert.ok(older.kind === "unsupported");
+    assert.deepEqual([...older.answer], [0x20, 2, 0, 1]);
+  }
 });
 
 it("any other bytes are invalid, never an exception", () => {

@@ -55,7 +55,13 @@ export function readConnect(
   return { kind: "accepted", keepAliveSeconds, keepAliveAt };
 }
 
-/** "Unsupported protocol version": 0x84 with no properties in MQTT 5, return code 1 before. */
+/** With which a bridge of Mosquitto asks for MQTT with more promises, such as that nothing comes back to it. */
+const BRIDGE = 0x80;
+
+/**
+ * "Unsupported protocol version": 0x84 with no properties in MQTT 5, return code 1 before, at which a bridge
+ * comes back as an ordinary client.
+ */
 function unsupported(level: number): Uint8Array {
-  return level >= 5 ? Buffer.from([0x20, 3, 0, 0x84, 0]) : Buffer.from([0x20, 2, 0, 1]);
+  return (level & ~BRIDGE) >= 5 ? Buffer.from([0x20, 3, 0, 0x84, 0]) : Buffer.from([0x20, 2, 0, 1]);
 }
