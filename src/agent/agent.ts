@@ -37,7 +37,7 @@ import { createIntake, type Intake } from "./ingest/intake.ts";
 import { Posts } from "./ingest/post/posts.ts";
 import { type Front, openFront } from "./ingest/mqtt/front/front.ts";
 import { type Access, noAccessStatus, openAccess } from "./ingest/mqtt/access/access.ts";
-import type { AuditEvent } from "./ingest/mqtt/access/audit.ts";
+import type { SecurityEvent } from "./ingest/mqtt/access/security-events.ts";
 import { openSubscribers, type Subscribers } from "./ingest/mqtt/subscriber/subscribers.ts";
 import { FlashCap } from "./flash/flash-cap.ts";
 import { LinkDesk } from "./uplinks/link-desk.ts";
@@ -275,7 +275,7 @@ export class Agent implements AgentView {
     this.#access = access;
     if (config.http !== undefined) {
       const { tokens = [], allowedHosts = [], ...at } = config.http;
-      const note: GuardOptions["note"] = (event) => access.audit.note(event);
+      const note: GuardOptions["note"] = (event) => access.events.note(event);
       this.#http = await openHttp({
         ...at,
         tokens,
@@ -389,8 +389,8 @@ export class Agent implements AgentView {
   }
 
   /** Who tried what on the embedded broker, after the event of this number. */
-  audit(after: number): readonly AuditEvent[] {
-    return this.#access?.audit.after(after) ?? [];
+  securityEvents(after: number): readonly SecurityEvent[] {
+    return this.#access?.events.after(after) ?? [];
   }
 
   status(): Status {

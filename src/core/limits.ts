@@ -105,16 +105,16 @@ const bounds = {
   loginFailureMs: 6_000,
   /** Addresses, and names, whose failed logins are remembered; then the longest quiet is forgotten. */
   loginFailureEntriesMax: 4_096,
-  /** Audit events kept in memory; the oldest go first. */
-  auditEventsMax: 256,
+  /** Security events kept in memory; the oldest go first. */
+  securityEventsMax: 256,
   /** Of these the status shows so many. */
-  auditShownMax: 32,
+  securityEventsShownMax: 32,
   /** Events alike within this time are one event with a count. */
-  auditGatherMs: 10_000,
-  /** Lines of the journal for audit events of one second; the rest is one line with a count. */
-  auditLinesMax: 16,
+  securityEventGatherMs: 10_000,
+  /** Lines of the journal for security events of one second; the rest is one line with a count. */
+  securityEventLinesMax: 16,
   /** A notice tells of failed logins of so long ago at most. */
-  auditNoticeMs: 600_000,
+  securityEventNoticeMs: 600_000,
   /** Topic patterns of one user in one direction. */
   rightsPatternsMax: 64,
 

@@ -12,7 +12,7 @@ test("an uplink is said when it is reached, in trouble and recovered, and old in
   let notices: readonly Notice[] = [incident];
   let status: Status = sampleStatus;
   const stop = startJournal(
-    { status: () => status, notices: () => notices, audit: () => [] },
+    { status: () => status, notices: () => notices, securityEvents: () => [] },
     (event, facts) => said.push(`${event} ${Object.values(facts).join(" ")}`),
   );
   assert.deepEqual(said.splice(0), [
@@ -42,7 +42,11 @@ test("a broker that was away and is back is said", (t) => {
   const said: string[] = [];
   let notices: readonly Notice[] = [{ code: "broker_away_site", message: "was not reached" }];
   const stop = startJournal(
-    { status: () => ({ ...sampleStatus, uplinks: [] }), notices: () => notices, audit: () => [] },
+    {
+      status: () => ({ ...sampleStatus, uplinks: [] }),
+      notices: () => notices,
+      securityEvents: () => [],
+    },
     (event, facts) => said.push(`${event} ${Object.values(facts).join(" ")}`),
   );
   notices = [];

@@ -5,7 +5,7 @@
  * the service's journal.
  */
 
-import { AuditLines } from "./audit-lines.ts";
+import { SecurityLines } from "./security-lines.ts";
 import type { Agent } from "../start.ts";
 
 export type Say = (event: string, facts: Readonly<Record<string, unknown>>) => void;
@@ -17,12 +17,12 @@ const CHANGE_MS = 10_000;
 
 /** Starts to watch; the result stops it. */
 export function startJournal(
-  agent: Pick<Agent, "status" | "notices" | "audit">,
+  agent: Pick<Agent, "status" | "notices" | "securityEvents">,
   say: Say,
 ): () => void {
   const said = new Map<string, { readonly message: string; readonly atMs: number }>();
   const reached = new Set<string>();
-  const audit = new AuditLines(say);
+  const security = new SecurityLines(say);
   let state = "running";
   let isFirst = true;
   const look = (): void => {
@@ -57,7 +57,7 @@ export function startJournal(
       const isEarlier = isFirst && code.startsWith("uplink_incident_");
       say("notice", { code, message: isEarlier ? `earlier: ${message}` : message });
     }
-    audit.look(agent.audit(audit.after), status.clock.now);
+    security.look(agent.securityEvents(security.after), status.clock.now);
     isFirst = false;
   };
   look();

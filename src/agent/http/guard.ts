@@ -13,7 +13,7 @@ import type { IncomingMessage } from "node:http";
 import type { Clock } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import { isLoopback } from "../../core/loopback.ts";
-import type { AuditKind } from "../ingest/mqtt/access/audit.ts";
+import type { SecurityEventKind } from "../ingest/mqtt/access/security-events.ts";
 import { LoginFailures } from "../ingest/mqtt/access/login-failures.ts";
 import { problem, type Reply } from "./reply.ts";
 import { type Bearer, mayAct, type Role, roles, type TokenConfig, Tokens } from "./tokens.ts";
@@ -26,7 +26,7 @@ export type GuardOptions = {
   readonly clock: Clock;
   /** Keeps for a person to see what was refused. */
   readonly note: (event: {
-    readonly kind: AuditKind;
+    readonly kind: SecurityEventKind;
     readonly address: string;
     readonly user: string | undefined;
   }) => void;

@@ -11,7 +11,7 @@ export function accessNotices({ access, counters }: Status["mqtt"]): readonly No
   if (problem !== undefined) notices.push({ code: "users_file", message: problem });
   if (failedLogins !== undefined) {
     const { address, count } = failedLogins;
-    const minutes = limits.auditNoticeMs / 60_000;
+    const minutes = limits.securityEventNoticeMs / 60_000;
     const message = `${counted(count, "login")} from ${address} failed in the last ${minutes} minutes`;
     notices.push({ code: "logins_failed", message });
   }

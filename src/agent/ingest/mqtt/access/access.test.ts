@@ -181,7 +181,7 @@ describe("failed logins", () => {
     await code("evil\nname\u001b[2J", "secret-3");
     clock.advance(10_000);
     await code("a", "secret-4");
-    const events = access.audit.after(0);
+    const events = access.events.after(0);
     assert.deepEqual(
       events.map(({ kind, user, count }) => [kind, user, count]),
       [
@@ -191,21 +191,21 @@ describe("failed logins", () => {
       ],
     );
     assert.doesNotMatch(JSON.stringify([events, access.counters]), /secret/);
-    assert.deepEqual(access.audit.worstAddress(), { address: "10.0.0.1", count: 4 });
+    assert.deepEqual(access.events.worstAddress(), { address: "10.0.0.1", count: 4 });
     assert.equal(access.counters.loginsFailed, 4);
-    assert.deepEqual(access.audit.after(events[1]!.number).length, 1);
+    assert.deepEqual(access.events.after(events[1]!.number).length, 1);
     clock.advance(600_001);
-    assert.equal(access.audit.worstAddress(), undefined);
+    assert.equal(access.events.worstAddress(), undefined);
   });
 
   it("fill no more than their ring", async () => {
     const { access, code } = await open({
       config: await oneUser(),
-      limits: { auditEventsMax: 5, loginFailuresMax: 1_000 },
+      limits: { securityEventsMax: 5, loginFailuresMax: 1_000 },
     });
     for (let n = 0; n < 20; n++) await code(`n${n}`, "wrong");
     assert.deepEqual(
-      access.audit.after(0).map(({ user }) => user),
+      access.events.after(0).map(({ user }) => user),
       ["n15", "n16", "n17", "n18", "n19"],
     );
   });

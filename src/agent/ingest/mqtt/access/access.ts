@@ -13,7 +13,12 @@ import { unreachable } from "../../../../core/assert.ts";
 import { Fault } from "../../../../core/faults.ts";
 import { limits as defaults } from "../../../../core/limits.ts";
 import { isLoopback } from "../../../../core/loopback.ts";
-import { Audit, type AuditEvent, type AccessAuditKind, type FailedLoginsOf } from "./audit.ts";
+import {
+  SecurityEvents,
+  type SecurityEvent,
+  type AccessEventKind,
+  type FailedLoginsOf,
+} from "./security-events.ts";
 import { Allowance } from "./allowance.ts";
 import { ClientRights } from "./client-rights.ts";
 import { LoginFailures, type LoginFailuresLimits } from "./login-failures.ts";
@@ -46,10 +51,10 @@ export type AccessLimits = UsersLimits &
     /** Of all connections of a user together; undefined where nothing bounds them but each one's own. */
     readonly userMessagesPerSecondMax?: number | undefined;
     readonly userBytesPerSecondMax?: number | undefined;
-    readonly auditEventsMax: number;
-    readonly auditShownMax: number;
-    readonly auditGatherMs: number;
-    readonly auditNoticeMs: number;
+    readonly securityEventsMax: number;
+    readonly securityEventsShownMax: number;
+    readonly securityEventGatherMs: number;
+    readonly securityEventNoticeMs: number;
   };
 
 export type AccessOptions = {
@@ -115,7 +120,8 @@ export type AccessStatus = {
   /** Address with the most failed logins of late. */
   readonly failedLogins: FailedLoginsOf | undefined;
   /** Oldest first. */
-  readonly audit: readonly AuditEvent[];
+  /** The newest; the name is from before there was an audit log (remote), and stays for who reads it. */
+  readonly audit: readonly SecurityEvent[];
 };
 
 export const noAccessStatus: AccessStatus = {
@@ -164,17 +170,17 @@ const counterOf = {
   subscribe_denied: "subscriptionsDenied",
   will_denied: "willsDenied",
   user_revoked: "connectionsRevoked",
-} as const satisfies Record<AccessAuditKind, keyof AccessCounters>;
+} as const satisfies Record<AccessEventKind, keyof AccessCounters>;
 
 export class Access {
-  readonly audit: Audit;
+  readonly events: SecurityEvents;
   readonly #options: AccessOptions;
   readonly #limits: AccessLimits;
   readonly #users: Users;
   readonly #failures: LoginFailures;
   readonly #rightsOfUser: ReadonlyMap<string, RightsConfig>;
   readonly #rightsOfCertificate: ReadonlyMap<string, RightsConfig>;
-  readonly #counts: Record<(typeof counterOf)[AccessAuditKind] | "connectionsOverQuota", number> = {
+  readonly #counts: Record<(typeof counterOf)[AccessEventKind] | "connectionsOverQuota", number> = {
     loginsFailed: 0,
     loginsLimited: 0,
     loginsBusy: 0,
@@ -199,7 +205,7 @@ export class Access {
       limits: this.#limits,
       monotonic: () => clock.monotonic(),
     });
-    this.audit = new Audit({ clock, limits: this.#limits });
+    this.events = new SecurityEvents({ clock, limits: this.#limits });
     this.#rightsOfUser = new Map(config.users.map((user) => [user.name, user]));
     this.#rightsOfCertificate = new Map((config.certificates ?? []).map((one) => [one.name, one]));
   }
@@ -242,8 +248,8 @@ export class Access {
   get status(): AccessStatus {
     return {
       problem: this.#watch?.problem,
-      failedLogins: this.audit.worstAddress(),
-      audit: this.audit.newest(this.#limits.auditShownMax),
+      failedLogins: this.events.worstAddress(),
+      audit: this.events.newest(this.#limits.securityEventsShownMax),
     };
   }
 
@@ -290,9 +296,9 @@ export class Access {
   }
 
   /** Counts it, and keeps it for a person to see. */
-  note(kind: AccessAuditKind, event: Omit<Parameters<Audit["note"]>[0], "kind">): void {
+  note(kind: AccessEventKind, event: Omit<Parameters<SecurityEvents["note"]>[0], "kind">): void {
     this.#counts[counterOf[kind]] += 1;
-    this.audit.note({ kind, ...event });
+    this.events.note({ kind, ...event });
   }
 
   async login(request: LoginRequest): Promise<Admission> {
@@ -340,7 +346,7 @@ export class Access {
     }
   }
 
-  #refused(kind: AccessAuditKind, code: 3 | 4 | 5, { address, name }: LoginRequest): Admission {
+  #refused(kind: AccessEventKind, code: 3 | 4 | 5, { address, name }: LoginRequest): Admission {
     this.note(kind, { address, user: name });
     return { kind: "refused", code };
   }

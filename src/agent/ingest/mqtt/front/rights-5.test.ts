@@ -103,7 +103,7 @@ for (const [presence, payload] of [
       payload === "" ? [] : ["plant/kept"],
     );
     assert.equal(rig.front.status.willsDenied, 1);
-    assert.equal(rig.access.audit.after(0).at(-1)?.topic, "plant/gone");
+    assert.equal(rig.access.events.after(0).at(-1)?.topic, "plant/gone");
     rig.access.close();
   });
 }

@@ -65,7 +65,7 @@ describe("a publish that is not allowed", () => {
         assert.deepEqual(rig.receiver.payloads, ["1"]);
         assert.deepEqual(namesOf(packetsIn(reader)), ["publish plant/pump/state 1"]);
         assert.equal(rig.front.status.publishesDenied, 1);
-        const [event] = rig.access.audit.after(0);
+        const [event] = rig.access.events.after(0);
         assert.deepEqual(
           [event?.kind, event?.user, event?.topic],
           ["publish_denied", "pump", topic],
@@ -323,7 +323,7 @@ it("somebody with a certificate has the rights of the name in it", async () => {
   await turns();
   assert.deepEqual(rig.receiver.payloads, ["own"]);
   assert.equal(peer.isClosed, true);
-  assert.equal(rig.access.audit.after(0)[0]?.user, "pump-7");
+  assert.equal(rig.access.events.after(0)[0]?.user, "pump-7");
 });
 
 it("a login that waits for its hash is waited for, one that says nothing is not", async () => {

@@ -8,7 +8,7 @@
 import type { Clock } from "../../../../core/doors.ts";
 
 /** Of the embedded broker. */
-export type AccessAuditKind =
+export type AccessEventKind =
   | "login_failed"
   /** Refused without looking at the password: too many had failed. */
   | "login_limited"
@@ -20,17 +20,17 @@ export type AccessAuditKind =
   /** A connection was closed because its user was removed or has another password. */
   | "user_revoked";
 
-export type AuditKind =
-  | AccessAuditKind
+export type SecurityEventKind =
+  | AccessEventKind
   /** HTTP: a wrong or expired token. */
   | "token_failed"
   /** HTTP: a token whose role does not reach. */
   | "token_denied";
 
-export type AuditEvent = {
+export type SecurityEvent = {
   /** Rising by one, so that a reader knows what is new. */
   readonly number: number;
-  readonly kind: AuditKind;
+  readonly kind: SecurityEventKind;
   readonly address: string;
   /** Of the user, as the client said it; empty where it said none. */
   readonly user: string;
@@ -45,14 +45,14 @@ export type FailedLoginsOf = { readonly address: string; readonly count: number 
 
 const TEXT_CHARACTERS_MAX = 64;
 
-type Kept = { -readonly [Key in keyof AuditEvent]: AuditEvent[Key] } & { firstMs: number };
+type Kept = { -readonly [Key in keyof SecurityEvent]: SecurityEvent[Key] } & { firstMs: number };
 
-export class Audit {
+export class SecurityEvents {
   readonly #clock: Clock;
   readonly #limits: {
-    readonly auditEventsMax: number;
-    readonly auditGatherMs: number;
-    readonly auditNoticeMs: number;
+    readonly securityEventsMax: number;
+    readonly securityEventGatherMs: number;
+    readonly securityEventNoticeMs: number;
   };
   #events: Kept[] = [];
   #next = 1;
@@ -60,9 +60,9 @@ export class Audit {
   constructor(options: {
     readonly clock: Clock;
     readonly limits: {
-      readonly auditEventsMax: number;
-      readonly auditGatherMs: number;
-      readonly auditNoticeMs: number;
+      readonly securityEventsMax: number;
+      readonly securityEventGatherMs: number;
+      readonly securityEventNoticeMs: number;
     };
   }) {
     this.#clock = options.clock;
@@ -70,7 +70,7 @@ export class Audit {
   }
 
   note(event: {
-    readonly kind: AuditKind;
+    readonly kind: SecurityEventKind;
     readonly address: string;
     readonly user?: string | undefined;
     readonly topic?: string | undefined;
@@ -85,7 +85,7 @@ export class Audit {
         known.address === address &&
         known.user === user &&
         known.topic === topic &&
-        nowMs - known.firstMs < this.#limits.auditGatherMs,
+        nowMs - known.firstMs < this.#limits.securityEventGatherMs,
     );
     const now = this.#clock.now();
     if (like !== undefined) {
@@ -96,24 +96,24 @@ export class Audit {
     const number = this.#next++;
     const times = { count: 1, firstAt: now, lastAt: now, firstMs: nowMs };
     this.#events.push({ number, kind, address, user, topic, ...times });
-    if (this.#events.length > this.#limits.auditEventsMax) this.#events.shift();
+    if (this.#events.length > this.#limits.securityEventsMax) this.#events.shift();
   }
 
   /** Events after the one of this number, oldest first; counts may still grow. */
-  after(number: number): readonly AuditEvent[] {
+  after(number: number): readonly SecurityEvent[] {
     return this.#events
       .filter((event) => event.number > number)
       .map(({ firstMs: _, ...event }) => event);
   }
 
   /** So many at most, oldest first. */
-  newest(count: number): readonly AuditEvent[] {
+  newest(count: number): readonly SecurityEvent[] {
     return this.after(this.#next - 1 - count);
   }
 
   /** The address with the most failed logins of late, as far as they are kept. */
   worstAddress(): FailedLoginsOf | undefined {
-    const sinceMs = this.#clock.monotonic() - this.#limits.auditNoticeMs;
+    const sinceMs = this.#clock.monotonic() - this.#limits.securityEventNoticeMs;
     const counts = new Map<string, number>();
     for (const { kind, address, count, firstMs } of this.#events) {
       if (firstMs < sinceMs || (kind !== "login_failed" && kind !== "login_limited")) continue;

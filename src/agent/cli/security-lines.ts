@@ -1,14 +1,17 @@
 /**
- * Audit events as lines of the journal: each when it is new, and once more with its final count if
+ * Security events as lines of the journal: each when it is new, and once more with its final count if
  * more of the same came; never more than a few at a time.
  */
 
 import { limits } from "../../core/limits.ts";
-import type { AuditEvent } from "../ingest/mqtt/access/audit.ts";
+import type { SecurityEvent } from "../ingest/mqtt/access/security-events.ts";
 
 type Say = (event: string, facts: Readonly<Record<string, unknown>>) => void;
 
-export class AuditLines {
+/** In the journal, where programs look for it. */
+const WORD = "audit";
+
+export class SecurityLines {
   readonly #say: Say;
   /** Events that may still grow, with the count that was said. */
   readonly #growing = new Map<number, number>();
@@ -25,12 +28,12 @@ export class AuditLines {
   }
 
   /** `events` after `after`, in order; `now` of the clock that stamped them. */
-  look(events: readonly AuditEvent[], now: number): void {
-    const lines: AuditEvent[] = [];
+  look(events: readonly SecurityEvent[], now: number): void {
+    const lines: SecurityEvent[] = [];
     for (const event of events) {
       const said = this.#growing.get(event.number);
       const isNew = event.number > this.#newest;
-      const isOver = now - event.firstAt >= limits.auditGatherMs;
+      const isOver = now - event.firstAt >= limits.securityEventGatherMs;
       if (isNew || (isOver && said !== undefined && event.count > said)) lines.push(event);
       if (isOver) this.#growing.delete(event.number);
       else if (isNew) this.#growing.set(event.number, event.count);
@@ -41,11 +44,14 @@ export class AuditLines {
     for (const number of this.#growing.keys()) {
       if (oldest === undefined || number < oldest.number) this.#growing.delete(number);
     }
-    for (const { kind, address, user, topic, count } of lines.slice(0, limits.auditLinesMax)) {
+    for (const { kind, address, user, topic, count } of lines.slice(
+      0,
+      limits.securityEventLinesMax,
+    )) {
       const facts = { kind, address, ...(user === "" ? {} : { user }) };
-      this.#say("audit", { ...facts, ...(topic === "" ? {} : { topic }), count });
+      this.#say(WORD, { ...facts, ...(topic === "" ? {} : { topic }), count });
     }
-    const more = lines.length - limits.auditLinesMax;
-    if (more > 0) this.#say("audit", { more });
+    const more = lines.length - limits.securityEventLinesMax;
+    if (more > 0) this.#say(WORD, { more });
   }
 }
