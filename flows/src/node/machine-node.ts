@@ -57,6 +57,8 @@ class MachineNode {
   /** Messages that came before what was kept. */
   #held: Held[] = [];
   #wakeTimer: NodeJS.Timeout | undefined;
+  /** What the timer is set for: most messages do not change it. */
+  #wakeAt = Number.POSITIVE_INFINITY;
   #keepTimer: NodeJS.Timeout | undefined;
   #leftoverTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -159,7 +161,7 @@ class MachineNode {
   /** What is due after every step. */
   #after(): void {
     const machine = this.#machine!;
-    this.#status.show(this.#statusOf(machine.counts()));
+    this.#status.show(() => this.#statusOf(machine.counts()));
     this.#schedule(machine.wakeAt());
     this.#keepTimer ??= setTimeout(() => {
       this.#keepTimer = undefined;
@@ -168,14 +170,16 @@ class MachineNode {
   }
 
   #schedule(at: number): void {
+    if (at === this.#wakeAt) return;
+    this.#wakeAt = at;
     clearTimeout(this.#wakeTimer);
-    this.#wakeTimer = undefined;
     if (at === Number.POSITIVE_INFINITY || this.#isClosed) return;
     const wait = Math.min(Math.max(at - Date.now(), 0), flowLimits.timerMsMax);
     this.#wakeTimer = setTimeout(() => this.#wake(), wait);
   }
 
   #wake(): void {
+    this.#wakeAt = Number.POSITIVE_INFINITY;
     this.#guarded(() => {
       const outputs = this.#machine!.wake(Date.now());
       if (hasMessages(outputs)) this.#node.send(outputs);
