@@ -69,7 +69,9 @@ test("a pause with an end is over then, also when the process was away meanwhile
   const lives = new Lives();
   const pauses = await lives.begin();
   await pauses.pause(["kafka", "mqtt:b:1883"], 15 * minute);
-  await lives.clock.pass(5 * minute);
+  await lives.clock.pass(0.25);
+  assert.equal(pauses.statusOf("kafka")?.leftMs, 15 * minute, "in whole milliseconds");
+  await lives.clock.pass(5 * minute - 0.25);
   const until = start + 15 * minute;
   assert.deepEqual(pauses.statusOf("kafka"), { since: start, until, leftMs: 10 * minute });
   const next = await lives.again(4 * minute);

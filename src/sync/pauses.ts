@@ -32,7 +32,7 @@ export type PauseStatus = {
   readonly since: number | undefined;
   /** When it is over by itself, as far as the clock knows; undefined: that is not known, or it is not. */
   readonly until: number | undefined;
-  /** Milliseconds that are left; undefined: until it is resumed. */
+  /** Whole milliseconds that are left; undefined: until it is resumed. */
   readonly leftMs: number | undefined;
 };
 
@@ -83,7 +83,8 @@ export class Pauses {
 
   /** Undefined: it is not paused. */
   statusOf(uplink: string): PauseStatus | undefined {
-    const left = this.leftMs(uplink);
+    // The process's clock counts parts of milliseconds, too.
+    const left = Math.ceil(this.leftMs(uplink));
     const pause = this.#pauses.get(uplink);
     if (pause === undefined) return undefined;
     const hasEnd = left !== Infinity;
