@@ -235,6 +235,17 @@ export class Editor {
     await this.settled();
   }
 
+  /** What the forms show of configuration nodes; nothing of it is deployed. */
+  async changeConfigs(type: string, changes: Readonly<Record<string, string>>): Promise<void> {
+    await this.page.evaluate(
+      ([wanted, changed]) =>
+        RED.nodes.eachConfig((config) => {
+          if (config.type === wanted) Object.assign(config, changed);
+        }),
+      [type, changes] as const,
+    );
+  }
+
   async closeForms(): Promise<void> {
     await this.invoke("core:cancel-edit-tray");
     await this.page.locator(".red-ui-tray").waitFor({ state: "detached" });

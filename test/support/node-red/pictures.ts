@@ -51,14 +51,14 @@ export async function takePictures(
   await editor.settled();
   await page.screenshot({ path: pathOf(overview) });
 
+  // Not the port of the test.
+  await editor.changeConfigs("weir-agent", { address });
   await page.setViewportSize({ width: 900, height: 560 });
   for (const name of nodeNames()) {
     const imported = examples.get(name === "agent" ? "summaries" : name);
     if (imported === undefined) throw new Error(`no example is named after the node ${name}`);
     await editor.show(imported.tab);
     await editor.openForm(name === "agent" ? "weir-agent" : `weir-${name}`, imported);
-    // Not the port of the test.
-    if (name === "agent") await page.locator("#node-config-input-address").fill(address);
     await page.screenshot({ path: pathOf(name), clip: { x: 0, y: 48, width: 900, height: 512 } });
     await editor.closeForms();
   }
