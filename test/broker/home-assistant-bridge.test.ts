@@ -76,3 +76,62 @@ commit: { interval: 100ms }
   assert.equal(home.view.names.length, 4);
   assert.deepEqual(home.mistakes, []);
 });
+
+for (const version of ["mqttv311", "mqttv50"]) {
+  test(`with topic both a bridge by ${version} has nothing twice`, async (t) => {
+    if (!requireTool(t, "mosquitto")) return;
+    const folder = mkdtempSync(join(tmpdir(), "weir-both-bridge-"));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const [port = 0] = await freePorts(1);
+    const file = join(folder, "weir.yaml");
+    writeFileSync(
+      file,
+      `version: 1
+data: ./data
+http: off
+mqtt: { port: ${port} }
+sources: [{ name: plant, topics: ["plant/{device}"] }]
+`,
+    );
+    const agent = await startAgentProcess(["run", "--config", file]);
+    t.after(() => agent.kill("SIGKILL"));
+    const more = [
+      "connection weir",
+      `address 127.0.0.1:${port}`,
+      "topic # both 1",
+      `bridge_protocol_version ${version}`,
+    ];
+    // Without a bound Mosquitto says a Receive Maximum of 0, which MQTT 5 forbids.
+    await using mosquitto = await startMosquitto({ more, inFlightMax: 20 });
+    const heard: string[] = [];
+    const there = await connectAsync(`mqtt://127.0.0.1:${mosquitto.port}`, { reconnectPeriod: 0 });
+    const here = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 });
+    t.after(() => Promise.all([there.endAsync(true), here.endAsync(true)]));
+    const hear = (where: string) => (topic: string, payload: Buffer) =>
+      heard.push(`${where} ${topic} ${payload.toString()}`);
+    there.on("message", hear("there"));
+    here.on("message", hear("here"));
+    await there.subscribeAsync(["plant/#", "else/#"], { qos: 1 });
+    await here.subscribeAsync(["plant/#", "else/#"], { qos: 1 });
+    // As soon as the bridge is there.
+    for (let n = 0; !heard.includes("here else/begin x"); n++) {
+      assert.ok(n < 100, `no bridge: ${mosquitto.output}`);
+      await there.publishAsync("else/begin", "x", { qos: 1 });
+      await wait(100);
+    }
+    heard.length = 0;
+    for (const topic of ["plant/p1", "else/a"]) {
+      await there.publishAsync(topic, "1", { qos: 1 });
+      await here.publishAsync(topic, "2", { qos: 1 });
+    }
+    await there.publishAsync("else/end", "x", { qos: 1 });
+    await here.publishAsync("else/end", "y", { qos: 1 });
+    await until("the end", () => heard.filter((one) => one.includes("else/end")).length === 4);
+    const wanted = ["there", "here"].flatMap((where) => [
+      ...["1", "2"].flatMap((n) => [`${where} plant/p1 ${n}`, `${where} else/a ${n}`]),
+      `${where} else/end x`,
+      `${where} else/end y`,
+    ]);
+    assert.deepEqual(heard.toSorted(), wanted.toSorted());
+  });
+}

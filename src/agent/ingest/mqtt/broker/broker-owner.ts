@@ -90,6 +90,8 @@ export interface LinkSession {
   readonly sessionName: string | undefined;
   /** Whether its session, which the broker keeps, is over all the same. */
   readonly isSessionOver: boolean;
+  /** Whether the broker gives it what it published itself on this connection, where it subscribed to that. */
+  readonly hearsItself: boolean;
   /** Whether retained messages are to be sent for the filter it subscribed to. */
   wantsRetained(filter: string): boolean;
 }

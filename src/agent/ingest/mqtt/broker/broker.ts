@@ -137,8 +137,10 @@ export class Broker {
       done(null, this.#admits(client, subscription.topic) ? subscription : null);
     aedes.authorizeForward = (client, packet) => {
       const taker = this.#clientOf.get(client.conn);
+      const { clientId: from } = packet as { readonly clientId?: string };
+      const isOwn = from === client.id && taker?.session.hearsItself === false;
       const may = taker === undefined || this.#owner?.mayReceive(taker, packet.topic) !== false;
-      if (may && this.#mayForward(packet)) return packet;
+      if (!isOwn && may && this.#mayForward(packet)) return packet;
       if (!client.clean) this.#outgoing.refused(packet);
       return undefined;
     };
@@ -213,6 +215,8 @@ export class Broker {
       readonly retain: boolean;
       readonly qos: 0 | 1;
       readonly note?: Note | undefined;
+      /** The client id of who published it. */
+      readonly from?: string | undefined;
     },
   ): void {
     if (this.#closed) return;
@@ -221,7 +225,8 @@ export class Broker {
     if (note !== undefined) this.notes.set(body, note);
     const bytes = topic.length + payload.length + this.notes.bytesOf(body) + 64;
     this.#backlogBytes += bytes;
-    const packet: PublishPacket = {
+    const packet: PublishPacket & { clientId?: string } = {
+      ...(options.from === undefined ? {} : { clientId: options.from }),
       cmd: "publish",
       topic,
       payload: body,

@@ -41,8 +41,11 @@ export function openProtocol(
   const packet = copyOf(bytes, range.start, range.end);
   packet[connect.keepAliveAt - range.start] = 0;
   packet[connect.keepAliveAt - range.start + 1] = 0;
-  const { keepAliveSeconds } = connect;
-  return { kind: "opened", protocol: new Protocol4(peer), keepAliveSeconds, packet };
+  // To the broker a bridge is a client as any: what makes it one is the front's affair.
+  packet[connect.levelAt - range.start]! &= 0x7f;
+  const { keepAliveSeconds, isBridge } = connect;
+  const protocol = new Protocol4(peer, { hearsItself: !isBridge });
+  return { kind: "opened", protocol, keepAliveSeconds, packet };
 }
 
 function openFive(peer: Peer, bytes: Uint8Array, flagsAt: number, end: number): Opened {

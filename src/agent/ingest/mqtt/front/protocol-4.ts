@@ -21,9 +21,11 @@ export class Protocol4 implements Protocol {
   /** The broker knows all of its session. */
   readonly sessionName = undefined;
   readonly isSessionOver = false;
+  readonly hearsItself: boolean;
 
-  constructor(peer: Peer) {
+  constructor(peer: Peer, options?: { readonly hearsItself: boolean }) {
     this.#peer = peer;
+    this.hearsItself = options?.hearsItself ?? true;
   }
 
   arrive(clientId: string): undefined {
@@ -50,7 +52,11 @@ export class Protocol4 implements Protocol {
 
   forward(_bytes: Uint8Array, offsets: Publish5Offsets, payload: Uint8Array): void {
     const { retain, qos } = offsets;
-    this.#peer.host.broker.publish(topicOf(offsets), payload, { retain, qos: qos === 1 ? 1 : 0 });
+    this.#peer.host.broker.publish(topicOf(offsets), payload, {
+      retain,
+      qos: qos === 1 ? 1 : 0,
+      from: this.#peer.clientId,
+    });
   }
 
   publish(bytes: Uint8Array, start: number, end: number, offsets: Publish5Offsets): boolean {

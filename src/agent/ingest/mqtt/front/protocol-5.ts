@@ -160,6 +160,9 @@ export class Protocol5 implements Protocol, SessionHolder, BrokerVisitor {
     return this.#session?.name;
   }
 
+  /** No Local is of each subscription: its deliveries see to that. */
+  readonly hearsItself = true;
+
   get isSessionOver(): boolean {
     return this.#session?.isOver ?? false;
   }

@@ -66,6 +66,8 @@ export interface Protocol extends LinkSession {
 /** A connection as its protocol sees it. */
 export interface Peer {
   readonly host: ConnectionHost;
+  /** Since its login. */
+  readonly clientId: string | undefined;
   /** Sends whole packets to the client. */
   send(packets: Uint8Array): void;
   /** Gives the broker a packet in place. False: the broker is behind, the packet waits. */

@@ -104,47 +104,6 @@ describe("a publish that is not allowed", () => {
   });
 });
 
-describe("what a bridge of Mosquitto says of itself", () => {
-  const topic = "$SYS/broker/connection/site.gw1/state";
-
-  it("is acknowledged and goes nowhere, whatever the rights are", async () => {
-    await using rig = await openLocked();
-    const all = await asUser(rig, "all");
-    all.send(subscribePacket(topic));
-    await turns();
-    all.clear();
-    const bridge = await asUser(rig, "pump");
-    bridge.send(publishPacket(topic, "1", { qos: 1, id: 7, retain: true }));
-    bridge.send(publishPacket(topic, "1"));
-    await turns();
-    assert.deepEqual(namesOf(packetsIn(bridge)), ["puback 7"]);
-    assert.equal(bridge.isClosed, false);
-    bridge.send(publishPacket(topic, "1", { qos: 2, id: 8 }));
-    await turns();
-    assert.ok(bridge.isClosed, "of QoS 2 it is refused as before");
-    all.send(subscribePacket(topic));
-    await turns();
-    assert.deepEqual(
-      packetsIn(all).map(({ cmd }) => cmd),
-      ["suback"],
-    );
-    assert.equal(rig.access.counters.publishesDenied, 0);
-  });
-
-  it("is no will that refuses a login", async () => {
-    await using rig = await openLocked();
-    const all = await asUser(rig, "all");
-    all.send(subscribePacket(topic));
-    await turns();
-    all.clear();
-    const will = { topic, payload: "0", qos: 1 } as const;
-    const bridge = await connected(rig, { username: "pump", password: "p", will });
-    bridge.vanish();
-    await turns();
-    assert.deepEqual(namesOf(packetsIn(all)), []);
-  });
-});
-
 describe("a will that is not allowed", () => {
   it("refuses the login; one that is allowed is published", async () => {
     await using rig = await openLocked();

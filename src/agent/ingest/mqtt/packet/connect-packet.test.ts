@@ -35,18 +35,28 @@ it("another level is answered in the words of its version", () => {
   const answer = read(six);
   assert.ok(answer.kind === "unsupported");
   assert.deepEqual([...answer.answer], [0x20, 3, 0, 0x84, 0]);
-  // The last two are those of a bridge of Mosquitto.
-  for (const [version, level] of [
-    [4, 2],
-    [3, 0x83],
-    [4, 0x84],
-  ] as const) {
-    const other = connect(version, 0);
-    other[version === 3 ? 10 : 8] = level;
-    const older = read(other);
-    assert.ok(older.kind === "unsupported");
-    assert.deepEqual([...older.answer], [0x20, 2, 0, 1]);
+  const two = connect(4, 0);
+  two[8] = 2;
+  const older = read(two);
+  assert.ok(older.kind === "unsupported");
+  assert.deepEqual([...older.answer], [0x20, 2, 0, 1]);
+});
+
+it("a bridge of Mosquitto is one of 3.1 or 3.1.1", () => {
+  for (const version of [3, 4] as const) {
+    const bytes = connect(version, 0);
+    const levelAt = version === 3 ? 10 : 8;
+    bytes[levelAt] = 0x80 | version;
+    const packet = read(bytes);
+    assert.ok(packet.kind === "accepted");
+    assert.deepEqual([packet.isBridge, packet.levelAt], [true, levelAt]);
+    bytes[levelAt] = version;
+    const plain = read(bytes);
+    assert.ok(plain.kind === "accepted" && !plain.isBridge);
   }
+  const five = connect(4, 0);
+  five[8] = 0x85;
+  assert.equal(read(five).kind, "unsupported");
 });
 
 it("any other bytes are invalid, never an exception", () => {

@@ -16,11 +16,21 @@ const nameOfLevel = new Map([
   [4, "MQTT"],
 ]);
 
+/** Of the level: a bridge (of Mosquitto, by its own convention), to which nothing of its own shall come back. */
+const BRIDGE = 0x80;
 const CLEAN = 0x02;
 const IDENTIFIER_REJECTED = Buffer.from([0x20, 2, 0, 2]);
 
 type ConnectPacket =
-  | { readonly kind: "accepted"; readonly keepAliveSeconds: number; readonly keepAliveAt: number }
+  | {
+      readonly kind: "accepted";
+      readonly keepAliveSeconds: number;
+      /** Offsets into `bytes`. */
+      readonly keepAliveAt: number;
+      readonly levelAt: number;
+      /** It says in its level that it is one. */
+      readonly isBridge: boolean;
+    }
   /** Of MQTT 5: its flags are at `flagsAt`, an offset into `bytes`. */
   | { readonly kind: "five"; readonly flagsAt: number }
   /** Of a protocol that is not spoken here; `answer` is the CONNACK that says so. */
@@ -29,7 +39,7 @@ type ConnectPacket =
   | { readonly kind: "unnamed"; readonly answer: Uint8Array }
   | { readonly kind: "invalid" };
 
-/** Reads the CONNECT in `bytes[start, end)` with its body at `body`; `keepAliveAt` is an offset into `bytes`. */
+/** Reads the CONNECT in `bytes[start, end)` with its body at `body`. */
 export function readConnect(
   bytes: Uint8Array,
   range: { readonly start: number; readonly body: number; readonly end: number },
@@ -43,7 +53,7 @@ export function readConnect(
   const level = bytes[nameEnd]!;
   if (name !== "MQTT" && name !== "MQIsdp") return { kind: "invalid" };
   if (level === 5 && name === "MQTT") return { kind: "five", flagsAt: nameEnd + 1 };
-  if (nameOfLevel.get(level) !== name) {
+  if (nameOfLevel.get(level & ~BRIDGE) !== name) {
     return { kind: "unsupported", level, answer: unsupported(level) };
   }
   if (!isConnectSound4(bytes, nameEnd + 1, end)) return { kind: "invalid" };
@@ -52,16 +62,11 @@ export function readConnect(
     return { kind: "unnamed", answer: IDENTIFIER_REJECTED };
   }
   const keepAliveSeconds = (bytes[keepAliveAt]! << 8) | bytes[keepAliveAt + 1]!;
-  return { kind: "accepted", keepAliveSeconds, keepAliveAt };
+  const isBridge = (level & BRIDGE) !== 0;
+  return { kind: "accepted", keepAliveSeconds, keepAliveAt, levelAt: nameEnd, isBridge };
 }
 
-/** With which a bridge of Mosquitto asks for MQTT with more promises, such as that nothing comes back to it. */
-const BRIDGE = 0x80;
-
-/**
- * "Unsupported protocol version": 0x84 with no properties in MQTT 5, return code 1 before, at which a bridge
- * comes back as an ordinary client.
- */
+/** "Unsupported protocol version": 0x84 with no properties in MQTT 5, return code 1 before. */
 function unsupported(level: number): Uint8Array {
-  return (level & ~BRIDGE) >= 5 ? Buffer.from([0x20, 3, 0, 0x84, 0]) : Buffer.from([0x20, 2, 0, 1]);
+  return level >= 5 ? Buffer.from([0x20, 3, 0, 0x84, 0]) : Buffer.from([0x20, 2, 0, 1]);
 }
