@@ -47,6 +47,16 @@ const broken: readonly Case[] = [
     at: ["src/store/a.ts:1"],
   },
   {
+    rule: "no-circles-between-folders",
+    tree: {
+      "src/store/log/a.ts": 'import type { B } from "./b.ts";\n',
+      "src/store/log/b.ts": '\nimport { c } from "../c.ts";\nimport { d } from "../d.ts";\n',
+      "src/store/c.ts": 'import type { A } from "./log/a.ts";\n',
+      "src/store/d.ts": "",
+    },
+    at: ["src/store/c.ts:1", "src/store/log/b.ts:2"],
+  },
+  {
     rule: "imports-go-one-way",
     tree: { "src/core/a.ts": 'import * as v from "valibot";\n' },
     at: ["src/core/a.ts:1"],

@@ -96,6 +96,25 @@ export const rules: readonly Rule[] = [
     return message === undefined ? [] : [{ path, line, message }];
   }),
 
+  {
+    name: "no-circles-between-folders",
+    check: (files) => {
+      const uses = files
+        .filter(({ path }) => path.startsWith("src/") && isSource(path) && !isTest(path))
+        .flatMap(importsOf);
+      const neighbours = Map.groupBy(uses, ({ path }) => path);
+      return uses
+        .map((use) => ({ ...use, to: fileOf(use) }))
+        .filter(({ path, to }) => posix.dirname(path) !== posix.dirname(to))
+        .filter(({ path, to }) => reaches(to, path, neighbours))
+        .map(({ path, line, target }) => ({
+          path,
+          line,
+          message: `"${target}" imports this file, by way of others: a type that both want is a file of its own`,
+        }));
+    },
+  },
+
   perImport("the-oracle-knows-nobody", ({ path, line, target }) =>
     path.startsWith("test/simulation/oracle/") && !/^(\.\/[\w-]+\.ts|node:.*)$/.test(target)
       ? [{ path, line, message: `"${target}" is code that the oracle is there to judge` }]
@@ -200,6 +219,25 @@ function importsOf({ path, text }: SourceFile): readonly Import[] {
   return matches(text, /\b(?:from|import)\s*\(?\s*["']([^"'\n]+)["']/g)
     .filter(({ index }) => code[index] !== " ")
     .map(({ line, groups }) => ({ path, line, target: groups[1] ?? "" }));
+}
+
+/** The file that an import names, where it is one of ours. */
+function fileOf({ path, target }: Import): string {
+  return target.startsWith(".") ? posix.join(posix.dirname(path), target) : target;
+}
+
+/** Whether imports lead from one file to another. */
+function reaches(
+  from: string,
+  wanted: string,
+  uses: ReadonlyMap<string, readonly Import[]>,
+): boolean {
+  const seen = new Set([from]);
+  for (const file of seen) {
+    if (file === wanted) return true;
+    for (const use of uses.get(file) ?? []) seen.add(fileOf(use));
+  }
+  return false;
 }
 
 /** Why `path` may not import `target`, or undefined when it may. */

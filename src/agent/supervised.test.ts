@@ -10,7 +10,7 @@ import { Fault } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
 import type { Agent } from "./agent.ts";
 import { configOf, sourceDefaults } from "./config/config.ts";
-import type { DegradedReason } from "./degraded.ts";
+import type { DegradedReason } from "./degraded-reason.ts";
 import { systemClock } from "./doors/clock.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { openAgentOnDoors } from "./start.ts";

@@ -15,7 +15,8 @@ import type { Clock } from "../core/doors.ts";
 import type { Fault } from "../core/faults.ts";
 import { isEnvironmental } from "../core/faults.ts";
 import { limits } from "../core/limits.ts";
-import { type DegradedReason, degradedBy, diskTrouble } from "./degraded.ts";
+import type { DegradedReason } from "./degraded-reason.ts";
+import { degradedBy, diskTrouble } from "./degraded.ts";
 
 /** What is asked of an agent here. */
 type Life = {

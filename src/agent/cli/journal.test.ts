@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sampleStatus } from "../../../test/support/agent-view.ts";
-import type { Notice } from "../notices/notices.ts";
+import type { Notice } from "../notices/notice.ts";
 import type { Status } from "../status.ts";
 import { startJournal } from "./journal.ts";
 

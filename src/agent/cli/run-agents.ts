@@ -3,7 +3,7 @@
 import { limits } from "../../core/limits.ts";
 import type { Config } from "../config/config.ts";
 import { roughBytesText } from "../config/quantity.ts";
-import type { DegradedReason } from "../degraded.ts";
+import type { DegradedReason } from "../degraded-reason.ts";
 import { systemClock } from "../doors/clock.ts";
 import { openWaitingHttp } from "../http/waiting.ts";
 import type { RemoteStatus } from "../remote/remote-status.ts";

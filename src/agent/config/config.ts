@@ -4,7 +4,6 @@
  * the demo and the tests. What of it decides outputs goes into the log as a DataflowSpec.
  */
 
-import type { RawAround } from "../raw/alert-asks.ts";
 import type { DataflowSpec, PipelineSpec, SourceSpec, WhereSpec } from "../../edge-ops/spec.ts";
 import { limits } from "../../core/limits.ts";
 import type { ListenAddress } from "../../core/doors.ts";
@@ -111,6 +110,9 @@ export type StoreClassConfig = {
   /** 0 as what has no class; with each step more it reaches back four times as far. */
   readonly priority: number;
 };
+
+/** Of the readings around an alert: by event time, ms before and after it. */
+export type RawAround = { readonly beforeMs: number; readonly afterMs: number };
 
 export type Config = {
   /** Name of this agent: in the identity of every record it sends. */

@@ -3,7 +3,7 @@
 import { limits } from "../../core/limits.ts";
 import { EXPOSITION_TYPE } from "../metrics/exposition.ts";
 import { brokerLosses } from "../broker-losses.ts";
-import type { DegradedReason } from "../degraded.ts";
+import type { DegradedReason } from "../degraded-reason.ts";
 import { metricsText } from "../metrics/metrics.ts";
 import type { AgentView } from "../status.ts";
 import { json, problem, type Reply, text } from "./reply.ts";

@@ -30,14 +30,7 @@ import { problem, type Reply, type StreamedReply } from "./reply.ts";
 import { openRoutes, routes } from "./routes.ts";
 import { streamPath, streamReply } from "./stream-routes.ts";
 import { send, sendPieces } from "./send.ts";
-import type { Role } from "./tokens.ts";
-
-/** A token by its name; the token itself is nowhere. */
-export type TokenStatus = {
-  readonly name: string;
-  readonly role: Role;
-  readonly expires: number | undefined;
-};
+import type { Role, TokenStatus } from "./tokens.ts";
 
 export type HttpServer = {
   readonly host: string;

@@ -31,6 +31,13 @@ export type TokenConfig = {
   readonly expires?: number;
 };
 
+/** A token by its name; the token itself is nowhere. */
+export type TokenStatus = {
+  readonly name: string;
+  readonly role: Role;
+  readonly expires: number | undefined;
+};
+
 export type Bearer =
   /** No token was sent. */
   | { readonly kind: "missing" }

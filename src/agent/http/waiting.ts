@@ -5,7 +5,7 @@
 
 import type { Clock } from "../../core/doors.ts";
 import type { HttpConfig } from "../config/http-config.ts";
-import { type DegradedReason, degradedNames } from "../degraded.ts";
+import { type DegradedReason, degradedNames } from "../degraded-reason.ts";
 import { EXPOSITION_TYPE, expositionOf } from "../metrics/exposition.ts";
 import { version } from "../version.ts";
 import { notYetReply, readingsPath } from "./post-routes.ts";

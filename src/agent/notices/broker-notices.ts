@@ -3,7 +3,7 @@
 import { limits } from "../../core/limits.ts";
 import { durationText } from "../config/quantity.ts";
 import type { BrokerStatus } from "../ingest/mqtt/subscriber/broker-counters.ts";
-import type { Notice } from "./notices.ts";
+import type { Notice } from "./notice.ts";
 import { counted } from "../../core/counted.ts";
 
 /** So many connections in a row that did not last are no accident. */

@@ -3,7 +3,7 @@
 import type { CertificateStatus } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import type { ListenerStatus } from "../ingest/mqtt/front/listeners.ts";
-import type { Notice } from "./notices.ts";
+import type { Notice } from "./notice.ts";
 import type { Status } from "../status.ts";
 
 const DAY_MS = 86_400_000;

@@ -3,7 +3,7 @@
 import { rfc3339 } from "../../sync/kafka/message/rfc3339.ts";
 import { durationText, roughBytesText } from "../config/quantity.ts";
 import type { PauseStatus } from "../../sync/pauses.ts";
-import type { Notice } from "./notices.ts";
+import type { Notice } from "./notice.ts";
 import type { Status } from "../status.ts";
 
 /** Since when, and until when, as far as is known: times in UTC. */

@@ -3,7 +3,7 @@
 import { roughBytesText } from "../config/quantity.ts";
 import type { MemoryStatus } from "../memory/memory-watch.ts";
 import type { Status } from "../status.ts";
-import type { Notice } from "./notices.ts";
+import type { Notice } from "./notice.ts";
 
 export function memoryNotices({ ceiling }: Status["memory"]): readonly Notice[] {
   if (ceiling?.level !== "short") return [];

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sampleStatus } from "../../../test/support/agent-view.ts";
 import { configOf } from "../config/config.ts";
-import { type Notice, noticesOf } from "./notices.ts";
+import type { Notice } from "./notice.ts";
+import { noticesOf } from "./notices.ts";
 import type { Status } from "../status.ts";
 import { tableReasons } from "./table-notices.ts";
 

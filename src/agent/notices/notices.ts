@@ -11,13 +11,12 @@ import { brokerNotices } from "./broker-notices.ts";
 import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
 import { ceilingText, memoryNotices } from "./memory-notices.ts";
 import { linkNotices, savepointNotices } from "./link-notices.ts";
+import type { Notice } from "./notice.ts";
 import { rawNotices } from "./raw-notices.ts";
 import { remoteNotices } from "../remote/remote-notices.ts";
 import type { Status } from "../status.ts";
 import { flashNotices, reserveNotices, tableNotices } from "./table-notices.ts";
 import { counted } from "../../core/counted.ts";
-
-export type Notice = { readonly code: string; readonly message: string };
 
 export function noticesOf(
   status: Pick<

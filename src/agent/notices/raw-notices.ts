@@ -1,7 +1,7 @@
 /** What a person should know of requests for raw readings; see notices.ts. */
 
 import { limits } from "../../core/limits.ts";
-import type { Notice } from "./notices.ts";
+import type { Notice } from "./notice.ts";
 import type { Status } from "../status.ts";
 import { counted } from "../../core/counted.ts";
 

@@ -2,8 +2,8 @@
 
 import { counted } from "../../core/counted.ts";
 import { bytesText, durationText, roughBytesText } from "../config/quantity.ts";
-import type { DegradedName, DegradedReason } from "../degraded.ts";
-import type { Notice } from "./notices.ts";
+import type { DegradedName, DegradedReason } from "../degraded-reason.ts";
+import type { Notice } from "./notice.ts";
 import type { Status } from "../status.ts";
 
 /** Of what the system said and nobody gave a name of its own: the disk is not well. */

@@ -25,14 +25,11 @@ import { isComplete } from "../../store/outbox/record-id.ts";
 import { pipelineOfRecord } from "../../store/outbox/record-pipeline.ts";
 import { encodeJson } from "../../store/state/stored-json.ts";
 import type { Config, OwnTopicsConfig } from "../config/config.ts";
-import {
-  HomeAssistant,
-  type HomeAssistantCounters,
-  type HomeAssistantOptions,
-} from "../home-assistant/home-assistant.ts";
+import { HomeAssistant, type HomeAssistantOptions } from "../home-assistant/home-assistant.ts";
 import type { Status } from "../status.ts";
 import { version } from "../version.ts";
 import { type LocalBroker, ownTopic } from "./local-broker.ts";
+import type { OwnTopicsCounters } from "./own-topics-counters.ts";
 import { ReaderPatience } from "./reader-patience.ts";
 import { WaitingRecords } from "./waiting-records.ts";
 
@@ -44,18 +41,6 @@ export type OwnStatus = {
   readonly reasons: readonly string[];
   readonly notices: readonly string[];
 } & Partial<Pick<Status, "inventory" | "remote" | "uplinks">>;
-
-export type OwnTopicsCounters = {
-  readonly summaries: number;
-  readonly alerts: number;
-  readonly statuses: number;
-  /** Not published: so much waited already. */
-  readonly dropped: number;
-  /** Now. */
-  readonly waitingBytes: number;
-  /** Absent where it is not told. */
-  readonly homeAssistant?: HomeAssistantCounters;
-};
 
 type OwnTopicsOptions = {
   readonly agent: string;

@@ -12,9 +12,6 @@ import type { RawAsk } from "./raw-request.ts";
 /** Ids of requests that alerts made begin so. */
 export const alertPrefix = "alert-";
 
-/** By event time, ms before and after the alert. */
-export type RawAround = { readonly beforeMs: number; readonly afterMs: number };
-
 /** What an alert asks for; `record` is the alert as it is sent. Undefined where its pipeline asks for nothing. */
 export type AskOf = (alert: Alert, record: Uint8Array) => AlertAsk | undefined;
 

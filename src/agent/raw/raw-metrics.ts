@@ -1,7 +1,7 @@
 /** Requests for raw readings as Prometheus families; see metrics.ts. */
 
 import type { Family } from "../metrics/exposition.ts";
-import type { RawSideCounters } from "./raw-side.ts";
+import type { RawSideCounters } from "./raw-side-counters.ts";
 
 export function rawFamilies(counters: RawSideCounters): Family[] {
   const { open, readings, ended, trouble, unasked, commands } = counters;

@@ -3,9 +3,11 @@
 import type { Drain } from "../../sync/drain.ts";
 import type { TableStore } from "../../store/tables/table-store.ts";
 import { Query } from "../query/queries.ts";
-import { openCommands, type UplinkParts } from "../uplinks/uplinks.ts";
-import type { CommandCounters, CommandReader, CommandReaderOptions } from "./command-reader.ts";
-import { RawAnswers, type RawAnswersOptions, type RawCounters } from "./raw-answers.ts";
+import type { UplinkParts } from "../uplinks/uplink-parts.ts";
+import { openCommands } from "../uplinks/uplinks.ts";
+import type { CommandReader, CommandReaderOptions } from "./command-reader.ts";
+import { RawAnswers, type RawAnswersOptions } from "./raw-answers.ts";
+import type { RawSideCounters } from "./raw-side-counters.ts";
 
 export type RawSideOptions = UplinkParts &
   Pick<CommandReaderOptions, "trustedNow"> &
@@ -13,11 +15,6 @@ export type RawSideOptions = UplinkParts &
     readonly tables: TableStore;
     readonly drain: Drain;
   };
-
-export type RawSideCounters = RawCounters & {
-  /** Absent where none are taken from a topic. */
-  readonly commands?: CommandCounters;
-};
 
 /** Nothing is read before it is started. Faults: STORE_FAILED where a stored request is damaged. */
 export async function openRawSide(options: RawSideOptions): Promise<RawSide> {

@@ -1,7 +1,7 @@
 /** What a person should know of configuration from afar; see notices/notices.ts. */
 
 import { counted } from "../../core/counted.ts";
-import type { Notice } from "../notices/notices.ts";
+import type { Notice } from "../notices/notice.ts";
 import type { Status } from "../status.ts";
 
 export function remoteNotices(remote: Status["remote"]): readonly Notice[] {

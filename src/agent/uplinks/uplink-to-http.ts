@@ -5,7 +5,7 @@ import { openHttpUplink } from "../../sync/http/http-uplink.ts";
 import type { Uplink } from "../../sync/uplink.ts";
 import type { PostUplinkConfig } from "../config/post-config.ts";
 import { httpName } from "./endpoint.ts";
-import type { UplinkParts } from "./uplinks.ts";
+import type { UplinkParts } from "./uplink-parts.ts";
 
 export function httpUplink(
   uplink: PostUplinkConfig,

@@ -22,7 +22,7 @@ import type { KafkaUplinkConfig } from "../config/kafka-config.ts";
 import type { Credentials } from "../doors/kafka-credentials.ts";
 import { valueSubject } from "../doors/schema-registry.ts";
 import { CommandReader, type CommandReaderOptions } from "../raw/command-reader.ts";
-import type { UplinkParts } from "./uplinks.ts";
+import type { UplinkParts } from "./uplink-parts.ts";
 import { version } from "../version.ts";
 
 /** Of the uplink, in the state store. */

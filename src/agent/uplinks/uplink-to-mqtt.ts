@@ -10,7 +10,7 @@ import type { Uplink } from "../../sync/uplink.ts";
 import type { BridgeUplinkConfig } from "../config/bridge-config.ts";
 import { statusPayload } from "../own-topics/own-topics.ts";
 import { version } from "../version.ts";
-import type { UplinkParts } from "./uplinks.ts";
+import type { UplinkParts } from "./uplink-parts.ts";
 
 /** Characters of an address in a name; it is part of a key of the state store. */
 const addressNameMax = 120;

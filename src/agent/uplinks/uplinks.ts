@@ -2,33 +2,17 @@
 
 import { relative } from "node:path";
 import { checksumOf } from "../../core/checksum.ts";
-import type { Doors } from "../agent-doors.ts";
 import { UpstreamFile } from "../../store/care/upstream-file.ts";
-import type { StateStore } from "../../store/state/state-store.ts";
 import { openFileUplink } from "../../sync/file-uplink.ts";
-import type { Via } from "../../sync/link/via.ts";
 import type { SavepointPublisher } from "../../sync/kafka/savepoints/publisher.ts";
 import type { Uplink } from "../../sync/uplink.ts";
-import type { OwnStatus } from "../own-topics/own-topics.ts";
 import type { CommandReader, CommandReaderOptions } from "../raw/command-reader.ts";
 import type { Config, FileUplinkConfig } from "../config/config.ts";
+import type { UplinkParts } from "./uplink-parts.ts";
 import type { SavepointParts } from "./uplink-to-kafka.ts";
 
 /** Characters of a folder in a name; it is part of a key of the state store. */
 const folderNameMax = 120;
-
-export type UplinkParts = {
-  readonly config: Config;
-  readonly doors: Doors;
-  readonly store: StateStore;
-  /** What the agent says of itself. */
-  readonly status: () => OwnStatus;
-  /** The links of these names; undefined where none is named. */
-  readonly viaOf: (
-    names: readonly string[] | undefined,
-    options: { readonly isShared: boolean },
-  ) => Via | undefined;
-};
 
 /** None of them touches anything before the drain opens its lanes. */
 export async function openUplinks(parts: UplinkParts): Promise<readonly Uplink[]> {

@@ -16,7 +16,6 @@
  */
 
 import { Fault } from "../../core/faults.ts";
-import type { Header } from "./message/record-batch.ts";
 
 /** What InitProducerId gives: this incarnation of a transactional id. */
 export type Producer = { readonly id: bigint; readonly epoch: number };
@@ -42,6 +41,9 @@ export type CommittedOffset = TopicPartition & {
   readonly offset: number;
   readonly metadata: string;
 };
+
+/** Of a record; the name is text in UTF-8. */
+export type Header = { readonly name: Uint8Array; readonly value: Uint8Array };
 
 export type FetchedRecord = {
   readonly offset: number;

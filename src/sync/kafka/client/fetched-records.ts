@@ -13,8 +13,8 @@
 
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { limits } from "../../../core/limits.ts";
-import type { FetchedRecord } from "../cluster.ts";
-import { batchHeaderBytes, type Header } from "../message/record-batch.ts";
+import type { FetchedRecord, Header } from "../cluster.ts";
+import { batchHeaderBytes } from "../message/record-batch.ts";
 import { Malformed } from "./answers.ts";
 import { bufferOver, type Protocol } from "./protocol.ts";
 

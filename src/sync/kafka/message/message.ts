@@ -20,7 +20,8 @@ import type { Fault } from "../../../core/faults.ts";
 import type { Lane } from "../../../store/outbox/lane.ts";
 import { damaged } from "../../../store/state/stored-json.ts";
 import type { AvroEncoder } from "./avro.ts";
-import type { BatchRecord, Header } from "./record-batch.ts";
+import type { Header } from "../cluster.ts";
+import type { BatchRecord } from "./record-batch.ts";
 import { rfc3339 } from "./rfc3339.ts";
 
 export type Message = BatchRecord & {

@@ -26,10 +26,8 @@
  */
 
 import { assert } from "../../../core/assert.ts";
-import type { Producer } from "../cluster.ts";
+import type { Header, Producer } from "../cluster.ts";
 import { crc32c } from "./crc32c.ts";
-
-export type Header = { readonly name: Uint8Array; readonly value: Uint8Array };
 
 export type BatchRecord = {
   readonly key: Uint8Array;

@@ -1,7 +1,7 @@
 /** A record of ours as it lies in a topic: who sent it, as which number, and where it is. */
 
 import type { FetchedRecord, TopicPartition } from "../cluster.ts";
-import type { Header } from "../message/record-batch.ts";
+import type { Header } from "../cluster.ts";
 
 export type MessagePlace = TopicPartition & { readonly offset: number };
 
