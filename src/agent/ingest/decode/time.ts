@@ -40,7 +40,12 @@ export function millisOfText(
   const days = scanner.date();
   const seconds = scanner.timeOfDay();
   const zoneMinutes = scanner.zone(zonelessIsUtc);
-  const millis = days * 86_400_000 + Math.round(seconds * 1e6) / 1e3 - zoneMinutes * 60_000;
+  const minutes = days * 1_440 - zoneMinutes;
+  const micros = minutes * 60_000_000 + Math.round(seconds * 1e6);
+  // Divided once, it is what `millisOfNumber` makes of the same instant. From 2255 on that is no whole number.
+  const millis = Number.isSafeInteger(micros)
+    ? micros / 1e3
+    : minutes * 60_000 + Math.round(seconds * 1e6) / 1e3;
   return scanner.atEnd && Math.abs(millis) <= MILLIS_MAX ? millis : Number.NaN;
 }
 
