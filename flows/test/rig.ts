@@ -73,6 +73,8 @@ after(() => rmSync(folders, { recursive: true, force: true }));
 
 export type Rig = {
   send(message: Message): void;
+  /** It is on its way when the node closes, and comes turns later. */
+  sendAtClose(message: Message): void;
   /** The next message at a gathering node, after those that were taken. */
   next(id: string): Promise<Message>;
   /** What came to it and was not taken. */
@@ -157,6 +159,11 @@ function rigOf(flow: readonly FlowNode[]): Rig {
         })
         .map(([{ msg }]) => String(msg)),
     send: (message) => helper.getNode("n").receive(message),
+    sendAtClose: (message) => {
+      const node = helper.getNode("n");
+      const receive = (): void => node.receive(message);
+      node.on("close", () => setImmediate(() => setImmediate(receive)));
+    },
     next: async (id) => {
       if ((gathered.get(id) ?? []).length === 0) await arrivalOf(id);
       const message = takeFrom(id);

@@ -11,6 +11,7 @@
  * waits is in the memory of Node-RED: the durable place is the agent.
  */
 
+import { setTimeout as wait } from "node:timers/promises";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import type { Message } from "../red.ts";
 import type { AgentAnswer, AgentClient } from "./agent-client.ts";
@@ -93,7 +94,8 @@ export class PublishQueue<Sender> {
   #tellTimer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #trouble: Error | undefined;
-  #isClosed = false;
+  #isClosing = false;
+  #isGone = false;
 
   constructor(options: PublishQueueOptions<Sender>) {
     this.#options = options;
@@ -111,7 +113,7 @@ export class PublishQueue<Sender> {
   offer(offered: Offered<Sender>): void {
     const { whenFull, onSettled, onChange } = this.#options;
     const { length } = offered.line;
-    if (this.#isClosed) return onSettled(offered, new Error("the node is closed"));
+    if (this.#isGone) return onSettled(offered, new Error("the node is closed"));
     if (whenFull === "drop-oldest") this.#dropFor(length);
     if (!this.#hasRoom(length)) return this.#drop(offered);
     this.#waiting.add(offered);
@@ -125,13 +127,15 @@ export class PublishQueue<Sender> {
    * way any more. It is not settled: whoever would hear of it is closed, too.
    */
   async close(): Promise<LeftMessages> {
-    this.#isClosed = true;
-    this.#tellLast();
+    this.#isClosing = true;
     if (this.#trouble !== undefined) this.#closing.abort();
     const timer = setTimeout(() => this.#closing.abort(), flowLimits.closeWaitMs);
+    await wait(flowLimits.closeLingerMs);
     await this.#running;
     clearTimeout(timer);
     this.#closing.abort();
+    this.#isGone = true;
+    this.#tellLast();
     const waiting: Offered<never>[] = [];
     for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) {
       waiting.push(withoutSender(next));
@@ -271,7 +275,7 @@ export class PublishQueue<Sender> {
     if (trouble.message !== this.#trouble?.message) this.#options.onTrouble(trouble);
     this.#trouble = trouble;
     // A node that closes waits for an agent that takes messages, and for no other.
-    if (this.#isClosed) this.#closing.abort();
+    if (this.#isClosing) this.#closing.abort();
     this.#options.onChange();
   }
 

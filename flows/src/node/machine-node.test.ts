@@ -112,3 +112,28 @@ test("what is left over is sent once, and again only where the node closed befor
   assert.equal(given.at(-1), undefined);
   assert.deepEqual(rig.rest("out0"), []);
 });
+
+test("a message that is on its way when the node closes is taken by its next life, before others", async (t) => {
+  const kept: unknown[] = [];
+  const register = registering(() => {
+    const taken: unknown[] = [];
+    const take = (message: Message): readonly (readonly Message[])[] => {
+      taken.push(message["payload"]);
+      return [[message]];
+    };
+    const keep = (): string => {
+      kept.push([...taken]);
+      return "kept";
+    };
+    return { machine: machineOf({ take, keep }), leftover: nothing };
+  });
+  const rig = await startRig(t, register, flow);
+  rig.send({ payload: 1 });
+  assert.equal((await rig.next("out0"))["payload"], 1);
+  rig.sendAtClose({ payload: 2 });
+  await rig.deploy(flow);
+  rig.send({ payload: 3 });
+  for (const payload of [2, 3]) assert.equal((await rig.next("out0"))["payload"], payload);
+  await rig.stop();
+  assert.deepEqual(kept, [[1], [2, 3]]);
+});

@@ -4,13 +4,14 @@
  *
  *   start    settings migrated and read -> kept text asked for -> machine -> messages that waited
  *   running  take / wake -> send, done; kept every flowLimits.keepMs while something changes
- *   close    kept, then done
+ *   close    kept; what comes from nodes that are closed, too, waits for the next start; then done
  *
  * A message that the machine refuses, or that comes to a node whose settings are wrong, is an error for
  * Catch nodes; the node goes on. Nothing of a message is kept before the next save: what a crash of
  * Node-RED takes is what came since, which is what the agent is for.
  */
 
+import { setTimeout as wait } from "node:timers/promises";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import { migrate, type Migration, type Settings } from "../migrations.ts";
 import { type Machine, Refused, type Started } from "../operators/machine.ts";
@@ -35,37 +36,45 @@ export type MachineKind = {
 };
 
 export function registerMachine(RED: Red, kind: MachineKind): void {
-  const here: KeptHere = new Map();
+  const shared: Shared = { here: new Map(), late: new Map() };
   RED.nodes.registerType(kind.type, function (this: RedNode, config: NodeConfig) {
     RED.nodes.createNode(this, config);
-    void new MachineNode(RED, this, { ...kind, here }).start(config);
+    void new MachineNode(RED, this, { ...kind, ...shared }).start(config);
   });
 }
+
+/** What nodes of one type have for those that start again in this process. */
+type Shared = {
+  readonly here: KeptHere;
+  /** Messages that came while a node closed, by its id. */
+  readonly late: Map<string, readonly Message[]>;
+};
 
 type Held = { readonly message: Message; readonly send: Send; readonly done: Done };
 
 class MachineNode {
   readonly #red: Red;
   readonly #node: RedNode;
-  readonly #kind: MachineKind & { readonly here: KeptHere };
+  readonly #kind: MachineKind & Shared;
   readonly #status: StatusLine;
   readonly #read: PropertyReader;
   #kept: KeptText | undefined;
   #machine: Machine | undefined;
   /** Why there is no machine: settings that are wrong. */
   #fault: string | undefined;
-  /** Messages that came before what was kept. */
+  /** Messages that came before what was kept, or while the node closes. */
   #held: Held[] = [];
   #wakeTimer: NodeJS.Timeout | undefined;
   /** What the timer is set for: most messages do not change it. */
   #wakeAt = Number.POSITIVE_INFINITY;
   #keepTimer: NodeJS.Timeout | undefined;
   #leftoverTimer: NodeJS.Timeout | undefined;
-  #isClosed = false;
+  #isClosing = false;
+  #isGone = false;
   /** It was said that there is too much to keep. */
   #isTooMuch = false;
 
-  constructor(red: Red, node: RedNode, kind: MachineKind & { readonly here: KeptHere }) {
+  constructor(red: Red, node: RedNode, kind: MachineKind & Shared) {
     this.#red = red;
     this.#node = node;
     this.#kind = kind;
@@ -89,7 +98,9 @@ class MachineNode {
       const { here } = this.#kind;
       this.#kept = new KeptText({ node: this.#node, name: "weir", store, here });
       const kept = await this.#kept.load();
-      if (this.#isClosed) return;
+      // The nodes behind this one may not exist yet.
+      if (this.#holdLate() > 0) await wait(flowLimits.leftoverMs);
+      if (this.#isClosing) return;
       this.#begin(settings, kept);
     } catch (error) {
       this.#fail(messageOf(error));
@@ -139,7 +150,7 @@ class MachineNode {
   #input(input: Held): void {
     const { message, send, done } = input;
     if (this.#fault !== undefined) return done(new Error(this.#fault));
-    if (this.#machine === undefined) return this.#hold(input);
+    if (this.#machine === undefined || this.#isClosing) return this.#hold(input);
     let outputs: Outputs;
     try {
       outputs = this.#machine.take(message, Date.now());
@@ -154,8 +165,30 @@ class MachineNode {
   }
 
   #hold(input: Held): void {
+    if (this.#isGone) return input.done(new Error("the node is closed"));
     if (this.#held.length < flowLimits.heldMessagesMax) this.#held.push(input);
     else input.done(new Error("the context store has not answered yet: too many messages wait"));
+  }
+
+  /** Before all others: what came while an earlier life of the node closed. Returns how many there are. */
+  #holdLate(): number {
+    const { late } = this.#kind;
+    const messages = late.get(this.#id) ?? [];
+    late.delete(this.#id);
+    const send: Send = (outputs) => this.#node.send(outputs);
+    this.#held = [
+      ...messages.map((message) => ({
+        message,
+        send,
+        done: (error?: Error) => error && this.#node.error(error.message, message),
+      })),
+      ...this.#held,
+    ];
+    return messages.length;
+  }
+
+  get #id(): string {
+    return this.#node._alias ?? this.#node.id;
   }
 
   /** What is due after every step. */
@@ -173,7 +206,7 @@ class MachineNode {
     if (at === this.#wakeAt) return;
     this.#wakeAt = at;
     clearTimeout(this.#wakeTimer);
-    if (at === Number.POSITIVE_INFINITY || this.#isClosed) return;
+    if (at === Number.POSITIVE_INFINITY || this.#isClosing) return;
     const wait = Math.min(Math.max(at - Date.now(), 0), flowLimits.timerMsMax);
     this.#wakeTimer = setTimeout(() => this.#wake(), wait);
   }
@@ -212,14 +245,22 @@ class MachineNode {
   }
 
   async #close(removed: boolean): Promise<void> {
-    this.#isClosed = true;
+    this.#isClosing = true;
     clearTimeout(this.#wakeTimer);
     clearTimeout(this.#keepTimer);
     clearTimeout(this.#leftoverTimer);
-    for (const { done } of this.#held) done(new Error("the node closed before it had started"));
-    this.#held = [];
     if (!removed) await this.#keepAtEnd();
+    await wait(flowLimits.closeLingerMs);
+    this.#isGone = true;
+    this.#leave(removed);
     this.#status.close();
+  }
+
+  /** Whoever would hear of these is closed, too; the next start takes them, where there is one. */
+  #leave(removed: boolean): void {
+    const messages = this.#held.map(({ message }) => message);
+    this.#held = [];
+    if (!removed && messages.length > 0) this.#kind.late.set(this.#id, messages);
   }
 
   async #keepAtEnd(): Promise<void> {

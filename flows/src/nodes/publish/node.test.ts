@@ -207,6 +207,18 @@ test("what waits when the node closes goes on after a deploy, in its order and e
   }
 });
 
+test("a message that is on its way when the node closes goes to the agent, too", async (t) => {
+  const agent = await AgentRig.start(t);
+  const flow = flowWith(agent.node);
+  const rig = await startRig(t, register, flow);
+  rig.sendAtClose(reading(1));
+  await rig.deploy(flow);
+  rig.send(reading(2));
+  await rig.next("out0");
+  assert.deepEqual(rig.errors(), []);
+  assert.deepEqual(await storedIn(agent), [1, 2]);
+});
+
 test("what waits for one agent is never sent to another", async (t) => {
   const away = await standIn(t, (_, response) => void response.destroy());
   const other = await standIn(t, taken);
