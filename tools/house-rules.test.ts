@@ -47,7 +47,7 @@ const broken: readonly Case[] = [
     at: ["src/store/a.ts:1"],
   },
   {
-    rule: "no-circles-between-folders",
+    rule: "no-circles-across-folders",
     tree: {
       "src/store/log/a.ts": 'import type { B } from "./b.ts";\n',
       "src/store/log/b.ts": '\nimport { c } from "../c.ts";\nimport { d } from "../d.ts";\n',

@@ -96,8 +96,9 @@ export const rules: readonly Rule[] = [
     return message === undefined ? [] : [{ path, line, message }];
   }),
 
+  // Of files, where they leave a folder and come back; folders may import each other.
   {
-    name: "no-circles-between-folders",
+    name: "no-circles-across-folders",
     check: (files) => {
       const uses = files
         .filter(({ path }) => path.startsWith("src/") && isSource(path) && !isTest(path))

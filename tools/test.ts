@@ -4,7 +4,7 @@
  * `--test-name-pattern=torn` go to the node of each file.
  *
  *   files that measure ─▶ one at a time ───────────────────────────────┐
- *   files that compute ─▶ one at a time, more where none waits ────────┼─▶ one report
+ *   files that compute ─▶ one at a time, two where none waits ─────────┼─▶ one report
  *   files that wait ────▶ one beside those that measure, then three ───┘
  *
  * For two processors: what starts agents and brokers, kills them and stalls their disks mostly waits
@@ -65,14 +65,13 @@ async function runAll(files: readonly string[], events: PassThrough): Promise<vo
     ...others.filter((file) => !isIn(longest)(file)),
   ];
   const measured = work([measuring], events);
-  const afterwards = async (): Promise<void> => {
-    await measured;
-    await Promise.all([work([waiting, computing], events), work([waiting, computing], events)]);
-  };
+  const afterwards = measured.then(() =>
+    Promise.all([work([waiting], events), work([waiting], events)]),
+  );
   await Promise.all([
     work([computing, waiting], events),
     work([waiting, computing], events),
-    afterwards(),
+    afterwards,
   ]);
 }
 
