@@ -6,6 +6,7 @@
 import { counted } from "../../core/counted.ts";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { Disk } from "../../core/doors.ts";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { type Backup, makeBackup, restoreBackup } from "../../store/care/backup.ts";
@@ -26,7 +27,7 @@ import { readingDisk, systemDisk } from "../doors/disk.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
 import { version } from "../version.ts";
-import { actAsOwner } from "./act-as-owner.ts";
+import { actAsOwner, asOwner, inOwned, lookAsOwner } from "./act-as-owner.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
@@ -52,16 +53,21 @@ export async function run(args: readonly string[]): Promise<number> {
   const target = onlyFolder(positionals, "weir backup DIR");
   refuseFull(target, "the folder of a new backup must be empty or not there");
   const directory = await place();
-  const from = dataPaths(directory);
-  if (!existsSync(from.state)) throw notData(directory);
-  await checkStateFile(from.state);
-  const inUse = `another backup of ${directory} is being made; wait until it is done`;
-  const unlock = await lockDirectories([{ directory: from.log, inUse }]);
+  const unlock = await lockForBackup(directory);
   try {
     return await makeAndNote({ directory, target, json: values.json });
   } finally {
     await unlock();
   }
+}
+
+async function lockForBackup(directory: string): Promise<() => Promise<void>> {
+  using _owner = asOwner(directory);
+  const from = dataPaths(directory);
+  if (!existsSync(from.state)) throw notData(directory);
+  await checkStateFile(from.state);
+  const inUse = `another backup of ${directory} is being made; wait until it is done`;
+  return await lockDirectories([{ directory: from.log, inUse }]);
 }
 
 async function makeAndNote({
@@ -77,10 +83,11 @@ async function makeAndNote({
   const clock = systemClock();
   const copying = makeBackup({
     disk: systemDisk,
+    source: sourceIn(directory),
     target,
     from,
     placesIn: dataPaths,
-    copyState: copyKvLmdb,
+    copyState: (path, to) => copyKvLmdb(path, to, () => asOwner(directory)),
     openState: (path) => readCheckedKv(openKvLmdb({ path, bytesMax: limits.kvBytesMax })),
     weir: version,
     created: clock.now(),
@@ -97,14 +104,23 @@ async function makeAndNote({
   return exitCodes.ok;
 }
 
+/** Opens what is there as its owner, who may open no other file through it. */
+function sourceIn(directory: string): Pick<Disk, "open" | "list"> {
+  return {
+    open: (path, how) => lookAsOwner(directory, () => readingDisk.open(path, how)),
+    list: (path) => lookAsOwner(directory, () => readingDisk.list(path)),
+  };
+}
+
 /** Whether the data directory remembers the backup: one that cannot be written has a backup all the same. */
 async function noteMade(
   directory: string,
   { backup, target }: { readonly backup: Backup; readonly target: string },
 ): Promise<boolean> {
   const { created, weir } = backup;
+  const { backups } = dataPaths(directory);
   try {
-    await noteBackup(systemDisk, dataPaths(directory).backups, { created, target, weir });
+    await inOwned(directory, () => noteBackup(systemDisk, backups, { created, target, weir }));
     return true;
   } catch (error) {
     if (!isEnvironmental(error)) throw error;
@@ -118,7 +134,9 @@ async function noteMade(
 /** What was made of a data directory, and what is at its place now. */
 async function list(directory: string, json: boolean): Promise<number> {
   if (!existsSync(dataPaths(directory).state)) throw notData(directory);
-  const { backups, ...counts } = await readBackupList(readingDisk, dataPaths(directory).backups);
+  const { backups, ...counts } = await lookAsOwner(directory, () =>
+    readBackupList(readingDisk, dataPaths(directory).backups),
+  );
   const found: ((typeof backups)[number] & { readonly now: Whereabouts })[] = [];
   for (const backup of backups) {
     found.push({ ...backup, now: await whereaboutsOf(readingDisk, backup) });

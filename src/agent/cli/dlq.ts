@@ -91,6 +91,7 @@ async function lettersIn(
   directory: string,
   asked: DeadLettersAsked,
 ): Promise<readonly DeadLetterView[]> {
+  actAsOwner(directory);
   const { state } = dataPaths(directory);
   if (!existsSync(state)) {
     throw new Fault(
@@ -98,7 +99,6 @@ async function lettersIn(
       `${directory} is not the data directory of an agent; point to one with --data or -c, or ask one that runs elsewhere with --url`,
     );
   }
-  actAsOwner(directory);
   await checkStateFile(state);
   const kv = readCheckedKv(openKvLmdb({ path: state, bytesMax: limits.kvBytesMax }));
   try {

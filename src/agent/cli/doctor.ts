@@ -23,7 +23,9 @@ import { tokenHashPattern } from "../config/http-schema.ts";
 import { type ParsedConfig, parseConfig } from "../config/parse.ts";
 import { readValueFile } from "../doors/value-file.ts";
 import { systemClock } from "../doors/clock.ts";
+import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
+import { asOwner, lookAsOwner } from "./act-as-owner.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
 import { clockFindings } from "./doctor/clock.ts";
 import { lookAtDisk } from "./doctor/disk.ts";
@@ -69,7 +71,9 @@ async function examine(
   const { freeBytes, writesPerDay } = config?.store ?? storeDefaults;
   const commit = config?.commit ?? commitDefaults;
   const { waitMs } = commit;
-  const disk = await lookAtDisk({ clock, machine, directory, freeBytes, waitMs });
+  const disk = await lookAsOwner(directory, () =>
+    lookAtDisk({ clock, machine, directory, freeBytes, waitMs }),
+  );
   const { device, bytesPerSync } = disk;
   const capBytes = writesPerDay;
   const found = [
@@ -208,8 +212,10 @@ type Known = {
 async function knownIn(directory: string, now: number): Promise<Known> {
   const path = dataPaths(directory).state;
   const nothing = { newest: undefined, wear: undefined, findings: [] };
+  using _owner = asOwner(directory);
   if (!existsSync(path) || !existsSync(`${path}-lock`)) return nothing;
   try {
+    await checkStateFile(path);
     const opened = openKvLmdb({ path, bytesMax: limits.kvBytesMax, readOnly: true });
     try {
       const kv = readCheckedKv(opened);

@@ -31,7 +31,7 @@ import { concernsDevicesOf } from "../erasure/erasure-words.ts";
 import { Outputs } from "../outputs.ts";
 import { recover, type Recovery } from "../recovery.ts";
 import { dataPaths } from "../start.ts";
-import { actAsOwner } from "./act-as-owner.ts";
+import { actAsOwner, inOwned } from "./act-as-owner.ts";
 import { exitCodes } from "./command.ts";
 import {
   type ErasureDone,
@@ -55,13 +55,13 @@ export type EraseRequest = {
 export async function erase(request: EraseRequest): Promise<number> {
   const { config, json } = request;
   const directory = config.dataDirectory;
+  actAsOwner(directory);
   if (!existsSync(dataPaths(directory).state)) {
     throw new Fault(
       "INPUT_INVALID",
       `${directory} is not the data directory of an agent; point to one with --data or -c`,
     );
   }
-  actAsOwner(directory);
   const unlock = await lockDirectories([
     {
       directory,
@@ -73,16 +73,19 @@ export async function erase(request: EraseRequest): Promise<number> {
     },
   ]);
   try {
-    const { series, damage, done } = await eraseFromState(request);
     const { savepoints } = dataPaths(directory);
-    // One that the agent was sending when it was killed is of no use to anybody.
-    if (done !== undefined) await new UpstreamFile(systemDisk, savepoints).remove();
+    // First: what cannot be read is told before anything is erased, and could not be told afterwards.
+    const known = await inOwned(directory, async () => {
+      // One that the agent was sending when it was killed is of no use to anybody.
+      if (request.isConfirmed) await new UpstreamFile(systemDisk, savepoints).remove();
+      return { ...(await knownBackups(directory)), savepoints: savepointsIn(savepoints) };
+    });
+    const { series, damage, done } = await eraseFromState(request);
     const report: ErasureReport = {
       series,
       damage,
       done: done && { ...done, ...(await clearTables(config)) },
-      ...(await knownBackups(directory)),
-      savepoints: savepointsIn(savepoints),
+      ...known,
     };
     console.log(json ? reportJson(report) : reportText(report, directory));
     return exitCodes.ok;

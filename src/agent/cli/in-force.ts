@@ -9,6 +9,7 @@ import type { Config } from "../config/config.ts";
 import type { Overlay } from "../config/overlay.ts";
 import { readingDisk } from "../doors/disk.ts";
 import { dataPaths } from "../start.ts";
+import { lookAsOwner } from "./act-as-owner.ts";
 import { parseFile, readConfig } from "./configured.ts";
 
 /**
@@ -39,10 +40,12 @@ export async function overlaysInForce(
   const { readRemoteState } = await import("../remote/remote-state.ts");
   const { isFor, openDocument } = await import("../remote/document.ts");
   const { state: path } = remotePaths(dataPaths(dataDirectory).remote);
-  const state = await readRemoteState(readingDisk, path).catch((error: unknown) => {
-    if (error instanceof Fault) return undefined;
-    throw error;
-  });
+  const state = await lookAsOwner(dataDirectory, () =>
+    readRemoteState(readingDisk, path).catch((error: unknown) => {
+      if (error instanceof Fault) return undefined;
+      throw error;
+    }),
+  );
   const { trial, good } = state ?? {};
   const isOver = !isRunning && trial !== undefined && trial.tries >= remote.triesMax;
   return [isOver ? undefined : trial?.text, good].flatMap((text) => {

@@ -13,6 +13,7 @@ import { isFor, openDocument, readKept, type RemoteDocument } from "../remote/do
 import { remotePaths } from "../remote/known.ts";
 import { documentIn, readRemoteState } from "../remote/remote-state.ts";
 import { dataPaths } from "../start.ts";
+import { lookAsOwner } from "./act-as-owner.ts";
 import { exitCodes } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { auditText, isoOf } from "./remote-text.ts";
@@ -66,8 +67,10 @@ async function configuredIn(file: string): Promise<Where> {
 
 async function knownIn({ directory, local }: Where): Promise<Known> {
   const paths = remotePaths(dataPaths(directory).remote);
-  const state = await readRemoteState(readingDisk, paths.state);
-  const audit = await readAudit(readingDisk, paths.audit);
+  const { state, audit } = await lookAsOwner(directory, async () => ({
+    state: await readRemoteState(readingDisk, paths.state),
+    audit: await readAudit(readingDisk, paths.audit),
+  }));
   const text = documentIn(state);
   return {
     highest: state.highest,

@@ -21,7 +21,7 @@ import { readingDisk, systemDisk } from "../doors/disk.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
 import { version } from "../version.ts";
-import { actAsOwner } from "./act-as-owner.ts";
+import { actAsOwner, asOwner, inOwned } from "./act-as-owner.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
@@ -49,15 +49,16 @@ export async function run(args: readonly string[]): Promise<number> {
   if (action === "create") {
     const name = nameIn(named, "create NAME");
     // Elsewhere the folder may be root's.
-    if (values.dir === undefined && existsSync(data)) actAsOwner(data);
-    return await writingTo(folder, () => create(name, place));
+    if (values.dir === undefined) actAsOwner(data);
+    return await writingTo(folder, () => inOwned(data, () => create(name, place)));
   }
   if (action === "restore") {
     const name = nameIn(named, "restore FILE");
     return await writingTo(data, () => restore(name, place));
   }
   if (named !== undefined) throw new UsageError("list takes no name");
-  return await list(place);
+  if (values.dir === undefined) actAsOwner(data);
+  return await inOwned(data, () => list(place));
 }
 
 function nameIn(named: string | undefined, usage: string): string {
@@ -71,8 +72,7 @@ async function create(name: string, { data, folder, json }: Place): Promise<numb
     throw new UsageError("a name has letters, digits, dots, hyphens and underscores, 64 at most");
   }
   const path = join(folder, `${name}${ENDING}`);
-  const { state } = dataPaths(data);
-  if (!existsSync(state)) {
+  if (!existsSync(dataPaths(data).state)) {
     throw new Fault("INPUT_INVALID", `${data} is not the data directory of an agent`);
   }
   if (existsSync(path)) {
@@ -81,7 +81,7 @@ async function create(name: string, { data, folder, json }: Place): Promise<numb
   const unlock = await lockDirectory(data);
   try {
     mkdirSync(folder, { recursive: true });
-    const made = await withState(state, async (raw) => {
+    const made = await withState(await openOwnState(data), async (raw) => {
       const about = { kv: readCheckedKv(raw), name, weir: version, created: systemClock().now() };
       const partial = `${path}.partial`;
       await ifThere(() => systemDisk.remove(partial));
@@ -122,7 +122,7 @@ async function restore(named: string, { data, folder, json }: Place): Promise<nu
     await systemDisk.makeDirectory(directory);
   }
   try {
-    const found = await withState(places.state, async (raw) =>
+    const found = await withState(await openState(places.state), async (raw) =>
       restoreSavepoint(readingDisk, path, await openCheckedKv(raw)),
     );
     await systemDisk.syncDirectory(partial);
@@ -136,9 +136,17 @@ async function restore(named: string, { data, folder, json }: Place): Promise<nu
   }
 }
 
-async function withState<Value>(path: string, use: (kv: Kv) => Promise<Value>): Promise<Value> {
+async function openOwnState(data: string): Promise<Kv> {
+  using _owner = asOwner(data);
+  return await openState(dataPaths(data).state);
+}
+
+async function openState(path: string): Promise<Kv> {
   await checkStateFile(path);
-  const kv = openKvLmdb({ path, bytesMax: limits.kvBytesMax });
+  return openKvLmdb({ path, bytesMax: limits.kvBytesMax });
+}
+
+async function withState<Value>(kv: Kv, use: (kv: Kv) => Promise<Value>): Promise<Value> {
   try {
     return await use(kv);
   } finally {

@@ -109,13 +109,13 @@ async function placeOf(values: {
   const { data, json } = values;
   const config = data === undefined ? await readConfig(values.config) : undefined;
   const directory = data ?? config?.dataDirectory ?? "";
+  actAsOwner(directory);
   if (!existsSync(dataPaths(directory).state)) {
     throw new Fault(
       "INPUT_INVALID",
       `${directory} is not the data directory of an agent; point to one with --data or -c`,
     );
   }
-  actAsOwner(directory);
   return { directory, tiers: config?.store.tiers ?? storeDefaults.tiers, json };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Whether the state store's file is one that LMDB can open: LMDB itself ends the process on a file
  * that is not its own. Looked at are the two meta pages a file begins with; damage further on is not
- * seen here.
+ * seen here. Nor does it outlive a lock file that it may not open.
  *
  *   page 0 | 24 bytes header | magic u32 | version u32 | 16 bytes | page size u32 | ...
  *   page 1 | the same, at the page size
@@ -9,8 +9,8 @@
  * Layout: MDB_meta of the LMDB that lmdb-js 3 brings along, little-endian, 64 bit.
  */
 
-import { type FileHandle, open } from "node:fs/promises";
-import { Fault } from "../../core/faults.ts";
+import { access, constants, type FileHandle, open } from "node:fs/promises";
+import { Fault, isEnvironmental } from "../../core/faults.ts";
 
 const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;
@@ -32,12 +32,31 @@ export async function checkStateFile(path: string): Promise<void> {
       { cause, facts: { path } },
     );
   }
-  if (isStore) return;
+  if (isStore) return await checkLockFile(`${path}-lock`);
   throw new Fault(
     "STORE_FAILED",
     `${path} is not a state store: its first bytes are not those of the LMDB file that weir writes. Restore the data directory from a backup; or remove this file: the log is then applied again from its start, and records that are already upstream are sent again`,
     { facts: { path } },
   );
+}
+
+/** Not opened where it can be asked for: closing it would let go of a lock that this process has on it. */
+async function checkLockFile(path: string): Promise<void> {
+  try {
+    // Asked for is the real user, and opened by the effective one.
+    if (process.getuid?.() === process.geteuid?.()) {
+      await access(path, constants.R_OK | constants.W_OK);
+    } else {
+      await (await open(path, "r+")).close();
+    }
+  } catch (cause) {
+    if (!isEnvironmental(cause) || cause.code !== "EACCES") return;
+    throw new Fault(
+      "STORE_FAILED",
+      `${path} cannot be opened (EACCES); let the user that runs weir read and write it`,
+      { cause, facts: { path } },
+    );
+  }
 }
 
 async function hasMetaPages(file: FileHandle): Promise<boolean> {

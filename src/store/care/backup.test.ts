@@ -73,6 +73,7 @@ async function directory(): Promise<{
     backup: () =>
       makeBackup({
         disk,
+        source: disk,
         target: "/backup",
         from,
         placesIn,

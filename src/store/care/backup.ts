@@ -39,6 +39,8 @@ export type DataPlaces = {
 
 export type BackupOptions = {
   readonly disk: Disk;
+  /** What of it reads `from`. */
+  readonly source: Pick<Disk, "open" | "list">;
   /** Absolute; what is in it is overwritten: the caller sees to it that nothing is. */
   readonly target: string;
   readonly from: DataPlaces;
@@ -117,12 +119,12 @@ async function copyLog(
   options: BackupOptions,
   to: string,
 ): Promise<readonly BackedUpFile[] | "moved on"> {
-  const { disk, from } = options;
+  const { source, from } = options;
   const files: BackedUpFile[] = [];
   const headers = new Map<string, string>();
-  for (const name of (await disk.list(from.log)).toSorted()) {
+  for (const name of (await source.list(from.log)).toSorted()) {
     if (segmentNumberOf(name) === undefined) continue;
-    const header = await headerOf(disk, join(from.log, name));
+    const header = await headerOf(source, join(from.log, name));
     if (header === undefined) continue;
     const copied = await copyIfThere(options, join(from.log, name), join(to, name));
     if (copied === undefined) return "moved on";
@@ -130,13 +132,13 @@ async function copyLog(
     files.push(copied);
   }
   for (const [name, header] of headers) {
-    if ((await headerOf(disk, join(from.log, name))) !== header) return "moved on";
+    if ((await headerOf(source, join(from.log, name))) !== header) return "moved on";
   }
   return files;
 }
 
 /** What tells a use of a segment from others; undefined where it is spare or not there. */
-async function headerOf(disk: Disk, path: string): Promise<string | undefined> {
+async function headerOf(disk: Pick<Disk, "open">, path: string): Promise<string | undefined> {
   const page = new Uint8Array(SEGMENT_HEADER_BYTES);
   const read = await ifThere(async () => {
     await using file = await opened(disk, path, false);
@@ -208,7 +210,9 @@ export async function restoreBackup(options: {
   const partial = `${target}.partial`;
   await emptyDirectory(options, partial);
   for (const { name, bytes, checksum } of found.files) {
-    const copied = await ifThere(() => copyFile(disk, join(backup, name), join(partial, name)));
+    const copied = await ifThere(() =>
+      copyFile({ disk, source: disk }, join(backup, name), join(partial, name)),
+    );
     if (copied?.bytes !== bytes || copied.checksum !== checksum) {
       await emptyDirectory(options, partial);
       throw new Fault(
@@ -246,11 +250,11 @@ async function emptyDirectory(
 }
 
 async function copyIfThere(
-  { disk, target, onProgress }: BackupOptions,
+  { disk, source, target, onProgress }: BackupOptions,
   from: string,
   to: string,
 ): Promise<BackedUpFile | undefined> {
-  const copied = await ifThere(() => copyFile(disk, from, to));
+  const copied = await ifThere(() => copyFile({ disk, source }, from, to));
   if (copied === undefined) return undefined;
   const file = { name: relative(target, to), ...copied };
   onProgress?.(file);
@@ -258,11 +262,11 @@ async function copyIfThere(
 }
 
 async function copyFile(
-  disk: Disk,
+  { disk, source: door }: { readonly disk: Disk; readonly source: Pick<Disk, "open"> },
   from: string,
   to: string,
 ): Promise<{ readonly bytes: number; readonly checksum: number }> {
-  await using source = await opened(disk, from, false);
+  await using source = await opened(door, from, false);
   await using target = await opened(disk, to, true);
   const piece = new Uint8Array(limits.backupPieceBytes);
   let bytes = 0;

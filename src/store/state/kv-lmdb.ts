@@ -88,13 +88,22 @@ export function openKvLmdb(options: KvLmdbOptions): Kv {
 }
 
 /**
- * Copies the store at `from` as of its last transaction, while another process may write to it.
- * Faults: STORE_FAILED.
+ * Copies the store at `from` as of its last transaction, while another process may write to it. `openedAs`
+ * is what surrounds its opening: from then on its files are not looked for by their names. Faults:
+ * STORE_FAILED.
  */
-export async function copyKvLmdb(from: string, to: string): Promise<void> {
+export async function copyKvLmdb(
+  from: string,
+  to: string,
+  openedAs: () => Disposable,
+): Promise<void> {
   const place = { path: from, noSubdir: true, readOnly: true, encoding: "binary" } as const;
+  const opened = (): RootDatabase<Uint8Array, string> => {
+    using _as = openedAs();
+    return open<Uint8Array, string>(place);
+  };
   try {
-    const db = open<Uint8Array, string>(place);
+    const db = opened();
     try {
       await db.backup(to, true);
     } finally {
