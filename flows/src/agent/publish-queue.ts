@@ -17,6 +17,7 @@ import type { Message } from "../red.ts";
 import type { AgentAnswer, AgentClient } from "./agent-client.ts";
 import { Fifo } from "./fifo.ts";
 import { Retry, waitFor } from "./retry.ts";
+import { AgentRefusal } from "./trouble.ts";
 
 export type WhenFull = "refuse" | "drop-oldest";
 
@@ -312,11 +313,13 @@ function outcomeOf(
   answer: AgentAnswer,
 ): Outcome | { readonly trouble: Error } {
   const { status, body } = answer;
-  if (status === 400 || status === 413 || status === 422) {
-    return { refusal: client.refusalOf(answer) };
+  if (status >= 200 && status < 300) {
+    return takenOf(body) ?? { trouble: client.strangerOf(answer) };
   }
-  if (status < 200 || status >= 300) return { trouble: client.refusalOf(answer) };
-  return takenOf(body) ?? { trouble: client.strangerOf(answer) };
+  const error = client.refusalOf(answer);
+  // What is no agent refuses nothing for good: a proxy may have a bound of its own, or the wrong port.
+  const isFinal = error instanceof AgentRefusal && [400, 413, 422].includes(status);
+  return isFinal ? { refusal: error } : { trouble: error };
 }
 
 /** What an answer of POST /v1/readings says; undefined where it is none. */

@@ -267,6 +267,29 @@ test("another program that answers there is told of, and nothing is taken for se
   assert.equal((await rig.next("out0"))["second"], 1);
 });
 
+test("a proxy's answer refuses nothing for good, an agent's own does", async (t) => {
+  const page = "<html><center>nginx</center></html>";
+  const own = '{"error":"too_large","message":"the body is too long"}';
+  const { node, bodies } = await standIn(t, (body, response, nth) => {
+    if (nth === 1) response.writeHead(413, { "Retry-After": "0" }).end(page);
+    else if (nth === 2) response.writeHead(400, { "Retry-After": "0" }).end(page);
+    else if (nth === 4) response.writeHead(413).end(own);
+    else if (nth === 5) response.writeHead(422).end(own);
+    else taken(body, response);
+  });
+  const rig = await startRig(t, register, flowWith(node));
+  rig.send(reading(1));
+  assert.equal((await rig.next("out0"))["second"], 1);
+  assert.equal(new Set(bodies.map(({ key }) => key)).size, 1);
+  assert.match(rig.warnings.join(), /away: what answers there \(413\).*answers there \(400\)/s);
+  for (const status of [413, 422]) {
+    rig.send(reading(2));
+    const refused = new RegExp(`refuses \\(${status}\\): the body is too long`);
+    assert.match(await textOf(rig, "caught"), refused);
+  }
+  assert.equal(bodies.length, 5);
+});
+
 test("payloads that JSON has no word for are refused in a sentence", async (t) => {
   const agent = await AgentRig.start(t);
   const rig = await startRig(t, register, flowWith(agent.node));
