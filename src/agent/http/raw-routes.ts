@@ -27,7 +27,8 @@ export async function rawReply(
   if (method === "POST") {
     const parsed = parseRawRequest(search, { now });
     if (parsed.kind === "refused") return problem(400, "bad_request", parsed.message);
-    return replyTo(await desk.ask(parsed.request));
+    const outcome = await desk.ask(parsed.request);
+    return replyTo(outcome.kind === "conflict" ? await askedAgain(desk, search, outcome) : outcome);
   }
   if (method === "DELETE") {
     const id = search.get("id") ?? "";
@@ -35,6 +36,16 @@ export async function rawReply(
     return problem(404, "not_found", `no request ${JSON.stringify(id)} is open`);
   }
   return json(200, { requests: desk.status });
+}
+
+/** Sent twice under its id, `-1h` and `now` mean what they meant at first. */
+async function askedAgain(
+  desk: RawDesk,
+  search: URLSearchParams,
+  conflict: AskOutcome & { readonly kind: "conflict" },
+): Promise<AskOutcome> {
+  const parsed = parseRawRequest(search, { now: conflict.known.asked });
+  return parsed.kind === "refused" ? conflict : await desk.ask(parsed.request);
 }
 
 function replyTo(outcome: AskOutcome): Reply {

@@ -64,6 +64,8 @@ export type RawParameters = {
   readonly from: number;
   readonly to: number;
   readonly priority: RawPriority;
+  /** By which now the range was meant. */
+  readonly asked: number;
 };
 
 /** What is changed of the sync while it runs. */
@@ -116,6 +118,7 @@ export function parseRawRequest(
     select: parameters.all("select"),
     ...parameters.range(now),
     priority: parameters.oneOf("priority", ["normal", "high", "low"]),
+    asked: now,
   }));
 }
 

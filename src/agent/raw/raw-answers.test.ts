@@ -14,6 +14,7 @@ import { KvMemory } from "../../store/state/kv-memory.ts";
 import { millis, position, seriesId, symbolId } from "../../core/units.ts";
 import { openStateStore, type StateStore } from "../../store/state/state-store.ts";
 import { digestAfter, emptyDigest } from "../../sync/kafka/cursor.ts";
+import { rawReply } from "../http/raw-routes.ts";
 import { Query } from "../query/queries.ts";
 import { type AlertAsk, askOfAlerts } from "./alert-asks.ts";
 import { RawAnswers } from "./raw-answers.ts";
@@ -286,6 +287,38 @@ test("an id is one request; what cannot be is refused with a reason; a cancelled
   const nobody = await alone.answers.ask({ ...ask, id: "y" });
   assert.match("message" in nobody ? nobody.message : "", /no uplink is configured/);
   await world.end(alone);
+  await of.rig.tables.store.close();
+});
+
+test("sent twice under its id, a span that counts from now is the one of the first time", async () => {
+  const of = await plant(1, 10);
+  const world = new World(of.rig);
+  const life = await world.live();
+  const post = async (
+    { answers }: Life,
+    text: string,
+    late: number,
+  ): Promise<readonly [number, unknown]> => {
+    const search = new URLSearchParams(`id=r1&select=*&${text}`);
+    const asked = { method: "POST", search, now: world.clock.now() + late };
+    const { code, body } = await rawReply(answers, asked);
+    const { from, to } = JSON.parse(body) as Record<string, unknown>;
+    return [code, [from, to]];
+  };
+  const span = [now - 60_003, now - 3];
+  // The second may come while the first is not stored yet.
+  const both = [post(life, "from=-1m&to=now", -3), post(life, "from=-1m&to=now", 7)];
+  assert.deepEqual(await Promise.all(both), [
+    [202, span],
+    [200, span],
+  ]);
+  assert.deepEqual((await post(life, "from=-2m&to=now", 7))[0], 409);
+  await world.end(life);
+  await world.clock.pass(1_000);
+  const next = await world.live();
+  assert.deepEqual(await post(next, "from=-1m&to=now", 0), [200, span]);
+  assert.equal((await post(next, `from=${now + 500}&to=now`, 0))[0], 409);
+  await world.end(next);
   await of.rig.tables.store.close();
 });
 

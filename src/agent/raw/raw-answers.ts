@@ -62,7 +62,9 @@ export type RawAnswersOptions = {
 export type AskOutcome =
   | { readonly kind: "asked" | "known"; readonly request: RawRequest }
   /** It is not stored; the message says why. */
-  | { readonly kind: "malformed" | "conflict" | "tooMany"; readonly message: string };
+  | { readonly kind: "malformed" | "tooMany"; readonly message: string }
+  /** The id is that of a request which asks for something else. */
+  | { readonly kind: "conflict"; readonly message: string; readonly known: RawRequest };
 
 /** Requests on their way into a commit. */
 export type PreparedAsks = {
@@ -149,15 +151,15 @@ export class RawAnswers {
 
   /**
    * Stored when it resolves, with `writes` in the same transaction where it is a new request. The same id
-   * is the same request, as long as it is remembered.
+   * is the same request, as long as it is remembered. `asked`: by which now its range was meant, ms; absent:
+   * now.
    */
   async ask(
-    ask: Omit<RawAsk, "id"> & { readonly id?: string | undefined },
+    ask: Omit<RawAsk, "id"> & { readonly id?: string | undefined; readonly asked?: number },
     writes: readonly KvWrite[] = [],
   ): Promise<AskOutcome> {
-    const { clock } = this.#options;
     const named = { ...ask, id: ask.id ?? this.#newId() };
-    const now = clock.now();
+    const now = ask.asked ?? this.#options.clock.now();
     const malformed = this.#options.hasUplinks
       ? whyMalformed(named, now)
       : "no uplink is configured: nobody would get the answer";
@@ -271,7 +273,7 @@ export class RawAnswers {
       JSON.stringify(known.select) === JSON.stringify(ask.select);
     if (isSame) return { kind: "known", request: known };
     const message = `the request ${ask.id} is there with another range or selector: take another id`;
-    return { kind: "conflict", message };
+    return { kind: "conflict", message, known };
   }
 
   /** Those that are not needed any more, the oldest first. */
