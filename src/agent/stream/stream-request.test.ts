@@ -85,6 +85,8 @@ test("what matches no pipeline is named, and nothing where all are asked for", (
   const asked = requestOf("pipeline=temp&pipeline=hours&pipeline=fl*&pipeline=x*");
   assert.deepEqual(unmatchedBy(names, asked), ["hours", "x*"]);
   assert.deepEqual(unmatchedBy(names, requestOf("key=a")), []);
+  const definitions = requestOf("pipeline=temp@2&pipeline=fl*@3&pipeline=temp@*&pipeline=x@2");
+  assert.deepEqual(unmatchedBy(names, definitions), ["x@2"]);
 });
 
 test("the header of a client that comes again goes before the parameter", () => {

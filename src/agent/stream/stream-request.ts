@@ -79,7 +79,9 @@ export function unmatchedBy(
 ): readonly string[] {
   return pipelines.filter((pattern) => {
     const takes = takesPipeline(pattern);
-    return !names.some(takes);
+    // `temp@2` asks for one definition of temp, `temp@*` for all but the first.
+    const takesConfigured = takesPipeline(pattern.replace(/@[\d*]+$/, ""));
+    return !names.some((name) => takes(name) || takesConfigured(name));
   });
 }
 
