@@ -33,9 +33,8 @@ export interface ContextStore {
 }
 
 export interface RedNode {
+  /** Stays the same over deploys, also where the node is of a subflow: each instance has another. */
   readonly id: string;
-  /** Its id where it is of a subflow: the other one is new with each start. */
-  readonly _alias?: string;
   readonly type: string;
   /** Of types that are registered with some. */
   readonly credentials?: Readonly<Record<string, string | undefined>>;

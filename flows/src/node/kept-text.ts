@@ -9,27 +9,8 @@ import type { RedNode } from "../red.ts";
 /** What nodes of one type kept when they closed, by their ids, for those that start again in this process. */
 export type KeptHere = Map<string, string>;
 
-/** Whether a context store forgets when Node-RED ends. `stores`: contextStorage of settings.js. */
-export function isMemory(stores: unknown, store: unknown): boolean {
-  const known = new Map<unknown, unknown>(
-    typeof stores === "object" && stores !== null ? Object.entries(stores) : [],
-  );
-  if (known.size === 0) return true;
-  const [first] = known.keys();
-  // As Node-RED has it: a name that is not known is the one by default, which may be the name of another.
-  const byDefault = known.get(known.has("default") ? "default" : first);
-  const found = known.get(store) ?? byDefault;
-  const config = typeof found === "string" ? known.get(found) : found;
-  return (
-    typeof config === "object" &&
-    config !== null &&
-    "module" in config &&
-    config.module === "memory"
-  );
-}
-
 export type KeptTextOptions = {
-  readonly node: Pick<RedNode, "id" | "_alias" | "context" | "warn">;
+  readonly node: Pick<RedNode, "id" | "context" | "warn">;
   /** In the node's context. */
   readonly name: string;
   /** Of a context store, as a setting has it; empty is the one by default. */
@@ -53,9 +34,9 @@ export class KeptText {
 
   /** Rejects with an Error that names the store where it fails. */
   async load(): Promise<string | undefined> {
-    const { here } = this.#options;
-    this.#text = here.get(this.#id) ?? (await this.#loadStored());
-    here.delete(this.#id);
+    const { here, node } = this.#options;
+    this.#text = here.get(node.id) ?? (await this.#loadStored());
+    here.delete(node.id);
     return this.#text;
   }
 
@@ -75,12 +56,8 @@ export class KeptText {
 
   /** The node closes, and may start again here. */
   close(): void {
-    if (this.#text !== undefined) this.#options.here.set(this.#id, this.#text);
-  }
-
-  get #id(): string {
-    const { _alias, id } = this.#options.node;
-    return _alias ?? id;
+    const { here, node } = this.#options;
+    if (this.#text !== undefined) here.set(node.id, this.#text);
   }
 
   #loadStored(): Promise<string | undefined> {

@@ -33,6 +33,29 @@ function errorOf(caught: Message): string {
   return (caught["error"] as { message: string }).message;
 }
 
+test("instances of a subflow keep what each knows over a deploy, also where no store does", async (t) => {
+  const starts: (string | undefined)[] = [];
+  const register = registering((kept) => {
+    starts.push(kept);
+    const name = kept ?? `node ${starts.length}`;
+    return { machine: machineOf({ keep: () => name }), leftover: nothing };
+  });
+  const instance = { type: "subflow:sub1", z: "tab1", x: 0, y: 0, wires: [] };
+  const twice = [
+    ...flow,
+    { id: "sub1", type: "subflow", in: [], out: [] },
+    { id: "inner", type: "weir-trial", z: "sub1", x: 0, y: 0, wires: [] },
+    { ...instance, id: "a" },
+    { ...instance, id: "b" },
+  ];
+  const rig = await startRig(t, register, twice);
+  for (let at = 0; at < 200 && starts.length < 3; at++) await wait(10);
+  await rig.deploy(twice);
+  for (let at = 0; at < 200 && starts.length < 6; at++) await wait(10);
+  assert.deepEqual(starts.slice(0, 3), [undefined, undefined, undefined]);
+  assert.deepEqual(new Set(starts.slice(3)), new Set(["node 1", "node 2", "node 3"]));
+});
+
 test("a message that is refused goes to Catch nodes, and the node goes on", async (t) => {
   const take = (message: Message): readonly (readonly Message[])[] => {
     if (message["payload"] === "bad") throw new Refused("it is bad");

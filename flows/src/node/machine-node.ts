@@ -173,8 +173,8 @@ class MachineNode {
   /** Before all others: what came while an earlier life of the node closed. Returns how many there are. */
   #holdLate(): number {
     const { late } = this.#kind;
-    const messages = late.get(this.#id) ?? [];
-    late.delete(this.#id);
+    const messages = late.get(this.#node.id) ?? [];
+    late.delete(this.#node.id);
     const send: Send = (outputs) => this.#node.send(outputs);
     this.#held = [
       ...messages.map((message) => ({
@@ -185,10 +185,6 @@ class MachineNode {
       ...this.#held,
     ];
     return messages.length;
-  }
-
-  get #id(): string {
-    return this.#node._alias ?? this.#node.id;
   }
 
   /** What is due after every step. */
@@ -260,7 +256,7 @@ class MachineNode {
   #leave(removed: boolean): void {
     const messages = this.#held.map(({ message }) => message);
     this.#held = [];
-    if (!removed && messages.length > 0) this.#kind.late.set(this.#id, messages);
+    if (!removed && messages.length > 0) this.#kind.late.set(this.#node.id, messages);
   }
 
   async #keepAtEnd(): Promise<void> {

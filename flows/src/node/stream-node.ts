@@ -18,7 +18,8 @@ import { migrate, type Migration, type Settings } from "../migrations.ts";
 import type { Message, NodeConfig, Red, RedNode, Status } from "../red.ts";
 import { choiceIn, textIn } from "../settings.ts";
 import { clientOf } from "./agent-link.ts";
-import { isMemory, type KeptHere, KeptText } from "./kept-text.ts";
+import { isMemory } from "./context-stores.ts";
+import { type KeptHere, KeptText } from "./kept-text.ts";
 import { StatusLine } from "./status-line.ts";
 
 export type StreamKind = {

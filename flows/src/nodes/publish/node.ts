@@ -91,9 +91,8 @@ type Sender = { readonly send: Send; readonly done: Done };
 
 /** What this node left, where it was for the same agent. */
 function leftFor(agent: string, node: RedNode, here: LeftHere): LeftMessages | undefined {
-  const id = node._alias ?? node.id;
-  const left = here.get(id);
-  here.delete(id);
+  const left = here.get(node.id);
+  here.delete(node.id);
   if (left === undefined || left.agent === agent) return left;
   const waited = counted(countOf(left), "message");
   node.warn(`dropped: ${waited} for the agent at ${left.agent}; the node has another agent now`);
@@ -111,7 +110,7 @@ function leave(
 ): void {
   const count = countOf(left);
   if (count === 0) return;
-  if (!removed) here.set(node._alias ?? node.id, left);
+  if (!removed) here.set(node.id, left);
   const what = removed
     ? "the node is gone, and what waited is lost"
     : "the node sends what waits when it starts again here; an end of Node-RED loses it";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isMemory } from "./kept-text.ts";
+import { isMemory } from "./context-stores.ts";
 
 test("a context store is one in memory as Node-RED chooses it from settings.js", () => {
   const memory = { module: "memory" };
