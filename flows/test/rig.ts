@@ -82,8 +82,8 @@ export type Rig = {
   /** All statuses that the node under test has shown. */
   readonly statuses: readonly Status[];
   readonly warnings: readonly string[];
-  /** What the node under test has written to the log, as errors if not otherwise, also while it was made. */
-  errors(level?: "error" | "warn" | "info"): readonly string[];
+  /** What a node, "n" if not otherwise, has written to the log, as errors if not otherwise, also while it was made. */
+  errors(level?: "error" | "warn" | "info", id?: string): readonly string[];
   /** Stops all nodes and starts them from this flow, as the Deploy button does. */
   deploy(flow: readonly FlowNode[]): Promise<void>;
   /** Ends the runtime; with a store of files what is kept is on disk then. */
@@ -150,12 +150,12 @@ function rigOf(flow: readonly FlowNode[]): Rig {
   return {
     statuses,
     warnings,
-    errors: (wanted = "error") =>
+    errors: (wanted = "error", of = "n") =>
       helper
         .log()
         .args.filter(([{ id, level }]) => {
           const { ERROR, WARN, INFO } = helper.log();
-          return id === "n" && level === { error: ERROR, warn: WARN, info: INFO }[wanted];
+          return id === of && level === { error: ERROR, warn: WARN, info: INFO }[wanted];
         })
         .map(([{ msg }]) => String(msg)),
     send: (message) => helper.getNode("n").receive(message),

@@ -126,35 +126,43 @@ test("a pipeline that the agent does not have is told of, with those that it has
   assert.equal(rig.warnings.length, 1);
 });
 
-test("that a restart forgets the place is told once, at the start, and not where files keep it", async (t) => {
+test("an agent that has no pipelines at all is told of as that", async (t) => {
+  const flow = await standIn(t, (response) => {
+    response.writeHead(200, { "Content-Type": "text/event-stream" });
+    response.write('event: ready\ndata: {"unmatched":["x"],"pipelines":[]}\n\n');
+  });
+  const rig = await startRig(t, register, flow);
+  for (let at = 0; at < 200 && rig.warnings.length === 0; at++) await wait(20);
+  assert.match(rig.warnings.join(), /has no pipeline "x", nor any other; mend "Pipelines", or add/);
+});
+
+test("that a restart forgets a node's place is told once of each, and not where files keep it", async (t) => {
   const filesIn = temporaryFolder();
-  for (const [changes, said] of [
-    [{ store: "file" }, undefined],
-    [
-      { from: "now" },
-      /^from now on: what came while Node-RED was down is not given, .* store of files/,
-    ],
-    [
-      { from: "kept" },
-      /^what the agent still keeps comes first, also what was given before Node-RED/,
-    ],
-  ] as const) {
-    // Nobody is there, so that no place is kept at the deploy either.
-    const flow = [agentAt(1), ...flowOf({ ...summaries, ...changes }, 2)];
-    const rig = await startRig(t, register, flow, { filesIn });
-    for (let starts = 1; starts <= 2; starts++) {
-      if (starts > 1) await rig.deploy(flow);
-      for (let at = 0; at < 200 && rig.warnings.length < starts; at++) await wait(20);
-      assert.equal(rig.warnings.length, starts, "it is away");
-    }
-    const told = rig.errors("info");
-    if (said === undefined) assert.deepEqual(told, []);
-    else {
-      assert.equal(told.length, 1, told.join("; "));
-      assert.match(told.join(), said);
-    }
-    await rig.stop();
+  const [tab, node, ...others] = flowOf(summaries, 2);
+  assert.ok(tab !== undefined && node !== undefined);
+  const second: FlowNode = { ...node, id: "n2", from: "kept" };
+  const third: FlowNode = { ...node, id: "n3", store: "file" };
+  // Nobody is there, so that no place is kept at the deploys either.
+  const first = [agentAt(1), tab, node, ...others];
+  const all = [...first, second, third];
+  const rig = await startRig(t, register, first, { filesIn });
+  for (const [deploys, flow] of [first, all, all].entries()) {
+    if (deploys > 0) await rig.deploy(flow);
+    for (let at = 0; at < 200 && rig.warnings.length <= deploys; at++) await wait(20);
+    assert.equal(rig.warnings.length, deploys + 1, "it is away");
   }
+  const then = "keeps its place in memory only: after a restart of Node-RED it gives";
+  assert.match(
+    rig.errors("info").join("; "),
+    new RegExp(
+      `^${then} what comes from then on, [^;]*; "Kept in" a context store of files [^;]*$`,
+    ),
+  );
+  assert.match(
+    rig.errors("info", "n2").join("; "),
+    new RegExp(`^${then} all that the agent still keeps, [^;]*;[^;]*$`),
+  );
+  assert.deepEqual(rig.errors("info", "n3"), []);
 });
 
 test("over deploys, while the agent goes on, none is missing and none comes twice", async (t) => {

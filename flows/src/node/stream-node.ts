@@ -34,12 +34,12 @@ export type StreamKind = {
 /** What nodes of one type share while this process lives. */
 type Shared = {
   readonly here: KeptHere;
-  /** Whether one has said that a restart forgets its place. */
-  isForgetfulTold: boolean;
+  /** Ids of those that have said that a restart forgets their place. */
+  readonly forgetful: Set<string>;
 };
 
 export function registerStream(RED: Red, kind: StreamKind): void {
-  const shared: Shared = { here: new Map(), isForgetfulTold: false };
+  const shared: Shared = { here: new Map(), forgetful: new Set() };
   RED.nodes.registerType(kind.type, function (this: RedNode, config: NodeConfig) {
     RED.nodes.createNode(this, config);
     void new StreamNode(RED, this, { kind, shared }).start(config);
@@ -91,9 +91,7 @@ class StreamNode {
       this.#kept = new KeptText({ node: this.#node, name: "weir", store, here });
       const lastId = this.#placeIn(await this.#kept.load());
       if (this.#isClosed) return;
-      if (lastId === undefined && isMemory(this.#red.settings.contextStorage, store)) {
-        this.#tellForgetful(query);
-      }
+      if (isMemory(this.#red.settings.contextStorage, store)) this.#tellForgetful(query);
       this.#stream = new EventStream({
         client,
         query,
@@ -122,16 +120,17 @@ class StreamNode {
     return query;
   }
 
-  /** Once in a process: at deploys the place is there. */
+  /** Once in a process: over deploys the place stays. */
   #tellForgetful(query: URLSearchParams): void {
-    if (this.#shared.isForgetfulTold) return;
-    this.#shared.isForgetfulTold = true;
-    const what =
+    const { forgetful } = this.#shared;
+    if (forgetful.has(this.#node.id)) return;
+    forgetful.add(this.#node.id);
+    const then =
       query.get("from") === "now"
-        ? "from now on: what came while Node-RED was down is not given"
-        : "what the agent still keeps comes first, also what was given before Node-RED ended";
+        ? "gives what comes from then on, and nothing of what came meanwhile"
+        : "gives all that the agent still keeps, also what it gave before";
     this.#node.log(
-      `${what}, as places are kept in memory; "Kept in" a context store of files, nodes go on where they were (contextStorage in settings.js)`,
+      `keeps its place in memory only: after a restart of Node-RED it ${then}; "Kept in" a context store of files it goes on where it was (contextStorage in settings.js)`,
     );
   }
 
@@ -158,8 +157,10 @@ class StreamNode {
     this.#isUnmatched = Array.isArray(unmatched);
     const warned = this.#isUnmatched ? JSON.stringify([unmatched, pipelines]) : undefined;
     if (warned !== undefined && warned !== this.#warnedUnmatched) {
+      const has = namesOf(pipelines);
+      const otherwise = has === "" ? "nor any other" : `but ${has}`;
       this.#node.warn(
-        `the agent at ${this.#agent} has no pipeline ${namesOf(unmatched)}, but ${namesOf(pipelines)}; mend "Pipelines", or add it to its weir.yaml`,
+        `the agent at ${this.#agent} has no pipeline ${namesOf(unmatched)}, ${otherwise}; mend "Pipelines", or add it to its weir.yaml`,
       );
     }
     this.#warnedUnmatched = warned;
@@ -198,8 +199,8 @@ class StreamNode {
   /** In another agent's it means nothing. */
   #placeIn(text: string | undefined): string | undefined {
     if (text === undefined) return undefined;
-    const space = text.indexOf(" ");
-    return text.slice(space + 1) === this.#agent ? text.slice(0, space) : undefined;
+    const [id = "", agent] = text.split(" ", 2);
+    return agent === this.#agent ? id : undefined;
   }
 
   async #keep(): Promise<void> {
@@ -222,7 +223,6 @@ class StreamNode {
 /** Some of them where they are many. */
 function namesOf(names: unknown): string {
   const all: readonly unknown[] = Array.isArray(names) ? names : [];
-  if (all.length === 0) return "none";
   const some = all.slice(0, flowLimits.namesToldMax).map((name) => JSON.stringify(name));
   const rest = all.length - some.length;
   return `${some.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
