@@ -7,6 +7,7 @@ import { flowOf, type FlowNode, startRig } from "../../test/rig.ts";
 import { register as registerAgent } from "../nodes/agent/node.ts";
 import { register as registerQuery } from "../nodes/query/node.ts";
 import type { Message, Red } from "../red.ts";
+import { registerAsking } from "./asking-node.ts";
 
 const query = {
   type: "weir-query",
@@ -118,6 +119,30 @@ test("what the agent refuses, and one that is away, go to Catch nodes with the a
   await agent.start();
   rig.send({});
   await rig.next("out0");
+});
+
+test("what the status shows of an answer is made at once, so that nothing holds the answer", async (t) => {
+  const agent = await AgentRig.start(t);
+  const shown: unknown[] = [];
+  const registerTrial = (red: Red): void => {
+    registerAgent(red);
+    registerAsking(red, {
+      type: "weir-trial",
+      migrations: [],
+      start: () => async () => ({ payload: "an answer" }),
+      statusOf: ({ payload }) => {
+        shown.push(payload);
+        return { text: String(shown.length) };
+      },
+    });
+  };
+  const flow = flowOf({ type: "weir-trial", agent: "agent1" }, 1);
+  const rig = await startRig(t, registerTrial, [agent.node, ...flow]);
+  for (let at = 0; at < 3; at++) {
+    rig.send({});
+    await rig.next("out0");
+  }
+  assert.equal(shown.length, 3);
 });
 
 test("questions that wait when the node closes are errors, and none is left without an answer", async (t) => {

@@ -103,7 +103,8 @@ class AskingNode {
     try {
       const answered = await ask(message, this.#closing.signal);
       if (this.#closing.signal.aborted) throw new Error("the node was closed meanwhile");
-      this.#status.show(() => this.#kind.statusOf?.(answered) ?? {});
+      // At once: what would make it later would hold the answer until the next one.
+      this.#status.show(this.#kind.statusOf?.(answered) ?? {});
       send([[{ ...message, ...answered }]]);
       done();
     } catch (error) {

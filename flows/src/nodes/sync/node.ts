@@ -41,7 +41,7 @@ function lookEvery(RED: Red, everyMs: number, { client, node, status, onClose }:
       const payload = await client.json({ path }, closing.signal);
       if (closing.signal.aborted) return;
       warned = undefined;
-      status.show(() => statusOf(RED, payload));
+      status.show(statusOf(RED, payload));
       node.send([[{ topic: "sync", payload }]]);
     } catch (error) {
       if (closing.signal.aborted) return;

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pausesIn } from "./pauses.ts";
 
-test("a pause has its end as the day of Node-RED has it, or as how long it still lasts, or none", () => {
+test("a pause has its end as the day of Node-RED has it, or as how long it still lasts, or none", (t) => {
+  // A Node with one language alone writes all others as that one.
+  t.mock.method(Date.prototype, "toLocaleString", () => "11/30/2026, 2:05:59 PM");
   const now = new Date(2026, 10, 30, 9, 5).getTime();
   const paused = (name: string, pause: object | undefined): object => ({ name, paused: pause });
   const view = {

@@ -22,10 +22,18 @@ export function pausesIn(view: unknown, now: number): readonly ShownPause[] {
 }
 
 function timeText(ms: number, now: number): string {
-  // The Swedish form is the one of ISO 8601, in local time.
-  const [text, today] = [ms, now].map((each) => new Date(each).toLocaleString("sv-SE"));
-  if (text === undefined || today === undefined) return "";
-  return text.slice(0, 10) === today.slice(0, 10) ? text.slice(11, 16) : text.slice(0, 16);
+  const end = new Date(ms);
+  const time = [end.getHours(), end.getMinutes()].map(twoDigits).join(":");
+  const day = dayText(end);
+  return day === dayText(new Date(now)) ? time : `${day} ${time}`;
+}
+
+function dayText(date: Date): string {
+  return [date.getFullYear(), date.getMonth() + 1, date.getDate()].map(twoDigits).join("-");
+}
+
+function twoDigits(number: number): string {
+  return String(number).padStart(2, "0");
 }
 
 function listIn(object: unknown, name: string): readonly unknown[] {
