@@ -130,13 +130,14 @@ test("an answer that is too long is the question's fault, not the agent's being 
 test("addresses are read as people write them, and what would be lost of them is refused", () => {
   assert.equal(urlOf("10.0.0.5:8080").href, "http://10.0.0.5:8080/");
   assert.equal(urlOf("https://gw.example:8443/").href, "https://gw.example:8443/");
+  assert.equal(urlOf("http://gw:8080/#/").href, "http://gw:8080/", "as a browser shows it");
   for (const [address, message] of [
     ["ftp://gw", /is no address of an agent/],
     ["http://", /is no address of an agent/],
     ["http://me:pw@gw", /put the token in its own field/],
     ["https://gw/weir/", /has "\/weir\/" behind its port: write https:\/\/gw alone/],
     ["gw:8080/?token=x", /has "\?token=x" behind its port: write http:\/\/gw:8080 alone/],
-    ["http://gw:8080#top", /has "#top" behind/],
+    ["gw:8080/weir#top", /has "\/weir" behind its port/],
   ] as const) {
     assert.throws(() => urlOf(address), { message });
   }

@@ -49,8 +49,9 @@ export function urlOf(address: string): URL {
   if (url.username !== "" || url.password !== "") {
     throw new Error("the address has a user or password in it: put the token in its own field");
   }
-  const { pathname, search, hash } = url;
-  const rest = `${pathname === "/" ? "" : pathname}${search}${hash}`;
+  // What is behind # is for browsers; a path would be lost, and with it the way through a proxy.
+  const { pathname, search } = url;
+  const rest = `${pathname === "/" ? "" : pathname}${search}`;
   if (rest !== "") {
     throw new Error(
       `the address has ${JSON.stringify(rest)} behind its port: write ${url.origin} alone; an agent behind a proxy needs a name or a port of its own there`,
