@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext } from "node:test";
+import { flowLimits } from "../../src/core/flow-limits.ts";
 import type { Message, Red, Status } from "../src/red.ts";
 
 /** What we use of node-red-node-test-helper, which has no types. */
@@ -73,7 +74,7 @@ after(() => rmSync(folders, { recursive: true, force: true }));
 
 export type Rig = {
   send(message: Message): void;
-  /** It is on its way when the node closes, and comes turns later. */
+  /** It is on its way when the node closes, and comes turns later, of a process that is busy. */
   sendAtClose(message: Message): void;
   /** The next message at a gathering node, after those that were taken. */
   next(id: string): Promise<Message>;
@@ -162,7 +163,13 @@ function rigOf(flow: readonly FlowNode[]): Rig {
     sendAtClose: (message) => {
       const node = helper.getNode("n");
       const receive = (): void => node.receive(message);
-      node.on("close", () => setImmediate(() => setImmediate(receive)));
+      const busy = new Int32Array(new SharedArrayBuffer(4));
+      node.on("close", () =>
+        setImmediate(() => {
+          Atomics.wait(busy, 0, 0, 2 * flowLimits.closeLingerMs);
+          setImmediate(receive);
+        }),
+      );
     },
     next: async (id) => {
       if ((gathered.get(id) ?? []).length === 0) await arrivalOf(id);

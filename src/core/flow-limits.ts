@@ -64,8 +64,9 @@ export const flowLimits = {
   publishBodyLength: 262_144,
   /** Messages that come within this share a body, ms. */
   publishLingerMs: 10,
-  /** What the nodes before a closing one have sent already comes turns later: within this, ms. */
+  /** What the nodes before a closing one have sent already comes turns later: within this, ms, and so many more. */
   closeLingerMs: 10,
+  closeLingerTurns: 20,
   /** A publish node that closes goes on sending for so long, ms; Node-RED waits 15 s for it. */
   closeWaitMs: 10_000,
   /** Questions of one node under way, and those that wait; one more is an error for Catch nodes. */

@@ -11,8 +11,8 @@
  * waits is in the memory of Node-RED: the durable place is the agent.
  */
 
-import { setTimeout as wait } from "node:timers/promises";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
+import { linger } from "../linger.ts";
 import type { Message } from "../red.ts";
 import type { AgentAnswer, AgentClient } from "./agent-client.ts";
 import { Fifo } from "./fifo.ts";
@@ -131,7 +131,7 @@ export class PublishQueue<Sender> {
     this.#isClosing = true;
     if (this.#trouble !== undefined) this.#closing.abort();
     const timer = setTimeout(() => this.#closing.abort(), flowLimits.closeWaitMs);
-    await wait(flowLimits.closeLingerMs);
+    await linger();
     await this.#running;
     clearTimeout(timer);
     this.#closing.abort();

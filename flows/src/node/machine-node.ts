@@ -13,6 +13,7 @@
 
 import { setTimeout as wait } from "node:timers/promises";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
+import { linger } from "../linger.ts";
 import { migrate, type Migration, type Settings } from "../migrations.ts";
 import { type Machine, Refused, type Started } from "../operators/machine.ts";
 import type { PropertyReader } from "../operators/reading.ts";
@@ -246,7 +247,7 @@ class MachineNode {
     clearTimeout(this.#keepTimer);
     clearTimeout(this.#leftoverTimer);
     if (!removed) await this.#keepAtEnd();
-    await wait(flowLimits.closeLingerMs);
+    await linger();
     this.#isGone = true;
     this.#leave(removed);
     this.#status.close();
