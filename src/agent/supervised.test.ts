@@ -14,7 +14,7 @@ import type { DegradedReason } from "./degraded-reason.ts";
 import { systemClock } from "./doors/clock.ts";
 import { systemDisk } from "./doors/disk.ts";
 import { openAgentOnDoors } from "./start.ts";
-import { type Ended, superviseAgent } from "./supervised.ts";
+import { type Ended, openOnDisk, superviseAgent } from "./supervised.ts";
 
 function failure(code: string): Error {
   return Object.assign(new Error(`${code}: it did not work`), { code });
@@ -81,6 +81,49 @@ test("a start that the disk is in the way of is tried again, later each time, an
   ]);
   rig.end();
   assert.ok((await rig.over).agent !== undefined);
+});
+
+test("what comes before any agent waits for the disk as a start does, and ends when it is to", async () => {
+  for (const isEnded of [false, true]) {
+    const clock = new SimulatedClock(0);
+    const events: string[] = [];
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const outcomes = [failure("EROFS"), failure("EROFS")];
+    const opening = openOnDisk(
+      {
+        clock,
+        openWaiting: async (reason) => {
+          events.push(`says ${reason().name}`);
+          return async () => void events.push("says no more");
+        },
+        onWaiting: ({ name }) => void events.push(`waits: ${name}`),
+        ended,
+      },
+      async () => {
+        events.push(`opens at ${clock.monotonic()}`);
+        const outcome = outcomes.shift();
+        if (outcome !== undefined) throw outcome;
+        return "open";
+      },
+    );
+    await clock.pass(2_000);
+    if (isEnded) end();
+    await clock.pass(10_000);
+    assert.equal(await opening, isEnded ? "ended" : "open");
+    assert.deepEqual(events, [
+      "opens at 0",
+      "waits: disk_read_only",
+      "says disk_read_only",
+      "opens at 1000",
+      ...(isEnded ? [] : ["opens at 3000"]),
+      "says no more",
+    ]);
+    const other = openOnDisk(
+      { clock, openWaiting: () => assert.fail(), onWaiting: () => assert.fail(), ended },
+      () => Promise.reject(failure("EACCES")),
+    );
+    await assert.rejects(other, { code: "EACCES" });
+  }
 });
 
 test("a store that was given up is begun again, unless the caller is to judge that", async () => {

@@ -24,20 +24,23 @@ type Life = {
   close(): Promise<void>;
 };
 
-export type SupervisedOptions<Agent extends Life> = {
+export type WaitingOptions = {
   readonly clock: Clock;
-  /** Starts an agent that does not listen yet. */
-  readonly start: (onFailed: (fault: Fault) => void) => Promise<Agent>;
   /** Says to whoever asks that the agent waits; the result stops that. */
   readonly openWaiting: (reason: () => DegradedReason) => Promise<() => Promise<void>>;
-  /** That it failed so is for the caller to judge, though waiting might help. Absent: nothing is. */
-  readonly isForCaller?: (fault: Fault) => boolean;
   /** It waits, or goes on waiting for another reason. */
   readonly onWaiting: (reason: DegradedReason) => void;
-  /** It runs and listens; the result is called before it is closed for a failure. */
-  readonly onStarted: (agent: Agent) => () => void;
   /** Resolves when the agent is to end. */
   readonly ended: Promise<unknown>;
+};
+
+export type SupervisedOptions<Agent extends Life> = WaitingOptions & {
+  /** Starts an agent that does not listen yet. */
+  readonly start: (onFailed: (fault: Fault) => void) => Promise<Agent>;
+  /** That it failed so is for the caller to judge, though waiting might help. Absent: nothing is. */
+  readonly isForCaller?: (fault: Fault) => boolean;
+  /** It runs and listens; the result is called before it is closed for a failure. */
+  readonly onStarted: (agent: Agent) => () => void;
 };
 
 export type Ended<Agent> = {
@@ -72,6 +75,26 @@ export async function superviseAgent<Agent extends Life>(
       waiting.failure = begun.error;
     }
     if ((await waiting.rest()) === "ended") return { agent: undefined, fault: () => undefined };
+  }
+}
+
+/**
+ * What `open` gives, which comes before any agent; waits for the disk in the same way. Rejects as `open` where
+ * waiting cannot help.
+ */
+export async function openOnDisk<Value>(
+  options: WaitingOptions,
+  open: () => Promise<Value>,
+): Promise<Value | "ended"> {
+  await using waiting = new StartPause(options);
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!(error instanceof Error) || diskTrouble(error) === undefined) throw error;
+      waiting.failure = error;
+    }
+    if ((await waiting.rest()) === "ended") return "ended";
   }
 }
 
@@ -129,12 +152,12 @@ export async function closeFailed(agent: Life): Promise<void> {
 
 /** The time between two starts. */
 class StartPause {
-  readonly #options: Omit<SupervisedOptions<Life>, "start" | "onStarted">;
+  readonly #options: WaitingOptions;
   #restMs: number = limits.restartMsMin;
   #reason: DegradedReason = { name: "failed", message: "" };
   #close: (() => Promise<void>) | undefined;
 
-  constructor(options: Omit<SupervisedOptions<Life>, "start" | "onStarted">) {
+  constructor(options: WaitingOptions) {
     this.#options = options;
   }
 

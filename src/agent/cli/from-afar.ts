@@ -1,8 +1,6 @@
 /** Configuration from afar, as `weir run` has it: what is known of it, and the channels it comes by. */
 
-import { existsSync } from "node:fs";
 import type { Config } from "../config/config.ts";
-import { diskTrouble } from "../degraded.ts";
 import { systemClock } from "../doors/clock.ts";
 import { makeDataDirectory } from "../doors/data-directory.ts";
 import { lockDirectories } from "../doors/directory-lock.ts";
@@ -29,7 +27,8 @@ export type FromAfar = AsyncDisposable & {
 
 /**
  * `text` is that of the file when `local` was read. Undefined where the local file has no `remote` section: then nothing of it is loaded. What is known is
- * this process's alone until the end. Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE.
+ * this process's alone until the end. Before its disk is there nothing is known: the caller waits for it.
+ * Faults: DIRECTORY_IN_USE, DIRECTORY_NOT_WRITABLE, DISK_FULL, those of `openRemote`.
  */
 export async function openFromAfar(
   local: Config,
@@ -80,17 +79,13 @@ export async function openFromAfar(
 
 /**
  * A second process would count its starts against a trial of the first, and then roll it back. The agent's
- * own lock is too late for that, and it is released between one agent and the next. The folder that is known
- * of need not be there: a full disk, or a file in its place, keeps it from being made.
+ * own lock is too late for that, and it is released between one agent and the next. It is on the directory
+ * that an agent can use: one that is not there yet, or lies under the place where its disk is mounted later,
+ * has nothing to lock. The folder that is known of need not be there: a full disk, or a file in its place,
+ * keeps it from being made.
  */
 async function lockKnown(dataDirectory: string): Promise<() => Promise<void>> {
-  try {
-    await makeDataDirectory([dataDirectory]);
-  } catch (error) {
-    // The agent waits for its disk; where there is no directory, nothing is known and nothing written.
-    if (diskTrouble(error) === undefined) throw error;
-    if (!existsSync(dataDirectory)) return () => Promise.resolve();
-  }
+  await makeDataDirectory([dataDirectory]);
   const inUse = `another weir is using ${dataDirectory}; stop it, or set another data directory`;
   return await lockDirectories([{ directory: dataDirectory, part: "remote", inUse }]);
 }

@@ -9,7 +9,7 @@ import { openWaitingHttp } from "../http/waiting.ts";
 import type { RemoteStatus } from "../remote/remote-status.ts";
 import type { Status } from "../status.ts";
 import { type Agent, startAgent } from "../start.ts";
-import { closeFailed, type Ended, superviseAgent } from "../supervised.ts";
+import { closeFailed, type Ended, superviseAgent, type WaitingOptions } from "../supervised.ts";
 import type { FromAfar } from "./from-afar.ts";
 import { type Say, startJournal } from "./journal.ts";
 import type { StopSignal } from "./stop-signal.ts";
@@ -56,10 +56,28 @@ function factsOf(remote: RemoteStatus | undefined): Readonly<Record<string, stri
   return { with: `version ${inForce.version}`, ...(trial && { start: trial.tries }) };
 }
 
+/** How the process waits for its disk until the signal. HTTP and the agent's name are the local file's alone. */
+export function waitingOptions({
+  local,
+  signal,
+  say,
+  onWaiting,
+}: Omit<RunOptions, "afar" | "onStarted">): WaitingOptions {
+  return {
+    clock: systemClock(),
+    openWaiting: (reason) => openWaiting(local, reason, say),
+    onWaiting: (reason) => {
+      say("waiting", { reason: reason.name, why: reason.message });
+      onWaiting(reason);
+    },
+    ended: signal.stopped,
+  };
+}
+
 function runAgent(config: Config, options: RunOptions): Promise<Ended<Agent>> {
   const { afar, signal, say } = options;
   return superviseAgent({
-    clock: systemClock(),
+    ...waitingOptions(options),
     start: (onFailed) =>
       startAgent(config, {
         onFailed,
@@ -68,11 +86,6 @@ function runAgent(config: Config, options: RunOptions): Promise<Ended<Agent>> {
       }),
     // The store that was given up may be the trial's doing.
     isForCaller: (fault) => afar?.remote.isBlamed(fault) === true,
-    openWaiting: (reason) => openWaiting(config, reason, say),
-    onWaiting: (reason) => {
-      say("waiting", { reason: reason.name, why: reason.message });
-      options.onWaiting(reason);
-    },
     onStarted: (started) => {
       sayStarted(started, config, say);
       afar?.listens();

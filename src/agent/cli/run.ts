@@ -1,15 +1,17 @@
 /** `weir run`: the agent that a configuration file describes, until a signal ends it. */
 
 import type { Config } from "../config/config.ts";
+import type { DegradedReason } from "../degraded-reason.ts";
 import { openSystemd } from "../doors/systemd.ts";
 import { type Agent, ceilingOf } from "../start.ts";
+import { type Ended, openOnDisk } from "../supervised.ts";
 import { exitCodes, parseOptions, refusePositionals } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { openFromAfar } from "./from-afar.ts";
 import type { Say } from "./journal.ts";
 import { ledgerText } from "./ledger-text.ts";
 import { takeOneHeap } from "./one-heap.ts";
-import { runAgents } from "./run-agents.ts";
+import { runAgents, waitingOptions } from "./run-agents.ts";
 import { secondsOption, stopSignal } from "./stop-signal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -43,21 +45,25 @@ export async function run(args: readonly string[]): Promise<number> {
     status: () => (running === undefined ? undefined : stateText(running)),
     onFailed: (why) => say("service", { why }),
   });
-  await using afar = await openFromAfar(local, { file: values.config, text, say });
-  const { agent, fault } = await runAgents({
+  const life = {
     local,
-    afar,
     signal,
     say,
-    onWaiting: ({ message }) => systemd?.ready(`waits for its disk: ${message}`),
-    onStarted: (started) => {
-      running = started;
-      systemd?.ready(stateText(started));
-      return () => {
-        running = undefined;
-      };
-    },
-  });
+    onWaiting: ({ message }: DegradedReason) => systemd?.ready(`waits for its disk: ${message}`),
+  };
+  const opened = await openOnDisk(waitingOptions(life), () =>
+    openFromAfar(local, { file: values.config, text, say }),
+  );
+  await using afar = opened === "ended" ? undefined : opened;
+  const onStarted = (started: Agent): (() => void) => {
+    running = started;
+    systemd?.ready(stateText(started));
+    return () => {
+      running = undefined;
+    };
+  };
+  const { agent, fault } =
+    opened === "ended" ? neverStarted : await runAgents({ ...life, afar, onStarted });
   const failure = fault();
   if (failure !== undefined) signal.stop({ why: failure.message, failed: true });
   const { why, failed } = await signal.stopped;
@@ -74,6 +80,8 @@ export async function run(args: readonly string[]): Promise<number> {
   else console.log(`\n${ledgerText(ledger)}`);
   return late !== undefined || !ledger.balanced ? exitCodes.failed : exitCodes.ok;
 }
+
+const neverStarted: Ended<Agent> = { agent: undefined, fault: () => undefined };
 
 function stateText(agent: Agent): string {
   const { state, reasons } = agent.status();

@@ -12,6 +12,7 @@ import {
   well,
 } from "../../../test/support/remote-process.ts";
 import { limits } from "../../core/limits.ts";
+import { readWhole } from "../../store/care/whole-files.ts";
 
 test("a disk that takes no more decides nothing: what was in force stays", async () => {
   const disk = diskOf(1);
@@ -173,6 +174,47 @@ test("a damaged state is forgotten, but not which versions were accepted", async
   assert.equal(next.remote.status.counters.refused["replayed"], 1);
 });
 
+test("what lies on a disk that comes later is adopted, not written over", async () => {
+  const before = diskOf(1);
+  before.fate = ({ path }) => (path === "/data/remote" ? "EROFS" : undefined);
+  const later = await grown({ isBack: false });
+  const read = async (): Promise<readonly string[]> => {
+    const door = later.mount();
+    const files = ["state.json", "audit.ndjson"];
+    const bytes = files.map((name) => readWhole(door, `/data/remote/${name}`));
+    return (await Promise.all(bytes)).map((each) => Buffer.from(each).toString());
+  };
+  const kept = await read();
+  let door = before.mount();
+  const process = await Process.start({
+    open: (...args) => door.open(...args),
+    list: (...args) => door.list(...args),
+    makeDirectory: (...args) => door.makeDirectory(...args),
+    rename: (...args) => door.rename(...args),
+    remove: (...args) => door.remove(...args),
+    syncDirectory: (...args) => door.syncDirectory(...args),
+    freeBytes: (...args) => door.freeBytes(...args),
+  });
+  assert.match(process.remote.status.trouble ?? "", /cannot be written: .*EROFS/);
+  let isChanged = false;
+  const series = await process.run(async () => {
+    void process.remote.changed.then(() => (isChanged = true));
+    process.offer(version(7));
+    await process.turns();
+    assert.equal(isChanged, false);
+    door = later.mount();
+    await process.pass(limits.remoteAgainMs);
+  });
+  assert.equal(series, localSeries);
+  assert.equal(isChanged, true);
+  assert.equal(await process.run(() => process.turns()), 8);
+  assert.deepEqual(process.remote.status.counters.refused, { replayed: 1 });
+  assert.equal(process.remote.status.trouble, undefined);
+  const [state, audit] = await read();
+  assert.equal(state, kept[0]);
+  assert.ok(audit?.startsWith(kept[1] ?? ""), "the refusal stands behind what was there");
+});
+
 /** A process that proved version 7 and took 8, which made the agent ill where `isBack`, and its disk. */
 async function grown({ isBack }: { readonly isBack: boolean }): Promise<FaultDisk> {
   const disk = diskOf(1);
@@ -227,7 +269,7 @@ test("what was in force when its state was lost goes on when it comes again, and
   }
 });
 
-test("a state that cannot be read just now is not forgotten: the process ends", async () => {
+test("a state that cannot be read just now is not forgotten: no agent starts without it", async () => {
   const disk = await grown({ isBack: false });
   disk.fate = ({ name }) => (name === "read" ? "EIO" : undefined);
   await assert.rejects(Process.start(disk.mount()), {

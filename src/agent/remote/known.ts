@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import { assert } from "../../core/assert.ts";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { AuditLog, type RemoteEvent } from "./audit-log.ts";
 import type { RemoteDocument } from "./document.ts";
@@ -25,6 +26,7 @@ export class Known {
   readonly #options: Pick<RemoteOptions, "disk" | "directory" | "say">;
   readonly audit: AuditLog;
   #state: RemoteState = noState;
+  #isUnread = false;
   #isUnwritten = false;
   #trouble: string | undefined;
 
@@ -39,14 +41,22 @@ export class Known {
   }
 
   /**
-   * Reads it. What is damaged or gone is forgotten, but for what the audit log has too. Faults:
-   * FORMAT_TOO_NEW; DISK_FAILED where it cannot be read: it may well be there, and is not to be forgotten.
+   * Reads it. What is damaged or gone is forgotten, but for what the audit log has too. Once more where it
+   * `isUnread`. Faults: FORMAT_TOO_NEW; DISK_FAILED where it cannot be read: it may well be there, and is not
+   * to be forgotten.
    */
   async open(): Promise<void> {
+    // What cannot be written later is said now; it is tried again while an agent runs.
+    const isMade = await this.#makeFolder();
+    if (isMade) this.#trouble = undefined;
+    await this.#read();
+    this.#isUnread = !isMade && this.#state === noState;
+    this.#isUnwritten ||= !isMade && !this.#isUnread;
+  }
+
+  async #read(): Promise<void> {
     const { disk, directory } = this.#options;
     const { state } = remotePaths(directory);
-    // What cannot be written later is said now; it is tried again while an agent runs.
-    this.#isUnwritten = !(await this.#makeFolder());
     try {
       await this.audit.open();
       this.#state = await readRemoteState(disk, state);
@@ -78,6 +88,10 @@ export class Known {
 
   get state(): RemoteState {
     return this.#state;
+  }
+  /** Its folder could not be made: what is in the way, or another disk, may hide what is known. `open` again. */
+  get isUnread(): boolean {
+    return this.#isUnread;
   }
   /** Something of it stands in memory only, and `write` is to be tried again. */
   get isUnwritten(): boolean {
@@ -136,6 +150,7 @@ export class Known {
 
   /** False where the disk still does not take what stands in memory. */
   write(): Promise<boolean> {
+    assert(this.#state !== noState, "nothing known is written over nothing that may be known");
     return this.store(this.#state);
   }
 

@@ -48,7 +48,7 @@ import {
 import { Known } from "./known.ts";
 import type { JudgeOptions, RemoteOptions, Running } from "./remote-options.ts";
 import type { Offer, RemoteStatus } from "./remote-status.ts";
-import type { Trial } from "./remote-state.ts";
+import { documentIn, type Trial } from "./remote-state.ts";
 import { Probe } from "./probe.ts";
 import { type Verdict, Watch } from "./watch.ts";
 
@@ -350,6 +350,11 @@ export class RemoteConfiguration {
 
   /** All that waits. False where the disk did not take it; rejects as files do. */
   async #catchUp(): Promise<boolean> {
+    if (this.#known.isUnread) {
+      await this.#known.open();
+      if (this.#known.isUnread) return false;
+      if (documentIn(this.#known.state) !== undefined) this.#changed.resolve();
+    }
     if (this.#known.isUnwritten || this.#isHeldBack) {
       if (!(await this.#known.write())) return false;
       if (this.#isHeldBack) this.#changed.resolve();
