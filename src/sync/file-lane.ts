@@ -100,6 +100,8 @@ export class FileLane implements UplinkLane {
     await this.close();
     await disk.makeDirectory(directory);
     await disk.syncDirectory(directory.slice(0, directory.lastIndexOf("/")) || "/");
+    // Names that an earlier try could not sync are there for good before the cursor goes by them.
+    await disk.syncDirectory(directory);
     const names = new Set(await disk.list(directory));
     const stored = this.#readCursor();
     return this.#receipt(
@@ -167,10 +169,9 @@ export class FileLane implements UplinkLane {
       this.#file = file;
       const size = await file.size();
       if (size >= cursor.bytes) {
-        if (size > cursor.bytes) {
-          await file.truncate(cursor.bytes);
-          await file.sync();
-        }
+        if (size > cursor.bytes) await file.truncate(cursor.bytes);
+        // Also where nothing was to be cut: what was cut before may have met a sync that failed.
+        await file.sync();
         return cursor;
       }
       this.#file = undefined;

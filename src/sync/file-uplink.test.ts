@@ -197,6 +197,47 @@ test("each record is in the files exactly once, in order, wherever a crash falls
   assert.ok(crashes > rounds * 50, `${crashes} crash points`);
 });
 
+/** Two syncs in three fail, and forget what they did not write; now and then the power goes. */
+async function runWithFailedSyncs(seed: number): Promise<void> {
+  const random = seededRandom(seed);
+  const disk = new FaultDisk(random);
+  let kv = new KvMemory();
+  let half = await start(disk, kv);
+  let next = 0;
+  while (next < total) {
+    disk.fate = ({ name }) => (name === "sync" && below(random, 3) > 0 ? "EIO" : undefined);
+    const count = 1 + below(random, 4);
+    const names = Array.from({ length: Math.min(count, total - next) }, (_, n) => record(next + n));
+    next += names.length;
+    await emitAndWait(half, { summaries: names });
+    for (let tries = below(random, 6); tries > 0; tries--) await later(half);
+    if (below(random, 2) === 0) disk.fate = () => undefined;
+    await later(half);
+    if (below(random, 4) > 0) continue;
+    kv = new KvMemory({ image: kv.image() });
+    disk.crash();
+    half = await start(disk, kv);
+  }
+  disk.fate = () => undefined;
+  await later(half);
+  await half.drain.close();
+  disk.crash();
+  const expected = Array.from({ length: total }, (_, n) => record(n));
+  assert.deepEqual(linesOf(disk, "summaries"), expected, `seed ${seed}`);
+  const open = filesOf(disk, "summaries").filter(([path]) => path.endsWith(".open"));
+  assert.ok(open.length <= 1, `seed ${seed}: ${open.length} files are open`);
+}
+
+/** What failed is tried again. */
+async function later({ clock, drain }: Half): Promise<void> {
+  clock.advance(60_000);
+  await drain.idle();
+}
+
+test("each record is in the files exactly once, in order, whichever syncs fail before the power goes", async () => {
+  for (let seed = 1; seed <= 100; seed++) await runWithFailedSyncs(seed);
+});
+
 // ---- files ----
 
 test("files are numbered, bounded, and closed before the next is begun", async () => {
