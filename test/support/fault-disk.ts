@@ -206,7 +206,7 @@ export class FaultDisk {
       syncDirectory: async (path) => {
         await enter("sync", path);
         this.#directoryAt(path);
-        this.#syncNames();
+        this.#syncNames(path);
       },
       freeBytes: async (path) => {
         await enter("other", path);
@@ -265,9 +265,15 @@ export class FaultDisk {
     this.#changes.push(change);
   }
 
-  #syncNames(): void {
-    for (const change of this.#changes) applyChange(this.#durableFiles, change);
-    this.#changes = [];
+  /** Of one directory; without it, of all. */
+  #syncNames(directory?: string): void {
+    const isIn = (path: string | undefined): boolean =>
+      path !== undefined && (directory === undefined || dirname(path) === directory);
+    const { synced = [], others = [] } = Object.groupBy(this.#changes, ({ from, to }) =>
+      isIn(from) || isIn(to) ? "synced" : "others",
+    );
+    for (const change of synced) applyChange(this.#durableFiles, change);
+    this.#changes = others;
   }
 
   // ---- a file ----
