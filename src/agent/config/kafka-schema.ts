@@ -16,6 +16,7 @@ import {
   SECOND_MS,
   secretText,
   section,
+  sectionByName,
   type Value,
 } from "./schema-parts.ts";
 
@@ -109,15 +110,12 @@ export const kafkaSchema: v.GenericSchema<unknown, KafkaSection> = section(
     }),
     addresses: v.exactOptional(
       v.pipe(
-        v.record(
-          v.pipe(v.string(addressExpected), v.regex(addressPattern, addressExpected)),
+        sectionByName(
+          "Where brokers are reached, by the address that the cluster gives them: tunnels, forwarded ports.",
           address("Where it is reached."),
-          "a section of addresses",
+          v.pipe(v.string(addressExpected), v.regex(addressPattern, addressExpected)),
         ),
         v.maxEntries(limits.kafkaBrokersMax, `at most ${limits.kafkaBrokersMax} addresses`),
-        v.description(
-          "Where brokers are reached, by the address that the cluster gives them: tunnels, forwarded ports.",
-        ),
       ),
     ),
     delivery: v.optional(

@@ -16,6 +16,7 @@ import {
   name,
   SECOND_MS,
   section,
+  sectionByName,
   type Value,
   weight,
 } from "./schema-parts.ts";
@@ -58,9 +59,9 @@ export const linkSchema: v.GenericSchema<unknown, LinkSection> = section(
       }),
     ),
     shares: v.optional(
-      v.pipe(
-        v.record(v.string(), weight("Part of the bandwidth.")),
-        v.description("Lane to the part of the bandwidth it has although others before it wait."),
+      sectionByName(
+        "Lane to the part of the bandwidth it has although others before it wait.",
+        weight("Part of the bandwidth."),
       ),
       {},
     ),

@@ -14,6 +14,7 @@ import {
   SECOND_MS,
   secretText,
   section,
+  sectionByName,
 } from "./schema-parts.ts";
 
 const timeouts = section("How long to wait for the endpoint.", {
@@ -35,10 +36,7 @@ export const postSchema: v.GenericSchema<unknown, PostSection> = section(
   {
     url: anyText("https://host:port/path, or http://... without TLS."),
     headers: v.optional(
-      v.pipe(
-        v.record(v.string(), secretText("Its value; never shown.")),
-        v.description("Headers of every POST, by name."),
-      ),
+      sectionByName("Headers of every POST, by name.", secretText("Its value; never shown.")),
       {},
     ),
     token: v.exactOptional(

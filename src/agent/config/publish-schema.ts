@@ -15,6 +15,7 @@ import {
   name,
   SECOND_MS,
   section,
+  sectionByName,
   type Value,
 } from "./schema-parts.ts";
 
@@ -46,9 +47,11 @@ const homeAssistantSchema: v.GenericSchema<unknown, HomeAssistantSection> = sect
     ),
     units: v.optional(
       v.pipe(
-        v.record(v.string(), anyText("Its unit, as Home Assistant writes it: °C, kWh, bar.")),
+        sectionByName(
+          "Metric to the unit of its readings.",
+          anyText("Its unit, as Home Assistant writes it: °C, kWh, bar."),
+        ),
         v.maxEntries(unitsMax, `at most ${unitsMax} metrics`),
-        v.description("Metric to the unit of its readings."),
       ),
       {},
     ),

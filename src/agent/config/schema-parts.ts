@@ -113,9 +113,28 @@ export const section = <Entries extends v.ObjectEntries>(
   entries: Entries,
 ): Value<v.InferOutput<v.ObjectSchema<Entries, undefined>>> =>
   v.pipe(
-    v.objectWithRest(entries, v.never(Object.keys(entries).join(" ")), "a section of keys"),
+    noList(v.objectWithRest(entries, v.never(Object.keys(entries).join(" ")), sectionExpected)),
     v.description(about),
   );
+
+/** A section whose keys are the user's own. */
+export const sectionByName = <Of>(
+  about: string,
+  value: Value<Of>,
+  key: v.GenericSchema<string, string> = v.string(),
+): Value<Record<string, Of>> =>
+  v.pipe(noList(v.record(key, value, sectionExpected)), v.description(about));
+
+const sectionExpected = "a section of keys";
+
+/** valibot takes a list for an object: its keys would be the indexes. */
+function noList<Schema extends v.GenericSchema>(schema: Schema): Schema {
+  return {
+    ...schema,
+    "~run": (dataset, config) =>
+      schema["~run"](Array.isArray(dataset.value) ? { value: undefined } : dataset, config),
+  };
+}
 
 export type ListBounds =
   | { readonly min: 0; readonly max: number }

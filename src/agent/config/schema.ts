@@ -56,6 +56,7 @@ import {
   portOrOff,
   SECOND_MS,
   section,
+  sectionByName,
   weight,
 } from "./schema-parts.ts";
 
@@ -158,10 +159,7 @@ const where = section("Which readings the pipeline takes; all conditions must ho
   sources: v.optional(list("Names of sources; empty takes all.", name("A source."), few), []),
   metrics: v.optional(globs("Metrics; empty takes all."), []),
   tags: v.optional(
-    v.pipe(
-      v.record(v.string(), anyText("A tag's value; * stands for any characters.")),
-      v.description("Tag name to value."),
-    ),
+    sectionByName("Tag name to value.", anyText("A tag's value; * stands for any characters.")),
     {},
   ),
 });

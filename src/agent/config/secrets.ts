@@ -1,7 +1,8 @@
 /**
- * Which places of a configuration hold secrets: those that the schema marks, with all below them. A place
- * that the schema does not know (a password in the wrong section) goes by the names of its keys; so does
- * every place of another file. What is under a name of the user's own, such as a tag called `token`, is none.
+ * Which places of a configuration hold secrets: those that the schema marks, with all below them, and
+ * those where it wants a section or a list with such a place in it: `sasl: word` may be the password. A
+ * place that the schema does not know (a password in the wrong section) goes by the names of its keys.
+ * What is under a name of the user's own, such as a tag called `token`, is none.
  */
 
 import * as v from "valibot";
@@ -17,15 +18,27 @@ const secretKeys: ReadonlySet<string | number> = new Set([
   "tokenHash",
 ]);
 
-/** Whether what stands at the path must never be printed. */
-export function isSecret(path: Path): boolean {
-  let schemas: readonly Part[] = shapesOf(configSchema);
+/** Whether a plain value (no section, no list) that stands at the path must never be printed. */
+export function isSecret(path: Path, schema: v.GenericSchema = configSchema): boolean {
+  let places = shapesOf(schema);
   for (const [index, part] of path.entries()) {
-    schemas = schemas.flatMap((schema) => partsOf(schema, part)).flatMap(shapesOf);
-    if (schemas.some((schema) => v.getMetadata(schema)["writeOnly"] === true)) return true;
-    if (schemas.length === 0) return path.slice(index).some((key) => secretKeys.has(key));
+    if (places.some(isMarked)) return true;
+    places = places.flatMap((place) => partsOf(place, part)).flatMap(shapesOf);
+    if (places.length === 0) return path.slice(index).some((key) => secretKeys.has(key));
   }
-  return false;
+  return places.some(holdsMarked);
+}
+
+function isMarked(place: Part): boolean {
+  return v.getMetadata(place)["writeOnly"] === true;
+}
+
+/** Itself, or something in it. */
+function holdsMarked(place: Part): boolean {
+  if (isMarked(place)) return true;
+  const { entries = {}, item, value } = place;
+  const parts = [...Object.values(entries), item, value].filter((part) => part !== undefined);
+  return parts.flatMap(shapesOf).some(holdsMarked);
 }
 
 type Part = v.GenericSchema & {
@@ -45,7 +58,7 @@ function shapesOf(schema: Part): readonly Part[] {
 
 /** What a part of it may be; nothing where it has no such part. */
 function partsOf({ entries, item, value, type }: Part, part: string | number): readonly Part[] {
-  if (typeof part === "number") return item === undefined ? [] : [item];
   if (type === "record") return value === undefined ? [] : [value];
+  if (typeof part === "number") return item === undefined ? [] : [item];
   return entries !== undefined && Object.hasOwn(entries, part) ? [entries[part]!] : [];
 }

@@ -30,6 +30,7 @@ import {
   sourceSchema,
   uplinkSchema,
 } from "./schema.ts";
+import { isSecret } from "./secrets.ts";
 import { remoteSchema } from "./remote-schema.ts";
 import type { RemoteSection } from "./remote-section.ts";
 import { storeSchema } from "./store-schema.ts";
@@ -66,7 +67,7 @@ export type Shape = {
 
 export function shapeOf(tree: Tree): Shape {
   if (tree.kind !== "section") {
-    const message = `expected a section of keys, found ${describe(tree, [])}`;
+    const message = `expected a section of keys, found ${describe(tree, isSecret([]))}`;
     return { ...nothing, findings: [{ path: [], message }] };
   }
   const typed = withTypedSubstitutes(tree);
@@ -87,7 +88,9 @@ export function shapeOf(tree: Tree): Shape {
     store: partOf(nodeAt(typed, ["store"]), storeSchema),
     limits: partOf(nodeAt(typed, ["limits"]), limitsSchema),
     remote: partOf(nodeAt(typed, ["remote"]), remoteSchema),
-    findings: distinct(result.issues.flatMap(innermost).map((issue) => findingOf(issue, tree))),
+    findings: distinct(
+      result.issues.flatMap(innermost).map((issue) => findingOf(issue, tree, configSchema)),
+    ),
   };
 }
 
@@ -100,7 +103,7 @@ export function shapedBy<Value>(
   | { readonly kind: "findings"; readonly findings: readonly Finding[] } {
   const result = v.safeParse(schema, plainOf(tree), { abortPipeEarly: true });
   if (result.success) return { kind: "value", value: result.output };
-  const findings = result.issues.flatMap(innermost).map((issue) => findingOf(issue, tree));
+  const findings = result.issues.flatMap(innermost).map((issue) => findingOf(issue, tree, schema));
   return { kind: "findings", findings: distinct(findings) };
 }
 
@@ -181,14 +184,10 @@ function pathOf({ path }: Issue): Path {
   return (path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)));
 }
 
-function findingOf(issue: Issue, tree: Tree): Finding {
+function findingOf(issue: Issue, tree: Tree, schema: v.GenericSchema): Finding {
   const path = pathOf(issue);
   const parent = path.slice(0, -1);
   const last = issue.path?.at(-1);
-  const around = nodeAt(tree, parent);
-  if (last?.type === "object" && around?.kind === "list") {
-    return { path: parent, message: "expected a section of keys, found a list" };
-  }
   if (last?.origin === "key") {
     const place = keyPlaceAt(tree, parent);
     return { path, place, message: `missing; ${nameOfPlace(parent)} needs this key` };
@@ -198,7 +197,7 @@ function findingOf(issue: Issue, tree: Tree): Finding {
     const unknown = suggestion(String(path.at(-1)), known);
     return { path, place: keyPlaceAt(tree, path), message: `unknown key; ${unknown}` };
   }
-  const found = describe(nodeAt(tree, path), path);
+  const found = describe(nodeAt(tree, path), isSecret(path, schema));
   return { path, message: `expected ${issue.message}, found ${found}` };
 }
 

@@ -13,6 +13,7 @@ import {
   list,
   name,
   section,
+  sectionByName,
   SECOND_MS,
   type Value,
 } from "./schema-parts.ts";
@@ -29,8 +30,7 @@ const keepTime: Value<"forever" | number> = v.union(
   keptExpected,
 );
 
-const keep = (about: string): Value<KeepSection> =>
-  v.pipe(v.record(v.string(), keepTime, "a section of keys"), v.description(about));
+const keep = (about: string): Value<KeepSection> => sectionByName(about, keepTime);
 
 const storeClass: Value<StoreClassSection> = section(
   "Series that are kept by rules of their own.",

@@ -4,7 +4,6 @@
  */
 
 import type { Path, Place } from "./fault.ts";
-import { isSecret } from "./secrets.ts";
 
 export type Entry = { readonly key: string; readonly place: Place; readonly value: Tree };
 
@@ -94,17 +93,18 @@ export function mapScalars(
  * What stands there, for a message. What came out of `${...}` is shown as it is written in the
  * file, and a password not at all.
  */
-export function describe(node: Tree | undefined, path: Path): string {
+export function describe(node: Tree | undefined, isSecret: boolean): string {
   if (node === undefined) return "nothing";
   if (node.kind === "section") return "a section";
   if (node.kind === "list") {
     return node.items.length === 0 ? "an empty list" : `a list of ${node.items.length}`;
   }
   if (node.value === undefined) return "nothing";
-  if (isSecret(path)) {
+  if (isSecret) {
+    // Whoever was asked for a text and wrote digits has to be told that these are none.
     return typeof node.value === "string"
       ? "a value that is not shown here"
-      : "a value that is not shown here and is no text: put quotes around it";
+      : `a ${typeof node.value} that is not shown here: a text has quotes around it`;
   }
   if (node.template !== undefined) return `the value of ${quoted(node.template)}`;
   return typeof node.value === "string"
