@@ -50,7 +50,7 @@ export interface BrokerOwner {
   mayReceive(client: LinkOwner, topic: string): boolean;
   /** The backlog fell below half of its bound. */
   eased(): void;
-  dropped(what: "waiting" | "retained" | "qos2" | "subscription" | "expired"): void;
+  dropped(what: "waiting" | "retained" | "qos2" | "subscription" | "expired" | "passedOver"): void;
   /** Something failed inside the broker that no client is told of. */
   erred(): void;
 }

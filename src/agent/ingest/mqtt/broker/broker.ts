@@ -16,6 +16,7 @@ import type { Aedes, AuthenticateError, Client, PublishPacket } from "aedes";
 import { assert } from "../../../../core/assert.ts";
 import type { AskedMessage, BrokerLink, BrokerOwner, LinkOwner, Login } from "./broker-owner.ts";
 import { createDuplex } from "./duplex.ts";
+import { BROKERS_OWN } from "./filter.ts";
 import { capDelivery, type DeliveringClient } from "./granted.ts";
 import { Turns } from "../../../../core/turns.ts";
 import { type Note, Notes, retainedNote } from "./notes.ts";
@@ -363,10 +364,15 @@ export class Broker {
   #ask(client: Client | undefined, packet: PublishPacket, done: (refusal?: Error) => void): void {
     const owner = this.#owner;
     if (this.#closed || owner === undefined) return done(new Error("the broker is closing"));
-    if (packet.topic.startsWith("$SYS/")) return done(new Error("$SYS topics are the broker's"));
+    const isWill = client !== undefined && packet === willOf(client);
+    if (packet.topic.startsWith(BROKERS_OWN)) {
+      if (isWill) owner.dropped("passedOver");
+      return done(new Error("$SYS topics are the broker's"));
+    }
     const taker = client === undefined ? undefined : this.#clientOf.get(client.conn);
     if (client === undefined || taker === undefined) return done();
-    const isWill = packet === willOf(client);
+    // aedes sets it only once the message is in the queues of sessions, which keep a copy.
+    Object.assign(packet, { clientId: client.id });
     if (!owner.mayPublish(taker, { topic: packet.topic, isWill })) {
       return done(new Error("its user is gone"));
     }
@@ -425,11 +431,11 @@ function countOnline({ mq }: AedesParts, subscriptions: Subscriptions): void {
   const removeListener = mq.removeListener.bind(mq);
   Object.assign(mq, {
     on: (filter: string, deliver: unknown, done: unknown) => {
-      if (!filter.startsWith("$SYS/")) subscriptions.add(filter);
+      if (!filter.startsWith(BROKERS_OWN)) subscriptions.add(filter);
       return on(filter, deliver, done);
     },
     removeListener: (filter: string, deliver: unknown, done: unknown) => {
-      if (!filter.startsWith("$SYS/")) subscriptions.remove(filter);
+      if (!filter.startsWith(BROKERS_OWN)) subscriptions.remove(filter);
       return removeListener(filter, deliver, done);
     },
   });

@@ -7,6 +7,9 @@
  * Source: MQTT 3.1.1, 4.7; MQTT 5, 4.7.
  */
 
+/** Topics that begin with it are the broker's own: what clients publish there goes nowhere. */
+export const BROKERS_OWN = "$SYS/";
+
 const SLASH = 0x2f;
 const PLUS = 0x2b;
 const HASH = 0x23;

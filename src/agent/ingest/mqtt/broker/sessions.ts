@@ -11,7 +11,7 @@
  */
 
 import { Readable } from "node:stream";
-import { hidesFrom } from "./filter.ts";
+import { BROKERS_OWN, hidesFrom } from "./filter.ts";
 import { KeptSessions } from "./kept-sessions.ts";
 import type { Outgoing, OutgoingLimits, OutgoingMessage } from "./outgoing.ts";
 import type { PacketIdsOfClients } from "./packet-ids.ts";
@@ -27,7 +27,7 @@ type StoredSubscription = { readonly topic: string; readonly qos: number };
  * Stands for a session without subscriptions where the broker restores one: it takes a session with
  * at least one for present. Nothing is ever published there.
  */
-export const SESSION_MARK = "$SYS/session";
+export const SESSION_MARK: string = `${BROKERS_OWN}session`;
 
 /** What is used of the broker's store. */
 export type SessionStore = {

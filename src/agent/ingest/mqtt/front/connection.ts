@@ -1,6 +1,5 @@
 /**
- * One client. Its packets go two ways, in order, and its acknowledgements and the broker's packets
- * come back on the same socket.
+ * One client. Its packets go two ways, in order; what answers them comes back on the same socket.
  *
  *              +-- QoS 0/1 of a source --> receiver --(seal, release)--> PUBACKs --+
  *   bytes -> parser                                                                +-> socket
@@ -40,7 +39,14 @@ import { createPublish5Offsets } from "../packet/publish-5.ts";
 import { openProtocol } from "./open-protocol.ts";
 import { Pace } from "./pace.ts";
 import { Pings } from "./pings.ts";
-import { DOLLAR, type EndReason, type Peer, type Protocol, topicOf } from "./protocol.ts";
+import {
+  DOLLAR,
+  type EndReason,
+  isBrokersOwn,
+  type Peer,
+  type Protocol,
+  topicOf,
+} from "./protocol.ts";
 import { Protocol4 } from "./protocol-4.ts";
 import { Silence, type SilenceWaits } from "./silence.ts";
 import { Throttle } from "./throttle.ts";
@@ -71,7 +77,6 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   #state: State = "new";
   #hold: Hold = "nothing";
   #waits = false;
-  #slotGivenBack = false;
   readonly #inFlight: InFlight;
   readonly #silence: Silence;
 
@@ -84,7 +89,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#pace = new Pace(host);
     this.#outbound = new Outbound(socket, host, () => this.destroy());
     this.#silence = new Silence(host);
-    this.#inFlight = new InFlight(host);
+    this.#inFlight = new InFlight(host, () => host.settled(this));
   }
 
   get hold(): Hold {
@@ -189,11 +194,11 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     const fault = this.#protocol.readPublish(bytes, start, body, end, offsets);
     if (fault !== undefined) return this.fail(fault);
     const { names, topicStart, topicEnd, payloadStart, packetId, qos, retain } = offsets;
-    const { receiver, acks, broker, limits, counters } = this.host;
-    if (qos !== 0 && this.inFlight >= limits.inFlightPerConnectionMax) return this.refuse("acks");
-    if (qos === 2 && this.#inFlight.isHeavy) return this.refuse("acks");
+    const { receiver, acks, broker, counters } = this.host;
+    if (this.#inFlight.isFull(qos)) return this.refuse("acks");
     const rights = this.#rights;
     if (qos === 2 || names[topicStart] === DOLLAR) {
+      if (qos !== 2 && isBrokersOwn(offsets)) return this.#passOver();
       if (rights?.mayPublishTo(-1, names, topicStart, topicEnd) === false) return this.#deny();
       return this.#protocol.publish(bytes, start, end, offsets);
     }
@@ -210,7 +215,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     counters.packetsFast += 1;
     if (qos === 1) {
       acks.add(this.slot, packetId);
-      this.#inFlight.count += 1;
+      this.#inFlight.take();
     }
     if (forward) {
       counters.packetsForwarded += 1;
@@ -226,7 +231,17 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
   #clearRetained(bytes: Uint8Array): true {
     const { packetId, qos } = offsets;
     this.#protocol.forward(bytes, offsets, new Uint8Array());
-    if (qos === 1) this.#outbound.send(Buffer.from([0x40, 2, packetId >> 8, packetId & 0xff]));
+    if (qos === 1) this.#outbound.acknowledge(packetId);
+    return true;
+  }
+
+  /** A bridge of Mosquitto says on the broker's own topics how it is, and comes back for ever if closed. */
+  #passOver(): boolean {
+    const { packetId, qos } = offsets;
+    // PUBACKs that wait for the disk go out first.
+    if (qos === 1 && this.inFlight > 0) return this.refuse("acks");
+    if (qos === 1) this.#outbound.acknowledge(packetId);
+    this.host.counters.messagesPassedOver += 1;
     return true;
   }
 
@@ -320,7 +335,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
 
   /** PUBACKs of durable messages; `count` of them. The bytes may be shared with other connections'. */
   acknowledge(pubacks: Uint8Array, count: number): void {
-    this.#settle(count);
+    this.#inFlight.settle(count);
     if (this.#state !== "ready") {
       this.host.counters.pubacksDropped += count;
       return;
@@ -331,35 +346,23 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
 
   /** Its acknowledgements were given up: the messages are lost, the client sends them again. */
   abandoned(count: number): void {
-    this.#settle(count);
+    this.#inFlight.settle(count);
     this.host.counters.pubacksDropped += count;
   }
 
   messageHeld(bytes: number): void {
-    this.#inFlight.count += 1;
+    this.#inFlight.take();
     this.weigh(bytes);
   }
 
   messageSettled(bytes: number): void {
     this.weigh(-bytes);
-    this.#settle(1);
+    this.#inFlight.settle(1);
   }
 
   weigh(change: number): void {
     this.#inFlight.hold(change);
     if (change < 0 && this.#hold === "acks") this.host.resumeSoon(this);
-  }
-
-  #settle(count: number): void {
-    this.#inFlight.count -= count;
-    this.#giveBackSlot();
-  }
-
-  /** Once: the broker may still ask about messages of a closed connection (its will, say). */
-  #giveBackSlot(): void {
-    if (this.#state !== "closed" || this.#inFlight.count > 0 || this.#slotGivenBack) return;
-    this.#slotGivenBack = true;
-    this.host.settled(this);
   }
 
   brokerWrote(pieces: readonly Uint8Array[]): void {
@@ -484,7 +487,7 @@ export class Connection implements PacketVisitor, LinkOwner, Peer {
     this.#outbound.close();
     this.#protocol.gone();
     this.host.closed(this);
-    this.#giveBackSlot();
+    this.#inFlight.close();
   }
 
   /** What waited when the client left. */

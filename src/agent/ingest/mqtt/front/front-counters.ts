@@ -48,6 +48,8 @@ export type FrontCounters = {
   retainedDropped: number;
   qos2Refused: number;
   subscriptionsRefused: number;
+  /** Messages and wills to the broker's own topics (`$SYS/`), which nobody is given. */
+  messagesPassedOver: number;
   /** Messages not given to a client because they were past their expiry (MQTT 5). */
   messagesExpired: number;
   /** Messages not given to a client that does not take packets so large (MQTT 5). */
@@ -145,6 +147,7 @@ export function createFrontCounters(): FrontCounters {
     retainedDropped: 0,
     qos2Refused: 0,
     subscriptionsRefused: 0,
+    messagesPassedOver: 0,
     messagesExpired: 0,
     packetsTooLargeForClient: 0,
     brokerErrors: 0,

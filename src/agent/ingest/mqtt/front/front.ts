@@ -25,6 +25,7 @@ import type {
   Login,
   LoginAnswer,
 } from "../broker/broker-owner.ts";
+import { BROKERS_OWN } from "../broker/filter.ts";
 import { Clients, type ClientsLimits } from "./clients.ts";
 import {
   createFaultCounts,
@@ -239,11 +240,13 @@ export class Front implements Gate, BrokerOwner {
 
   // --- what the broker asks -------------------------------------------------------------------------
 
-  async login({ client, ...login }: Login): Promise<LoginAnswer> {
+  async login({ client, will: said, ...login }: Login): Promise<LoginAnswer> {
     const { access } = this.#options;
     const { remote, certificateName: certificate } = client;
     const isGone = (): boolean => client.isClosed;
-    const request = { ...login, address: hostOf(remote), certificate, isGone };
+    // One to the broker's own topics is passed over, as all that is published there: no right is asked for.
+    const will = said?.startsWith(BROKERS_OWN) === true ? undefined : said;
+    const request = { ...login, will, address: hostOf(remote), certificate, isGone };
     const admission = await access.login(request);
     if (admission.kind === "refused") return admission.code;
     // Who left while its password was hashed takes neither a place nor anybody's client id.
@@ -307,11 +310,12 @@ export class Front implements Gate, BrokerOwner {
     this.#options.clock.soon(() => this.#clients.resume("backlog"));
   }
 
-  dropped(what: "waiting" | "retained" | "qos2" | "subscription" | "expired"): void {
+  dropped(what: "waiting" | "retained" | "qos2" | "subscription" | "expired" | "passedOver"): void {
     if (what === "waiting") this.#counters.waitingDropped += 1;
     else if (what === "retained") this.#counters.retainedDropped += 1;
     else if (what === "qos2") this.#counters.qos2Refused += 1;
     else if (what === "expired") this.#counters.messagesExpired += 1;
+    else if (what === "passedOver") this.#counters.messagesPassedOver += 1;
     else this.#counters.subscriptionsRefused += 1;
   }
 

@@ -45,6 +45,11 @@ export class Outbound {
     this.send(this.#socket.queuedBytes > 0 ? Buffer.from(packets) : packets);
   }
 
+  /** The PUBACK of one message. */
+  acknowledge(packetId: number): void {
+    this.send(Buffer.from([0x40, 2, packetId >> 8, packetId & 0xff]));
+  }
+
   /** Bytes that wait for the client elsewhere changed by so much. */
   keep(change: number): void {
     this.#kept += change;

@@ -9,7 +9,7 @@ import { shapeFault4 } from "../packet/shape-4.ts";
 import type { Publish5Offsets } from "../packet/publish-5.ts";
 import { OutboundFramer } from "./outbound-framer.ts";
 import { RepeatedFilters } from "./repeated-filters.ts";
-import { isBrokersOwn, type Peer, type Protocol, topicOf } from "./protocol.ts";
+import { type Peer, type Protocol, topicOf } from "./protocol.ts";
 
 const SUBSCRIBE = 8;
 const DUP = 0x08;
@@ -59,17 +59,10 @@ export class Protocol4 implements Protocol {
     });
   }
 
-  publish(bytes: Uint8Array, start: number, end: number, offsets: Publish5Offsets): boolean {
-    if (isBrokersOwn(offsets) && offsets.qos !== 2) return this.#passOver(offsets);
+  publish(bytes: Uint8Array, start: number, end: number): boolean {
     // The broker would pass DUP on to subscribers, who would take it for theirs [MQTT-3.3.1-3].
     bytes[start]! &= ~DUP;
     return this.#peer.give(bytes, start, end);
-  }
-
-  /** A bridge of Mosquitto says there how it is, and comes back for ever where it is closed for that. */
-  #passOver({ qos, packetId }: Publish5Offsets): true {
-    if (qos === 1) this.#peer.send(Buffer.from([0x40, 2, packetId >> 8, packetId & 0xff]));
-    return true;
   }
 
   deny(): false {

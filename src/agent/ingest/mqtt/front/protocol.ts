@@ -16,6 +16,7 @@ import type { ConnectionHost, Hold } from "./connection-host.ts";
 import type { ProtocolFault } from "../packet/parser.ts";
 import type { Publish5Offsets } from "../packet/publish-5.ts";
 import type { LinkSession } from "../broker/broker-owner.ts";
+import { BROKERS_OWN } from "../broker/filter.ts";
 
 /** Why a connection ends that the client did nothing wrong on. */
 export type EndReason =
@@ -104,12 +105,13 @@ export interface Peer {
 /** Topics that begin with it are the broker's, and no reading's. */
 export const DOLLAR = 0x24;
 
-const sys = Buffer.from("$SYS/");
+const brokersOwn = Buffer.from(BROKERS_OWN);
 
 /** Whether the message in `offsets` is on one of the topics that the broker keeps for itself. */
 export function isBrokersOwn({ names, topicStart, topicEnd }: Publish5Offsets): boolean {
   return (
-    topicEnd - topicStart >= sys.length && sys.every((byte, i) => names[topicStart + i] === byte)
+    topicEnd - topicStart >= brokersOwn.length &&
+    brokersOwn.every((byte, i) => names[topicStart + i] === byte)
   );
 }
 
