@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mkdtempDisposableSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -10,6 +11,8 @@ import { limits } from "../../core/limits.ts";
 import { configOf, sourceDefaults } from "../config/config.ts";
 import { digestOfToken } from "../http/tokens.ts";
 import { startAgent } from "../start.ts";
+
+const COMMIT_MS_MAX = 60_000;
 
 const token = "weir_viewer_0123456789012345678901234567";
 
@@ -41,7 +44,11 @@ test("a running agent says over HTTP what its data directory says, each letter w
   }
   await agent.feeder.settled();
   // Durable in the log; they are kept by the commit after that.
-  while (agent.status().deadLetters.total < 3) await new Promise(setImmediate);
+  const giveUpAt = performance.now() + COMMIT_MS_MAX;
+  while (agent.status().deadLetters.total < 3) {
+    assert.ok(performance.now() < giveUpAt, `they are committed within ${COMMIT_MS_MAX} ms`);
+    await new Promise(setImmediate);
+  }
   const file = join(folder.path, "token");
   writeFileSync(file, `${token}\n`);
   const url = `http://127.0.0.1:${agent.httpPort}`;
@@ -72,7 +79,7 @@ test("a running agent says over HTTP what its data directory says, each letter w
   for (const where of [there, here]) {
     for (const number of ["3", "99"]) {
       const { code, error } = await weir("dlq", "show", number, ...where);
-      assert.match(error, /^weir: no dead letter \d+ is kept; weir dlq list shows/);
+      assert.match(error, /^weir: no dead letter \d+ can be shown: none of this number is kept, or .*dlq list/);
       assert.equal(code, 1);
     }
   }
@@ -81,4 +88,23 @@ test("a running agent says over HTTP what its data directory says, each letter w
   const both = await weir("dlq", "list", ...here, "--url", url);
   assert.match(both.error, /^weir dlq: say either --data, or how a running agent is asked/);
   assert.equal(both.code, 2);
+});
+
+test("what is no agent, or an older one that cannot be asked for one letter, is said", async (t) => {
+  const letter = { number: 9, arrived: 0, source: "a", topic: "a", reason: "json_invalid" };
+  for (const [body, complaint] of [
+    ["null", /^weir: what answers at http:.* is no agent that this weir knows/],
+    ['{"deadLetters":{"0":1}}', /^weir: what answers at http:.* is no agent that this weir knows/],
+    [JSON.stringify({ deadLetters: [letter] }), /^weir: the agent at http:.* of another version/],
+    [JSON.stringify({ deadLetters: [{ ...letter, number: 2 }] }), /^weir: no dead letter 4 can/],
+  ] as const) {
+    const server = createServer((_request, response) => response.end(body));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    const bound = server.address();
+    assert.ok(typeof bound === "object" && bound !== null);
+    const { code, error } = await weir("dlq", "show", "4", "--url", `http://127.0.0.1:${bound.port}`);
+    assert.match(error, complaint);
+    assert.equal(code, 1);
+  }
 });

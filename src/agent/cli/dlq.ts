@@ -43,7 +43,8 @@ export async function run(args: readonly string[]): Promise<number> {
     const number = wholeOption(which, { name: "NUMBER", fallback: 0, min: 0 });
     const [letter] = await lettersOf(values, { limit: 1, before: number + 1 });
     if (letter?.number !== number) {
-      const message = `no dead letter ${which} is kept; weir dlq list shows those that are`;
+      // Whether it was there before is not told.
+      const message = `no dead letter ${number} can be shown: none of this number is kept, or it is damaged; weir dlq list shows those that can`;
       throw new Fault("INPUT_INVALID", message);
     }
     console.log(values.json ? JSON.stringify(asJson(letter)) : letterText(letter));
@@ -77,6 +78,10 @@ async function lettersAt(
   const below = before === undefined ? "" : `&before=${before}`;
   const answer = await agentAt(address)(`/v1/dead-letters?limit=${limit}${below}`);
   if (!hasLetters(answer)) throw unknownAgent(address);
+  if (before !== undefined && answer.deadLetters.some(({ number }) => number >= before)) {
+    const message = `the agent at ${address.url} is of another version, which cannot be asked for one dead letter; weir dlq list --json shows the newest, with what they are`;
+    throw new Fault("AGENT_UNREACHABLE", message);
+  }
   return answer.deadLetters;
 }
 
@@ -84,7 +89,8 @@ async function lettersAt(
 function hasLetters(
   answer: unknown,
 ): answer is { readonly deadLetters: readonly DeadLetterView[] } {
-  return typeof answer === "object" && answer !== null && "deadLetters" in answer;
+  if (typeof answer !== "object" || answer === null || !("deadLetters" in answer)) return false;
+  return Array.isArray(answer.deadLetters);
 }
 
 async function lettersIn(
