@@ -10,7 +10,6 @@ import { limits } from "../../core/limits.ts";
 import {
   type BodyType,
   bodyTypes,
-  formOf,
   type PostedBody,
   topicFault,
 } from "../ingest/post/posted-body.ts";
@@ -86,7 +85,7 @@ function replyTo(
     case "durable":
       return json(200, outcome.answer);
     case "malformed":
-      return problem(400, "bad_request", `nothing was taken: ${outcome.message}; ${formOf(sent)}`);
+      return problem(400, "bad_request", `nothing was taken: ${outcome.message}`);
     case "tooLong": {
       const message = `nothing was taken: a body has at most ${limits.postMessagesMax} messages; send several`;
       return problem(413, "too_large", message);

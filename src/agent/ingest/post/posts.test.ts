@@ -76,6 +76,11 @@ test("nothing is taken of a body with which anything is wrong, wherever", async 
     outcomes.map(({ kind }) => kind),
     ["malformed", "malformed", "malformed", "unwanted", "tooLong"],
   );
+  const said = outcomes.map((outcome) => (outcome.kind === "malformed" ? outcome.message : ""));
+  const form = 'a body of application/json is a message such as {"topic":';
+  assert.equal(said[0], "message 2: a topic to publish on has none of +, # and NUL");
+  assert.ok(said[1]?.startsWith("byte 40: ") && said[1].includes(`; ${form}`), String(said[1]));
+  assert.ok(said[2]?.startsWith(`the body holds no message; ${form}`), String(said[2]));
   assert.deepEqual(outcomes[3], { kind: "unwanted", topic: "x" });
   const { decoded, unwanted } = bench.intake.counters;
   assert.deepEqual([decoded, unwanted, posts.counters.refused], [0, 2, 5]);

@@ -25,7 +25,7 @@ import { limits } from "../../../core/limits.ts";
 import type { Intake } from "../intake.ts";
 import { type Gate, NO_SOURCE } from "../receiver.ts";
 import type { Messages } from "./messages.ts";
-import { messagesOf, type PostedBody, topicFault } from "./posted-body.ts";
+import { formOf, messagesOf, type PostedBody, topicFault } from "./posted-body.ts";
 
 export type PostAnswer = {
   /** The sum of the three that follow. */
@@ -43,6 +43,7 @@ export type PostAnswer = {
 export type PostOutcome =
   | { readonly kind: "durable"; readonly answer: PostAnswer }
   /** Nothing of it was taken, in the first four. */
+  /** `message`: what is wrong with it, where, and what to send instead. */
   | { readonly kind: "malformed"; readonly message: string }
   | { readonly kind: "tooLong" }
   | { readonly kind: "unwanted"; readonly topic: string }
@@ -189,12 +190,12 @@ export class Posts implements Gate {
     while (messages.next()) {
       const { topicBytes, topicStart, topicEnd } = messages;
       const message = topicFault(topicBytes, topicStart, topicEnd);
-      if (message !== undefined) return { kind: "malformed", message };
+      if (message !== undefined) return malformed(`message ${count + 1}: ${message}`);
       if (++count > limits.postMessagesMax) return { kind: "tooLong" };
       isWanted ||= intake.topicOf(topicBytes, topicStart, topicEnd) !== NO_SOURCE;
     }
-    if (messages.fault !== undefined) return { kind: "malformed", message: messages.fault };
-    if (count === 0) return { kind: "malformed", message: "the body holds no message" };
+    if (messages.fault !== undefined) return malformed(`${messages.fault}; ${formOf(body)}`);
+    if (count === 0) return malformed(`the body holds no message; ${formOf(body)}`);
     return isWanted ? undefined : this.#decline(messagesOf(body));
   }
 
@@ -375,6 +376,10 @@ export class Posts implements Gate {
 
 function takenOf({ decoded, deadLettered, unwanted }: UnderWay): number {
   return decoded + deadLettered + unwanted;
+}
+
+function malformed(message: string): PostOutcome {
+  return { kind: "malformed", message };
 }
 
 function repeated(outcome: PostOutcome): PostOutcome {
