@@ -48,8 +48,9 @@ export const flowLimits = {
   /** Waits between tries, ms: the first, and the longest. */
   retryMsMin: 500,
   retryMsMax: 30_000,
-  /** Pipelines that a sentence names, and paused uplinks that a status does; of more it says how many. */
+  /** Pipelines that a sentence names; of more it says how many. */
   namesToldMax: 10,
+  /** Paused uplinks that a status names; of more it says how many. */
   pausesShownMax: 2,
   /** How often a stream's place is kept while it moves, ms; also when the node closes. */
   placeKeepMs: 1_000,

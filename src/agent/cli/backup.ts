@@ -3,9 +3,9 @@
  * data directory remembers what was made of it, and what it came from.
  */
 
-import { counted } from "../../core/counted.ts";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { counted } from "../../core/counted.ts";
 import type { Disk } from "../../core/doors.ts";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";

@@ -1,8 +1,8 @@
 /** Reads the configuration a command was pointed at; its errors go to stderr with line and column. */
 
-import { counted } from "../../core/counted.ts";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { counted } from "../../core/counted.ts";
 import { Fault } from "../../core/faults.ts";
 import type { Config } from "../config/config.ts";
 import type { Overlay } from "../config/overlay.ts";

@@ -5,9 +5,9 @@
  * with this process.
  */
 
-import { counted } from "../../core/counted.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { counted } from "../../core/counted.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import type { Millis } from "../../core/units.ts";

@@ -3,8 +3,8 @@
  * from there, beside a running agent or without one.
  */
 
-import { counted } from "../../core/counted.ts";
 import { existsSync } from "node:fs";
+import { counted } from "../../core/counted.ts";
 import { Fault } from "../../core/faults.ts";
 import type { RemoteKey } from "../config/remote-config.ts";
 import { readingDisk } from "../doors/disk.ts";

@@ -3,9 +3,9 @@
  * made of them (remote-known.ts). keygen and sign need no agent.
  */
 
-import { counted } from "../../core/counted.ts";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { counted } from "../../core/counted.ts";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
 import { millisOfExpiry } from "../config/http-config.ts";

@@ -9,7 +9,7 @@ import type { SecurityEvent } from "../ingest/mqtt/access/security-events.ts";
 type Say = (event: string, facts: Readonly<Record<string, unknown>>) => void;
 
 /** In the journal, where programs look for it. */
-const WORD = "audit";
+const lineName = "audit";
 
 export class SecurityLines {
   readonly #say: Say;
@@ -49,9 +49,9 @@ export class SecurityLines {
       limits.securityEventLinesMax,
     )) {
       const facts = { kind, address, ...(user === "" ? {} : { user }) };
-      this.#say(WORD, { ...facts, ...(topic === "" ? {} : { topic }), count });
+      this.#say(lineName, { ...facts, ...(topic === "" ? {} : { topic }), count });
     }
     const more = lines.length - limits.securityEventLinesMax;
-    if (more > 0) this.#say(WORD, { more });
+    if (more > 0) this.#say(lineName, { more });
   }
 }

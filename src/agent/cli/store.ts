@@ -3,9 +3,9 @@
  * without one; repair and compact want it for themselves.
  */
 
-import { counted } from "../../core/counted.ts";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { counted } from "../../core/counted.ts";
 import type { Kv } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";

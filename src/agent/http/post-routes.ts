@@ -3,8 +3,8 @@
  * answers mean, is in docs/http.md.
  */
 
-import { counted } from "../../core/counted.ts";
 import type { IncomingMessage } from "node:http";
+import { counted } from "../../core/counted.ts";
 import { unreachable } from "../../core/assert.ts";
 import { limits } from "../../core/limits.ts";
 import {

@@ -1,8 +1,8 @@
 /** A scenario file to a Scenario, or everything that is wrong with it, by line and column. */
 
-import { counted } from "../../../core/counted.ts";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { counted } from "../../../core/counted.ts";
 import { Fault } from "../../../core/faults.ts";
 import { checkKafka } from "../../config/kafka-config.ts";
 import type { Finding, Path } from "../../config/fault.ts";

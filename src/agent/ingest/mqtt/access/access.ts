@@ -119,8 +119,7 @@ export type AccessStatus = {
   readonly problem: string | undefined;
   /** Address with the most failed logins of late. */
   readonly failedLogins: FailedLoginsOf | undefined;
-  /** Oldest first. */
-  /** The newest; the name is from before there was an audit log (remote), and stays for who reads it. */
+  /** The newest few, oldest first; the name is from before there was an audit log (remote), and stays for who reads it. */
   readonly audit: readonly SecurityEvent[];
 };
 
