@@ -79,7 +79,10 @@ test("a running agent says over HTTP what its data directory says, each letter w
   for (const where of [there, here]) {
     for (const number of ["3", "99"]) {
       const { code, error } = await weir("dlq", "show", number, ...where);
-      assert.match(error, /^weir: no dead letter \d+ can be shown: none of this number is kept, or .*dlq list/);
+      assert.match(
+        error,
+        /^weir: no dead letter \d+ can be shown: none of this number is kept, or .*dlq list/,
+      );
       assert.equal(code, 1);
     }
   }
@@ -103,7 +106,13 @@ test("what is no agent, or an older one that cannot be asked for one letter, is 
     t.after(() => server.close());
     const bound = server.address();
     assert.ok(typeof bound === "object" && bound !== null);
-    const { code, error } = await weir("dlq", "show", "4", "--url", `http://127.0.0.1:${bound.port}`);
+    const { code, error } = await weir(
+      "dlq",
+      "show",
+      "4",
+      "--url",
+      `http://127.0.0.1:${bound.port}`,
+    );
     assert.match(error, complaint);
     assert.equal(code, 1);
   }

@@ -140,7 +140,7 @@ test("an address that this machine has not, and a listener that is open without 
 test("a configuration with errors, or none, is told, and the machine is looked at all the same", async (t) => {
   const folder = folderOf(t);
   const wrong = await doctor(configIn(folder, "agents: gw2"));
-  someMatch(of(wrong, "configuration"), /^fault: it has an error: agents: unknown key/);
+  someMatch(of(wrong, "configuration"), /^fault: it has 1 error: agents: unknown key/);
   assert.match(
     wrong.findings.find(({ area }) => area === "configuration")?.place ?? "",
     /yaml:\d+:\d+$/,
@@ -150,7 +150,7 @@ test("a configuration with errors, or none, is told, and the machine is looked a
   const missing = await doctor(join(folder, "nowhere.yaml"));
   someMatch(of(missing, "configuration"), /^fault: it cannot be read \(ENOENT\)/);
   const here = spawnSync(process.execPath, [weirMain, "doctor"], { cwd: folder, encoding: "utf8" });
-  assert.match(here.stdout, /FAULT {3}configuration .*weir\.yaml:\d+:\d+: it has an error/);
+  assert.match(here.stdout, /FAULT {3}configuration .*weir\.yaml:\d+:\d+: it has 1 error/);
   assert.match(here.stdout, /1 fault$/m);
   assert.equal(here.status, 1);
   const unknown = await weir("doctor", "--everything");
@@ -218,7 +218,7 @@ http: { port: ${await freePort()}, tokens: [{ name: a, role: viewer, tokenHash: 
       .filter((each) => each.place === place)
       .map(({ level, found }) => `${level}: ${found}`);
   assert.deepEqual(at(old.certificate), ["fault: it expired on 2020-02-01T00:00:00Z"]);
-  assert.match(at(soon.certificate).join(), /^advice: it expires on .*, in [12] days$/);
+  assert.match(at(soon.certificate).join(), /^advice: it expires on .*, in (?:1 day|2 days)$/);
   assert.deepEqual(at(old.key), ["fault: everyone on this machine may read it (mode 644)"]);
   assert.deepEqual(at(soon.key), ["ok: owner and group alone may read it (mode 640)"]);
   assert.deepEqual(at(secret), ["fault: everyone on this machine may change it (mode 666)"]);

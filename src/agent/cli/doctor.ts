@@ -162,7 +162,7 @@ async function configured(file: string | undefined, machine: Machine): Promise<C
   if (parsed.kind === "faults") {
     const [first] = parsed.faults;
     const { length } = parsed.faults;
-    const what = length === 1 ? "it has an error" : `it has ${length} errors, the first of them`;
+    const what = `it has ${counted(length, "error")}${length > 1 ? ", the first of them" : ""}`;
     const remedy = `weir check -c ${path} tells all`;
     const { place, found } = placed(first?.text ?? "");
     return without(fault({ ...about, place }, `${what}: ${found}`, remedy));

@@ -10,6 +10,7 @@
 
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { counted } from "../../core/counted.ts";
 import type { Clock } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
@@ -257,11 +258,13 @@ function tell(
 ): void {
   const { head, life, known, again, gaps, read, unread, expired, newest } = restored;
   if (unread > 0) {
-    console.error(`weir: ${unread} values under the name of ${agent} are no records: passed over`);
+    console.error(
+      `weir: passed over ${counted(unread, "value")} under the name of ${agent} that cannot be read as a record`,
+    );
   }
   if (expired > 0) {
     console.error(
-      `weir: ${expired} offsets behind the savepoint have expired in the topics: what ${agent} sent there is not known, and may be sent again or poorer`,
+      `weir: ${counted(expired, "offset")} behind the savepoint expired in the topics: what ${agent} sent there is not known, and may be sent again or poorer`,
     );
   }
   const lossMs = newest === undefined ? undefined : Math.max(0, newest - head.made);
@@ -279,8 +282,8 @@ function tell(
       ? "unknown: nothing was sent after the savepoint"
       : `${(lossMs / 1_000).toFixed(1)} s at least: the last record sent ends ${at(newest)}`;
   console.log(`weir: ${agent} restored to ${data}, life ${life} of the name
-  savepoint   ${head.number} of ${at(head.made)}, position ${head.position}, ${bytesText(head.bytes)} in ${head.chunks} chunks
+  savepoint   ${head.number} of ${at(head.made)}, position ${head.position}, ${bytesText(head.bytes)} in ${counted(head.chunks, "chunk")}
   state loss  ${loss}; readings after it that were in no sent summary are lost
-  outbox      ${again} records that waited are sent, ${known} were there already; ${gaps} gap records
-  ready       after ${seconds.toFixed(1)} s; ${read} records read to know what was sent`);
+  outbox      sent ${counted(again, "record")} that waited, ${known} were there already; ${counted(gaps, "gap record")}
+  ready       after ${seconds.toFixed(1)} s; ${counted(read, "record")} read to know what was sent`);
 }

@@ -2,6 +2,7 @@
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { counted } from "../../core/counted.ts";
 import type { Kv } from "../../core/doors.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
@@ -203,6 +204,6 @@ function tell(what: string, file: string, savepoint: WholeSavepoint, json: boole
   console.log(
     json
       ? JSON.stringify({ file, ...savepoint })
-      : `weir: savepoint ${name} ${what}: position ${position}, ${entries} values, ${bytesText(bytes)}${what === "made" ? ` in ${file}` : ""}`,
+      : `weir: savepoint ${name} ${what}: position ${position}, ${counted(entries, "value")}, ${bytesText(bytes)}${what === "made" ? ` in ${file}` : ""}`,
   );
 }

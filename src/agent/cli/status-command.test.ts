@@ -129,3 +129,23 @@ savepoint weir.savepoints sending, 2 of 9 chunks: last of 2025-11-24T16:00:00.00
     /^savepoint weir\.savepoints waiting: none since the start$/m,
   );
 });
+
+test("one of each is told as one", () => {
+  const [broker] = sampleStatus.brokers;
+  assert.ok(broker !== undefined);
+  const counters = { ...broker.counters, reconnects: 1, sessionsLost: 1 };
+  const savepoints = {
+    topic: "weir.savepoints",
+    state: "sending",
+    sentChunks: 0,
+    chunks: 1,
+    last: undefined,
+    isLate: false,
+    published: 0,
+    failures: 0,
+    trouble: undefined,
+  } as const;
+  const text = statusText({ ...sampleStatus, brokers: [{ ...broker, counters }], savepoints });
+  assert.match(text, /^broker .*, 1 reconnect, 1 session lost/m);
+  assert.match(text, /^savepoint weir\.savepoints sending, 0 of 1 chunk: /m);
+});

@@ -98,7 +98,7 @@ function brokerText({
     ...(counters.sessionsLost === 0 ? [] : [`${counted(counters.sessionsLost, "session")} lost`]),
     ...(brokerDropped === undefined ? [] : [`${brokerDropped} dropped there, of all its clients`]),
   ];
-  const counts = `${counters.received} received, ${inFlight} not acknowledged, ${counters.reconnects} reconnects`;
+  const counts = `${counters.received} received, ${inFlight} not acknowledged, ${counted(counters.reconnects, "reconnect")}`;
   return [
     `${name} ${state} at ${url}: ${[counts, ...lost].join(", ")}`,
     ...(trouble === undefined || state === "running" ? [] : [trouble.message]),
@@ -148,7 +148,8 @@ function commandsText(commands: NonNullable<Status["raw"]["commands"]>): string 
 /** How old the gateway would be that is made from what is upstream, and what is wrong. */
 function savepointsText(savepoints: NonNullable<Status["savepoints"]>): string {
   const { topic, state, sentChunks, chunks, last, isLate, trouble } = savepoints;
-  const sends = state === "sending" ? `sending, ${sentChunks} of ${chunks} chunks` : state;
+  const sends =
+    state === "sending" ? `sending, ${sentChunks} of ${counted(chunks, "chunk")}` : state;
   const newest =
     last === undefined
       ? "none since the start"

@@ -8,8 +8,8 @@ import { tableText } from "./ledger-text.ts";
 
 export function verificationText({ findings, log, state, tables }: Verification): string {
   return [
-    `log          ${log.segments} segments, ${log.bytes} bytes`,
-    `state store  ${state.values} values, ${state.bytes} bytes, ${state.definitions} definitions`,
+    `log          ${counted(log.segments, "segment")}, ${log.bytes} bytes`,
+    `state store  ${counted(state.values, "value")}, ${state.bytes} bytes, ${counted(state.definitions, "definition")}`,
     `tables       ${counted(tables.tables, "table")}, ${tables.bytes} bytes, ${counted(tables.blocks, "block")}, ${counted(tables.rows, "row")}`,
     "",
     ...findings.map(({ part, problem, remedy }) => `${part}: ${problem}: ${remedy}`),

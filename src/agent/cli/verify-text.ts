@@ -1,5 +1,6 @@
 /** What `weir upstream verify` has proven, in lines for a person. */
 
+import { countedInGroups } from "../../core/counted.ts";
 import type { PipelineCount } from "../../sync/kafka/upstream/count-proof.ts";
 import type { LaneProven } from "../../sync/kafka/upstream/lane-proof.ts";
 import type { AgentProven } from "../../sync/kafka/upstream/verify-upstream.ts";
@@ -21,13 +22,13 @@ function laneText(lane: LaneProven): string {
   const numbers =
     records === 0
       ? "no records"
-      : `${counted(records, "record")} ${first} to ${next - 1}, each once`;
+      : `${countedInGroups(records, "record")} ${first} to ${next - 1}, each once`;
   const gone = removed === 0 ? "" : `; ${removed} before them are no longer in the topic`;
   const later = newer === 0 ? "" : `; ${newer} of them came meanwhile`;
   const digest =
     digestTo === undefined
       ? "; their digest could not be compared with a cursor"
-      : `; digest equal to ${counted(cursors, "cursor")}, the last at ${digestTo}`;
+      : `; digest equal to ${countedInGroups(cursors, "cursor")}, the last at ${digestTo}`;
   return `${lane.lane} ${short(lane.outbox)} in ${topic}: ${numbers}${gone}${later}${digest}`;
 }
 
@@ -37,30 +38,26 @@ function pipelineText(count: PipelineCount): string {
   if (keys > 0) {
     const coarser = merged === 0 ? "" : ` (${merged} of them merged)`;
     parts.push(
-      `${counted(keys, "key")}, ${counted(windows, "window")}${coarser}, ${counted(readings, "reading")}, ${counted(corrections, "correction")}`,
+      `${countedInGroups(keys, "key")}, ${countedInGroups(windows, "window")}${coarser}, ${countedInGroups(readings, "reading")}, ${countedInGroups(corrections, "correction")}`,
     );
   }
   if (count.markers > 0) {
     parts.push(
-      `sums as ${counted(count.markers, "completeness marker")} said, ${counted(count.markedReadings, "reading")} by the last of each key`,
+      `sums as ${countedInGroups(count.markers, "completeness marker")} said, ${countedInGroups(count.markedReadings, "reading")} by the last of each key`,
     );
   }
-  if (alerts > 0) parts.push(counted(alerts, "alert"));
+  if (alerts > 0) parts.push(countedInGroups(alerts, "alert"));
   if (gaps > 0) {
     parts.push(
-      `${counted(gaps, "gap")} for ${counted(count.missingRecords, "record")} with ${counted(count.missingReadings, "reading")}`,
+      `${countedInGroups(gaps, "gap")} for ${countedInGroups(count.missingRecords, "record")} with ${countedInGroups(count.missingReadings, "reading")}`,
     );
   }
   return `pipeline ${pipeline}: ${parts.join("; ")}`;
 }
 
 function answersText({ answers, readings, open }: AgentProven["answers"]): string {
-  const rest = open === 0 ? "" : `; ${counted(open, "answer")} without a manifest yet`;
-  return `raw readings: ${counted(answers, "answer")} as their manifests say, with ${counted(readings, "reading")}${rest}`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+  const rest = open === 0 ? "" : `; ${countedInGroups(open, "answer")} without a manifest yet`;
+  return `raw readings: ${countedInGroups(answers, "answer")} as their manifests say, with ${countedInGroups(readings, "reading")}${rest}`;
 }
 
 function short(outbox: string): string {

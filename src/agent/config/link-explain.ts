@@ -4,6 +4,7 @@
  * wire in measurements (docs/performance.md): Kafka with compressed batches, and MQTT, which has none.
  */
 
+import { counted } from "../../core/counted.ts";
 import type { PipelineSpec } from "../../edge-ops/spec.ts";
 import { lanes } from "../../store/outbox/lane.ts";
 import type { LinkPolicy } from "../../sync/link/policy.ts";
@@ -100,7 +101,7 @@ function dayRows(uplink: UplinkConfig, link: LinkPolicy, { pipelines }: Config):
       ? ""
       : keys === 0
         ? "; there is not room for one key"
-        : `; there is room for some ${keys} keys`;
+        : `; there is room for some ${counted(keys, "key")}`;
   return [
     [
       "a day",

@@ -133,11 +133,7 @@ test("what the request says of itself is refused before anything is taken", asyn
 
 test("every outcome has its code, and what may come again says when", async (t) => {
   const outcomes: readonly (readonly [PostOutcome, number, RegExp])[] = [
-    [
-      { kind: "malformed", message: "byte 3: why" },
-      400,
-      /nothing was taken: byte 3: why$/,
-    ],
+    [{ kind: "malformed", message: "byte 3: why" }, 400, /nothing was taken: byte 3: why$/],
     [{ kind: "tooLong" }, 413, /at most 8192 messages/],
     [{ kind: "unwanted", topic: "x" }, 422, /no source wants the topic "x".*add a source/],
     [{ kind: "otherBody" }, 422, /another body.*a new key/],

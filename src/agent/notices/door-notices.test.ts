@@ -35,7 +35,7 @@ test("a token that expires is told by its name", () => {
   };
   assert.deepEqual([...of(undefined), ...of(now + 31 * day), ...tokenNotices(undefined, now)], []);
   assert.deepEqual(of(now + day), [
-    "the HTTP token dash expires in 1 days: weir token new makes another",
+    "the HTTP token dash expires in 1 day: weir token new makes another",
   ]);
 });
 

@@ -1,5 +1,6 @@
 /** What a person should know of listeners and of our certificates; see notices.ts. */
 
+import { counted } from "../../core/counted.ts";
 import type { CertificateStatus } from "../../core/doors.ts";
 import { limits } from "../../core/limits.ts";
 import type { ListenerStatus } from "../ingest/mqtt/front/listeners.ts";
@@ -63,5 +64,5 @@ export function listenerNotices({ host, port, handshakes }: ListenerStatus): rea
 
 function whenOf(leftMs: number): string {
   const days = Math.floor(Math.abs(leftMs) / DAY_MS);
-  return leftMs <= 0 ? `expired ${days} days ago` : `expires in ${days} days`;
+  return leftMs <= 0 ? `expired ${counted(days, "day")} ago` : `expires in ${counted(days, "day")}`;
 }

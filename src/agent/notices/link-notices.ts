@@ -1,5 +1,6 @@
 /** What a person should know of links; see notices.ts. */
 
+import { counted } from "../../core/counted.ts";
 import { rfc3339 } from "../../sync/kafka/message/rfc3339.ts";
 import { durationText, roughBytesText } from "../config/quantity.ts";
 import type { PauseStatus } from "../../sync/pauses.ts";
@@ -75,7 +76,7 @@ export function savepointNotices({
   const why =
     trouble ??
     (state === "sending"
-      ? `${sentChunks} of ${chunks} chunks are there, other records go first`
+      ? `${sentChunks} of ${counted(chunks, "chunk")} are there, other records go first`
       : "the cluster has not confirmed the agent's name");
   const since =
     last === undefined

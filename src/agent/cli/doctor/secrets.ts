@@ -5,6 +5,7 @@
 
 import { X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
+import { counted } from "../../../core/counted.ts";
 import { isEnvironmental } from "../../../core/faults.ts";
 import type { Clock, TlsConnect, TlsListen } from "../../../core/doors.ts";
 import { limits } from "../../../core/limits.ts";
@@ -82,7 +83,7 @@ async function expiryFinding(path: string, nowMs: number): Promise<readonly Find
   const figures = { expires: ends };
   const remedy = "renew it; a running agent reads it again by itself";
   if (ends <= nowMs) return [fault(about, `it expired on ${isoOf(ends)}`, remedy, figures)];
-  const said = `it expires on ${isoOf(ends)}, in ${days} days`;
+  const said = `it expires on ${isoOf(ends)}, in ${counted(days, "day")}`;
   if (ends - nowMs < limits.doctorCertificateMs) return [advice(about, said, remedy, figures)];
   return [ok(about, said, figures)];
 }

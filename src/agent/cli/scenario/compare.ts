@@ -6,6 +6,7 @@
  *   found  |  10  |        20          |        a coarser summary stands for all windows in it
  */
 
+import { counted } from "../../../core/counted.ts";
 import { truthKey, type Truth, type TruthWindow } from "./truth.ts";
 import type { FoundWindow } from "./window-book.ts";
 
@@ -81,10 +82,10 @@ export function compareWindows(options: CompareOptions): Compared {
     const acked = own.reduce((sum, { count }) => sum + count, 0);
     const most = own.reduce((sum, { pending }) => sum + pending, acked);
     if (summary.count < acked) {
-      const text = `${place}: ${id}: ${summary.count} readings, ${acked} were acknowledged`;
+      const text = `${place}: ${id}: ${counted(summary.count, "reading")}, ${acked} were acknowledged`;
       miss(acked - summary.count, own.some(mayBeLate), text);
     } else if (summary.count > most) {
-      const text = `${place}: ${id}: ${summary.count} readings, no more than ${most} were sent`;
+      const text = `${place}: ${id}: ${counted(summary.count, "reading")}, no more than ${most} were sent`;
       differences.push({ what: "repeated", text });
     } else if (most === acked) {
       const wrong = otherNumbers(summary, own);

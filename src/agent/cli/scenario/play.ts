@@ -14,6 +14,7 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { counted } from "../../../core/counted.ts";
 import { Fault } from "../../../core/faults.ts";
 import type { LedgerView } from "../../../edge-ops/ledger.ts";
 import type { Config } from "../../config/config.ts";
@@ -380,13 +381,15 @@ class Player {
 /** What is still on its way, as a sentence; undefined: nothing. */
 function waitsFor(status: Status, ledger: LedgerView): string | undefined {
   const open = ledger.pipelines.find((pipeline) => pipeline.open > 0);
-  if (open !== undefined) return `${open.open} readings in open windows of ${open.pipeline}`;
+  if (open !== undefined)
+    return `${counted(open.open, "reading")} in open windows of ${open.pipeline}`;
   if (status.outputs.pendingBytes > 0) return "outputs that are not committed yet";
   for (const { name, lanes } of status.uplinks) {
     for (const [lane, { behind, trouble, missing, incidents }] of Object.entries(lanes)) {
       if (behind > 0)
-        return `${behind} records wait in ${name} ${lane}: ${trouble ?? "no trouble"}`;
-      if (missing > 0) return `${missing} records of ${name} ${lane} could not be read back`;
+        return `${counted(behind, "record")} waiting in ${name} ${lane}: ${trouble ?? "no trouble"}`;
+      if (missing > 0)
+        return `${counted(missing, "record")} of ${name} ${lane} could not be read back`;
       if (incidents.last !== undefined) return `${name} ${lane}: ${incidents.last.what}`;
     }
   }

@@ -2,6 +2,7 @@
 
 import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
+import { counted } from "../../../core/counted.ts";
 import { systemClock } from "../../doors/clock.ts";
 import { durationPattern, durationText, millisOf } from "../../config/quantity.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "../command.ts";
@@ -133,8 +134,9 @@ function progressLine(forMs: number): {
     },
     show: ({ ms, agent, messages, waiting }) => {
       if (!stderr.isTTY) return;
-      const rows = messages === undefined ? "" : `, ${messages} readings since its start`;
-      const outbox = waiting === undefined ? "" : `, ${waiting} records wait`;
+      const rows =
+        messages === undefined ? "" : `, ${counted(messages, "reading")} since its start`;
+      const outbox = waiting === undefined ? "" : `, ${counted(waiting, "record")} waiting`;
       stderr.write(
         `\r\u001b[2K${clockText(ms)} of ${durationText(forMs)}: agent ${agent}${rows}${outbox}`,
       );

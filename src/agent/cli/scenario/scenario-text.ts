@@ -1,5 +1,6 @@
 /** What a scenario has shown, in lines for a person. */
 
+import { countedInGroups } from "../../../core/counted.ts";
 import { provenText } from "../verify-text.ts";
 import type { Played } from "./play.ts";
 import type { Scenario } from "./scenario-file.ts";
@@ -7,9 +8,13 @@ import type { ScenarioVerdict } from "./verdict.ts";
 
 const digits = new Intl.NumberFormat("en-US");
 
+type Shown = Pick<Played, "counts" | "link" | "devices" | "ledger" | "seconds" | "drainSeconds"> & {
+  readonly truth: Pick<Played["truth"], "totals" | "acknowledged" | "pending">;
+};
+
 export function scenarioText(
-  { seed }: Scenario,
-  played: Played,
+  { seed }: Pick<Scenario, "seed">,
+  played: Shown,
   verdict: ScenarioVerdict | undefined,
 ): string {
   const { counts, link, devices, truth, ledger, seconds, drainSeconds } = played;
@@ -23,23 +28,23 @@ export function scenarioText(
     ],
     [
       "what happened",
-      `${counts.steps} steps: agent killed ${counts.kills}, stopped ${counts.stops}, held ${counts.hangs} times; ${counts.cuts} cuts; disk filled ${counts.fills} times; ${counts.commands} commands`,
+      `${countedInGroups(counts.steps, "step")}: agent killed ${counts.kills}, stopped ${counts.stops}, held ${countedInGroups(counts.hangs, "time")}; ${countedInGroups(counts.cuts, "cut")}; disk filled ${countedInGroups(counts.fills, "time")}; ${countedInGroups(counts.commands, "command")}`,
     ],
     ["link", networkText(link)],
     ["devices", networkText(devices)],
     [
       "sent",
-      `${n(totals.messages)} messages (${n(totals.duplicates)} copies); ${n(totals.acked)} of ${n(totals.qos1)} acknowledged, ${n(totals.dropped)} never sent`,
+      `${countedInGroups(totals.messages, "message")} (${n(totals.duplicates)} a second time); ${n(totals.acked)} of ${n(totals.qos1)} acknowledged, ${n(totals.dropped)} never sent`,
     ],
     [
       "held to it",
-      `${n(acknowledged)} acknowledged readings, ${n(pending)} that may be there or not`,
+      `${countedInGroups(acknowledged, "acknowledged reading")}, ${n(pending)} that may be there or not`,
     ],
     [
       "ledger",
       ledger === undefined
         ? "none"
-        : `${n(sum("accepted"))} accepted, ${n(sum("duplicate"))} duplicates recognised, ${ledger.balanced ? "balances" : "does not balance"}`,
+        : `${n(sum("accepted"))} accepted, ${countedInGroups(sum("duplicate"), "duplicate")} recognised, ${ledger.balanced ? "balances" : "does not balance"}`,
     ],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
@@ -55,14 +60,14 @@ function verdictLines(verdict: ScenarioVerdict | undefined): readonly string[] {
     ...(proven === undefined ? [] : [provenText(proven)]),
     ...compared.map(
       ({ pipeline, windows, readings, missing, others }) =>
-        `pipeline ${pipeline}: ${n(windows)} windows with ${n(readings)} readings compared with what devices sent, ${n(missing)} readings in none${others === 0 ? "" : `; ${n(others)} windows of devices that are held to nothing`}`,
+        `pipeline ${pipeline}: ${countedInGroups(windows, "window")} with ${countedInGroups(readings, "reading")} compared with what devices sent, ${countedInGroups(missing, "reading")} in none${others === 0 ? "" : `; ${countedInGroups(others, "window")} of devices that are held to nothing`}`,
     ),
     first === undefined ? "verified: missing 0, repeated 0" : "not verified",
   ];
 }
 
 function networkText({ connections, cut, bytesUp, bytesDown }: Played["link"]): string {
-  return `${n(connections)} connections, ${n(cut)} of them cut; ${n(bytesUp)} bytes up, ${n(bytesDown)} down`;
+  return `${countedInGroups(connections, "connection")}, ${n(cut)} of them cut; ${countedInGroups(bytesUp, "byte")} up, ${n(bytesDown)} down`;
 }
 
 function n(count: number): string {

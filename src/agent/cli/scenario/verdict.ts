@@ -9,6 +9,7 @@
  *   windows    every acknowledged reading in one window, with the right sums
  */
 
+import { counted } from "../../../core/counted.ts";
 import type { LedgerView } from "../../../edge-ops/ledger.ts";
 import type { Config } from "../../config/config.ts";
 import type { AgentProven } from "../../../sync/kafka/upstream/verify-upstream.ts";
@@ -105,9 +106,9 @@ function ledgerProblem(ledger: LedgerView | undefined, truth: Truth): string | u
   const sum = (of: (row: LedgerView["sources"][number]) => number): number =>
     ledger.sources.reduce((all, row) => all + of(row), 0);
   const shed = sum(({ messages }) => messages.shed);
-  if (shed > 0) return `the agent has shed ${shed} messages`;
+  if (shed > 0) return `the agent has shed ${counted(shed, "message")}`;
   const received = sum(({ readings: { accepted, quarantined } }) => accepted + quarantined);
   return received < truth.acknowledged
-    ? `the ledger has ${received} readings, ${truth.acknowledged} were acknowledged`
+    ? `the ledger has ${counted(received, "reading")}, ${truth.acknowledged} were acknowledged`
     : undefined;
 }

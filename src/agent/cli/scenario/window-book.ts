@@ -3,6 +3,7 @@
  * revision. Names what is there twice.
  */
 
+import { counted } from "../../../core/counted.ts";
 import type { Summary } from "../../../core/record.ts";
 import type { DecodedRecord } from "../../../store/outbox/record-codec.ts";
 
@@ -39,7 +40,7 @@ export class WindowBook {
     this.#ids.add(id);
     if (record.kind === "gap") {
       const { pipeline, records, readings } = record;
-      this.#gap ??= `${place}: a gap of pipeline ${pipeline}: ${records} records with ${readings} readings`;
+      this.#gap ??= `${place}: a gap of pipeline ${pipeline}: ${counted(records, "record")} with ${counted(readings, "reading")}`;
     }
     if (record.kind !== "summary") return;
     const name = id.split("/", 4).join("/");
