@@ -21,8 +21,8 @@ export const marks: readonly Mark[] = [
   {
     name: "a message waits for acknowledgements",
     file: "src/agent/ingest/mqtt/front/connection.ts",
-    from: 'if (qos !== 0 && this.inFlight >= limits.inFlightPerConnectionMax) return this.refuse("acks");',
-    to: 'if (qos !== 0 && this.inFlight >= limits.inFlightPerConnectionMax) return MARK, this.refuse("acks");',
+    from: 'if (this.#inFlight.isFull(qos)) return this.refuse("acks");',
+    to: 'if (this.#inFlight.isFull(qos)) return MARK, this.refuse("acks");',
   },
   {
     name: "a socket is not read",
@@ -45,8 +45,8 @@ export const marks: readonly Mark[] = [
   {
     name: "acknowledgements of a connection that is gone",
     file: "src/agent/ingest/mqtt/front/connection.ts",
-    from: '    this.#settle(count);\n    if (this.#state !== "ready") {',
-    to: '    this.#settle(count);\n    if (this.#state !== "ready") { MARK;',
+    from: '    this.#inFlight.settle(count);\n    if (this.#state !== "ready") {',
+    to: '    this.#inFlight.settle(count);\n    if (this.#state !== "ready") { MARK;',
   },
   // receive, from brokers elsewhere
   {
