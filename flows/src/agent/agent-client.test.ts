@@ -63,8 +63,8 @@ test("an agent that is busy for a moment is asked again, one that is not well is
   assert.deepEqual(await client.json({ path: "/busy" }), { x: 1 });
   assert.equal(asked, 2);
   await assert.rejects(client.json({ path: "/ill" }), {
-    name: "AgentRefusal",
-    message: /refuses \(503\): ill/,
+    name: "AgentBusy",
+    message: /is busy \(503\): ill/,
   });
   assert.equal(asked, 3);
 });

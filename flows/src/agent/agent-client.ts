@@ -40,6 +40,9 @@ export type AgentAnswer = {
 
 /** An `address` as a person wrote it. Throws an Error that says what is wrong. */
 export function urlOf(address: string): URL {
+  if (address === "") {
+    throw new Error("the agent has no address: write it as http://127.0.0.1:8080");
+  }
   const url = URL.parse(address.includes("://") ? address : `http://${address}`);
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
     throw new Error(
@@ -125,8 +128,8 @@ export class AgentClient {
   }
 
   /**
-   * The same, parsed; asked again where the agent is busy for a moment. Rejects with AgentAway, and with
-   * AgentRefusal.
+   * The same, parsed; asked again where the agent is busy for a moment. Rejects with AgentAway, AgentBusy
+   * and AgentRefusal.
    */
   async json(asked: AgentRequest, signal?: AbortSignal): Promise<unknown> {
     for (let again = 0; ; again++) {
@@ -151,7 +154,7 @@ export class AgentClient {
 
   /**
    * Gives the text of an answer as it comes; resolves when it ends, after `onBegin` where it began.
-   * Rejects with AgentAway, and with AgentRefusal.
+   * Rejects with AgentAway, AgentBusy and AgentRefusal.
    */
   async stream(
     asked: AgentRequest,

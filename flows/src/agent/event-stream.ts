@@ -11,7 +11,7 @@ import { Retry, waitFor } from "./retry.ts";
 export type StreamState =
   | { readonly kind: "connecting" }
   | { readonly kind: "open" }
-  /** The agent is away, or refuses; it is tried again later. */
+  /** The agent is away, busy, or refuses; it is tried again later. */
   | { readonly kind: "trouble"; readonly error: Error };
 
 export type EventStreamOptions = {

@@ -69,8 +69,8 @@ export type PublishQueueOptions<Sender> = {
    * dropped: another error for each would be the worse of it, and one says how many there were.
    */
   readonly onSettled: (offered: Offered<Sender>, error?: Error) => void;
-  /** The agent refuses, or is away; told once when that begins. */
-  readonly onTrouble: (trouble: Error) => void;
+  /** The agent is away, busy, or refuses, told once when that begins; undefined: it answers again. */
+  readonly onTrouble: (trouble: Error | undefined) => void;
   readonly onChange: () => void;
 };
 
@@ -259,6 +259,7 @@ export class PublishQueue<Sender> {
           ({ retryAfterMs } = answer);
         } else {
           this.#retry.succeeded();
+          if (this.#trouble !== undefined) this.#options.onTrouble(undefined);
           this.#trouble = undefined;
           return outcome;
         }

@@ -8,25 +8,35 @@ export class AgentAway extends Error {
   override readonly name = "AgentAway";
 }
 
+/** The agent answered that it cannot now, as it has no room, or ends: another try may. */
+export class AgentBusy extends Error {
+  override readonly name = "AgentBusy";
+}
+
 /** The agent answered that it will not. */
 export class AgentRefusal extends Error {
   override readonly name = "AgentRefusal";
 }
 
 /** As in `status` of src/locales. */
-export type TroubleWord = "away" | "refuses" | "failed";
+export type TroubleWord = "away" | "busy" | "refuses" | "failed";
 
 export function wordOf(error: unknown): TroubleWord {
   if (error instanceof AgentAway) return "away";
+  if (error instanceof AgentBusy) return "busy";
   return error instanceof AgentRefusal ? "refuses" : "failed";
 }
 
 type Answer = { readonly status: number; readonly body: string };
 
 /** What an answer that is no success says. */
-export function refusalOf(url: URL, { status, body }: Answer): AgentRefusal | AgentAway {
+export function refusalOf(
+  url: URL,
+  { status, body }: Answer,
+): AgentRefusal | AgentBusy | AgentAway {
   const said = messageIn(body);
   if (said === undefined) return strangerAt(url, status);
+  if (status === 503) return new AgentBusy(`the agent at ${url.host} is busy (503): ${said}`);
   return new AgentRefusal(`the agent at ${url.host} refuses (${status}): ${said}`);
 }
 

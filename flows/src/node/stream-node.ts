@@ -172,7 +172,12 @@ class StreamNode {
       this.#warnedTrouble = state.error.message;
       this.#node.warn(state.error.message);
     }
-    if (state.kind === "open") this.#warnedTrouble = undefined;
+    if (state.kind === "open") {
+      if (this.#warnedTrouble !== undefined) {
+        this.#node.log(`the agent at ${this.#agent} answers again`);
+      }
+      this.#warnedTrouble = undefined;
+    }
     this.#show();
   }
 
@@ -188,7 +193,7 @@ class StreamNode {
     if (state.kind === "connecting") {
       return { fill: "yellow", shape: "ring", text: this.#red._("status.connecting") };
     }
-    const parts = [`${this.#records}`];
+    const parts = [`${this.#red._("status.records")} ${this.#records}`];
     if (this.#missed > 0) parts.push(`${this.#red._("status.missed")} ${this.#missed}`);
     if (this.#isUnmatched) parts.push(this.#red._("status.noPipeline"));
     return { fill: parts.length > 1 ? "yellow" : "green", shape: "dot", text: parts.join(" · ") };

@@ -21,7 +21,7 @@ export function register(RED: Red): void {
         const id = settings["tls"];
         if (typeof id === "string" && id !== "") tlsNodeOf(RED, id).addTLSOptions(tls);
         const token = this.credentials?.["token"]?.trim();
-        const url = urlOf(textIn(settings, "address"));
+        const url = urlOf(textIn(settings, "address", true));
         const client = new AgentClient({ url, tls, token: token === "" ? undefined : token });
         this.weirClient = client;
         this.on("close", (_removed, done) => {

@@ -252,6 +252,38 @@ test("an agent that refuses is told apart from one that is away", async (t) => {
   assert.match(rig.warnings.join(), /refuses \(401\): the token is not known here/);
 });
 
+test("an agent that ends is busy, which is no refusal, and the log says once that it answers again", async (t) => {
+  let isEnding = true;
+  const { node } = await standIn(t, (body, response) => {
+    if (!isEnding) return taken(body, response);
+    const said = '{"error":"ending","message":"the agent ends; send it again when it is back"}';
+    response.writeHead(503, { "Retry-After": "0" }).end(said);
+  });
+  const rig = await startRig(t, register, flowWith(node));
+  rig.send(reading(1));
+  await statusEnds(rig, "status.busy");
+  assert.match(
+    rig.warnings.join(),
+    /^the agent at \S+ is busy \(503\): the agent ends; send it again/,
+  );
+  isEnding = false;
+  for (const second of [1, 2]) {
+    assert.equal((await rig.next("out0"))["second"], second);
+    rig.send(reading(second + 1));
+  }
+  assert.match(rig.errors("info").join("; "), /^the agent at \S+ answers again$/);
+});
+
+test("without an address both nodes say how to write one", async (t) => {
+  const nowhere = { ...agentAt(1), address: " " };
+  const rig = await startRig(t, register, flowWith(nowhere));
+  const said = "the agent has no address: write it as http://127.0.0.1:8080";
+  assert.deepEqual(rig.errors("error", "agent1"), [said]);
+  assert.deepEqual(rig.errors(), [said]);
+  rig.send(reading(1));
+  assert.match(await textOf(rig, "caught"), /the agent has no address: write it as/);
+});
+
 test("another program that answers there is told of, and nothing is taken for sent", async (t) => {
   let isPortal = true;
   const { node } = await standIn(t, (body, response) => {

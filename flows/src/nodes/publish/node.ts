@@ -64,7 +64,10 @@ function begin(
       if (sender !== undefined) sender.done(error);
       else if (error !== undefined) node.error(error.message, message);
     },
-    onTrouble: ({ message }) => node.warn(message),
+    onTrouble: (trouble) => {
+      if (trouble === undefined) node.log(`the agent at ${client.name} answers again`);
+      else node.warn(trouble.message);
+    },
     onChange: () => status.show(() => statusOf(RED, queue.counts)),
   });
   status.show(() => statusOf(RED, queue.counts));

@@ -40,6 +40,7 @@ function lookEvery(RED: Red, everyMs: number, { client, node, status, onClose }:
     try {
       const payload = await client.json({ path }, closing.signal);
       if (closing.signal.aborted) return;
+      if (warned !== undefined) node.log(`the agent at ${client.name} answers again`);
       warned = undefined;
       status.show(statusOf(RED, payload));
       node.send([[{ topic: "sync", payload }]]);
