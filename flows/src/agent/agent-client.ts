@@ -29,6 +29,8 @@ export type AgentRequest = {
   readonly query?: URLSearchParams;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** Called where there is a connection: from then on it may be at the other side. */
+  readonly onSent?: () => void;
 };
 
 export type AgentAnswer = {
@@ -216,7 +218,7 @@ export class AgentClient {
   }
 
   #open(
-    { method = "GET", path, query, headers, body }: AgentRequest,
+    { method = "GET", path, query, headers, body, onSent }: AgentRequest,
     { signal, agent }: { readonly signal: AbortSignal; readonly agent: HttpAgent },
   ): Promise<IncomingMessage> {
     const { url, token } = this.#address;
@@ -241,6 +243,12 @@ export class AgentClient {
         },
         resolve,
       );
+      if (onSent !== undefined) {
+        request.on("socket", (socket) => {
+          if (request.reusedSocket) onSent();
+          else socket.once(url.protocol === "https:" ? "secureConnect" : "connect", onSent);
+        });
+      }
       request.on("error", (error) => {
         if ("code" in error && error.code === "ECONNRESET") {
           cut.set(error, { isKept: request.reusedSocket });

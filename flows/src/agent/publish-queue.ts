@@ -9,6 +9,9 @@
  * A body that was lost on the way, or whose answer was, is sent again under its Idempotency-Key, so the
  * agent takes it once, also when it was killed in between, as long as it remembers the key (docs/http.md). What
  * waits is in the memory of Node-RED: the durable place is the agent.
+ *
+ * What one agent may have is never sent to another: a body that was on its way, and all that waited when the
+ * agent answered last. What came since then is nobody's yet (LeftMessages).
  */
 
 import { flowLimits } from "../../../src/core/flow-limits.ts";
@@ -17,7 +20,7 @@ import type { Message } from "../red.ts";
 import type { AgentAnswer, AgentClient } from "./agent-client.ts";
 import { Fifo } from "./fifo.ts";
 import { Retry, waitFor } from "./retry.ts";
-import { AgentRefusal } from "./trouble.ts";
+import { AgentAway, AgentRefusal } from "./trouble.ts";
 
 export type WhenFull = "refuse" | "drop-oldest";
 
@@ -47,14 +50,21 @@ export type Offered<Sender> = {
 
 /** What waited when a node closed, in order. */
 export type LeftMessages = {
-  /** For which it waits: nobody else gets it. */
+  /** For which it waits. */
   readonly agent: string;
   /** The body that was under way, under its key. */
   readonly body: Body<never> | undefined;
   readonly waiting: readonly Offered<never>[];
+  /** So many of `waiting`, the newest, came after the agent's last answer: they may go to another. */
+  readonly unanswered: number;
 };
 
-type Body<Sender> = { readonly key: string; readonly messages: readonly Offered<Sender>[] };
+type Body<Sender> = {
+  readonly key: string;
+  readonly messages: readonly Offered<Sender>[];
+  /** It may be at the agent, or the agent answered while it waited: it is for no other. */
+  isBound: boolean;
+};
 
 export type PublishQueueOptions<Sender> = {
   readonly client: AgentClient;
@@ -82,6 +92,8 @@ export class PublishQueue<Sender> {
   readonly #life = crypto.randomUUID();
   readonly #counts = { published: 0, dropped: 0, refused: 0, undecoded: 0 };
   readonly #waiting = new Fifo<Offered<Sender>>();
+  /** As in LeftMessages. */
+  #unanswered: number;
   /** The body that is on its way, or will be tried again. */
   #underWay: Body<Sender> | undefined;
   /** Of both. */
@@ -100,7 +112,8 @@ export class PublishQueue<Sender> {
 
   constructor(options: PublishQueueOptions<Sender>) {
     this.#options = options;
-    const { body, waiting = [] } = options.left ?? {};
+    const { body, waiting = [], unanswered = 0 } = options.left ?? {};
+    this.#unanswered = unanswered;
     this.#underWay = body;
     for (const message of waiting) this.#waiting.add(message);
     for (const { line } of [...(body?.messages ?? []), ...waiting]) this.#length += line.length;
@@ -118,6 +131,7 @@ export class PublishQueue<Sender> {
     if (whenFull === "drop-oldest") this.#dropFor(length);
     if (!this.#hasRoom(length)) return this.#drop(offered);
     this.#waiting.add(offered);
+    this.#unanswered += 1;
     this.#length += length;
     onChange();
     this.#running ??= this.#run();
@@ -137,15 +151,16 @@ export class PublishQueue<Sender> {
     this.#closing.abort();
     this.#isGone = true;
     this.#tellLast();
+    const unanswered = this.#unanswered;
     const waiting: Offered<never>[] = [];
     for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) {
       waiting.push(withoutSender(next));
     }
     const body = this.#underWay && {
-      key: this.#underWay.key,
+      ...this.#underWay,
       messages: this.#underWay.messages.map(withoutSender),
     };
-    return { agent: this.#options.client.name, body, waiting };
+    return { agent: this.#options.client.name, body, waiting, unanswered };
   }
 
   // ---- the bound ----
@@ -162,11 +177,17 @@ export class PublishQueue<Sender> {
   /** The oldest of those that are not under way give their places. */
   #dropFor(length: number): void {
     while (!this.#hasRoom(length)) {
-      const oldest = this.#waiting.take();
+      const oldest = this.#take();
       if (oldest === undefined) return;
       this.#length -= oldest.line.length;
       this.#drop(oldest);
     }
+  }
+
+  #take(): Offered<Sender> | undefined {
+    const oldest = this.#waiting.take();
+    this.#unanswered = Math.min(this.#unanswered, this.#waiting.length);
+    return oldest;
   }
 
   /** An error costs Node-RED more than a message: of a burst only some are told one by one. */
@@ -226,6 +247,7 @@ export class PublishQueue<Sender> {
   #nextBody(): Body<Sender> {
     const { messagesMax } = this.#options;
     const most = Math.min(flowLimits.publishMessages, Math.ceil(messagesMax / 2));
+    const isBound = this.#unanswered < this.#waiting.length;
     const messages: Offered<Sender>[] = [];
     let length = 0;
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
@@ -233,14 +255,15 @@ export class PublishQueue<Sender> {
       const isFull = messages.length === most || length > flowLimits.publishBodyLength;
       if (isFull && messages.length > 0) break;
       messages.push(next);
-      this.#waiting.take();
+      this.#take();
     }
     this.#posts += 1;
-    return { key: `${this.#life}-${this.#posts}`, messages };
+    return { key: `${this.#life}-${this.#posts}`, messages, isBound };
   }
 
   /** Until the agent answers for good; undefined where the node is closed before. */
-  async #post({ key, messages }: Body<Sender>): Promise<Outcome | undefined> {
+  async #post(body: Body<Sender>): Promise<Outcome | undefined> {
+    const { key, messages } = body;
     const { client } = this.#options;
     const { signal } = this.#closing;
     const asked = {
@@ -248,12 +271,17 @@ export class PublishQueue<Sender> {
       path: "/v1/readings",
       headers: { "Content-Type": "application/x-ndjson", "Idempotency-Key": key },
       body: messages.map(({ line }) => line).join("\n"),
+      onSent: () => void (body.isBound = true),
     } as const;
     while (!signal.aborted) {
       let retryAfterMs: number | undefined;
+      const wasBound = body.isBound;
       try {
         const answer = await client.request(asked, signal);
         const outcome = outcomeOf(client, answer);
+        if (!("trouble" in outcome && outcome.trouble instanceof AgentAway)) this.#unanswered = 0;
+        // What is no agent has taken nothing; a proxy that failed may have passed it on.
+        else if (answer.status < 500) body.isBound = wasBound;
         if ("trouble" in outcome) {
           this.#hasTrouble(outcome.trouble);
           ({ retryAfterMs } = answer);

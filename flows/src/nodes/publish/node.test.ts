@@ -219,7 +219,7 @@ test("a message that is on its way when the node closes goes to the agent, too",
   assert.deepEqual(await storedIn(agent), [1, 2]);
 });
 
-test("what waits for one agent is never sent to another", async (t) => {
+test("what may be at one agent is never sent to another", async (t) => {
   const away = await standIn(t, (_, response) => void response.destroy());
   const other = await standIn(t, taken);
   const rig = await startRig(t, register, flowWith(away.node));
@@ -232,7 +232,54 @@ test("what waits for one agent is never sent to another", async (t) => {
   assert.equal(other.bodies.length, 1);
   assert.match(
     rig.errors("warn").join(),
-    /the agent does not have 1 message yet: the node sends.*dropped: 1 message for the agent at \S+;/,
+    /does not have 1 message yet: .*, to that agent alone; .*dropped: 1 message for the agent at \S+,/,
+  );
+});
+
+test("what waits for an agent that never answered goes to the one that the node has next", async (t) => {
+  const strange = await standIn(
+    t,
+    (_, response) => void response.writeHead(404).end("no such page"),
+  );
+  const other = await standIn(t, taken);
+  const rig = await startRig(t, register, flowWith(agentAt(1)));
+  rig.send(reading(1));
+  for (let at = 0; at < 200 && rig.warnings.length === 0; at++) await wait(10);
+  rig.send(reading(2));
+  await rig.deploy(flowWith(strange.node));
+  for (let at = 0; at < 200 && strange.bodies.length === 0; at++) await wait(10);
+  await wait(50);
+  await rig.deploy(flowWith(other.node));
+  for (const second of [1, 2]) assert.equal((await rig.next("out0"))["second"], second);
+  assert.match(rig.errors("warn").join(), /2 messages yet: .*, to whichever agent it has then;/);
+  assert.doesNotMatch(rig.errors("warn").join(), /dropped/);
+  assert.match(
+    rig.errors("info").join(),
+    /now for the agent at \S+: 2 messages that waited for that at 127\.0\.0\.1:1, which has not/,
+  );
+});
+
+test("what waited when an agent answered is for that one, what came since is for any", async (t) => {
+  let isThere = true;
+  const first = await standIn(t, (_, response, nth) => {
+    if (!isThere) return void response.destroy();
+    if (nth > 1) isThere = false;
+    response.writeHead(503, { "Retry-After": "0" }).end('{"message":"it ends"}');
+  });
+  const other = await standIn(t, taken);
+  const rig = await startRig(t, register, flowWith(first.node));
+  rig.send(reading(1));
+  for (let at = 0; at < 200 && first.bodies.length === 0; at++) await wait(10);
+  rig.send(reading(2));
+  for (let at = 0; at < 200 && isThere; at++) await wait(10);
+  await wait(50);
+  rig.send(reading(3));
+  await rig.deploy(flowWith(other.node));
+  assert.equal((await rig.next("out0"))["second"], 3);
+  assert.equal(other.bodies.length, 1);
+  assert.match(
+    rig.errors("warn").join(),
+    /3 messages yet: .*, 2 to that agent alone, the others to whichever.*dropped: 2 messages/,
   );
 });
 

@@ -92,14 +92,30 @@ function begin(
 /** Who hears of a message. */
 type Sender = { readonly send: Send; readonly done: Done };
 
-/** What this node left, where it was for the same agent. */
+/** What this node left: for another agent than it was for, only what is at none. */
 function leftFor(agent: string, node: RedNode, here: LeftHere): LeftMessages | undefined {
   const left = here.get(node.id);
   here.delete(node.id);
   if (left === undefined || left.agent === agent) return left;
-  const waited = counted(countOf(left), "message");
-  node.warn(`dropped: ${waited} for the agent at ${left.agent}; the node has another agent now`);
-  return undefined;
+  const bound = boundOf(left);
+  const free = countOf(left) - bound;
+  if (free > 0) {
+    node.log(
+      `now for the agent at ${agent}: ${counted(free, "message")} that waited for that at ${left.agent}, which has not answered since`,
+    );
+  }
+  if (bound > 0) {
+    node.warn(
+      `dropped: ${counted(bound, "message")} for the agent at ${left.agent}, which may have them or answered while they waited; the node has another agent now`,
+    );
+  }
+  const { body, waiting, unanswered } = left;
+  return {
+    agent,
+    body: body?.isBound === true ? undefined : body,
+    waiting: waiting.slice(waiting.length - unanswered),
+    unanswered,
+  };
 }
 
 /** A deploy goes on with what is left; that an end of Node-RED loses it is said while it can be. */
@@ -116,8 +132,23 @@ function leave(
   if (!removed) here.set(node.id, left);
   const what = removed
     ? "the node is gone, and what waited is lost"
-    : "the node sends what waits when it starts again here; an end of Node-RED loses it";
-  node.warn(`the agent does not have ${counted(count, "message")} yet: ${what}`);
+    : `the node sends what waits at its next start here, ${addresseeOf(left)}; an end of Node-RED loses it`;
+  node.warn(`the agent at ${left.agent} does not have ${counted(count, "message")} yet: ${what}`);
+}
+
+function addresseeOf(left: LeftMessages): string {
+  const bound = boundOf(left);
+  const free = "to whichever agent it has then";
+  if (bound === 0) return free;
+  return bound === countOf(left)
+    ? "to that agent alone"
+    : `${bound} to that agent alone, the others ${free}`;
+}
+
+/** How many are for that agent alone. */
+function boundOf({ body, waiting, unanswered }: LeftMessages): number {
+  const underWay = body?.isBound === true ? body.messages.length : 0;
+  return waiting.length - unanswered + underWay;
 }
 
 function countOf({ body, waiting }: LeftMessages): number {
