@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext } from "node:test";
 import { flowLimits } from "../../src/core/flow-limits.ts";
-import type { Message, Red, Status } from "../src/red.ts";
+import type { Message, Red, RedNode, Status } from "../src/red.ts";
 
 /** What we use of node-red-node-test-helper, which has no types. */
 type Helper = {
@@ -37,7 +37,7 @@ type Helper = {
   getNode(id: string): RunningNode;
 };
 
-type RunningNode = EventEmitter & { receive(message: Message): void };
+type RunningNode = EventEmitter & Pick<RedNode, "context"> & { receive(message: Message): void };
 
 const require = createRequire(import.meta.url);
 const helper: Helper = require("node-red-node-test-helper");
@@ -85,6 +85,8 @@ export type Rig = {
   readonly warnings: readonly string[];
   /** What a node, "n" if not otherwise, has written to the log, as errors if not otherwise, also while it was made. */
   errors(level?: "error" | "warn" | "info", id?: string): readonly string[];
+  /** What the node under test has in the context store "file" now. */
+  kept(): Promise<unknown>;
   /** Stops all nodes and starts them from this flow, as the Deploy button does. */
   deploy(flow: readonly FlowNode[]): Promise<void>;
   /** Ends the runtime; with a store of files what is kept is on disk then. */
@@ -159,6 +161,13 @@ function rigOf(flow: readonly FlowNode[]): Rig {
           return id === of && level === { error: ERROR, warn: WARN, info: INFO }[wanted];
         })
         .map(([{ msg }]) => String(msg)),
+    kept: () =>
+      new Promise((found) =>
+        helper
+          .getNode("n")
+          .context()
+          .get("weir", "file", (_, value) => found(value)),
+      ),
     send: (message) => helper.getNode("n").receive(message),
     sendAtClose: (message) => {
       const node = helper.getNode("n");

@@ -12,7 +12,8 @@ export const flowLimits = {
   panesMax: 262_144,
   /** What a node keeps in a context store, in characters of JSON; past it nothing is kept, which is said. */
   stateLengthMax: 4_194_304,
-  /** How often what changed is put into the context store, ms; also when the node closes. */
+  /** How often what changed is put into the context store, ms; also when the node closes. A store in files
+      writes it later, in its own time. */
   keepMs: 10_000,
   /** Messages that wait for the context store at the start; one more is an error for Catch nodes. */
   heldMessagesMax: 1_000,
@@ -52,7 +53,7 @@ export const flowLimits = {
   namesToldMax: 10,
   /** Paused uplinks that a status names; of more it says how many. */
   pausesShownMax: 2,
-  /** How often a stream's place is kept while it moves, ms; also when the node closes. */
+  /** How often a stream's place is put there while it moves, ms; also when the node closes. */
   placeKeepMs: 1_000,
   /** Messages that one publish node may be told to hold, and characters of their JSON that it holds. */
   publishMessagesMax: 100_000,

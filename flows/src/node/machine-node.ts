@@ -3,12 +3,13 @@
  * restarts, which is one text in a context store of the user's choice.
  *
  *   start    settings migrated and read -> kept text asked for -> machine -> messages that waited
- *   running  take / wake -> send, done; kept every flowLimits.keepMs while something changes
+ *   running  take / wake -> send, done; given to the store every flowLimits.keepMs while something changes
  *   close    kept; what comes from nodes that are closed, too, waits for the next start; then done
  *
  * A message that the machine refuses, or that comes to a node whose settings are wrong, is an error for
- * Catch nodes; the node goes on. Nothing of a message is kept before the next save: what a crash of
- * Node-RED takes is what came since, which is what the agent is for.
+ * Catch nodes; the node goes on. Nothing of a message is kept before the next save, nor is that on disk before
+ * the store writes (Node-RED's in files: every `flushInterval`): what a crash of Node-RED takes is what came
+ * since, which is what the agent is for.
  */
 
 import { setTimeout as wait } from "node:timers/promises";

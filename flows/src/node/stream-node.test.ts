@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
+import { flowLimits } from "../../../src/core/flow-limits.ts";
 import { AgentRig, startMs } from "../../test/agent-rig.ts";
 import { agentAt, portOf } from "../../test/listening.ts";
 import { flowOf, type FlowNode, type Rig, startRig, temporaryFolder } from "../../test/rig.ts";
@@ -72,9 +73,10 @@ test("a window of the agent becomes a message when it closes", async (t) => {
 async function standIn(
   t: TestContext,
   answer: (response: ServerResponse) => void,
+  changes: object = {},
 ): Promise<readonly FlowNode[]> {
   const server = createServer((_, response) => answer(response));
-  return [agentAt(await portOf(t, server)), ...flowOf(summaries, 2)];
+  return [agentAt(await portOf(t, server)), ...flowOf({ ...summaries, ...changes }, 2)];
 }
 
 test("of a burst of records no status is made that is not shown", async (t) => {
@@ -133,15 +135,16 @@ test("an agent that has no pipelines at all is told of as that", async (t) => {
   assert.match(rig.warnings.join(), /has no pipeline "x", nor any other; mend "Pipelines", or add/);
 });
 
-test("that a restart forgets a node's place is told once of each, and not where files keep it", async (t) => {
+test("that a restart forgets a node's place, or that files have none yet, is told once of each", async (t) => {
   const filesIn = temporaryFolder();
   const [tab, node, ...others] = flowOf(summaries, 2);
   assert.ok(tab !== undefined && node !== undefined);
   const second: FlowNode = { ...node, id: "n2", from: "kept" };
   const third: FlowNode = { ...node, id: "n3", store: "file" };
+  const fourth: FlowNode = { ...third, id: "n4", from: "kept" };
   // Nobody is there, so that no place is kept at the deploys either.
   const first = [agentAt(1), tab, node, ...others];
-  const all = [...first, second, third];
+  const all = [...first, second, third, fourth];
   const rig = await startRig(t, register, first, { filesIn });
   for (const [deploys, flow] of [first, all, all].entries()) {
     if (deploys > 0) await rig.deploy(flow);
@@ -159,7 +162,24 @@ test("that a restart forgets a node's place is told once of each, and not where 
     rig.errors("info", "n2").join("; "),
     new RegExp(`^${then} all that the agent still keeps, [^;]*;[^;]*$`),
   );
-  assert.deepEqual(rig.errors("info", "n3"), []);
+  const none = "its context store has no place of the agent at 127.0.0.1:1: it begins with";
+  assert.deepEqual(rig.errors("info", "n3"), [`${none} what comes from now on`]);
+  assert.deepEqual(rig.errors("info", "n4"), [`${none} all that the agent still keeps`]);
+});
+
+test("a new node's place is kept as soon as the agent has told it, before any record comes", async (t) => {
+  let told = 0;
+  const answer = (response: ServerResponse): void => {
+    response.writeHead(200, { "Content-Type": "text/event-stream" });
+    response.write('id: 5f.1.2.0\nevent: ready\ndata: {"agent":"gw1"}\n\n');
+    told = performance.now();
+  };
+  const flow = await standIn(t, answer, { store: "file" });
+  const rig = await startRig(t, register, flow, { filesIn: temporaryFolder() });
+  while ((await rig.kept()) === undefined) await wait(5);
+  const tookMs = performance.now() - told;
+  assert.ok(tookMs < flowLimits.placeKeepMs / 2, `${tookMs} ms`);
+  assert.match(String(await rig.kept()), /^5f\.1\.2\.0 127\.0\.0\.1:\d+$/);
 });
 
 test("over deploys, while the agent goes on, none is missing and none comes twice", async (t) => {
@@ -209,6 +229,7 @@ test("over a restart of Node-RED with a store in files, too", async (t) => {
   await agent.feed([3, 4]);
   const after = await startRig(t, register, flow, { filesIn: folder });
   assert.deepEqual(await secondsOf(after, 2), [2, 3]);
+  assert.deepEqual(after.errors("info"), [], "it has its place");
 });
 
 test("an agent that begins anew is told at the second output, and what it has follows", async (t) => {

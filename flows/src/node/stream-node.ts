@@ -6,8 +6,9 @@
  *   record  ─▶ output 1, and the place moves on
  *   missed  ─▶ output 2: the agent does not keep so many records any more, or was restored
  *
- * The place is kept once a second while it moves, and when the node closes: a Node-RED that is killed gets
- * the records of that last second again.
+ * The place is given to the store as soon as the agent has told the first one, once a second while it moves,
+ * and when the node closes. A store in files writes it in its own time: Node-RED's every `flushInterval`. A
+ * Node-RED that is killed gets the records of both times again; before the first writing there is no place.
  */
 
 import { flowLimits } from "../../../src/core/flow-limits.ts";
@@ -34,12 +35,12 @@ export type StreamKind = {
 /** What nodes of one type share while this process lives. */
 type Shared = {
   readonly here: KeptHere;
-  /** Ids of those that have said that a restart forgets their place. */
-  readonly forgetful: Set<string>;
+  /** Ids of those that have said what there is to know of their place at the start. */
+  readonly told: Set<string>;
 };
 
 export function registerStream(RED: Red, kind: StreamKind): void {
-  const shared: Shared = { here: new Map(), forgetful: new Set() };
+  const shared: Shared = { here: new Map(), told: new Set() };
   RED.nodes.registerType(kind.type, function (this: RedNode, config: NodeConfig) {
     RED.nodes.createNode(this, config);
     void new StreamNode(RED, this, { kind, shared }).start(config);
@@ -65,6 +66,8 @@ class StreamNode {
   #warnedTrouble: string | undefined;
   #warnedUnmatched: string | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
+  /** Whether the store has a place of this agent. */
+  #isPlaced = false;
   #isClosed = false;
 
   constructor(
@@ -90,8 +93,9 @@ class StreamNode {
       const { here } = this.#shared;
       this.#kept = new KeptText({ node: this.#node, name: "weir", store, here });
       const lastId = this.#placeIn(await this.#kept.load());
+      this.#isPlaced = lastId !== undefined;
       if (this.#isClosed) return;
-      if (isMemory(this.#red.settings.contextStorage, store)) this.#tellForgetful(query);
+      this.#tellPlace(isMemory(this.#red.settings.contextStorage, store), query);
       this.#stream = new EventStream({
         client,
         query,
@@ -121,17 +125,24 @@ class StreamNode {
   }
 
   /** Once in a process: over deploys the place stays. */
-  #tellForgetful(query: URLSearchParams): void {
-    const { forgetful } = this.#shared;
-    if (forgetful.has(this.#node.id)) return;
-    forgetful.add(this.#node.id);
-    const then =
-      query.get("from") === "now"
+  #tellPlace(isForgotten: boolean, query: URLSearchParams): void {
+    const { told } = this.#shared;
+    if (told.has(this.#node.id)) return;
+    told.add(this.#node.id);
+    const isFromNow = query.get("from") === "now";
+    if (isForgotten) {
+      const then = isFromNow
         ? "gives what comes from then on, and nothing of what came meanwhile"
         : "gives all that the agent still keeps, also what it gave before";
-    this.#node.log(
-      `keeps its place in memory only: after a restart of Node-RED it ${then}; "Kept in" a context store of files it goes on where it was (contextStorage in settings.js)`,
-    );
+      this.#node.log(
+        `keeps its place in memory only: after a restart of Node-RED it ${then}; "Kept in" a context store of files it goes on where it was (contextStorage in settings.js)`,
+      );
+    } else if (!this.#isPlaced) {
+      const first = isFromNow ? "what comes from now on" : "all that the agent still keeps";
+      this.#node.log(
+        `its context store has no place of the agent at ${this.#agent}: it begins with ${first}`,
+      );
+    }
   }
 
   #take({ event, data }: ServerEvent): void {
@@ -145,10 +156,13 @@ class StreamNode {
       this.#records += 1;
       this.#node.send([[this.#kind.messageOf(record)], []]);
     }
-    this.#keepTimer ??= setTimeout(() => {
-      this.#keepTimer = undefined;
-      void this.#keep();
-    }, flowLimits.placeKeepMs);
+    this.#keepTimer ??= setTimeout(
+      () => {
+        this.#keepTimer = undefined;
+        void this.#keep();
+      },
+      this.#isPlaced ? flowLimits.placeKeepMs : 0,
+    );
     this.#show();
   }
 
@@ -210,7 +224,9 @@ class StreamNode {
 
   async #keep(): Promise<void> {
     const id = this.#stream?.lastId;
-    if (id !== undefined) await this.#kept?.save(`${id} ${this.#agent}`);
+    if (id === undefined) return;
+    this.#isPlaced = true;
+    await this.#kept?.save(`${id} ${this.#agent}`);
   }
 
   async #close(removed: boolean): Promise<void> {
