@@ -8,7 +8,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { systemDisk } from "../../src/agent/doors/disk.ts";
@@ -321,8 +321,8 @@ async function syncedFiles(disk: FaultDisk): Promise<ReadonlyMap<string, Uint8Ar
     const file = await door.open(path, { create: false });
     await file.sync();
     await file.close();
-    await door.syncDirectory(dirname(path));
   }
+  for (const directory of disk.directories()) await door.syncDirectory(directory);
   await door.syncDirectory("/some/where");
   return filesOf(disk);
 }

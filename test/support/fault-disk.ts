@@ -156,6 +156,10 @@ export class FaultDisk {
     return [...this.#files.keys()].toSorted();
   }
 
+  directories(): readonly string[] {
+    return [...this.#directories].toSorted();
+  }
+
   /** The door for a process that lives until the next `crash` or `kill`. */
   mount(): Disk {
     const cycle = this.#cycle;
@@ -265,15 +269,14 @@ export class FaultDisk {
     this.#changes.push(change);
   }
 
-  /** Of one directory; without it, of all. */
+  /** Of one directory, with all that happened before; without one, of all. */
   #syncNames(directory?: string): void {
     const isIn = (path: string | undefined): boolean =>
       path !== undefined && (directory === undefined || dirname(path) === directory);
-    const { synced = [], others = [] } = Object.groupBy(this.#changes, ({ from, to }) =>
-      isIn(from) || isIn(to) ? "synced" : "others",
-    );
-    for (const change of synced) applyChange(this.#durableFiles, change);
-    this.#changes = others;
+    const last = this.#changes.findLastIndex(({ from, to }) => isIn(from) || isIn(to));
+    for (const change of this.#changes.splice(0, last + 1)) {
+      applyChange(this.#durableFiles, change);
+    }
   }
 
   // ---- a file ----
