@@ -191,6 +191,27 @@ test("a data directory in memory, and one whose path is a file's", async (t) => 
   ]);
 });
 
+test("the directory of a file uplink: there, to be made, and where an agent would not start", async (t) => {
+  const folder = folderOf(t);
+  mkdirSync(join(folder, "there"));
+  writeFileSync(join(folder, "blocked"), "");
+  const uplinks = async (directory: string): Promise<Said & { readonly code: number }> =>
+    await doctor(configIn(folder, `uplinks: [{ file: { directory: ${directory} } }]`));
+  const there = await uplinks("there");
+  assert.match(of(there, "uplinks").join(), /^ok: \S+ \S+ are free$/);
+  assert.equal(there.code, 0, JSON.stringify(there.findings));
+  const absent = await uplinks("some/where");
+  assert.match(of(absent, "uplinks").join(), /^ok: the agent makes it; \S+ \S+ are free$/);
+  assert.deepEqual(readdirSync(folder).toSorted(), ["blocked", "there", "weir.yaml"]);
+  assert.deepEqual(readdirSync(join(folder, "there")), []);
+  const kernel = await uplinks("/proc/nope/out");
+  assert.deepEqual(of(kernel, "uplinks"), [
+    "fault: /proc/nope/out is in a file system of the kernel's own, where nothing is kept",
+  ]);
+  assert.equal(kernel.code, 1);
+  assert.match(of(await uplinks("blocked/out"), "uplinks").join(), /^fault: .*blocked is a file$/);
+});
+
 test("certificates that have expired or soon will, and keys and secrets that others may read", async (t) => {
   if (!requireTool(t, "openssl")) return;
   const folder = folderOf(t);

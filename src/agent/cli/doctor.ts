@@ -31,6 +31,7 @@ import { clockFindings } from "./doctor/clock.ts";
 import { lookAtDisk } from "./doctor/disk.ts";
 import { enduranceFindings } from "./doctor/endurance.ts";
 import { advice, fault, type Finding, type Level, ok } from "./doctor/finding.ts";
+import { folderFindings } from "./doctor/folders.ts";
 import { kernelFindings } from "./doctor/kernel.ts";
 import { Machine } from "./doctor/machine.ts";
 import { portFindings } from "./doctor/ports.ts";
@@ -93,6 +94,7 @@ async function examine(
     ...(await kernelFindings({ machine, config, agentPid: agent?.pid, device })),
     ...(config === undefined ? [] : await portFindings({ machine, config, agent })),
     ...(config === undefined ? [] : await secretFindings({ clock, config, substituted, digests })),
+    ...(config === undefined ? [] : await lookAsOwner(directory, () => folderFindings(config))),
     ...(config === undefined ? [] : await reachFindings(config, clock)),
   ];
   // Last, so that a clock that is set meanwhile is seen; told first, because all else is compared with it.

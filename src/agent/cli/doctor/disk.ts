@@ -44,7 +44,7 @@ export async function lookAtDisk(options: DiskOptions): Promise<DiskLook> {
     const remedy = "set a data directory on a disk";
     return { findings: [fault(about, unfit, remedy)], device: undefined, bytesPerSync: undefined };
   }
-  const standing = await existingOf(directory);
+  const standing = await standingOf(directory);
   const device = (await readDeviceWrites(standing))?.device;
   let bytesPerSync: number | undefined;
   const findings: Finding[] = [...(await fileSystemFindings(options, standing))];
@@ -60,25 +60,32 @@ export async function lookAtDisk(options: DiskOptions): Promise<DiskLook> {
     }
   } catch (error) {
     if (!(error instanceof Fault) && !isEnvironmental(error)) throw error;
-    const code = error instanceof Fault ? error.message : error.code;
-    findings.push(
-      fault(
-        about,
-        `it cannot be written to (${code})`,
-        "give the user that runs weir the right to write there, mount it writable, or set another data directory",
-      ),
-    );
+    findings.push(unwritable(about, error, "data directory"));
   }
   return { findings, device, bytesPerSync };
 }
 
+/** What the system said when it was tried. */
+export function unwritable(
+  about: Pick<Finding, "area" | "place">,
+  error: Fault | (Error & { readonly code: string }),
+  what: "data directory" | "directory",
+): Finding {
+  const code = error instanceof Fault ? error.message : error.code;
+  return fault(
+    about,
+    `it cannot be written to (${code})`,
+    `give the user that runs weir the right to write there, mount it writable, or set another ${what}`,
+  );
+}
+
 /** The directory, or what of its path is there. */
-async function existingOf(directory: string): Promise<string> {
+export async function standingOf(directory: string): Promise<string> {
   try {
     return await realpath(directory);
   } catch {
     const above = dirname(directory);
-    return above === directory ? directory : await existingOf(above);
+    return above === directory ? directory : await standingOf(above);
   }
 }
 
