@@ -113,6 +113,7 @@ const targets = panels.flatMap(({ title, targets: own = [] }) =>
 const remote: Status["remote"] = {
   inForce: { version: 7, digest: "ab" },
   trial: undefined,
+  unused: undefined,
   highest: 7,
   counters: {
     accepted: 7,

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type { Disk } from "../../src/core/doors.ts";
 import type { Config } from "../../src/agent/config/config.ts";
+import type { RemoteKey } from "../../src/agent/config/remote-config.ts";
 import { parseConfig, type ParsedConfig } from "../../src/agent/config/parse.ts";
 import type { Overlay } from "../../src/agent/config/overlay.ts";
 import type { Status } from "../../src/agent/status.ts";
@@ -92,7 +93,13 @@ export class Process {
     this.clock = clock;
   }
 
-  static async start(disk: Disk): Promise<Process> {
+  /** `keys`: those that count instead of ours. */
+  static async start(
+    disk: Disk,
+    { keys }: { readonly keys?: readonly RemoteKey[] } = {},
+  ): Promise<Process> {
+    const config = await localConfig();
+    assert.ok(config.remote);
     const clock = new SimulatedClock(1_796_000_000_000);
     const said: string[] = [];
     const world: { trouble?: Error; isGone?: boolean } = {};
@@ -100,7 +107,7 @@ export class Process {
       disk,
       clock,
       directory: "/data/remote",
-      local: await localConfig(),
+      local: { ...config, remote: { ...config.remote, ...(keys === undefined ? {} : { keys }) } },
       parse: (overlay) => parse(overlay),
       problemsOf: () =>
         world.trouble === undefined ? Promise.resolve([]) : Promise.reject(world.trouble),

@@ -8,6 +8,7 @@
 import type { Finding, Path } from "./fault.ts";
 import { isSecret } from "./secrets.ts";
 import { mapScalars, type Tree } from "./tree.ts";
+import { readYaml } from "./yaml.ts";
 
 export type Overlay = {
   /** Its name in faults and warnings. */
@@ -49,6 +50,13 @@ export function laidOver(file: Tree, over: Tree, { allow }: Overlay): LaidOver {
     findings,
     isOver: ([key]) => typeof key === "string" && keys.has(key),
   };
+}
+
+/** Which sections an overlay has; none where it is no YAML with sections. */
+export async function sectionsOf(text: string): Promise<ReadonlySet<string>> {
+  const read = await readYaml(text);
+  const isSections = read.kind === "tree" && read.tree.kind === "section";
+  return new Set(isSections ? read.tree.entries.map(({ key }) => key) : []);
 }
 
 /** One variable or file and nothing around it: a default would be a secret that travels. */

@@ -104,7 +104,13 @@ test("what is dropped or refused is counted from the start: an alert sees the fi
   const about = { audit: [], channels: [], trouble: undefined, inForce: undefined };
   const counters = { accepted: 0, proven: 0, rolledBack: 0, elsewhere: 0, unwritten: 0 };
   const refused = { expired: 2 };
-  const remote = { ...about, trial: undefined, highest: 0, counters: { ...counters, refused } };
+  const remote = {
+    ...about,
+    trial: undefined,
+    unused: undefined,
+    highest: 0,
+    counters: { ...counters, refused },
+  };
   const families = parseExposition(metricsText({ ...sampleStatus, remote }, sampleLedger));
   const samples = (name: string): unknown => Object.fromEntries(families.get(name)!.samples);
   const dropped = "weir_outbox_dropped_readings_total";

@@ -7,10 +7,11 @@
 import { limits } from "../../core/limits.ts";
 import { rfc3339 } from "../../sync/kafka/message/rfc3339.ts";
 import type { Config } from "../config/config.ts";
+import { sectionsOf } from "../config/overlay.ts";
 import type { Status } from "../status.ts";
 import type { RemoteEvent } from "./audit-log.ts";
 import { isFor, openDocument, type RemoteDocument } from "./document.ts";
-import { lossesBy } from "./losses.ts";
+import { type Dropped, lossesBy } from "./losses.ts";
 import type { JudgeOptions } from "./remote-options.ts";
 import type { Offer, RefusalCode } from "./remote-status.ts";
 
@@ -80,8 +81,9 @@ export type JudgedBy = {
   readonly isLost: boolean;
   /** The gateway's; it counts as soon as it is trusted. */
   readonly clock: () => Status["clock"] | undefined;
-  /** What the agent that runs was opened with. */
+  /** What the agent that runs was opened with, and the document in it. */
   readonly inForce: Config;
+  readonly running: RemoteDocument | undefined;
 };
 
 /** Why it may not be tried; undefined: it may. Rejects as its files do. */
@@ -93,7 +95,7 @@ export async function refusalOf(
   return (
     staleness(document, by) ??
     expiry(document, by.clock()) ??
-    (await faultIn(document, by.inForce, options))
+    (await faultIn(document, by, options))
   );
 }
 
@@ -129,17 +131,27 @@ export function expiry(
 /** As weir check does, and then what it would delete. */
 async function faultIn(
   document: RemoteDocument,
-  inForce: Config,
+  { inForce, running }: Pick<JudgedBy, "inForce" | "running">,
   options: JudgeOptions,
 ): Promise<Refusal | undefined> {
   const parsed = await configOf(document, options);
   if (parsed.kind === "faulty") return { code: "invalid", reason: parsed.reason };
   const [problem] = await options.problemsOf(parsed.config);
   if (problem !== undefined) return { code: "files", reason: problem };
-  const losses = document.mayDelete ? [] : lossesBy(inForce, parsed.config);
+  if (document.mayDelete) return undefined;
+  const losses = lossesBy(inForce, parsed.config, await droppedBy(document, running));
   if (losses.length === 0) return undefined;
   const what = `it ${losses.join(" and ")}, which may delete what no rollback brings back`;
   return { code: "would_delete", reason: `${what}: sign it with --may-delete if that is meant` };
+}
+
+async function droppedBy(
+  document: RemoteDocument,
+  running: RemoteDocument | undefined,
+): Promise<Dropped | undefined> {
+  if (running === undefined) return undefined;
+  const [before, now] = [await sectionsOf(running.body), await sectionsOf(document.body)];
+  return { version: running.version, sections: before.difference(now) };
 }
 
 /** The local file with it laid over. */

@@ -99,6 +99,14 @@ test("a document that may delete is refused, counted and audited, and taken wher
   });
   assert.equal(process.remote.status.highest, 8);
   assert.equal(process.remote.status.counters.refused["would_delete"], 2);
+  const why = (): string => process.remote.status.audit.at(-1)?.reason ?? "";
+  assert.match(why(), /^it leaves out store, which version 8 set \(.*\) and leaves out limits, /);
+  // What it has of these itself is a change; so is one by a document that is on trial no more.
+  await process.run(async () => {
+    process.offer(signed(9, "{ limits: { series: 8 } }\n"));
+    await process.turns();
+  });
+  assert.match(why(), /^it leaves out store, which version 8 set \(.*\) and changes limits, /);
 });
 
 test("the permission is of what is signed: put in afterwards it makes no signature", async () => {
@@ -125,7 +133,14 @@ test("it has a metric from the start", () => {
     elsewhere: 0,
     unwritten: 0,
   };
-  const status = { counters, highest: 0, audit: [], channels: [], inForce: undefined };
+  const status = {
+    counters,
+    highest: 0,
+    audit: [],
+    channels: [],
+    inForce: undefined,
+    unused: undefined,
+  };
   const families = remoteFamilies({ ...status, trial: undefined, trouble: undefined });
   const refused = families.find(({ name }) => name === "weir_remote_refused_total");
   const samples = refused?.samples.filter(({ labels }) => labels?.["code"] === "would_delete");

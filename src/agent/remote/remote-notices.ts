@@ -6,7 +6,7 @@ import type { Status } from "../status.ts";
 
 export function remoteNotices(remote: Status["remote"]): readonly Notice[] {
   if (remote === undefined) return [];
-  const { channels, trouble, counters, audit, trial, inForce } = remote;
+  const { channels, trouble, counters, audit, trial, inForce, unused } = remote;
   const notices: Notice[] = [];
   const add = (code: string, message: string): void => {
     notices.push({ code, message });
@@ -19,6 +19,12 @@ export function remoteNotices(remote: Status["remote"]): readonly Notice[] {
     );
   }
   if (trouble !== undefined) add("remote_trouble", trouble);
+  if (unused !== undefined) {
+    add(
+      "remote_unused",
+      `remote configuration ${unused.version ?? unused.digest} is not used, and the local file stands alone: ${unused.reason}; put that right and start again, or send one that this agent can use`,
+    );
+  }
   if (trial !== undefined) {
     const about = `start ${trial.tries} of ${trial.triesMax}`;
     add("remote_trial", `remote configuration ${inForce?.version ?? 0} is on trial (${about})`);

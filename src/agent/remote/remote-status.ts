@@ -51,9 +51,18 @@ export type RemoteCounters = {
   readonly unwritten: number;
 };
 
+export type Unused = {
+  /** Absent where it cannot be read at all. */
+  readonly version?: number;
+  readonly digest: string;
+  readonly reason: string;
+};
+
 export type RemoteStatus = {
   /** In force; undefined: the local file alone. */
   readonly inForce: { readonly version: number; readonly digest: string } | undefined;
+  /** What was in force and cannot be used any more: the local file stands alone. */
+  readonly unused: Unused | undefined;
   /** It is not proven yet: this start of `triesMax`. */
   readonly trial: { readonly tries: number; readonly triesMax: number } | undefined;
   /** Highest version that was ever accepted. */

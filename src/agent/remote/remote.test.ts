@@ -18,6 +18,7 @@ import {
 } from "../../../test/support/remote-process.ts";
 import { Fault } from "../../core/faults.ts";
 import { limits } from "../../core/limits.ts";
+import { remoteNotices } from "./remote-notices.ts";
 
 test("a document is tried, proven, and known by the next process", async () => {
   const disk = diskOf(1);
@@ -254,4 +255,34 @@ test("a bug while a document is judged ends the process", () => {
   );
   assert.match(stderr, /reading 'faults'/);
   assert.deepEqual([status, stdout], [1, ""]);
+});
+
+test("where the key of what was proven is gone, each process says once that it is not used, and the status says it", async () => {
+  const disk = diskOf(1);
+  const first = await Process.start(disk.mount());
+  await first.run(async () => {
+    first.offer(version(7));
+    await first.remote.changed;
+  });
+  assert.equal(await first.run(() => first.pass()), 7);
+  assert.equal(first.remote.status.unused, undefined);
+  for (let life = 0; life < 2; life++) {
+    const next = await Process.start(disk.mount(), { keys: [] });
+    for (let agent = 0; agent < 2; agent++) {
+      assert.equal(await next.run(() => next.turns()), localSeries);
+    }
+    assert.deepEqual(next.said, ["unusable"]);
+    const { unused, audit } = next.remote.status;
+    assert.equal(unused?.version, 7);
+    assert.match(unused.reason, /^it is signed by [0-9a-f]{16}, which is none of remote\.keys$/);
+    assert.equal(audit.filter(({ kind }) => kind === "unusable").length, 1);
+    const notices = remoteNotices({ ...next.remote.status, channels: [] });
+    assert.match(
+      notices.find(({ code }) => code === "remote_unused")?.message ?? "",
+      /^remote configuration 7 is not used, and the local file stands alone: it is signed by /,
+    );
+  }
+  const again = await Process.start(disk.mount());
+  assert.equal(await again.run(() => again.turns()), 7);
+  assert.deepEqual([again.remote.status.unused, again.said], [undefined, []]);
 });

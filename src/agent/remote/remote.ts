@@ -25,7 +25,7 @@ import type { Config } from "../config/config.ts";
 import type { RemoteConfig } from "../config/remote-config.ts";
 import { diskTrouble } from "../degraded.ts";
 import type { Status } from "../status.ts";
-import { isFor, openDocument, type RemoteDocument } from "./document.ts";
+import { isFor, openDocument, readKept, type RemoteDocument } from "./document.ts";
 import {
   blamedFor,
   expiredTrouble,
@@ -47,7 +47,7 @@ import {
 } from "./judge.ts";
 import { Known } from "./known.ts";
 import type { JudgeOptions, RemoteOptions, Running } from "./remote-options.ts";
-import type { Offer, RemoteStatus } from "./remote-status.ts";
+import type { Offer, RemoteStatus, Unused } from "./remote-status.ts";
 import { documentIn, type Trial } from "./remote-state.ts";
 import { Probe } from "./probe.ts";
 import { type Verdict, Watch } from "./watch.ts";
@@ -62,6 +62,8 @@ export class RemoteConfiguration {
   /** What `begin` gave: the document, and its configuration. */
   #inForce: RemoteDocument | undefined;
   #config: Config;
+  /** The proven one, where it cannot be used. */
+  #unused: Unused | undefined;
   /** Without the trial, to compare with. */
   #before: Config;
   #isTrial = false;
@@ -111,6 +113,7 @@ export class RemoteConfiguration {
     const inForce = this.#inForce;
     return {
       inForce: inForce && { version: inForce.version, digest: inForce.digest },
+      unused: inForce === undefined ? this.#unused : undefined,
       trial: this.#isTrial
         ? { tries: trial?.tries ?? 0, triesMax: this.#remote.triesMax }
         : undefined,
@@ -131,6 +134,7 @@ export class RemoteConfiguration {
   begin(): Promise<Config> {
     return this.#serial(async () => {
       const good = await this.#usable(this.#known.state.good, "good");
+      if (good !== undefined || this.#known.state.good === undefined) this.#unused = undefined;
       this.#before = good?.config ?? this.#options.local;
       const trial = await this.#trialToStart();
       this.#isTrial = trial !== undefined;
@@ -229,23 +233,39 @@ export class RemoteConfiguration {
     if (opened.kind === "document" && reason === undefined) {
       const parsed = await configOf(opened.document, this.#judge);
       if (parsed.kind === "config") return { document: opened.document, config: parsed.config };
-      return await this.#unusable(opened.document.digest, parsed.reason, what);
+      return await this.#unusable(
+        text,
+        { digest: opened.document.digest, reason: parsed.reason },
+        what,
+      );
     }
     const digest = opened.kind === "refused" ? opened.digest : opened.document.digest;
-    return await this.#unusable(digest, reason ?? "", what);
+    return await this.#unusable(text, { digest, reason: reason ?? "" }, what);
   }
 
   /** It stays: the local file may be put right. A trial is given up. */
-  async #unusable(digest: string, reason: string, what: "good" | "trial"): Promise<undefined> {
-    if (what === "trial") await this.#rollBack("unusable", reason);
-    else if (!this.#isSaid(digest)) {
-      await this.#known.note({ kind: "unusable", digest, reason });
+  async #unusable(
+    text: string,
+    why: Pick<Unused, "digest" | "reason">,
+    what: "good" | "trial",
+  ): Promise<undefined> {
+    if (what === "trial") {
+      await this.#rollBack("unusable", why.reason);
+      return undefined;
     }
+    const version = readKept(text)?.version;
+    const unused = { ...(version === undefined ? {} : { version }), ...why };
+    const isSaid = this.#unused?.digest === why.digest;
+    this.#unused = unused;
+    const event = { kind: "unusable", ...unused } as const;
+    // Each process says it once; the audit log has it once, whoever starts again and again.
+    if (!this.#isNoted(why.digest)) await this.#known.note(event);
+    else if (!isSaid) this.#options.say("remote", event);
     return undefined;
   }
 
-  /** Nothing but refusals came since it was said. */
-  #isSaid(digest: string): boolean {
+  /** Nothing but refusals came since. */
+  #isNoted(digest: string): boolean {
     const last = this.#known.audit.entries.findLast(({ kind }) => kind !== "refused");
     return last?.kind === "unusable" && last.digest === digest;
   }
@@ -386,8 +406,8 @@ export class RemoteConfiguration {
     if (document.digest === digest || (offer.isHistory && version < highest)) return true;
     const isLost = this.#known.isLost(document);
     const clock = (): Status["clock"] | undefined => this.#running?.status().clock;
-    const inForce = this.#config;
-    const refusal = await refusalOf(document, { highest, isLost, clock, inForce }, this.#judge);
+    const by = { highest, isLost, clock, inForce: this.#config, running: this.#inForce };
+    const refusal = await refusalOf(document, by, this.#judge);
     if (this.#running === undefined) return false;
     if (refusal !== undefined) {
       await this.#refuse(offer, { ...refusal, ...named(document) });
