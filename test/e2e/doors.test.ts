@@ -229,7 +229,10 @@ describe("an agent whose doors are locked", () => {
     const found = await run(process.execPath, [main, "status", ...config]);
     assert.equal(found.stdout.split("\n")[0], said.stdout.split("\n")[0]);
     const asked = ["-c", join(folder, "weir.yaml"), "--url", `http://127.0.0.1:${ports.ws}`];
-    assert.match(await failureOf(process.execPath, [main, "status", ...asked]), /answers 426/);
+    assert.match(
+      await failureOf(process.execPath, [main, "status", ...asked]),
+      /\(426\) wants a WebSocket/,
+    );
     assert.match(
       at.agent.output(),
       new RegExp(`started .*listeners=0\\.0\\.0\\.0:${ports.mtls} tls,`),

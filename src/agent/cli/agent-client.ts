@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import type { ConnectionOptions } from "node:tls";
 import { Fault } from "../../core/faults.ts";
+import { awayReasonOf, type TlsRemedies } from "../../core/http-away.ts";
 import { limits } from "../../core/limits.ts";
 import type { Config } from "../config/config.ts";
 import { UsageError } from "./command.ts";
@@ -119,29 +120,54 @@ function openerOf(
   return async (path, waiting) => {
     const options = { ...trust, ...waiting, method };
     const response = await request(new URL(path, at), options, token).catch((cause: unknown) => {
-      throw unreachable(address, cause);
+      const isCut = cause instanceof Error && "code" in cause && cause.code === "ECONNRESET";
+      throw unreachable(address, cause, isCut);
     });
     const { statusCode: status = 0 } = response;
     if (status === 200 || status === 202) return response;
     const said = messageIn(await bodyOf(response, address));
+    if (said === undefined) throw unknownAgent(address, status);
     if (status === 400) throw new UsageError(said);
-    const wants = [401, 403].includes(status) ? "; name the file of a token: --token-file" : "";
-    const message = `the agent at ${url} answers ${status}: ${said}${wants}`;
+    const message = `the agent at ${url} answers ${status}: ${said}${tokenText(status, tokenFile)}`;
     throw new Fault("AGENT_UNREACHABLE", message);
   };
 }
 
-/** It answered, and not as an agent does. */
-export function unknownAgent({ url }: AgentAddress): Fault {
-  const message = `what answers at ${url} is no agent that this weir knows: is it another program, or another version?`;
-  return new Fault("AGENT_UNREACHABLE", message);
+/** Which token it was that did not do. */
+function tokenText(status: number, file: string | undefined): string {
+  if (status !== 401 && status !== 403) return "";
+  return file === undefined
+    ? "; name the file of a token: --token-file"
+    : ` (--token-file ${file})`;
 }
 
-function unreachable({ url }: AgentAddress, cause: unknown): Fault {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const message = `no agent answers at ${url} (${code}); ${remedyOf(code)}`;
-  return new Fault("AGENT_UNREACHABLE", message, { cause });
+/** It answered, and not as an agent does; `status`: with this one. */
+export function unknownAgent({ url }: AgentAddress, status?: number): Fault {
+  const answer = status === undefined ? "" : ` (${status})`;
+  const what =
+    status === 426
+      ? "wants a WebSocket: is that the port of its HTTP, not of its MQTT?"
+      : "is no agent that this weir knows: is it another program, or another version?";
+  return new Fault("AGENT_UNREACHABLE", `what answers at ${url}${answer} ${what}`);
 }
+
+function unreachable({ url }: AgentAddress, cause: unknown, isCut = false): Fault {
+  const isLate = cause instanceof Error && ["AbortError", "TimeoutError"].includes(cause.name);
+  const reason = isLate
+    ? "it did not answer in time"
+    : awayReasonOf(new URL(url), { cause, isCut }, remedies);
+  const isNowhere = cause instanceof Error && "code" in cause && nowhere.has(cause.code);
+  const where = isNowhere ? " (-c or --url say where it is)" : "";
+  return new Fault("AGENT_UNREACHABLE", `no agent answers at ${url}: ${reason}${where}`, { cause });
+}
+
+const nowhere: ReadonlySet<unknown> = new Set(["ECONNREFUSED", "ENOTFOUND"]);
+
+const remedies: TlsRemedies = {
+  trust: "name the file of what to trust: --ca",
+  name: "ask it by a name that it has: --url",
+  own: "no command has one to show: ask it without, or by another address",
+};
 
 function textOf(path: string, option: string): string {
   try {
@@ -149,18 +175,6 @@ function textOf(path: string, option: string): string {
   } catch (cause) {
     throw new UsageError(`${option}: ${cause instanceof Error ? cause.message : path}`);
   }
-}
-
-/** What to look at, by the code of the failure. */
-function remedyOf(code: string): string {
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return "its certificate is for another name: ask it by a name that is in it (--url)";
-  }
-  if (/SIGNATURE|SELF_SIGNED|ISSUER/.test(code)) {
-    return "its certificate is of an authority that is not known here: name its file (--ca)";
-  }
-  if (code === "ECONNRESET") return "does it speak https, or http? (--url)";
-  return "is it running, and is its http address this one? (-c, --url, --ca)";
 }
 
 /** A token alone, and nothing of what was printed around it. */
@@ -192,11 +206,12 @@ function parsedOf(text: string): unknown {
   }
 }
 
-function messageIn(body: string): string {
+/** Undefined for what no agent says. */
+function messageIn(body: string): string | undefined {
   const parsed = parsedOf(body);
   return typeof parsed === "object" && parsed !== null && "message" in parsed
     ? String(parsed.message)
-    : "no reason is given";
+    : undefined;
 }
 
 async function bodyOf(response: IncomingMessage, address: AgentAddress): Promise<string> {
