@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createServer } from "node:http";
 import { test, type TestContext } from "node:test";
-import { plantRig, start } from "../../../test/support/query-rig.ts";
+import { plantRig, QueryRig, start } from "../../../test/support/query-rig.ts";
 
 const main = join(import.meta.dirname, "main.ts");
 
@@ -62,8 +62,23 @@ test("without more than a selector, the latest reading of each series", async (t
   assert.deepEqual(none, {
     code: 0,
     stdout: "",
-    stderr: "weir: no series is meant by that: weir query --series lists all\n",
+    stderr:
+      "weir: no series is meant by that: there are temperature{device=p1,line=a} of plant, mode{device=p1,line=a} of plant, temperature{device=p2,line=a} of plant, mode{device=p2,line=a} of plant, temperature{device=q1,line=b} of lab and others: weir query --series lists all\n",
   });
+  const few = new QueryRig();
+  await few.tables.open();
+  const fewAt = await few.serve(t);
+  const nothing = await query(fewAt, "{line=c}");
+  assert.deepEqual(
+    [nothing.code, nothing.stderr],
+    [0, "weir: no series is meant by that: there is none yet, because no reading was kept\n"],
+  );
+  few.define("plant", [["device", "p1"]], ["flow", "level"]);
+  const { stderr } = await query(fewAt, "temp", "--readings", "--from", "-1d");
+  assert.equal(
+    stderr,
+    "weir: no series is meant by that: there is no other than flow{device=p1} of plant, level{device=p1} of plant\n",
+  );
 });
 
 test("readings as JSON are the lines of the answer, with their end", async (t) => {

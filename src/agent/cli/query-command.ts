@@ -4,7 +4,16 @@ import { addressOf, agentOptions, linesAt } from "./agent-client.ts";
 import { exitCodes, parseOptions, UsageError, withTimes } from "./command.ts";
 import { Fault } from "../../core/faults.ts";
 import { ColumnText } from "./column-text.ts";
-import { cellsOf, isRow, notesOf, type Row, titlesOf, type Way, ways } from "./query-text.ts";
+import {
+  cellsOf,
+  isOfNone,
+  isRow,
+  notesOf,
+  type Row,
+  titlesOf,
+  type Way,
+  ways,
+} from "./query-text.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions(withTimes(args), {
@@ -36,11 +45,17 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values.distinct !== undefined) search.set("distinct", values.distinct);
   if (values.explain) search.set("explain", "true");
   const path = { series: "series", readings: "readings" }[String(way)] ?? "query";
-  const lines = linesAt(await addressOf(values))(`/v1/${path}?${search.toString()}`);
-  return values.json
-    ? await printLines(lines)
-    : await printTable(lines, titlesOf(way, values.aggregates));
+  const ask = linesAt(await addressOf(values));
+  const lines = ask(`/v1/${path}?${search.toString()}`);
+  if (values.json) return await printLines(lines);
+  return await printTable(lines, {
+    titles: titlesOf(way, values.aggregates),
+    someSeries: () => rowsOf(ask(`/v1/series?format=ndjson&latest=false&limit=${SERIES_NAMED}`)),
+  });
 }
+
+/** So many series are named to whoever asked for none that there is. */
+const SERIES_NAMED = 5;
 
 /** What bears on a span asks for steps. */
 function defaultWay(values: { readonly [name in string]?: unknown }): Way {
@@ -60,7 +75,10 @@ async function printLines(lines: AsyncIterable<string>): Promise<number> {
 
 async function printTable(
   lines: AsyncIterable<string>,
-  titles: readonly string[],
+  {
+    titles,
+    someSeries,
+  }: { readonly titles: readonly string[]; readonly someSeries: () => Promise<readonly Row[]> },
 ): Promise<number> {
   const table = new ColumnText(titles, (text) => console.log(text));
   let end: Row | undefined;
@@ -73,8 +91,18 @@ async function printTable(
     table.add(cellsOf(row, titles));
   }
   table.flush();
-  if (end !== undefined) for (const note of notesOf(end)) console.error(`weir: ${note}`);
+  if (end !== undefined) {
+    const known = isOfNone(end) ? await someSeries() : [];
+    for (const note of notesOf(end, known)) console.error(`weir: ${note}`);
+  }
   return outcomeOf(end);
+}
+
+/** The rows of an answer, and its end, which says whether there are more. */
+async function rowsOf(lines: AsyncIterable<string>): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for await (const line of lines) rows.push(rowOf(line));
+  return rows;
 }
 
 function outcomeOf(end: Row | undefined): number {

@@ -34,11 +34,11 @@ function cellOf(title: string, value: unknown): string {
   return String(digits === undefined ? value : Number(value.toPrecision(digits)));
 }
 
-/** What is to be known of an answer, as sentences. */
-export function notesOf(end: Row): readonly string[] {
+/** What is to be known of an answer, as sentences. `known`: where it `isOfNone`, the first series that there are, and their end. */
+export function notesOf(end: Row, known: readonly Row[]): readonly string[] {
   const { coarser, damaged, damagedReadings, limited, next, message, cost } = end;
   return [
-    ...nothingOf(end),
+    ...nothingOf(end, known),
     ...listOf(coarser).map(
       ({ from, to, finest }) =>
         `from ${timeText(from)} to ${timeText(to)} there are only steps of ${Number(finest) / 1_000} s left`,
@@ -56,11 +56,28 @@ export function notesOf(end: Row): readonly string[] {
   ];
 }
 
+/** It has no rows because no series is meant. */
+export function isOfNone({ rows, series, damaged, error }: Row): boolean {
+  return rows === 0 && series === 0 && damaged === undefined && error === undefined;
+}
+
 /** Why there are no rows, where nothing else says it. */
-function nothingOf({ rows, series, damaged, error }: Row): readonly string[] {
-  if (rows !== 0 || damaged !== undefined || error !== undefined) return [];
-  if (series === 0) return ["no series is meant by that: weir query --series lists all"];
+function nothingOf(end: Row, known: readonly Row[]): readonly string[] {
+  if (isOfNone(end)) return [`no series is meant by that: ${knownText(known)}`];
+  if (end["rows"] !== 0 || end["damaged"] !== undefined || end["error"] !== undefined) return [];
   return ["of these series nothing is kept in that span: --from and --to choose another"];
+}
+
+function knownText(known: readonly Row[]): string {
+  const names = known.flatMap(({ series, source }) =>
+    typeof series === "string" ? [`${series} of ${String(source)}`] : [],
+  );
+  if (names.length === 0) return "there is none yet, because no reading was kept";
+  const end = known.at(-1)?.["end"];
+  const more = isRow(end) && end["next"] !== undefined;
+  return more
+    ? `there are ${names.join(", ")} and others: weir query --series lists all`
+    : `there is no other than ${names.join(", ")}`;
 }
 
 function costText(cost: unknown): string {
