@@ -192,6 +192,10 @@ test("a viewer may not write; what nobody may do yet is refused as that", async 
   }
   assert.equal(served.server.counters().rolesDenied, 3);
   assert.equal(served.noted[0]?.kind, "token_denied");
+  // A slip in the path is no question of roles.
+  const slip = { method: "POST", token: secrets.viewer };
+  assert.equal((await ask(served, "/v1/reading", slip)).code, 404);
+  assert.equal((await ask(served, "/v1/reading", { method: "POST" })).code, 401);
 });
 
 test("who tries many tokens is told to wait, and nobody else waits for it", async (t) => {

@@ -74,8 +74,8 @@ export class Guard {
     return { tokens: this.#tokens.count, ...this.#counts };
   }
 
-  /** `path` without the query; `needed` for what it does there. */
-  check(request: IncomingMessage, path: string, needed: Role): Verdict {
+  /** `path` without the query; `needed` for what it does there, undefined where any token will do. */
+  check(request: IncomingMessage, path: string, needed: Role | undefined): Verdict {
     const { headers, socket } = request;
     if (!this.#isOurName(headers.host)) {
       const message = `this server is not asked by that name: use its address, or add the name to http.allowedHosts`;
@@ -86,9 +86,10 @@ export class Guard {
     const bearer = this.#tokens.bearer(headers.authorization, this.#options.clock.now());
     const isOpen = openPaths.has(path) && needed === "viewer";
     if (bearer.kind === "right") {
-      return isOpen && !mayAct(bearer.role, needed)
-        ? { kind: "admitted", open: true }
-        : this.#byRole(bearer, needed, address);
+      if (needed === undefined || mayAct(bearer.role, needed)) {
+        return { kind: "admitted", open: false };
+      }
+      return isOpen ? { kind: "admitted", open: true } : this.#denied(bearer, needed, address);
     }
     const refusal = this.#withoutToken(bearer, address, openPaths.has(path));
     return refusal === undefined
@@ -96,12 +97,11 @@ export class Guard {
       : { kind: "refused", reply: refusal };
   }
 
-  #byRole(
+  #denied(
     { name, role }: Extract<Bearer, { kind: "right" }>,
     needed: Role,
     address: string,
   ): Verdict {
-    if (mayAct(role, needed)) return { kind: "admitted", open: false };
     this.#counts.rolesDenied += 1;
     this.#options.note({ kind: "token_denied", address, user: name });
     const message = `the token ${name} is of a ${role}: this takes one of ${takers(needed)}`;

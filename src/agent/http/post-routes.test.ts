@@ -233,13 +233,14 @@ test("a publisher posts readings and may nothing else; a viewer may not", async 
     const url = `http://127.0.0.1:${port}${path}`;
     return (await fetch(url, { method, headers: by("publisher") })).status;
   };
-  for (const path of ["/v1/status", "/metrics", "/v1/readings", "/v1/raw", "/readyz", "/v2"]) {
+  for (const path of ["/v1/status", "/metrics", "/v1/readings", "/v1/raw", "/readyz"]) {
     assert.equal(await get(path), 403, path);
   }
   for (const path of ["/v1/raw", "/v1/status", "/", "/healthz"]) {
     assert.equal(await get(path, "POST"), 403, path);
   }
   assert.deepEqual([await get("/"), await get("/healthz")], [200, 200]);
+  assert.deepEqual([await get("/v1/reading"), await get("/v1/reading", "POST")], [404, 404]);
 });
 
 test("while the agent waits for its disk, it says when to come again", async (t) => {

@@ -117,12 +117,17 @@ test("ready is only who runs, healthy is who has not failed", async (t) => {
   }
 });
 
-test("only GET and HEAD are answered, and HEAD has no body", async (t) => {
+test("only GET and HEAD are answered, what is not there is so for every method, and HEAD has no body", async (t) => {
   const port = await serve(t);
   for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
     const { code, headers, body } = await get(port, "/v1/status", { method });
     assert.deepEqual([code, headers.get("allow")], [405, "GET, HEAD"]);
     assert.equal(JSON.parse(body).error, "method_not_allowed");
+  }
+  for (const method of ["GET", "POST", "DELETE"]) {
+    const { code, body } = await get(port, "/v1/reading", { method });
+    assert.equal(code, 404, method);
+    assert.match(JSON.parse(body).message, /^nothing is here; known are .* \/v1\/readings/);
   }
   const { code, headers, body } = await get(port, "/v1/status", { method: "HEAD" });
   assert.deepEqual([code, body], [200, ""]);

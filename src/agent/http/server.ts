@@ -84,8 +84,11 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
     const write: Writable["write"] = (asked) => postReply(posting, asked);
     writable.set(readingsPath, { methods: ["POST"], needs: "publisher", write });
   }
-  return await openServer(options, { writable, answer: answerOf(options) });
+  return await openServer(options, { paths, writable, answer: answerOf(options) });
 }
+
+/** All that can be read, where this agent has it. */
+const paths = [...routes.keys(), ...queryRoutes.keys(), rawPath, linkPath, streamPath];
 
 /** A path that takes more than GET and HEAD, or answers these by itself. */
 export type Writable = {
@@ -102,8 +105,10 @@ export type Writable = {
 
 /** What is served to a request that the guard admitted. */
 export type Site = {
+  /** Those of `answer`. */
+  readonly paths: Iterable<string>;
   readonly writable?: ReadonlyMap<string, Writable>;
-  /** To a GET or HEAD. */
+  /** To a GET or HEAD of one of these; undefined where it is not there after all. */
   readonly answer: (asked: {
     readonly path: string;
     readonly search: URLSearchParams;
@@ -111,7 +116,7 @@ export type Site = {
     readonly open: boolean;
     /** Where the client was in a stream that was cut. */
     readonly lastEventId?: string;
-  }) => Promise<Reply | StreamedReply>;
+  }) => Promise<Reply | StreamedReply | undefined>;
 };
 
 /** The server with other answers. Faults as `openHttp`. */
@@ -227,9 +232,12 @@ async function answer(
   const { method = "", url = "" } = request;
   const [path = "", query = ""] = url.split("?", 2);
   const writable = site.writable?.get(path);
+  const known = new Set([...site.paths, ...(site.writable?.keys() ?? [])]);
   const needed = isReading(method) ? "viewer" : (writable?.needs ?? "operator");
-  const verdict = guard.check(request, path, needed);
+  // Where nothing is, whoever is known may be told so.
+  const verdict = guard.check(request, path, known.has(path) ? needed : undefined);
   if (verdict.kind === "refused") return verdict.reply;
+  if (!known.has(path)) return notFound(known);
   if (!verdict.open && writable?.methods.includes(method) === true) {
     if (!isReading(method) && !isOwnClient(request)) return unsafeOrigin();
     return await writable.write({ method, search: new URLSearchParams(query), request });
@@ -242,12 +250,13 @@ async function answer(
   }
   const isLong = url.length > limits.httpTargetCharactersMax;
   const lastEventId = request.headers["last-event-id"];
-  return await site.answer({
+  const reply = await site.answer({
     path: isLong ? "" : path,
     search: new URLSearchParams(query),
     open: verdict.open,
     ...(typeof lastEventId === "string" ? { lastEventId } : {}),
   });
+  return reply ?? notFound(known);
 }
 
 function isReading(method: string): boolean {
@@ -277,16 +286,11 @@ function answerOf({
     const asked = open ? undefined : queryRoutes.get(path);
     if (asked !== undefined) return await asked(queries, search);
     const known = open ? openRoutes : routes;
-    const route = known.get(path);
-    if (route !== undefined) return route(view, search);
-    return notFound([
-      ...known.keys(),
-      ...(open ? [] : [...queryRoutes.keys(), rawPath, linkPath, streamPath]),
-    ]);
+    return known.get(path)?.(view, search);
   };
 }
 
-export function notFound(paths: Iterable<string>): Reply {
+function notFound(paths: Iterable<string>): Reply {
   return problem(404, "not_found", `nothing is here; known are ${[...paths].join(" ")}`);
 }
 

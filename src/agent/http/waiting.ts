@@ -10,7 +10,7 @@ import { EXPOSITION_TYPE, expositionOf } from "../metrics/exposition.ts";
 import { version } from "../version.ts";
 import { notYetReply, readingsPath } from "./post-routes.ts";
 import { json, type Reply, text } from "./reply.ts";
-import { type HttpServer, notFound, openServer } from "./server.ts";
+import { type HttpServer, openServer } from "./server.ts";
 
 export type WaitingAgent = {
   readonly agent: string;
@@ -28,10 +28,11 @@ export async function openWaitingHttp(
   const write = async (): Promise<Reply> => notYetReply(waiting.reason().message);
   const options = { ...at, tokens, allowedHosts, clock, note: () => undefined };
   return await openServer(options, {
+    paths: answers.keys(),
     writable: new Map([[readingsPath, { methods: ["POST"], needs: "publisher", write }]]),
     answer: ({ path, open }) => {
       const known = open ? openAnswers : answers;
-      return Promise.resolve(known.get(path)?.(waiting) ?? notFound(known.keys()));
+      return Promise.resolve(known.get(path)?.(waiting));
     },
   });
 }

@@ -25,6 +25,7 @@ export class CborEnvelopes implements Messages {
   fault: string | undefined;
   readonly #bytes: Uint8Array;
   #at = 0;
+  #start = 0;
   #left = NOWHERE;
   /** Of the head that was read last. */
   #major = 0;
@@ -35,6 +36,10 @@ export class CborEnvelopes implements Messages {
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.topicBytes = bytes;
+  }
+
+  get place(): string {
+    return `byte ${this.#start}`;
   }
 
   next(): boolean {
@@ -67,6 +72,7 @@ export class CborEnvelopes implements Messages {
 
   #envelope(): boolean {
     const at = this.#at;
+    this.#start = at;
     const behind = this.#head(at);
     if (behind === NOWHERE || this.#major !== MAP || this.#argument !== 2) {
       return this.#refuse(at, `${FORM}, and of nothing else`);

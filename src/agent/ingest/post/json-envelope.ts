@@ -43,6 +43,7 @@ export class JsonEnvelopes implements Messages {
   #isBegun = false;
   #isArray = false;
   #line = 0;
+  #start = 0;
   /** Of the line, or the body. */
   #end = 0;
   readonly #open = new Uint8Array(NESTING_MAX);
@@ -51,6 +52,10 @@ export class JsonEnvelopes implements Messages {
     this.#bytes = bytes;
     this.topicBytes = bytes;
     this.#isLines = isLines;
+  }
+
+  get place(): string {
+    return this.#isLines ? `line ${this.#line}` : `byte ${this.#start}`;
   }
 
   next(): boolean {
@@ -111,6 +116,7 @@ export class JsonEnvelopes implements Messages {
   /** The message at `at`; the place behind it, or NOWHERE with the fault. */
   #envelope(at: number, end: number): number {
     const bytes = this.#bytes;
+    this.#start = at;
     this.topicStart = NOWHERE;
     this.payloadStart = NOWHERE;
     if (bytes[at] !== OPEN_BRACE || at >= end) return this.#fail(at, `a message is ${FORM}`);

@@ -11,6 +11,8 @@ export interface Messages {
   readonly topicEnd: number;
   readonly payloadStart: number;
   readonly payloadEnd: number;
+  /** Where the message begins, for a person: "line 4", "byte 57". */
+  readonly place: string;
   /** What is wrong with the body, with the place; then nothing more comes. */
   readonly fault: string | undefined;
   /** Whether there is another message. */

@@ -106,6 +106,10 @@ class PayloadsOf implements Messages {
     this.#isLines = isLines;
   }
 
+  get place(): string {
+    return `byte ${this.payloadStart}`;
+  }
+
   next(): boolean {
     const bytes = this.#bytes;
     while (this.#at < bytes.length) {
@@ -127,6 +131,7 @@ class Malformed implements Messages {
   readonly topicEnd = 0;
   readonly payloadStart = 0;
   readonly payloadEnd = 0;
+  readonly place = "byte 0";
   readonly fault: string;
 
   constructor(fault: string) {

@@ -78,12 +78,18 @@ test("nothing is taken of a body with which anything is wrong, wherever", async 
   );
   const said = outcomes.map((outcome) => (outcome.kind === "malformed" ? outcome.message : ""));
   const form = 'a body of application/json is a message such as {"topic":';
-  assert.equal(said[0], "message 2: a topic to publish on has none of +, # and NUL");
+  assert.equal(said[0], "message 2 (byte 40): a topic to publish on has none of +, # and NUL");
   assert.ok(said[1]?.startsWith("byte 40: ") && said[1].includes(`; ${form}`), String(said[1]));
   assert.ok(said[2]?.startsWith(`the body holds no message; ${form}`), String(said[2]));
   assert.deepEqual(outcomes[3], { kind: "unwanted", topic: "x" });
+  const lines = Buffer.from(`${JSON.stringify(good)}\n\n\n${JSON.stringify(on("", 1))}\n`);
+  const type = "application/x-ndjson";
+  assert.deepEqual(await posts.take({ bytes: lines, type, topic: undefined }, undefined), {
+    kind: "malformed",
+    message: "message 2 (line 4): a topic is empty",
+  });
   const { decoded, unwanted } = bench.intake.counters;
-  assert.deepEqual([decoded, unwanted, posts.counters.refused], [0, 2, 5]);
+  assert.deepEqual([decoded, unwanted, posts.counters.refused], [0, 2, 6]);
   assert.equal(take(bench).readings.length, 0);
 });
 

@@ -189,9 +189,11 @@ export class Posts implements Gate {
     let isWanted = false;
     while (messages.next()) {
       const { topicBytes, topicStart, topicEnd } = messages;
-      const message = topicFault(topicBytes, topicStart, topicEnd);
-      if (message !== undefined) return malformed(`message ${count + 1}: ${message}`);
       if (++count > limits.postMessagesMax) return { kind: "tooLong" };
+      const fault = topicFault(topicBytes, topicStart, topicEnd);
+      if (fault !== undefined) {
+        return malformed(`message ${count} (${messages.place}): ${fault}`);
+      }
       isWanted ||= intake.topicOf(topicBytes, topicStart, topicEnd) !== NO_SOURCE;
     }
     if (messages.fault !== undefined) return malformed(`${messages.fault}; ${formOf(body)}`);
