@@ -20,8 +20,8 @@ Summaries and alerts go to NDJSON files in the data folder, or to Kafka. Ctrl-C 
                  something keeps them from it
   --data DIR     data folder (default ./weir-demo-data); a second run continues it
   --fresh        empty the data folder first
-  --port N       MQTT port (default 1883, or the next free one)
-  --http N       HTTP port (default 8080, or the next free one)
+  --port N       MQTT port, which must be free (default 1883, or the next free one)
+  --http N       HTTP port, likewise (default 8080, or the next free one)
   --plain        plain lines even on a terminal`,
     load: () => import("./demo.ts"),
   },

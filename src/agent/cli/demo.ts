@@ -26,10 +26,17 @@ type DemoOptions = {
   readonly real: boolean;
   readonly dataDirectory: string;
   readonly fresh: boolean;
-  readonly port: number;
-  readonly httpPort: number;
+  readonly mqtt: PortWish;
+  readonly http: PortWish;
   readonly plain: boolean;
   readonly kafka: string | undefined;
+};
+
+type PortWish = {
+  readonly option: "--port" | "--http";
+  readonly first: number;
+  /** Somebody said it: no other will do. */
+  readonly isFixed: boolean;
 };
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -100,7 +107,11 @@ function readOptions(args: readonly string[]): DemoOptions {
       `--kafka wants the address of a broker such as localhost:9092, not ${kafka}`,
     );
   }
-  const port = { min: 1, max: PORT_MAX };
+  const wish = (name: "--port" | "--http", text: string | undefined, usual: number): PortWish => ({
+    option: name,
+    first: wholeOption(text, { name, fallback: usual, min: 1, max: PORT_MAX }),
+    isFixed: text !== undefined,
+  });
   return {
     seconds: secondsOption(values.seconds),
     devices: wholeOption(values.devices, {
@@ -113,8 +124,8 @@ function readOptions(args: readonly string[]): DemoOptions {
     real,
     dataDirectory: resolve(values.data ?? (real ? "weir-demo-data-real" : "weir-demo-data")),
     fresh,
-    port: wholeOption(values.port, { name: "--port", fallback: 1883, ...port }),
-    httpPort: wholeOption(values.http, { name: "--http", fallback: 8080, ...port }),
+    mqtt: wish("--port", values.port, 1883),
+    http: wish("--http", values.http, 8080),
     plain,
     kafka,
   };
@@ -190,8 +201,8 @@ async function onFreePorts(
   start: (ports: Ports) => Promise<Agent>,
 ): Promise<Agent> {
   for (let tries = 1; ; tries++) {
-    const mqttPort = await freePort(options.port, "--port");
-    const httpPort = await freePort(options.httpPort, "--http");
+    const mqttPort = await freePort(options.mqtt);
+    const httpPort = await freePort(options.http);
     try {
       return await start({ mqttPort, httpPort });
     } catch (error) {
@@ -201,9 +212,9 @@ async function onFreePorts(
   }
 }
 
-/** The port, or the next free one after it. */
-async function freePort(first: number, option: string): Promise<number> {
-  const last = Math.min(first + PORTS_TRIED - 1, PORT_MAX);
+/** The port; where nobody said which, the next free one after it. */
+async function freePort({ option, first, isFixed }: PortWish): Promise<number> {
+  const last = isFixed ? first : Math.min(first + PORTS_TRIED - 1, PORT_MAX);
   for (let port = first; port <= last; port++) {
     try {
       const listener = await systemNet().listen({ host: "127.0.0.1", port }, (socket) =>
@@ -215,8 +226,8 @@ async function freePort(first: number, option: string): Promise<number> {
       if (!(error instanceof Fault) || error.code !== "PORT_IN_USE") throw error;
     }
   }
-  throw new Fault(
-    "PORT_IN_USE",
-    `no free port from ${first} to ${last}; choose one with ${option}`,
-  );
+  const taken = isFixed
+    ? `another program listens on port ${first} (${option}); choose another`
+    : `no free port from ${first} to ${last}; choose one with ${option}`;
+  throw new Fault("PORT_IN_USE", taken);
 }
