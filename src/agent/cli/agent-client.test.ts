@@ -73,3 +73,17 @@ test("what answers and is no agent is told as that, whatever its status", async 
     assert.ok((await said(url)).startsWith(`what answers at ${url} (${status}) ${what}`), what);
   }
 });
+
+test("an agent that is not well says why, where it may", async (t) => {
+  for (const [body, why] of [
+    ['{"state":"failed","reasons":["the disk fails"],"degraded":[]}', "the disk fails"],
+    ['{"healthy":false}', "no reason is given"],
+  ] as const) {
+    const port = await portOf(
+      t,
+      createHttp((_, response) => response.writeHead(503).end(body)),
+    );
+    const url = `http://127.0.0.1:${port}`;
+    assert.equal(await said(url), `the agent at ${url} answers 503: ${why}`);
+  }
+});

@@ -206,12 +206,14 @@ function parsedOf(text: string): unknown {
   }
 }
 
-/** Undefined for what no agent says. */
+/** What an agent says of an answer that is no success: the message, or why its health is as it is. Undefined for what no agent says. */
 function messageIn(body: string): string | undefined {
   const parsed = parsedOf(body);
-  return typeof parsed === "object" && parsed !== null && "message" in parsed
-    ? String(parsed.message)
-    : undefined;
+  if (typeof parsed !== "object" || parsed === null) return undefined;
+  if ("message" in parsed) return String(parsed.message);
+  const reasons: readonly unknown[] =
+    "reasons" in parsed && Array.isArray(parsed.reasons) ? parsed.reasons : [];
+  return reasons.length === 0 ? "no reason is given" : reasons.map(String).join("; ");
 }
 
 async function bodyOf(response: IncomingMessage, address: AgentAddress): Promise<string> {
