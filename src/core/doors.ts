@@ -11,7 +11,7 @@ export interface Clock {
   now(): Millis;
   /** Milliseconds from an arbitrary start; never goes back. */
   monotonic(): number;
-  /** Calls `run` once after about `delayMs`; the result cancels it. */
+  /** Calls `run` once after about `delayMs`, which is 0 or more; the result cancels it. */
   after(delayMs: number, run: () => void): () => void;
   /** Calls `run` once when the bytes that are already waiting have been received. */
   soon(run: () => void): void;

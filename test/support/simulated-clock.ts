@@ -1,5 +1,6 @@
 /** A Clock whose time passes only when the test says so; timers run in order of their time. */
 
+import assert from "node:assert/strict";
 import type { Clock } from "../../src/core/doors.ts";
 import { type Millis, millis } from "../../src/core/units.ts";
 
@@ -29,7 +30,8 @@ export class SimulatedClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): () => void {
-    const timer = { at: this.#elapsedMs + Math.max(0, delayMs), run };
+    assert(delayMs >= 0, "nobody waits for a moment that is over");
+    const timer = { at: this.#elapsedMs + delayMs, run };
     this.#timers.push(timer);
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);

@@ -195,6 +195,7 @@ export class ManualClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): () => void {
+    assert(delayMs >= 0, "nobody waits for a moment that is over");
     const timer = { at: this.#now + delayMs, run };
     this.#timers.push(timer);
     return () => {

@@ -299,7 +299,8 @@ export class HomeAssistant {
   #heard(payload: Uint8Array): void {
     if (Buffer.from(payload).toString("latin1") !== "online") return;
     const { clock } = this.#options;
-    this.#cancelAgain ??= clock.after(this.#againFrom - clock.monotonic(), () => {
+    const delayMs = Math.max(0, this.#againFrom - clock.monotonic());
+    this.#cancelAgain ??= clock.after(delayMs, () => {
       this.#cancelAgain = undefined;
       this.#againFrom = clock.monotonic() + limits.homeAssistantAgainMs;
       this.#tellAll();

@@ -3,6 +3,7 @@
  * still there; what takes time in reality takes virtual time here.
  */
 
+import assert from "node:assert/strict";
 import type { Doors } from "../../../src/agent/agent-doors.ts";
 import type { Clock, Kv, KvWrite, Random, Wire } from "../../../src/core/doors.ts";
 import { Fault } from "../../../src/core/faults.ts";
@@ -19,7 +20,10 @@ export function clockOf(life: Life, timeline: Timeline): Clock {
   return {
     now: () => millis(Math.floor(life.wallClock())),
     monotonic: () => timeline.now - life.bornAt,
-    after: (delayMs, run) => life.after(delayMs, run),
+    after: (delayMs, run) => {
+      assert(delayMs >= 0, "nobody waits for a moment that is over");
+      return life.after(delayMs, run);
+    },
     soon: (run) => void life.after(0, run),
   };
 }

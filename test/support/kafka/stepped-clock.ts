@@ -1,5 +1,6 @@
 /** A clock that goes from timer to timer, when it is told to: whoever holds it waits in between. */
 
+import assert from "node:assert/strict";
 import type { Clock } from "../../../src/core/doors.ts";
 import { type Millis, millis } from "../../../src/core/units.ts";
 
@@ -23,7 +24,8 @@ export class SteppedClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): () => void {
-    const timer = { at: this.#elapsedMs + Math.max(0, delayMs), run };
+    assert(delayMs >= 0, "nobody waits for a moment that is over");
+    const timer = { at: this.#elapsedMs + delayMs, run };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
   }
