@@ -57,6 +57,7 @@ import { processFigures } from "./process-figures.ts";
 import { Queries } from "./query/queries.ts";
 import { askOfAlerts } from "./raw/alert-asks.ts";
 import { openRawSide, type RawSide } from "./raw/raw-side.ts";
+import { QuarantinedSinceStart } from "./quarantined.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { ReserveWatch } from "./flash/reserve-watch.ts";
 import { Streams } from "./stream/streams.ts";
@@ -246,6 +247,7 @@ export class Agent implements AgentView {
   #subscribers: Subscribers | undefined;
   #http: HttpServer | undefined;
   readonly #queries: Queries;
+  readonly #quarantined: QuarantinedSinceStart;
   #closing: Promise<void> | undefined;
 
   constructor(parts: Parts) {
@@ -254,6 +256,7 @@ export class Agent implements AgentView {
     const { clock } = options.doors;
     this.#startedAt = clock.now();
     this.#inventory = inventoryOf(options.config);
+    this.#quarantined = new QuarantinedSinceStart(recovery.dataflow.ledger);
     this.#queries = new Queries({
       catalog: recovery.catalog,
       clock,
@@ -408,7 +411,11 @@ export class Agent implements AgentView {
 
   #noticesOf(status: Omit<Status, "notices">): readonly Notice[] {
     const { options, intake } = this.#parts;
-    return noticesOf(status, { config: options.config, unwantedTopic: intake.unwantedTopic });
+    return noticesOf(status, {
+      config: options.config,
+      unwantedTopic: intake.unwantedTopic,
+      quarantined: this.#quarantined.status,
+    });
   }
 
   #statusNow(): Omit<Status, "notices"> {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sampleStatus } from "../../../test/support/agent-view.ts";
-import { configOf } from "../config/config.ts";
+import { configOf, sourceDefaults } from "../config/config.ts";
+import type { Quarantined } from "../quarantined.ts";
 import type { Notice } from "./notice.ts";
 import { noticesOf } from "./notices.ts";
 import type { Status } from "../status.ts";
@@ -9,8 +10,14 @@ import { tableReasons } from "./table-notices.ts";
 
 const config = configOf({ agent: "a", dataDirectory: "/d", sources: [], seriesMax: 20 });
 
-function found(changes: Partial<Status>, unwantedTopic?: string): readonly Notice[] {
-  return noticesOf({ ...sampleStatus, ...changes }, { config, unwantedTopic });
+function found(
+  changes: Partial<Status>,
+  {
+    unwantedTopic,
+    quarantined,
+  }: { readonly unwantedTopic?: string; readonly quarantined?: Quarantined } = {},
+): readonly Notice[] {
+  return noticesOf({ ...sampleStatus, ...changes }, { config, unwantedTopic, quarantined });
 }
 
 function messageOf(notices: readonly Notice[], code: string): string {
@@ -27,6 +34,21 @@ test("a bound that refuses readings is named with its value", () => {
     cardinality: { ...cardinality, series: 20 },
   });
   assert.match(messageOf(notices, "readings_rejected"), /^7 readings .* limits\.series is 20$/);
+});
+
+test("readings from the future are said with the bound of their source, and what to set", () => {
+  const source = { ...sourceDefaults, name: "plant", topics: ["t/{device}"], futureMs: 90_000 };
+  const quarantined = { readings: 2, source: "plant" };
+  const [notice] = noticesOf(sampleStatus, {
+    config: { ...config, sources: [source] },
+    unwantedTopic: undefined,
+    quarantined,
+  }).filter(({ code }) => code === "readings_quarantined");
+  assert.match(
+    notice?.message ?? "",
+    /^2 readings since the start .* source plant: .* 90s .*ahead of the clock here: set /,
+  );
+  assert.match(messageOf(found({}, { quarantined }), "readings_quarantined"), / 5m /);
 });
 
 test("a ceiling on memory is named where it refuses series, and where memory is short", () => {
@@ -155,9 +177,9 @@ test("commands that are refused, expired or cannot be read are said with what to
 });
 
 test("a topic that no source takes is shown", () => {
-  const notices = found({ intake: { ...intake, unwanted: 3 } }, "shop/pres/x");
+  const notices = found({ intake: { ...intake, unwanted: 3 } }, { unwantedTopic: "shop/pres/x" });
   assert.match(messageOf(notices, "topics_unwanted"), /3 messages .* "shop\/pres\/x"/);
-  const one = found({ intake: { ...intake, unwanted: 1 } }, "shop/pres/x");
+  const one = found({ intake: { ...intake, unwanted: 1 } }, { unwantedTopic: "shop/pres/x" });
   assert.match(messageOf(one, "topics_unwanted"), /^1 message since/);
 });
 
@@ -194,7 +216,13 @@ test("what did not happen is not mentioned", () => {
     log: { ...log, damage: { tornBytes: 0, lostRows: 0, places: [] } },
   });
   const codes = quiet.map(({ code }) => code);
-  for (const code of ["readings_rejected", "topics_unwanted", "log_damaged", "logins_refused"]) {
+  for (const code of [
+    "readings_rejected",
+    "readings_quarantined",
+    "topics_unwanted",
+    "log_damaged",
+    "logins_refused",
+  ]) {
     assert.ok(!codes.includes(code), `${code} is not among ${codes.join(", ")}`);
   }
 });

@@ -6,12 +6,14 @@
 
 import { accessNotices } from "./access-notices.ts";
 import { limits } from "../../core/limits.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, sourceDefaults } from "../config/config.ts";
+import { durationText } from "../config/quantity.ts";
 import { brokerNotices } from "./broker-notices.ts";
 import { certificateNotices, listenerNotices, tokenNotices } from "./door-notices.ts";
 import { ceilingText, memoryNotices } from "./memory-notices.ts";
 import { linkNotices, savepointNotices } from "./link-notices.ts";
 import type { Notice } from "./notice.ts";
+import type { Quarantined } from "../quarantined.ts";
 import { rawNotices } from "./raw-notices.ts";
 import { remoteNotices } from "../remote/remote-notices.ts";
 import type { Status } from "../status.ts";
@@ -45,7 +47,12 @@ export function noticesOf(
   {
     config,
     unwantedTopic,
-  }: { readonly config: Config; readonly unwantedTopic: string | undefined },
+    quarantined,
+  }: {
+    readonly config: Config;
+    readonly unwantedTopic: string | undefined;
+    readonly quarantined: Quarantined | undefined;
+  },
 ): readonly Notice[] {
   const notices: Notice[] = [];
   const add = (code: string, count: number, message: () => string): void => {
@@ -66,6 +73,9 @@ export function noticesOf(
     rejected,
     () => `${counted(rejected, "reading")} refused since the start: ${fullTable(status, config)}`,
   );
+  if (quarantined !== undefined) {
+    notices.push({ code: "readings_quarantined", message: quarantineText(quarantined, config) });
+  }
   add(
     "topics_unwanted",
     unwanted,
@@ -171,6 +181,12 @@ export function noticesOf(
       `${unsupported} clients asked for a protocol other than MQTT 3.1, 3.1.1 or 5, which is all this version speaks`,
   );
   return notices;
+}
+
+/** How far ahead is too far, and whose clock may be wrong. */
+function quarantineText({ readings, source }: Quarantined, { sources }: Config): string {
+  const { futureMs } = sources.find(({ name }) => name === source) ?? sourceDefaults;
+  return `${counted(readings, "reading")} since the start put into quarantine, most of source ${source}: its devices are more than ${durationText(futureMs)} (sources[].future) ahead of the clock here: set the clock or the zone of the devices, or the clock here; these readings are in no result and not stored`;
 }
 
 /** Which bound it is, as far as it can be told. */
