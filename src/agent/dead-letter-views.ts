@@ -1,6 +1,7 @@
 /** Dead letters as they are shown: sources by name, payloads in base64. */
 
 import type { Kv } from "../core/doors.ts";
+import { fieldAt } from "./ingest/decode/places.ts";
 import { readDeadLetters } from "../store/state/dead-letters.ts";
 import type { DeadLettersAsked, DeadLetterView } from "./status.ts";
 
@@ -10,9 +11,13 @@ export function deadLetterViews(
   sourceName: (id: number) => string,
   asked: DeadLettersAsked,
 ): readonly DeadLetterView[] {
-  return readDeadLetters(kv, asked).map(({ payload, source, ...letter }) => ({
-    ...letter,
-    source: sourceName(source),
-    payloadBase64: Buffer.from(payload).toString("base64"),
-  }));
+  return readDeadLetters(kv, asked).map(({ payload, source, ...letter }) => {
+    const field = fieldAt(payload, letter.offset);
+    return {
+      ...letter,
+      ...(field === undefined ? {} : { field }),
+      source: sourceName(source),
+      payloadBase64: Buffer.from(payload).toString("base64"),
+    };
+  });
 }

@@ -179,6 +179,8 @@ export type DeadLetterView = {
   readonly arrived: number;
   readonly reason: string;
   readonly offset: number;
+  /** The field that begins there, as `time` and `ignore` name it; absent where none does. */
+  readonly field?: string;
   readonly payloadBytes: number;
   readonly payloadBase64: string;
 };

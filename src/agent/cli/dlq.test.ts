@@ -39,13 +39,21 @@ test("a running agent says over HTTP what its data directory says, each letter w
     folder[Symbol.dispose]();
   });
   const many = Array.from({ length: limits.readingsPerMessageMax + 1 }, (_, v) => ({ v }));
-  for (const payload of ['{"a":', JSON.stringify(many), '{"ts":"x","a":1}']) {
-    await agent.feeder.feed("plant/p1", new TextEncoder().encode(payload));
+  for (const payload of [
+    '{"a":',
+    JSON.stringify(many),
+    '{"ts":"x","a":1}',
+    '{"ts":"2026-11-29T20:00:00","a":1}',
+    '{"tmp":{"a":[1,2,3]},"temperature":1}',
+    '{"temperature":1e999}',
+    '{"\\u001b[2J":1e999}',
+  ]) {
+    await agent.feeder.feed("plant/p1", Buffer.from(payload));
   }
   await agent.feeder.settled();
   // Durable in the log; they are kept by the commit after that.
   const giveUpAt = performance.now() + COMMIT_MS_MAX;
-  while (agent.status().deadLetters.total < 3) {
+  while (agent.status().deadLetters.total < 7) {
     assert.ok(performance.now() < giveUpAt, `they are committed within ${COMMIT_MS_MAX} ms`);
     await new Promise(setImmediate);
   }
@@ -59,13 +67,13 @@ test("a running agent says over HTTP what its data directory says, each letter w
   assert.equal(listed.code, 0, listed.output);
   assert.match(
     listed.out,
-    /2 .* time_invalid .*\n.*1 .* too_many_readings .*\n.*0 .* json_invalid/,
+    /5 .* number_invalid +temperature +15 .*\n.*4 .* shape_unsupported +tmp\.a +.*\n.*3 .* time_invalid .*\n.*2 .* time_invalid .*\n.*1 .* too_many_readings .*\n.*0 .* json_invalid/,
   );
   assert.deepEqual(await weir("dlq", "list", ...here), listed);
   const two = await weir("dlq", "list", "--limit", "2", "--json", ...there);
   assert.deepEqual(
     JSON.parse(two.out).map(({ number }: { readonly number: number }) => number),
-    [2, 1],
+    [6, 5],
   );
   assert.deepEqual(await weir("dlq", "list", "--limit", "2", "--json", ...here), two);
 
@@ -73,11 +81,25 @@ test("a running agent says over HTTP what its data directory says, each letter w
   assert.match(shown.out, /^source +plant$/m);
   assert.match(
     shown.out,
-    /^reason +too_many_readings at byte 0 of \d+\n +more than 1024 readings/m,
+    /^reason +too_many_readings at byte \d+ of \d+\n +more than 1024 readings/m,
   );
   assert.deepEqual(await weir("dlq", "show", "1", ...here), shown);
+  for (const [number, said] of [
+    ["3", /^field    ts\n +the time in ts has no zone: .* timezone: utc /m],
+    [
+      "4",
+      /shape_unsupported at byte 13 of .*\nfield    tmp\.a\n.* add tmp\.a to the source's ignore/,
+    ],
+    [
+      "5",
+      /number_invalid at byte 15 of .*\nfield    temperature\n.*not finite.* add temperature to/,
+    ],
+    ["6", /^field    \ufffd\[2J$/m],
+  ] as const) {
+    assert.match((await weir("dlq", "show", number, ...there)).out, said);
+  }
   for (const where of [there, here]) {
-    for (const number of ["3", "99"]) {
+    for (const number of ["7", "99"]) {
       const { code, error } = await weir("dlq", "show", number, ...where);
       assert.match(
         error,

@@ -13,6 +13,7 @@ import { openKvLmdb } from "../../store/state/kv-lmdb.ts";
 import { deadLetterViews } from "../dead-letter-views.ts";
 import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
+import { isZonelessAt } from "../ingest/decode/places.ts";
 import type { DeadLettersAsked, DeadLetterView } from "../status.ts";
 import { actAsOwner } from "./act-as-owner.ts";
 import { addressOf, agentAt, agentOptions, unknownAgent } from "./agent-client.ts";
@@ -124,13 +125,14 @@ function asJson({ payloadBase64, ...letter }: DeadLetterView): Readonly<Record<s
 function listText(letters: readonly DeadLetterView[]): string {
   if (letters.length === 0) return "no dead letters";
   return tableText({
-    head: ["number", "arrived", "source", "topic", "reason", "at byte", "bytes"],
+    head: ["number", "arrived", "source", "topic", "reason", "field", "at byte", "bytes"],
     rows: letters.map((letter) => [
       String(letter.number),
       new Date(letter.arrived).toISOString(),
       letter.source,
       letter.topic,
       letter.reason,
+      fieldText(letter),
       String(letter.offset),
       String(letter.payloadBytes),
     ]),
@@ -145,25 +147,41 @@ function letterText(letter: DeadLetterView): string {
     `source   ${letter.source}`,
     `topic    ${letter.topic}`,
     `reason   ${letter.reason} ${letter.payloadBytes === 0 ? "(the payload is empty)" : `at byte ${letter.offset} of ${letter.payloadBytes}`}`,
-    ...meaningOf(letter.reason),
+    ...(letter.field === undefined ? [] : [`field    ${fieldText(letter)}`]),
+    ...meaningOf(letter, payload),
     "",
     ...hexLines(payload),
   ].join("\n");
 }
 
+/** Whoever sends may name a field as they like, the terminal is ours. */
+function fieldText({ field = "" }: DeadLetterView): string {
+  const text = field.replaceAll(/\p{C}/gu, "\u{fffd}");
+  return text.length > FIELD_SHOWN ? `${text.slice(0, FIELD_SHOWN)}...` : text;
+}
+
 /** What a reason says, and what helps; nothing for one of another version. */
-function meaningOf(reason: string): readonly string[] {
-  const meaning = Object.hasOwn(meanings, reason)
-    ? meanings[reason as DeadLetterReason]
-    : undefined;
+function meaningOf(letter: DeadLetterView, payload: Uint8Array): readonly string[] {
+  const { reason, field, offset } = letter;
+  const name = fieldText(letter);
+  let meaning = Object.hasOwn(meanings, reason) ? meanings[reason as DeadLetterReason] : undefined;
+  if (field !== undefined && reason === "shape_unsupported") {
+    meaning = `what ${name} holds gives no readings, as an array of numbers: add ${name} to the source's ignore`;
+  } else if (field !== undefined && reason === "number_invalid") {
+    meaning = `what ${name} holds is not finite, or too large for a double: have the device leave it out or send null, or add ${name} to the source's ignore`;
+  } else if (reason === "time_invalid" && isZonelessAt(payload, offset)) {
+    meaning = `the time in ${name} has no zone: if it is UTC, set timezone: utc at the source; else have the device send one (Z, +02:00)`;
+  }
   return meaning === undefined ? [] : [`         ${meaning}`];
 }
 
 const meanings: Readonly<Record<DeadLetterReason, string>> = {
   json_invalid: "no JSON from there on",
   cbor_invalid: "no CBOR from there on",
-  number_invalid: "no number or word from there on; a source of JSON has format auto or json",
-  time_invalid: "what stands in the time field is no time",
+  number_invalid:
+    "no number or word from there on, or a number too large for a double; a source of JSON has format auto or json",
+  time_invalid:
+    "what stands in the time field is no time: a number since 1970, or RFC 3339 with a zone (2024-05-01T12:30:15Z)",
   time_missing: "no time field, and the source says time.required",
   shape_unsupported:
     "a shape that gives no readings, as an array of numbers: name its field in ignore",
@@ -172,6 +190,7 @@ const meanings: Readonly<Record<DeadLetterReason, string>> = {
 };
 
 const HEX_WIDTH = 16;
+const FIELD_SHOWN = 60;
 
 /** Offset, bytes, and what of them is printable ASCII. */
 function hexLines(bytes: Buffer): string[] {

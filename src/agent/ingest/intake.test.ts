@@ -144,12 +144,23 @@ test("what cannot be decoded is a dead letter with its reason, place and bytes, 
     [Buffer.from("a10102", "hex"), "shape_unsupported", 1],
     ["21.5 °C", "number_invalid", 0],
     ["", "number_invalid", 0],
-    ['{"ts":"2017-02-16T10:13:52","a":1}', "time_invalid", 0],
-    ['{"ts":true,"a":1}', "time_invalid", 0],
-    ['{"ts":1e30,"a":1}', "time_invalid", 0],
-    ['{"a":[1,2]}', "shape_unsupported", 0],
-    ["[1,2]", "shape_unsupported", 0],
-    [`${'{"a":'.repeat(17)}1${"}".repeat(17)}`, "shape_unsupported", 0],
+    ["1e999", "number_invalid", 0],
+    ['{"b":1,"a":1e999}', "number_invalid", 11],
+    ['{"a":[{"b":1e999,"c":1},{"b":-1e400,"b":2},{"b":-1e400}]}', "number_invalid", 11],
+    ['[{"a":1},{"a":{"b":1}},{"a":{"\\u0062":1,"b":1e999,"c":3}}]', "number_invalid", 44],
+    [Buffer.from("a26162016161f97c00", "hex"), "number_invalid", 6],
+    [Buffer.from("a16161fa7f800000", "hex"), "number_invalid", 3],
+    [Buffer.from("81a16161fbfff0000000000000", "hex"), "number_invalid", 4],
+    [Buffer.from("a16161fb7ff8000000000000", "hex"), "number_invalid", 3],
+    ['{"ts":"2017-02-16T10:13:52","a":1}', "time_invalid", 6],
+    ['{"ts":true,"a":1}', "time_invalid", 6],
+    ['{"ts":1e30,"a":1}', "time_invalid", 6],
+    ['{"ts":1e999,"a":1}', "time_invalid", 6],
+    ['[{"a":1},{"ts":"x","a":1}]', "time_invalid", 15],
+    ['{"a":[1,2]}', "shape_unsupported", 6],
+    ['{"b":[{"a":{"c":[true]}}]}', "shape_unsupported", 17],
+    ["[1,2]", "shape_unsupported", 1],
+    [`${'{"a":'.repeat(17)}1${"}".repeat(17)}`, "shape_unsupported", 80],
   ] as const;
   for (const [payload, reason, offset] of cases) {
     const bench = openBench();
@@ -172,6 +183,60 @@ test("what cannot be decoded is a dead letter with its reason, place and bytes, 
     );
     assert.deepEqual(counts, [{ source: 0, decoded: 0, deadLettered: 1, shed: 0, rejected: 0 }]);
   }
+});
+
+test("text is a reading, unless it begins like JSON or its source has JSON alone", () => {
+  const sources = [source({}), source({ name: "j", topics: ["json/{device}"], format: "json" })];
+  for (const [topic, payload, expected] of [
+    ["plant/p1", "not json", "not json"],
+    ["plant/p1", "nan", "nan"],
+    ["plant/p1", '{"a"', "json_invalid"],
+    ["plant/p1", " [1,", "json_invalid"],
+    ["json/p1", "not json", "json_invalid"],
+    ["json/p1", "nan", "json_invalid"],
+  ] as const) {
+    const bench = openBench(sources);
+    give(bench, topic, payload);
+    const { deadLetters, readings } = take(bench);
+    assert.deepEqual(
+      [...readings.map(({ value }) => value), ...deadLetters.map(({ reason }) => reason)],
+      [expected],
+    );
+  }
+});
+
+test("no number but a finite one becomes a reading, on a topic that is known well, too", () => {
+  const known = '{"ts":1700000000,"seq":1,"skip":1,"a":1}';
+  for (const [finite, none] of [
+    [known, known.replace('"a":1', '"a":1e999')],
+    [known, known.replace('"a":1', '"a":-1e999')],
+    [Buffer.from("a1616101", "hex"), Buffer.from("a16161f97e00", "hex")],
+    [Buffer.from("a1616101", "hex"), Buffer.from("a16161fa7fc00000", "hex")],
+    [Buffer.from("a1616101", "hex"), Buffer.from("a16161fb7ff0000000000000", "hex")],
+    ["1", "1e999"],
+  ] as const) {
+    const bench = openBench([source({ ignore: ["skip"] })]);
+    for (const payload of [finite, none, finite]) give(bench, "plant/p1", payload);
+    const { deadLetters, readings } = take(bench);
+    assert.deepEqual(
+      deadLetters.map(({ reason }) => reason),
+      ["number_invalid"],
+    );
+    assert.deepEqual(
+      readings.map(({ value }) => value),
+      [1, 1],
+    );
+  }
+  const bench = openBench([source({ ignore: ["skip"] })]);
+  const unread = known.replace('"seq":1,"skip":1', '"seq":1e999,"skip":1e999');
+  for (const payload of [known, unread]) give(bench, "plant/p1", payload);
+  assert.deepEqual(
+    take(bench).readings.map(({ value, sequence }) => [value, sequence]),
+    [
+      [1, 1],
+      [1, 0],
+    ],
+  );
 });
 
 test("a required time that is missing makes a dead letter, also on a topic that is known well", () => {

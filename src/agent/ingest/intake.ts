@@ -26,6 +26,7 @@ import type { Millis, SourceId } from "../../core/units.ts";
 import type { Refusal } from "./decode/decoder.ts";
 import { Draft } from "./decode/draft.ts";
 import { flatten } from "./decode/flatten.ts";
+import { offsetOfKeys } from "./decode/places.ts";
 import { createDecoders, type Decoders, formatOf } from "./decode/registry.ts";
 import { textOf } from "./decode/text.ts";
 import { Names } from "./names.ts";
@@ -260,8 +261,9 @@ export class Intake implements Receiver {
   receive(topic: number, bytes: Uint8Array, start: number, end: number): boolean {
     assert(topic !== NO_SOURCE, "only messages of a source are received");
     const route = this.#topics.routeOf(topic);
-    const { format } = route.rules;
-    const decoder = this.#decoders[format === "auto" ? formatOf(bytes, start, end) : format];
+    const { rules } = route;
+    const format = rules.format === "auto" ? formatOf(bytes, start, end) : rules.format;
+    const decoder = this.#decoders[format];
     const open = this.#open;
     const draft = this.#draft;
     this.#arrived = Number.NaN;
@@ -275,8 +277,15 @@ export class Intake implements Receiver {
     }
     const parsed = decoder.parse(bytes, start, end);
     if (parsed.kind === "refused") return this.#bury(topic, parsed, bytes, start, end);
-    const messages = flatten(parsed.value, { ...this.#limits, rules: route.rules });
-    if ("kind" in messages) return this.#bury(topic, messages, bytes, start, end);
+    const messages = flatten(parsed.value, { ...this.#limits, rules });
+    if ("kind" in messages) {
+      const { reason, keys } = messages;
+      // Where nobody keeps the letter, nobody asks for the byte.
+      const offset = this.#open.keepsLetters
+        ? offsetOfKeys(format, bytes, { start, end, keys })
+        : 0;
+      return this.#bury(topic, { kind: "refused", reason, offset }, bytes, start, end);
+    }
     if (!this.#writer.hasRoom(open, route, messages)) {
       this.#totals.full++;
       this.#isFull = true;

@@ -90,12 +90,11 @@ export class CborScanner {
     return draft.takeBoolean(slot, byte === 0xf5) ? at + 1 : GAVE_UP;
   }
 
-  /** A float of 2, 4 or 8 bytes, most significant first. NaN is the one NaN, whatever its bits were. */
+  /** A float of 2, 4 or 8 bytes, most significant first. */
   #float(bytes: Uint8Array, at: number, length: number): number {
     if (length === 2) return float16(bytes[at]!, bytes[at + 1]!);
     for (let i = 0; i < length; i++) this.#floatBytes[length - 1 - i] = bytes[at + i]!;
-    const value = length === 8 ? this.#float64[0]! : this.#float32[0]!;
-    return value === value ? value : Number.NaN;
+    return length === 8 ? this.#float64[0]! : this.#float32[0]!;
   }
 
   /** Past the head at `bytes[at]`, its argument in `#argument`; gives up on what is indefinite or cut. */

@@ -6,22 +6,25 @@
  * and simple values of private use are refused.
  */
 
-import { type Refusal, refused } from "./decoder.ts";
-import { offsetOfBadUtf8 } from "./text.ts";
+import { type Refusal, refused, type Seen } from "./decoder.ts";
+import { offsetOfBadUtf8, textOf } from "./text.ts";
 
 export type CborShape =
   /** `tags`: where tags begin and end, in pairs, offsets into `bytes`, ascending. */
   { readonly kind: "sound"; readonly tags: readonly number[] } | Refusal;
 
-/** Reasons: cbor_invalid (not well formed), shape_unsupported. */
+/**
+ * Reasons: cbor_invalid (not well formed), shape_unsupported. `seen` is told of the values before the
+ * fault, of one with tags once for each.
+ */
 export function shapeOfCbor(
   bytes: Uint8Array,
   start: number,
   end: number,
-  nestingMax: number,
+  options: { readonly nestingMax: number; readonly seen?: Seen },
 ): CborShape {
-  const walk = new Walk(bytes, start, end, nestingMax);
-  const fault = walk.item(0, false);
+  const walk = new Walk(bytes, start, end, options);
+  const fault = walk.item(0);
   if (fault !== undefined) return { ...fault, offset: fault.offset - start };
   if (walk.at < end) return refused("cbor_invalid", walk.at - start);
   return { kind: "sound", tags: walk.tags };
@@ -33,23 +36,32 @@ class Walk {
   readonly #bytes: Uint8Array;
   readonly #end: number;
   readonly #nestingMax: number;
+  readonly #seen: Seen | undefined;
+  /** Of each array and map that is open, which item of it this is. */
+  readonly #keys: (string | number)[] = [];
   #argument = 0;
 
-  constructor(bytes: Uint8Array, start: number, end: number, nestingMax: number) {
+  constructor(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    { nestingMax, seen }: { readonly nestingMax: number; readonly seen?: Seen },
+  ) {
     this.#bytes = bytes;
     this.at = start;
     this.#end = end;
     this.#nestingMax = nestingMax;
+    this.#seen = seen;
   }
 
   /** One item; recursion is bounded by the nesting. Offsets are into `bytes`. */
-  item(depth: number, mustBeText: boolean): Refusal | undefined {
+  item(depth: number): Refusal | undefined {
     const from = this.at;
     if (from >= this.#end) return refused("cbor_invalid", from);
+    this.#seen?.(this.#keys, from);
     const major = this.#bytes[from]! >> 5;
     const head = this.#head();
     if (head !== undefined) return head;
-    if (mustBeText && major !== 3) return refused("shape_unsupported", from);
     switch (major) {
       case 0:
       case 1:
@@ -68,18 +80,37 @@ class Walk {
         }
         if (this.tags.at(-1) === from) return refused("shape_unsupported", from);
         this.tags.push(from, this.at);
-        return this.item(depth, false);
+        return this.item(depth);
       default:
         return isSimple(this.#bytes[from]!) ? undefined : refused("shape_unsupported", from);
     }
   }
 
   #items(depth: number, isMap: boolean): Refusal | undefined {
-    for (let left = this.#argument; left > 0; left--) {
-      const fault = (isMap ? this.item(depth, true) : undefined) ?? this.item(depth + 1, false);
+    const count = this.#argument;
+    const place = this.#keys.push(0) - 1;
+    for (let index = 0; index < count; index++) {
+      this.#keys[place] = index;
+      const fault = (isMap ? this.#key(place) : undefined) ?? this.item(depth + 1);
       if (fault !== undefined) return fault;
     }
+    this.#keys.pop();
     return undefined;
+  }
+
+  #key(place: number): Refusal | undefined {
+    const from = this.at;
+    if (from >= this.#end) return refused("cbor_invalid", from);
+    const isText = this.#bytes[from]! >> 5 === 3;
+    const head = this.#head();
+    if (head !== undefined) return head;
+    if (!isText) return refused("shape_unsupported", from);
+    const textAt = this.at;
+    const fault = this.#text();
+    if (fault === undefined && this.#seen !== undefined) {
+      this.#keys[place] = textOf(this.#bytes, textAt, this.at) ?? "";
+    }
+    return fault;
   }
 
   #text(): Refusal | undefined {

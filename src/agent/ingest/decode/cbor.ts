@@ -19,7 +19,7 @@ export function createCborDecoder({ nestingMax }: { readonly nestingMax: number 
     scan: (draft: Draft, bytes: Uint8Array, start: number, end: number): boolean =>
       scanner.scan(draft, bytes, start, end),
     parse: (bytes: Uint8Array, start: number, end: number): Parsed => {
-      const shape = shapeOfCbor(bytes, start, end, nestingMax);
+      const shape = shapeOfCbor(bytes, start, end, { nestingMax });
       if (shape.kind === "refused") return shape;
       try {
         const value: unknown = decoder.decode(withoutTags(bytes, start, end, shape.tags));

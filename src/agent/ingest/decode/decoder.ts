@@ -21,6 +21,12 @@ export type Refusal = {
  */
 export type Parsed = { readonly kind: "parsed"; readonly value: unknown } | Refusal;
 
+/** Names of fields and indexes in arrays, from the whole payload to a value in it. */
+export type Keys = readonly (string | number)[];
+
+/** Is told of each value, where it begins, in the order of the payload. `keys` changes afterwards. */
+export type Seen = (keys: Keys, offset: number) => void;
+
 export interface Decoder {
   /** True: the message is in the draft. False: nothing is known about it, ask `parse`. */
   scan(draft: Draft, bytes: Uint8Array, start: number, end: number): boolean;

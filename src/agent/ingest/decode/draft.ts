@@ -192,6 +192,8 @@ export class Draft {
 
   takeNumber(slot: number, value: number): boolean {
     const target = this.#targets[slot]!;
+    // What stands in a field that is none is nobody's concern; the rest is for the parser to say.
+    if (!Number.isFinite(value)) return target === TARGET_IGNORED;
     if (target >= 0) {
       const row = this.#row++;
       this.#series[row] = target;
@@ -201,7 +203,7 @@ export class Draft {
     }
     if (isTimeTarget(target)) return this.#takeTime(target, millisOfNumber(value));
     if (isSequenceTarget(target)) {
-      if (Number.isFinite(value) && rankOfTarget(target) < this.#sequenceRank) {
+      if (rankOfTarget(target) < this.#sequenceRank) {
         this.#sequenceRank = rankOfTarget(target);
         this.#sequence = value;
       }
@@ -242,7 +244,7 @@ export class Draft {
 
   /** A payload that is a number without a name. */
   takeBareNumber(value: number): boolean {
-    return this.#takeBare(value, 0);
+    return Number.isFinite(value) && this.#takeBare(value, 0);
   }
 
   takeBareSymbol(symbol: number): boolean {

@@ -10,11 +10,12 @@
  * Within an element of an array time and sequence are the element's own fields (paths counted from
  * it), else those of what it stands in; `ignore` knows a field by either path. Null is no reading.
  * An array of anything but objects has no names for its values and is refused: index numbers would
- * make a series of each.
+ * make a series of each. A number is finite: what a double does not hold (1e999 of JSON), and the
+ * infinities and NaN of CBOR, are no measurement.
  */
 
 import type { Role, SourceRules } from "../source-config.ts";
-import { type Refusal, refused } from "./decoder.ts";
+import type { Keys, Refusal } from "./decoder.ts";
 import { millisOfNumber, millisOfText } from "./time.ts";
 
 /** What stands at a path. `parent` is the index of the node of the object it is in, or -1. */
@@ -45,8 +46,14 @@ export type FlatOptions = {
   readonly readingsPerMessageMax: number;
 };
 
-/** The messages of a payload, in its order; reasons: time_invalid, time_missing, shape_unsupported, too_many_readings. */
-export function flatten(root: unknown, options: FlatOptions): readonly FlatMessage[] | Refusal {
+/** `keys`: the value that it is about; none where it is about the payload as a whole. */
+export type FlatRefusal = Omit<Refusal, "offset"> & { readonly keys: Keys };
+
+/**
+ * The messages of a payload, in its order; reasons: number_invalid, time_invalid, time_missing,
+ * shape_unsupported, too_many_readings.
+ */
+export function flatten(root: unknown, options: FlatOptions): readonly FlatMessage[] | FlatRefusal {
   const payload = new Payload(options);
   const refusal = payload.top(root);
   return refusal ?? payload.messages;
@@ -56,13 +63,21 @@ type Scope = {
   readonly nodes: FlatNode[];
   /** Path of the array whose element this is, with a dot; empty at the top. */
   readonly prefix: string;
-  readonly arrays: { readonly path: string; readonly items: readonly unknown[]; depth: number }[];
+  readonly arrays: {
+    readonly place: Place;
+    readonly path: string;
+    readonly items: readonly unknown[];
+    readonly depth: number;
+  }[];
   readonly inherited: Stamp;
   time: unknown;
   timeRank: number;
+  timePlace: Place | undefined;
   sequence: number | undefined;
   sequenceRank: number;
 };
+
+type Place = Pick<FlatNode, "parent" | "key" | "path">;
 
 type Stamp = { readonly time: number | undefined; readonly sequence: number | undefined };
 
@@ -75,13 +90,14 @@ class Payload {
     this.#options = options;
   }
 
-  top(root: unknown): Refusal | undefined {
+  top(root: unknown): FlatRefusal | undefined {
     const none = { time: undefined, sequence: undefined };
     if (Array.isArray(root)) return this.#elements(root, "", none, 1);
     if (isObject(root)) return this.#message(root, "", none, 1);
     const scope = newScope("", none);
     const place = { parent: -1, key: "", path: "" };
-    return this.#scalar(scope, place, root) ?? this.#close(scope, "value");
+    const refusal = this.#scalar(scope, place, root);
+    return refusal === undefined ? this.#close(scope, "value") : { ...refusal, keys: [] };
   }
 
   #elements(
@@ -89,16 +105,21 @@ class Payload {
     prefix: string,
     inherited: Stamp,
     depth: number,
-  ): Refusal | undefined {
-    for (const item of items) {
-      if (!isObject(item)) return refused("shape_unsupported", 0);
+  ): FlatRefusal | undefined {
+    for (const [index, item] of items.entries()) {
+      if (!isObject(item)) return refused("shape_unsupported", [index]);
       const refusal = this.#message(item, prefix, inherited, depth + 1);
-      if (refusal !== undefined) return refusal;
+      if (refusal !== undefined) return within([index], refusal);
     }
     return undefined;
   }
 
-  #message(object: object, prefix: string, inherited: Stamp, depth: number): Refusal | undefined {
+  #message(
+    object: object,
+    prefix: string,
+    inherited: Stamp,
+    depth: number,
+  ): FlatRefusal | undefined {
     const scope = newScope(prefix, inherited);
     const shape = prefix === "" ? "object" : "element";
     return (
@@ -110,8 +131,10 @@ class Payload {
     scope: Scope,
     object: object,
     at: { readonly index: number; readonly path: string; readonly depth: number },
-  ): Refusal | undefined {
-    if (at.depth > this.#options.nestingMax) return refused("shape_unsupported", 0);
+  ): FlatRefusal | undefined {
+    if (at.depth > this.#options.nestingMax) {
+      return refused("shape_unsupported", keysOf(scope, scope.nodes[at.index]));
+    }
     for (const [key, value] of entriesOf(object)) {
       const name = String(key).toWellFormed();
       const path = at.index < 0 ? name : `${at.path}.${name}`;
@@ -121,12 +144,7 @@ class Payload {
     return undefined;
   }
 
-  #member(
-    scope: Scope,
-    place: { readonly parent: number; readonly key: string; readonly path: string },
-    value: unknown,
-    depth: number,
-  ): Refusal | undefined {
+  #member(scope: Scope, place: Place, value: unknown, depth: number): FlatRefusal | undefined {
     const { roles } = this.#options.rules;
     const full = { ...place, path: scope.prefix + place.path };
     const role = roles.get(place.path);
@@ -136,7 +154,7 @@ class Payload {
       return undefined;
     }
     if (Array.isArray(value)) {
-      scope.arrays.push({ path: `${full.path}.`, items: value, depth });
+      scope.arrays.push({ place, path: `${full.path}.`, items: value, depth });
       return undefined;
     }
     if (isObject(value)) {
@@ -150,6 +168,7 @@ class Payload {
     if (role.kind === "time" && role.rank < scope.timeRank) {
       scope.timeRank = role.rank;
       scope.time = value;
+      scope.timePlace = place;
     }
     if (role.kind === "sequence" && role.rank < scope.sequenceRank && Number.isFinite(value)) {
       scope.sequenceRank = role.rank;
@@ -158,41 +177,58 @@ class Payload {
     return undefined;
   }
 
-  #scalar(
-    scope: Scope,
-    place: { readonly parent: number; readonly key: string; readonly path: string },
-    value: unknown,
-  ): Refusal | undefined {
+  #scalar(scope: Scope, place: Place, value: unknown): FlatRefusal | undefined {
     if (value === null || value === undefined) {
       scope.nodes.push({ ...place, content: { kind: "null" } });
       return undefined;
     }
     const reading = readingOf(value);
-    if (reading === undefined) return refused("shape_unsupported", 0);
+    if (reading === undefined) return refused("shape_unsupported", keysOf(scope, place));
+    if (typeof reading === "number" && !Number.isFinite(reading)) {
+      return refused("number_invalid", keysOf(scope, place));
+    }
     if (++this.#readings > this.#options.readingsPerMessageMax) {
-      return refused("too_many_readings", 0);
+      return refused("too_many_readings", []);
     }
     scope.nodes.push({ ...place, content: { kind: "reading", value: reading } });
     return undefined;
   }
 
   /** The message is complete: its time, and then the messages in its arrays. */
-  #close(scope: Scope, shape: FlatMessage["shape"]): Refusal | undefined {
+  #close(scope: Scope, shape: FlatMessage["shape"]): FlatRefusal | undefined {
     const { rules } = this.#options;
     const own = scope.time === undefined ? undefined : millisOf(scope.time, rules.zonelessIsUtc);
-    if (own !== undefined && Number.isNaN(own)) return refused("time_invalid", 0);
+    if (own !== undefined && Number.isNaN(own)) {
+      return refused("time_invalid", keysOf(scope, scope.timePlace));
+    }
     const time = own ?? scope.inherited.time;
     const sequence = scope.sequence ?? scope.inherited.sequence;
     const hasReadings = scope.nodes.some(({ content }) => content.kind === "reading");
-    if (time === undefined && rules.timeRequired && hasReadings) return refused("time_missing", 0);
+    if (time === undefined && rules.timeRequired && hasReadings) return refused("time_missing", []);
 
     this.messages.push({ nodes: scope.nodes, time, sequence, shape });
-    for (const { path, items, depth } of scope.arrays) {
+    for (const { place, path, items, depth } of scope.arrays) {
       const refusal = this.#elements(items, path, { time, sequence }, depth + 1);
-      if (refusal !== undefined) return refusal;
+      if (refusal !== undefined) return within(keysOf(scope, place), refusal);
     }
     return undefined;
   }
+}
+
+function refused(reason: Refusal["reason"], keys: Keys): FlatRefusal {
+  return { kind: "refused", reason, keys };
+}
+
+/** What is refused in a value that has these keys itself. */
+function within(keys: Keys, refusal: FlatRefusal): FlatRefusal {
+  return { ...refusal, keys: [...keys, ...refusal.keys] };
+}
+
+/** From the top of the message. */
+function keysOf({ nodes }: Scope, place: Place | undefined): Keys {
+  const keys: string[] = [];
+  for (let at = place; at !== undefined; at = nodes[at.parent]) keys.unshift(at.key);
+  return keys;
 }
 
 function newScope(prefix: string, inherited: Stamp): Scope {
@@ -204,6 +240,7 @@ function newScope(prefix: string, inherited: Stamp): Scope {
     inherited,
     time: undefined,
     timeRank: none,
+    timePlace: undefined,
     sequence: undefined,
     sequenceRank: none,
   };
@@ -218,7 +255,7 @@ function millisOf(time: unknown, zonelessIsUtc: boolean): number {
 
 /** Text is made well formed: the log is UTF-8, and a name must be the same after it was read back. */
 function readingOf(value: unknown): number | string | boolean | undefined {
-  if (typeof value === "number") return Number.isNaN(value) ? Number.NaN : value;
+  if (typeof value === "number") return value;
   if (typeof value === "string") return value.toWellFormed();
   return typeof value === "boolean" ? value : undefined;
 }

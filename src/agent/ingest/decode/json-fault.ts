@@ -1,17 +1,31 @@
 /**
  * Where a text stops being JSON: the first byte that no JSON text could have there; for a number that is
- * none, its beginning. JSON.parse says so only in some of its messages. A stack of open brackets, no
- * recursion; strings are taken byte by byte, the UTF-8 of the text having been looked at before.
+ * none, its beginning. JSON.parse says so only in some of its messages. And where each value of it
+ * begins, for what is refused of sound JSON. A stack of open brackets, no recursion; strings are taken
+ * byte by byte, the UTF-8 of the text having been looked at before.
  */
 
 import { DecimalScanner } from "./decimal.ts";
+import type { Seen } from "./decoder.ts";
+import { textOf } from "./text.ts";
 
-/** The byte at which `bytes[start, end)` stops being JSON; `end` where it ends too early, or is JSON. */
-export function offsetOfJsonFault(bytes: Uint8Array, start: number, end: number): number {
+/**
+ * The byte at which `bytes[start, end)` stops being JSON; `end` where it ends too early, or is JSON.
+ * `seen` is told of the values before it.
+ */
+export function offsetOfJsonFault(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  seen: Seen = () => undefined,
+): number {
   const open: number[] = [];
+  /** Of each open bracket, which member of it this is. */
+  const keys: (string | number)[] = [];
   const walk = new Walk(bytes, start, end);
   for (;;) {
     walk.space();
+    seen(keys, walk.at);
     const bracket = walk.peek();
     if (bracket === 0x7b || bracket === 0x5b) {
       walk.step();
@@ -19,6 +33,7 @@ export function offsetOfJsonFault(bytes: Uint8Array, start: number, end: number)
       if (walk.peek() !== bracket + 2) {
         open.push(bracket);
         if (bracket === 0x7b && !walk.key()) return walk.at;
+        keys.push(bracket === 0x7b ? walk.name : 0);
         continue;
       }
       walk.step();
@@ -28,13 +43,17 @@ export function offsetOfJsonFault(bytes: Uint8Array, start: number, end: number)
     walk.space();
     while (open.length > 0 && walk.peek() === open.at(-1)! + 2) {
       open.pop();
+      keys.pop();
       walk.step();
       walk.space();
     }
     if (open.length === 0 || walk.peek() !== 0x2c) return walk.at;
     walk.step();
     walk.space();
-    if (open.at(-1) === 0x7b && !walk.key()) return walk.at;
+    const last = keys.at(-1);
+    if (typeof last === "number") keys[keys.length - 1] = last + 1;
+    else if (walk.key()) keys[keys.length - 1] = walk.name;
+    else return walk.at;
   }
 }
 
@@ -43,6 +62,8 @@ class Walk {
   readonly #end: number;
   readonly #decimal = new DecimalScanner();
   #at: number;
+  #keyAt = 0;
+  #keyEnd = 0;
 
   constructor(bytes: Uint8Array, start: number, end: number) {
     this.#bytes = bytes;
@@ -74,9 +95,17 @@ class Walk {
     }
   }
 
+  /** What the key taken last says. */
+  get name(): string {
+    const text = textOf(this.#bytes, this.#keyAt, this.#keyEnd);
+    return text === undefined ? "" : String(JSON.parse(text)).toWellFormed();
+  }
+
   /** `"key" :` */
   key(): boolean {
+    this.#keyAt = this.#at;
     if (this.peek() !== 0x22 || !this.#text()) return false;
+    this.#keyEnd = this.#at;
     this.space();
     if (this.peek() !== 0x3a) return false;
     this.#at++;
