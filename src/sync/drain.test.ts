@@ -404,3 +404,23 @@ test("raw readings open nothing before there are some, and go when nothing else 
   assert.ok(at("summaries 0+1") < at("raw 1+1"), uplink.calls.join(", "));
   assert.equal(store.status.outbox.raw.records, 0);
 });
+
+test("raw readings that are out give their room back, also where that could not be stored at once", async () => {
+  const uplink = new ListUplink("a");
+  const { kv, store, drain, clock } = await rig(uplink);
+  assert.equal(await store.addRaw([new TextEncoder().encode("r0")], []), true);
+  const commit = kv.commit.bind(kv);
+  kv.commit = async (writes) => {
+    if (uplink.out.raw.length > 0) throw new Fault("DISK_FULL", "the disk is full");
+    await commit(writes);
+  };
+  drain.wake();
+  await drain.idle();
+  assert.equal(drain.status[0]?.lanes.raw.trouble, "the disk is full");
+  kv.commit = commit;
+  clock.advance(limits.uplinkRetryMsMax);
+  await drain.idle();
+  assert.deepEqual(uplink.out.raw, ["r0"]);
+  assert.equal(store.status.outbox.raw.records, 0);
+  assert.equal(drain.status[0]?.lanes.raw.trouble, undefined);
+});

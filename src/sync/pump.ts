@@ -127,7 +127,7 @@ export class Pump {
 
   get #shownState(): PumpState {
     const { lane, wasAnswered } = this.#options;
-    if (this.#state === "opening" && isPatient(lane) && this.#behind === 0) return "idle";
+    if (this.#state === "opening" && isPatient(lane) && this.#isThrough) return "idle";
     return this.#state === "running" && !wasAnswered() ? "untried" : this.#state;
   }
 
@@ -220,11 +220,16 @@ export class Pump {
     return this.#state === "running";
   }
 
-  /** A patient lane: without anything to send, or while others go first, it does nothing. */
+  /** A patient lane: without anything to send or to store, or while others go first, it does nothing. */
   get #mustRest(): boolean {
     const { lane, mustYield } = this.#options;
     if (!isPatient(lane)) return false;
-    return (this.#state === "opening" && this.#behind === 0) || mustYield();
+    return (this.#state === "opening" && this.#isThrough) || mustYield();
+  }
+
+  /** All has been given to the uplink, and stored as given: until then it takes its room in the outbox. */
+  get #isThrough(): boolean {
+    return this.#behind === 0 && this.#settled === this.#next;
   }
 
   #lingerLeftMs(): number {
