@@ -106,7 +106,7 @@ export type Writable = {
 /** What is served to a request that the guard admitted. */
 export type Site = {
   /** Those of `answer`. */
-  readonly paths: Iterable<string>;
+  readonly paths: readonly string[];
   readonly writable?: ReadonlyMap<string, Writable>;
   /** To a GET or HEAD of one of these; undefined where it is not there after all. */
   readonly answer: (asked: {

@@ -28,7 +28,7 @@ export async function openWaitingHttp(
   const write = async (): Promise<Reply> => notYetReply(waiting.reason().message);
   const options = { ...at, tokens, allowedHosts, clock, note: () => undefined };
   return await openServer(options, {
-    paths: answers.keys(),
+    paths: [...answers.keys()],
     writable: new Map([[readingsPath, { methods: ["POST"], needs: "publisher", write }]]),
     answer: ({ path, open }) => {
       const known = open ? openAnswers : answers;
