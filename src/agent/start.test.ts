@@ -1,6 +1,7 @@
 /** A start that fails leaves nothing open: neither the log, nor the state store, nor the lock. */
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -150,6 +151,11 @@ test("a state store that begins otherwise than LMDB's is refused with what to do
       return error.message.includes(state) && /restore .* or remove/i.test(error.message);
     });
   }
+  // A pipe is empty, and LMDB would wait for its writer.
+  rmSync(state);
+  assert.equal(spawnSync("mkfifo", [state]).status, 0);
+  await assert.rejects(checkStateFile(state), /is no regular file/);
+  rmSync(state);
   for (const bytes of [Buffer.alloc(0), whole]) {
     writeFileSync(state, bytes);
     await (await startAgent(configIn(directory), { onFailed })).close();

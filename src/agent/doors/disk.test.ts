@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { numberedFrame } from "../../../test/support/frames.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
+import { Fault } from "../../core/faults.ts";
 import { openLog } from "../../store/log/log.ts";
-import { systemDisk } from "./disk.ts";
+import { readingDisk, systemDisk } from "./disk.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "weir-disk-"));
@@ -54,6 +56,21 @@ test("a failing call rejects with the system's code", async () => {
     const file = await systemDisk.open(missing, { create: true });
     await file.close();
     await assert.rejects(file.sync(), { code: "EBADF" });
+  });
+});
+
+test("who only reads refuses a pipe, a folder and a device, waits for none and keeps none open", async () => {
+  await inFolder(async (folder) => {
+    const pipe = join(folder, "pipe");
+    assert.equal(spawnSync("mkfifo", [pipe]).status, 0);
+    const open = readdirSync("/proc/self/fd").length;
+    for (const path of [folder, "/dev/zero", pipe]) {
+      await assert.rejects(readingDisk.open(path, { create: false }), (error) => {
+        assert.ok(error instanceof Fault && error.code === "DISK_FAILED", path);
+        return error.message.startsWith(`${path} is no regular file`);
+      });
+    }
+    assert.equal(readdirSync("/proc/self/fd").length, open);
   });
 });
 

@@ -6,6 +6,7 @@
 
 import fs from "node:fs";
 import type { Disk, DiskFile } from "../../core/doors.ts";
+import { assertRegular, readFlags } from "./regular-file.ts";
 
 /** Readable by the owner and the group: readings may be confidential. */
 const FILE_MODE = 0o640;
@@ -37,10 +38,21 @@ export const systemDisk: Disk = {
   },
 };
 
-/** The same for who only reads: nothing can be written through it, and nothing has to be writable. */
+/**
+ * The same for who only reads, maybe where somebody else writes: nothing can be written through it, nothing
+ * has to be writable, and what is no file is refused (DISK_FAILED).
+ */
 export const readingDisk: Pick<Disk, "open" | "list"> = {
-  open: async (path) =>
-    openFile(await settled<number>((done) => fs.open(path, fs.constants.O_RDONLY, done))),
+  open: async (path) => {
+    const handle = await settled<number>((done) => fs.open(path, readFlags, done));
+    try {
+      assertRegular(await settled<fs.Stats>((done) => fs.fstat(handle, done)), path);
+      return openFile(handle);
+    } catch (error) {
+      await finished((done) => fs.close(handle, done));
+      throw error;
+    }
+  },
   list: (directory) => systemDisk.list(directory),
 };
 

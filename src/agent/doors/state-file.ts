@@ -11,6 +11,7 @@
 
 import { access, constants, type FileHandle, open } from "node:fs/promises";
 import { Fault, isEnvironmental } from "../../core/faults.ts";
+import { assertRegular, readFlags } from "./regular-file.ts";
 
 const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;
@@ -22,8 +23,10 @@ const META_BYTES = 52;
 export async function checkStateFile(path: string): Promise<void> {
   let isStore: boolean;
   try {
-    await using file = await open(path, "r");
-    isStore = (await file.stat()).size === 0 || (await hasMetaPages(file));
+    await using file = await open(path, readFlags);
+    const stats = await file.stat();
+    assertRegular(stats, path);
+    isStore = stats.size === 0 || (await hasMetaPages(file));
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return;
     throw new Fault(

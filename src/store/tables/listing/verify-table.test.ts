@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { TableRig } from "../../../../test/support/table-rig.ts";
+import { Fault } from "../../../core/faults.ts";
 import { limits } from "../../../core/limits.ts";
 import { seriesId } from "../../../core/units.ts";
 import { readCheckedKv } from "../../state/checked-kv.ts";
@@ -91,6 +92,11 @@ test("what the disk cannot read is not called damaged, what is missing is", asyn
   assert.equal((await verified(rig, listed)).extent, "unreadable");
   rig.disk.unreadable = () => false;
   assert.equal((await verified(rig, { ...listed, id: 99 })).extent, "missing");
+  const message = "it is a pipe";
+  const open = (): Promise<never> => Promise.reject(new Fault("DISK_FAILED", message));
+  const disk = { ...rig.disk.mount(), open };
+  const { extent, problems } = await verifyTable(disk, "/tables/x", { listed, pause });
+  assert.deepEqual({ extent, problems }, { extent: "unreadable", problems: [message] });
 });
 
 test("a directory that says something else of a block than its rows do is found", async () => {

@@ -60,8 +60,9 @@ export async function verifyTable(
       }
     }
   } catch (error) {
-    if (!isEnvironmental(error) || error instanceof Fault) throw error;
+    if (!isEnvironmental(error) || error.code === "FORMAT_TOO_NEW") throw error;
     if (error.code === "ENOENT") found.add("missing", `${path} is not there`);
+    else if (error instanceof Fault) found.add("unreadable", error.message);
     else found.add("unreadable", `${path} cannot be read (${error.code})`);
   }
   return found;
