@@ -24,6 +24,16 @@ test("what no agent would take is told with its place, all of it at once", async
     ["commit: { wait: 0s, waitMax: 1s }", /commit\.waitMax: wait: 0s does not wait/],
     ["uplinks: [{ file: { directory: x }, via: [lte] }]", /files go over no link/],
     ['uplinks: [{ http: { url: "https://x", token: plain } }]', /a secret does not travel/],
+    // A section is wanted, and no secret: nothing is to be said of files.
+    ["uplinks:", /^fleet\.yaml:1:\d+: uplinks: expected a list[^\n]*, found nothing$/],
+    ["brokers:", /^fleet\.yaml:1:\d+: brokers: expected a list[^\n]*, found nothing$/],
+    ["uplinks: [{ kafka: { brokers: [k], tls: } }]", /kafka\.tls: expected [^\n]*, found nothing$/],
+    ["uplinks: [{ kafka: { sasl: pass } }]", /kafka\.sasl: expected .* that is not shown here$/m],
+    ["uplinks: ${file:/run/x}", /: uplinks: \$\{\.\.\.\} stands for secrets only/],
+    [
+      "uplinks: [{ kafka: { tls: '${file:/x}' } }]",
+      /kafka\.tls: \$\{\.\.\.\} stands for secrets only/,
+    ],
     ["data: elsewhere", /^fleet\.yaml:1:1: data: cannot be set from afar: it may have brokers,/],
     ["", /it has no section/],
     ["- a", /it has no section/],

@@ -4,7 +4,7 @@ import type { Path } from "./fault.ts";
 import { overlayFaults } from "./overlay-check.ts";
 import { parseConfig } from "./parse.ts";
 import { configSchema } from "./schema.ts";
-import { isSecret } from "./secrets.ts";
+import { isSecret, mayHoldSecret } from "./secrets.ts";
 
 const secret: readonly Path[] = [
   ["mqtt", "users", 0, "password"],
@@ -24,8 +24,12 @@ test("what the schema marks is secret, and all that stands in its place by mista
   for (const path of secret) {
     assert.ok(isSecret(path), path.join("."));
     assert.ok(isSecret([...path, 0, "x"]), path.join("."));
-    // `sasl: word`: the word may be the password.
-    assert.ok(isSecret(path.slice(0, -1)), path.join("."));
+    assert.ok(mayHoldSecret([...path, 0, "x"]), path.join("."));
+    // `sasl: word`: the word may be the password, and the section is none.
+    for (let end = path.length - 1; end > 0; end--) {
+      assert.ok(mayHoldSecret(path.slice(0, end)), path.join("."));
+      assert.ok(!isSecret(path.slice(0, end)), path.join("."));
+    }
   }
 });
 
@@ -38,7 +42,7 @@ test("a name of the user's own makes no secret, nor does its section", () => {
     ["http", "tokens", 0, "name"],
     ["sources", 0, "topics", 1],
   ]) {
-    assert.ok(!isSecret(path), path.join("."));
+    assert.ok(!isSecret(path) && !mayHoldSecret(path), path.join("."));
   }
 });
 
@@ -46,6 +50,7 @@ test("where the schema knows no such place, names decide", () => {
   assert.ok(isSecret(["password"]));
   assert.ok(isSecret(["mqtt", "password", "x"]));
   assert.ok(isSecret(["sources", 0, "token"]));
+  assert.ok(mayHoldSecret(["mqtt", "password", "x"]));
   assert.ok(!isSecret(["mqtt", "pasword"]));
 });
 
@@ -67,8 +72,9 @@ function places(): readonly Path[] {
   return [...found.values()];
 }
 
-/** Names of files, public keys, counts, and the fields that an aggregate is kept by. */
-const harmless = /(?:tls\.key|tokenFile|pipelines\.0\.key|limits\.keys|remote\.keys(?:\.0\.key)?)$/;
+/** A list of sections, names of files, public keys, counts, and the fields that an aggregate is kept by. */
+const harmless =
+  /(?:http\.tokens|tls\.key|tokenFile|pipelines\.0\.key|limits\.keys|remote\.keys(?:\.0\.key)?)$/;
 
 /** So that none is added without a mark. */
 test("every key of the schema that sounds like a secret is marked, or known to hold none", () => {

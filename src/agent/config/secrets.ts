@@ -1,8 +1,8 @@
 /**
- * Which places of a configuration hold secrets: those that the schema marks, with all below them, and
- * those where it wants a section or a list with such a place in it: `sasl: word` may be the password. A
+ * Which places of a configuration hold secrets: those that the schema marks, with all below them. A
  * place that the schema does not know (a password in the wrong section) goes by the names of its keys.
- * What is under a name of the user's own, such as a tag called `token`, is none.
+ * What is under a name of the user's own, such as a tag called `token`, is none. Not to be printed is also
+ * what stands where a section or a list with such a place in it is wanted: `sasl: word` may be the password.
  */
 
 import * as v from "valibot";
@@ -18,15 +18,28 @@ const secretKeys: ReadonlySet<string | number> = new Set([
   "tokenHash",
 ]);
 
+/** Whether a secret belongs at the path, or is there by a mistake that its keys tell. */
+export function isSecret(path: Path): boolean {
+  return isAt(path, { schema: configSchema, asked: isMarked });
+}
+
 /** Whether a plain value (no section, no list) that stands at the path must never be printed. */
-export function isSecret(path: Path, schema: v.GenericSchema = configSchema): boolean {
+export function mayHoldSecret(path: Path, schema: v.GenericSchema = configSchema): boolean {
+  return isAt(path, { schema, asked: holdsMarked });
+}
+
+/** `asked` of what the schema has at the path's end. */
+function isAt(
+  path: Path,
+  { schema, asked }: { readonly schema: v.GenericSchema; readonly asked: (at: Part) => boolean },
+): boolean {
   let places = shapesOf(schema);
   for (const [index, part] of path.entries()) {
     if (places.some(isMarked)) return true;
     places = places.flatMap((place) => partsOf(place, part)).flatMap(shapesOf);
     if (places.length === 0) return path.slice(index).some((key) => secretKeys.has(key));
   }
-  return places.some(holdsMarked);
+  return places.some(asked);
 }
 
 function isMarked(place: Part): boolean {

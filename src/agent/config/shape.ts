@@ -30,7 +30,7 @@ import {
   sourceSchema,
   uplinkSchema,
 } from "./schema.ts";
-import { isSecret } from "./secrets.ts";
+import { mayHoldSecret } from "./secrets.ts";
 import { remoteSchema } from "./remote-schema.ts";
 import type { RemoteSection } from "./remote-section.ts";
 import { storeSchema } from "./store-schema.ts";
@@ -67,7 +67,7 @@ export type Shape = {
 
 export function shapeOf(tree: Tree): Shape {
   if (tree.kind !== "section") {
-    const message = `expected a section of keys, found ${describe(tree, isSecret([]))}`;
+    const message = `expected a section of keys, found ${describe(tree, mayHoldSecret([]))}`;
     return { ...nothing, findings: [{ path: [], message }] };
   }
   const typed = withTypedSubstitutes(tree);
@@ -197,7 +197,7 @@ function findingOf(issue: Issue, tree: Tree, schema: v.GenericSchema): Finding {
     const unknown = suggestion(String(path.at(-1)), known);
     return { path, place: keyPlaceAt(tree, path), message: `unknown key; ${unknown}` };
   }
-  const found = describe(nodeAt(tree, path), isSecret(path, schema));
+  const found = describe(nodeAt(tree, path), mayHoldSecret(path, schema));
   return { path, message: `expected ${issue.message}, found ${found}` };
 }
 
