@@ -151,7 +151,6 @@ test("what cannot be decoded is a dead letter with its reason, place and bytes, 
     [Buffer.from("a26162016161f97c00", "hex"), "number_invalid", 6],
     [Buffer.from("a16161fa7f800000", "hex"), "number_invalid", 3],
     [Buffer.from("81a16161fbfff0000000000000", "hex"), "number_invalid", 4],
-    [Buffer.from("a16161fb7ff8000000000000", "hex"), "number_invalid", 3],
     ['{"ts":"2017-02-16T10:13:52","a":1}', "time_invalid", 6],
     ['{"ts":true,"a":1}', "time_invalid", 6],
     ['{"ts":1e30,"a":1}', "time_invalid", 6],
@@ -210,8 +209,8 @@ test("no number but a finite one becomes a reading, on a topic that is known wel
   for (const [finite, none] of [
     [known, known.replace('"a":1', '"a":1e999')],
     [known, known.replace('"a":1', '"a":-1e999')],
-    [Buffer.from("a1616101", "hex"), Buffer.from("a16161f97e00", "hex")],
-    [Buffer.from("a1616101", "hex"), Buffer.from("a16161fa7fc00000", "hex")],
+    [Buffer.from("a1616101", "hex"), Buffer.from("a16161f97c00", "hex")],
+    [Buffer.from("a1616101", "hex"), Buffer.from("a16161faff800000", "hex")],
     [Buffer.from("a1616101", "hex"), Buffer.from("a16161fb7ff0000000000000", "hex")],
     ["1", "1e999"],
   ] as const) {

@@ -1,7 +1,7 @@
 /**
  * A single pass over a CBOR map (RFC 8949), or an array of maps, of definite length with known text
- * keys: integers up to 2^53, floats of 16, 32 and 64 bits, booleans, null, known text. It gives up
- * on everything else: tags, byte strings, indefinite lengths, keys that are new or come twice.
+ * keys: integers up to 2^53, floats of 16, 32 and 64 bits, booleans, null (as which NaN is taken), known
+ * text. It gives up on everything else: tags, byte strings, indefinite lengths, keys that are new or come twice.
  *
  *   head  mmmaaaaa [argument]     m major type, a < 24 is the argument, 24..27: 1, 2, 4, 8 bytes follow
  */
@@ -82,7 +82,8 @@ export class CborScanner {
     const length = byte === 0xfb ? 8 : byte === 0xfa ? 4 : byte === 0xf9 ? 2 : 0;
     if (length > 0) {
       if (length > end - at - 1) return GAVE_UP;
-      const isTaken = draft.takeNumber(slot, this.#float(bytes, at + 1, length));
+      const value = this.#float(bytes, at + 1, length);
+      const isTaken = Number.isNaN(value) || draft.takeNumber(slot, value);
       return isTaken ? at + 1 + length : GAVE_UP;
     }
     if (byte === 0xf6 || byte === 0xf7) return at + 1;

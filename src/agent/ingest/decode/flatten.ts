@@ -8,10 +8,10 @@
  *   21.5                                     ->  "" = 21.5 (the topic names it)
  *
  * Within an element of an array time and sequence are the element's own fields (paths counted from
- * it), else those of what it stands in; `ignore` knows a field by either path. Null is no reading.
- * An array of anything but objects has no names for its values and is refused: index numbers would
- * make a series of each. A number is finite: what a double does not hold (1e999 of JSON), and the
- * infinities and NaN of CBOR, are no measurement.
+ * it), else those of what it stands in; `ignore` knows a field by either path. Null is no reading,
+ * nor is the NaN of CBOR, by which devices say the same. An array of anything but objects has no names
+ * for its values and is refused: index numbers would make a series of each. A number is finite: what a
+ * double does not hold (1e999 of JSON), and the infinities of CBOR, are no measurement.
  */
 
 import type { Role, SourceRules } from "../source-config.ts";
@@ -164,7 +164,7 @@ class Payload {
     if (role === undefined) return this.#scalar(scope, full, value);
 
     scope.nodes.push({ ...full, content: role });
-    if (value === null || value === undefined) return undefined;
+    if (isNothing(value)) return undefined;
     if (role.kind === "time" && role.rank < scope.timeRank) {
       scope.timeRank = role.rank;
       scope.time = value;
@@ -178,7 +178,7 @@ class Payload {
   }
 
   #scalar(scope: Scope, place: Place, value: unknown): FlatRefusal | undefined {
-    if (value === null || value === undefined) {
+    if (isNothing(value)) {
       scope.nodes.push({ ...place, content: { kind: "null" } });
       return undefined;
     }
@@ -258,6 +258,10 @@ function readingOf(value: unknown): number | string | boolean | undefined {
   if (typeof value === "number") return value;
   if (typeof value === "string") return value.toWellFormed();
   return typeof value === "boolean" ? value : undefined;
+}
+
+function isNothing(value: unknown): boolean {
+  return value === null || value === undefined || Number.isNaN(value);
 }
 
 function isObject(value: unknown): value is object {
