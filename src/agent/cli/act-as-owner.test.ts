@@ -1,9 +1,11 @@
 /** A service that somebody took over lays links and waits for root to come by. */
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  linkSync,
   lchownSync,
   mkdirSync,
   mkdtempDisposableSync,
@@ -124,12 +126,58 @@ test("nothing that root does with somebody else's data follows a link there", as
   for (const copy of filesIn(backup)) assert.ok(!readFileSync(copy).includes(secret), copy);
 });
 
+test("where a backup is said to be root looks as the owner, and waits for no pipe", async (t) => {
+  const place = await dataOfNobody(t);
+  if (place === undefined) return;
+  const { home, data } = place;
+  const { backups, log } = dataPaths(data);
+  const manifest = JSON.stringify({ format: 1, weir: "1", created: 5, files: [] });
+  const targets = ["linked", "piped", "bare\u001b[2J\u009b\u202e"].map((name) => join(home, name));
+  for (const target of targets) mkdirSync(target);
+  const [linkedTo, piped, bare] = targets as [string, string, string];
+  linked(place, join(linkedTo, "backup.json"), manifest);
+  assert.equal(spawnSync("mkfifo", ["-m", "666", join(piped, "backup.json")]).status, 0);
+  const lines = targets.map((target) => JSON.stringify({ created: 5, target, weir: "1" }));
+  writeFileSync(backups, [...lines, '{"created":9e15,"target":"/x","weir":"1"}', ""].join("\n"));
+  chownSync(backups, nobody, nobody);
+  const { code, out, error } = await weir("backup", "--list", "--data", data);
+  assert.equal(code, 0, error);
+  const shown = bare.replaceAll(/\p{C}/gu, "\u{fffd}");
+  const rows = out.split("\n").map((line) => line.split(/ {2,}/).slice(-2));
+  assert.deepEqual(rows.slice(1), [
+    ["unreadable", linkedTo],
+    ["unreadable", piped],
+    ["absent", shown],
+    ["absent", "/x"],
+    [""],
+  ]);
+  const segment = join(log, readdirSync(log)[0]!);
+  rmSync(segment);
+  assert.equal(spawnSync("mkfifo", ["-m", "666", segment]).status, 0);
+  const made = await weir("backup", join(home, "backup"), "--data", data);
+  assert.equal(made.code, 1, made.output);
+  assert.ok(made.error.includes(`${segment} is no regular file`), made.error);
+});
+
 test("root writes there as little as its owner may", async (t) => {
   const place = await dataOfNobody(t);
   if (place === undefined) return;
-  const file = configure(place, "");
+  const out = join(place.home, "out");
+  mkdirSync(out);
+  const uplinks = `uplinks: [{ file: { directory: ${out} } }]`;
+  const doctor = async (): Promise<string> =>
+    (await weir("doctor", "-c", configure(place, uplinks))).out;
+  const refused = (area: string, directory: string): RegExp =>
+    new RegExp(`FAULT +${area} +${directory}: it cannot be written to \\(EACCES\\)`);
+  const wide = await doctor();
+  assert.match(wide, refused("uplinks", out));
+  assert.doesNotMatch(wide, refused("disk", place.data));
+  chownSync(out, nobody, nobody);
   chmodSync(place.data, 0o550);
-  assert.match((await weir("doctor", "-c", file)).out, /it cannot be written to \(EACCES\)/);
+  const narrow = await doctor();
+  assert.match(narrow, refused("disk", place.data));
+  assert.doesNotMatch(narrow, refused("uplinks", out));
+  assert.deepEqual(readdirSync(out), []);
 });
 
 test("what root made there once is named, with the command that gives it to the owner", async (t) => {
@@ -156,9 +204,15 @@ test("what root made there once is named, with the command that gives it to the 
     const lines = error.split("\n").filter((line) => !/warning|as the owner/.test(line));
     assert.deepEqual(lines, [`weir: ${said(path)}`, ""], command.join(" "));
   }
+  const doctor = await weir("doctor", "-c", configure(place, afar));
+  assert.match(doctor.out, new RegExp(`FAULT +configuration +\\S+: ${said(remote)}\n`));
   const made = await weir("backup", join(home, "backup"), "--data", data);
   assert.equal(made.code, 0, made.output);
   assert.ok(made.error.includes(`could not note that there is a backup in`), made.error);
   assert.ok(made.error.includes(said(backups)), made.error);
   assert.equal(statSync(backups).uid, 0);
+  linkSync(backups, join(home, "elsewhere"));
+  const { error } = await weir("backup", "--list", "--data", data);
+  assert.match(error, /who may not touch it; it has 2 names \(hard links\), and may be/);
+  assert.doesNotMatch(error, /chown/);
 });

@@ -75,7 +75,7 @@ export async function lookAsOwner<Value>(
   });
 }
 
-/** What it is that is not the owner's, and the command that makes it so; undefined where it is something else. */
+/** What it is that is not the owner's, and what to do about that; undefined where it is something else. */
 function ownerRemedy(directory: string, error: unknown): string | undefined {
   if (!isEnvironmental(error) || !["EACCES", "EPERM"].includes(error.code)) return undefined;
   const owner = statSync(directory, { throwIfNoEntry: false });
@@ -83,8 +83,12 @@ function ownerRemedy(directory: string, error: unknown): string | undefined {
   for (let at = error.path; isBelow(directory, at); at = dirname(at)) {
     const found = lookAt(at);
     if (found === undefined || found.uid === owner.uid) continue;
+    const whose = `${at} belongs to user ${found.uid}, and ${directory} to user ${owner.uid}, who may not touch it`;
+    if (found.isFile() && found.nlink > 1) {
+      return `${whose}; it has ${found.nlink} names (hard links), and may be a file of elsewhere: give it to nobody, but see what it is (sudo find / -xdev -samefile ${at}), and move it away`;
+    }
     // `-h`: what has become a link by then is not followed.
-    return `${at} belongs to user ${found.uid}, and ${directory} to user ${owner.uid}, who may not touch it: sudo chown -hR ${owner.uid}:${owner.gid} ${at}`;
+    return `${whose}: sudo chown -hR ${owner.uid}:${owner.gid} ${at}`;
   }
   return undefined;
 }

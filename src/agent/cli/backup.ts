@@ -31,6 +31,7 @@ import { actAsOwner, asOwner, inOwned, lookAsOwner } from "./act-as-owner.ts";
 import { ColumnText } from "./column-text.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
+import { timeText } from "./store-text.ts";
 import { writingTo } from "./writing.ts";
 
 const options = {
@@ -139,7 +140,9 @@ async function list(directory: string, json: boolean): Promise<number> {
   );
   const found: ((typeof backups)[number] & { readonly now: Whereabouts })[] = [];
   for (const backup of backups) {
-    found.push({ ...backup, now: await whereaboutsOf(readingDisk, backup) });
+    // Where it is said to be was written by the owner, who may have said anything.
+    const now = await lookAsOwner(directory, () => whereaboutsOf(readingDisk, backup));
+    found.push({ ...backup, now });
   }
   if (json) {
     console.log(JSON.stringify({ backups: found, ...counts }));
@@ -147,7 +150,7 @@ async function list(directory: string, json: boolean): Promise<number> {
   }
   const text = new ColumnText(["made", "version", "now", "folder"], (line) => console.log(line));
   for (const { created, weir, now, target } of found) {
-    text.add([new Date(created).toISOString(), weir, now, target]);
+    text.add([timeText(created), weir, now, target]);
   }
   text.flush();
   if (found.length === 0) console.log(`no backup of ${directory} is known`);

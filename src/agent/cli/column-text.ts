@@ -17,8 +17,9 @@ export class ColumnText {
   }
 
   add(cells: readonly string[]): void {
-    if (this.#widths !== undefined) this.#print(lineOf(cells, this.#widths));
-    else if (this.#waiting.push(cells) === ROWS_FOR_WIDTHS) this.flush();
+    const row = cells.map(printable);
+    if (this.#widths !== undefined) this.#print(lineOf(row, this.#widths));
+    else if (this.#waiting.push(row) === ROWS_FOR_WIDTHS) this.flush();
   }
 
   /** Prints what waits for the widths, if anything. */
@@ -34,6 +35,11 @@ export class ColumnText {
     this.#waiting = [];
     for (const row of rows) this.#print(lineOf(row, widths));
   }
+}
+
+/** Whoever sends, or writes to a data directory, may name things as they like; the terminal is ours. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{C}/gu, "\u{fffd}");
 }
 
 /** A width below 0 is that of a column that stands left. */

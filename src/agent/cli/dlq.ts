@@ -18,6 +18,7 @@ import type { DeadLettersAsked, DeadLetterView } from "../status.ts";
 import { actAsOwner } from "./act-as-owner.ts";
 import { addressOf, agentAt, agentOptions, unknownAgent } from "./agent-client.ts";
 import { exitCodes, wholeOption, parseOptions, UsageError } from "./command.ts";
+import { printable } from "./column-text.ts";
 import { readConfig } from "./configured.ts";
 import { tableText } from "./ledger-text.ts";
 
@@ -145,7 +146,7 @@ function letterText(letter: DeadLetterView): string {
     `number   ${letter.number}`,
     `arrived  ${new Date(letter.arrived).toISOString()}`,
     `source   ${letter.source}`,
-    `topic    ${letter.topic}`,
+    `topic    ${printable(letter.topic)}`,
     `reason   ${letter.reason} ${letter.payloadBytes === 0 ? "(the payload is empty)" : `at byte ${letter.offset} of ${letter.payloadBytes}`}`,
     ...(letter.field === undefined ? [] : [`field    ${fieldText(letter)}`]),
     ...meaningOf(letter, payload),
@@ -154,9 +155,8 @@ function letterText(letter: DeadLetterView): string {
   ].join("\n");
 }
 
-/** Whoever sends may name a field as they like, the terminal is ours. */
 function fieldText({ field = "" }: DeadLetterView): string {
-  const text = field.replaceAll(/\p{C}/gu, "\u{fffd}");
+  const text = printable(field);
   return text.length > FIELD_SHOWN ? `${text.slice(0, FIELD_SHOWN)}...` : text;
 }
 

@@ -158,6 +158,10 @@ async function configured(file: string | undefined, machine: Machine): Promise<C
       break;
     }
   } catch (error) {
+    if (error instanceof Fault) {
+      const remedy = "then say weir doctor again, which has not looked at ports and uplinks";
+      return without(fault(about, error.message, remedy));
+    }
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
     return without(fault(about, `it cannot be read (${code})`, "say where it is: -c FILE"));
   }

@@ -5,6 +5,8 @@ import { nameOfTags } from "../../core/catalog.ts";
 import type { NotedBackup, Whereabouts } from "../../store/care/backup-list.ts";
 import type { LogDamage } from "../../store/log/log.ts";
 import type { Erased } from "../erasure/erasure.ts";
+import { printable } from "./column-text.ts";
+import { timeText } from "./store-text.ts";
 
 export type KnownBackup = NotedBackup & { readonly now: Whereabouts };
 
@@ -65,7 +67,7 @@ export function reportText(
     lines.push("copies that may still have them:");
   }
   for (const { target, created, now } of backups) {
-    lines.push(`  backup of ${new Date(created).toISOString()} in ${target} (${now})`);
+    lines.push(`  backup of ${timeText(created)} in ${printable(target)} (${now})`);
   }
   if (forgotten > 0) lines.push(`  ${forgotten} older backups that are not listed any more`);
   for (const path of savepoints) lines.push(`  savepoint ${path}`);

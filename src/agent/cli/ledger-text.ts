@@ -1,6 +1,7 @@
 /** The ledger as a table for people: every reading accounted for, or the line that does not balance. */
 
 import type { LedgerView } from "../../edge-ops/ledger.ts";
+import { printable } from "./column-text.ts";
 
 const digits = new Intl.NumberFormat("en-US");
 
@@ -74,7 +75,8 @@ function count(value: number): string {
 }
 
 /** First column left, the rest right. */
-export function tableText({ head, rows }: Table): string {
+export function tableText({ head, rows: found }: Table): string {
+  const rows = found.map((row) => row.map(printable));
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );

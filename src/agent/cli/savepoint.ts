@@ -23,10 +23,11 @@ import { checkStateFile } from "../doors/state-file.ts";
 import { dataPaths } from "../start.ts";
 import { version } from "../version.ts";
 import { actAsOwner, asOwner, inOwned } from "./act-as-owner.ts";
-import { ColumnText } from "./column-text.ts";
+import { ColumnText, printable } from "./column-text.ts";
 import { exitCodes, parseOptions, refusePositionals, UsageError } from "./command.ts";
 import { readConfig } from "./configured.ts";
 import { writingTo } from "./writing.ts";
+import { timeText } from "./store-text.ts";
 
 const ENDING = ".savepoint";
 
@@ -192,10 +193,10 @@ function listText(
     console.log(line),
   );
   for (const { name, created, weir, position, bytes } of savepoints) {
-    text.add([name, new Date(created).toISOString(), weir, String(position), bytesText(bytes)]);
+    text.add([name, timeText(created), weir, String(position), bytesText(bytes)]);
   }
   text.flush();
-  for (const { problem } of broken) console.log(problem);
+  for (const { problem } of broken) console.log(printable(problem));
   if (savepoints.length + broken.length === 0) console.log(`no savepoint is in ${folder}`);
 }
 

@@ -3,7 +3,7 @@
  * with a file that has no name: it is gone with this process, however that ends.
  */
 
-import { access, constants, realpath } from "node:fs/promises";
+import { mkdtemp, realpath, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault, isEnvironmental } from "../../../core/faults.ts";
 import type { Clock, DiskFile } from "../../../core/doors.ts";
@@ -49,8 +49,8 @@ export async function lookAtDisk(options: DiskOptions): Promise<DiskLook> {
   let bytesPerSync: number | undefined;
   const findings: Finding[] = [...(await fileSystemFindings(options, standing))];
   try {
-    await access(standing, constants.W_OK);
     const free = await systemDisk.freeBytes(standing);
+    await tryWriting(standing);
     findings.push(spaceFinding(options, free));
     const bytes = Math.min(limits.doctorFileBytesMax, Math.floor(free / 8));
     if (bytes >= limits.doctorFileBytesMin) {
@@ -63,6 +63,31 @@ export async function lookAtDisk(options: DiskOptions): Promise<DiskLook> {
     findings.push(unwritable(about, error, "data directory"));
   }
   return { findings, device, bytesPerSync };
+}
+
+/**
+ * Rejects as the system does where nothing can be written, but for want of space. access(2) would ask for the
+ * real user, who is root where this process acts as somebody else.
+ */
+export async function tryWriting(directory: string): Promise<void> {
+  try {
+    await (await openNameless(directory)).close();
+  } catch (error) {
+    if (!isEnvironmental(error) || !["ENOSPC", "EDQUOT"].includes(error.code)) throw error;
+  }
+}
+
+/** A file that is gone when it is closed. In a folder of ours: nobody has laid a link there. */
+async function openNameless(directory: string): Promise<DiskFile> {
+  const folder = await mkdtemp(join(directory, ".weir-doctor-"));
+  try {
+    const path = join(folder, "file");
+    const file = await systemDisk.open(path, { create: true });
+    await systemDisk.remove(path);
+    return file;
+  } finally {
+    await rmdir(folder);
+  }
 }
 
 /** What the system said when it was tried. */
@@ -208,12 +233,9 @@ type Measured = {
   readonly bytesPerSync: number | undefined;
 };
 
-/** The file has no name any more when the first byte is written. */
 async function measure(directory: string, bytes: number, clock: Clock): Promise<Measured> {
-  const path = join(directory, `.weir-doctor-${process.pid}`);
-  const file = await systemDisk.open(path, { create: true });
+  const file = await openNameless(directory);
   try {
-    await systemDisk.remove(path);
     const written = await writeSpeed(file, bytes, clock);
     return { ...written, ...(await syncTimes(file, { directory, clock })) };
   } finally {
