@@ -1,11 +1,19 @@
 /** The client beside a server that holds streams open, and closes them as an agent does. */
 
 import assert from "node:assert/strict";
-import { createServer, type ServerResponse } from "node:http";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type ClientRequest, createServer, type ServerResponse } from "node:http";
+import { createServer as createHttps } from "node:https";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { AgentClient, urlOf } from "./agent-client.ts";
 import { EventParser, type ServerEvent } from "./event-parser.ts";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
+import { issue, makeAuthority } from "../../../test/support/certificates.ts";
+import { requireTool } from "../../../test/support/require-tool.ts";
 import { portOf } from "../../test/listening.ts";
 
 const eventStream = { "Content-Type": "text/event-stream" };
@@ -50,6 +58,80 @@ test("a kept connection that was closed just as it is used again is no trouble",
   assert.deepEqual(await client.json({ path: "/v1/status" }), {});
   assert.deepEqual(await client.json({ path: "/v1/status" }), {});
   assert.equal(asked, 3);
+});
+
+test("nor is one that a request had waited for", async (t) => {
+  let asked = 0;
+  const client = await serve(t, (path, response) => {
+    if (path === "/waiting") asked += 1;
+    if (path === "/waiting" && asked === 1) response.socket?.resetAndDestroy();
+    else response.end("{}");
+  });
+  const others = Array.from({ length: flowLimits.agentConnectionsMax }, () => "/v1/status");
+  const asking = [...others, "/waiting"].map((path) => client.json({ path }));
+  for (const answer of await Promise.all(asking)) assert.deepEqual(answer, {});
+  assert.equal(asked, 2);
+});
+
+/** Sockets of all requests of this process; a socket that is used again is there once. */
+function socketsOf(t: TestContext): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  const watch = (message: unknown): void => {
+    const { request } = message as { readonly request: ClientRequest };
+    request.once("socket", (socket) => sockets.add(socket));
+  };
+  subscribe("http.client.request.created", watch);
+  t.after(() => unsubscribe("http.client.request.created", watch));
+  return sockets;
+}
+
+/** More requests at once than there are connections, each with a body. */
+async function crowd(t: TestContext, client: AgentClient): Promise<void> {
+  const sockets = socketsOf(t);
+  const count = 5 * flowLimits.agentConnectionsMax;
+  let sent = 0;
+  const onSent = (): void => void (sent += 1);
+  const asked = { method: "POST", path: "/v1/readings", body: "{}", onSent } as const;
+  await Promise.all(Array.from({ length: count }, () => client.request(asked)));
+  client.close();
+  assert.equal(sent, count);
+  assert.equal(sockets.size, flowLimits.agentConnectionsMax);
+  for (const socket of sockets) {
+    for (const event of ["connect", "secureConnect"]) assert.equal(socket.listenerCount(event), 0);
+  }
+}
+
+test("requests that waited for a connection are told as sent, and leave nothing behind on it", async (t) => {
+  await crowd(t, await serve(t, (_, response) => void response.end("{}")));
+});
+
+test("so are those by TLS", async (t) => {
+  if (!requireTool(t, "openssl")) return;
+  const folder = mkdtempSync(join(tmpdir(), "weir-client-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const authority = makeAuthority(folder);
+  const { key, certificate } = issue(authority, { name: "gw", names: ["IP:127.0.0.1"] });
+  const identity = { key: readFileSync(key), cert: readFileSync(certificate) };
+  const port = await portOf(
+    t,
+    createHttps(identity, (_, response) => void response.end("{}")),
+  );
+  const tls = { ca: readFileSync(authority.certificate) };
+  await crowd(
+    t,
+    new AgentClient({ url: urlOf(`https://127.0.0.1:${port}`), token: "secret", tls }),
+  );
+});
+
+test("what is no TLS was sent nothing", async (t) => {
+  const port = await portOf(t, createServer());
+  const client = new AgentClient({
+    url: urlOf(`https://127.0.0.1:${port}`),
+    token: "secret",
+    tls: {},
+  });
+  const onSent = (): void => assert.fail("it was sent");
+  await assert.rejects(client.request({ path: "/v1/status", onSent }), /it speaks no TLS/);
 });
 
 test("an agent that is busy for a moment is asked again, one that is not well is not", async (t) => {

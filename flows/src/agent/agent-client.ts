@@ -10,6 +10,7 @@ import {
   request as httpRequest,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Socket } from "node:net";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import { waitFor } from "./retry.ts";
 import { awayFor, refusalOf, strangerAt } from "./trouble.ts";
@@ -243,16 +244,18 @@ export class AgentClient {
         },
         resolve,
       );
-      if (onSent !== undefined) {
-        request.on("socket", (socket) => {
-          if (request.reusedSocket) onSent();
-          else socket.once(url.protocol === "https:" ? "secureConnect" : "connect", onSent);
-        });
-      }
+      // Not request.reusedSocket: a request that waited for a connection gets a used one without that mark.
+      let isKept = false;
+      request.once("socket", (socket) => {
+        isKept = !isConnecting(socket);
+        if (onSent === undefined) return;
+        if (isKept) return onSent();
+        const connected = url.protocol === "https:" ? "secureConnect" : "connect";
+        socket.once(connected, onSent);
+        request.once("close", () => void socket.off(connected, onSent));
+      });
       request.on("error", (error) => {
-        if ("code" in error && error.code === "ECONNRESET") {
-          cut.set(error, { isKept: request.reusedSocket });
-        }
+        if ("code" in error && error.code === "ECONNRESET") cut.set(error, { isKept });
         reject(error);
       });
       request.setTimeout(flowLimits.answerWaitMs, () =>
@@ -269,6 +272,12 @@ export class AgentClient {
     if (!isLate) return awayFor(url, { cause, isCut });
     return awayFor(url, { cause: new Error("it did not answer in time", { cause }), isCut: false });
   }
+}
+
+/** Of TLS also while the two sides greet: nothing of a request is sent before. */
+function isConnecting(socket: Socket): boolean {
+  const isGreeting = "secureConnecting" in socket && socket.secureConnecting === true;
+  return socket.connecting || isGreeting;
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
