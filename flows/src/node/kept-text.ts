@@ -35,8 +35,10 @@ export class KeptText {
   /** Rejects with an Error that names the store where it fails. */
   async load(): Promise<string | undefined> {
     const { here, node } = this.#options;
-    this.#text = here.get(node.id) ?? (await this.#loadStored());
+    const left = here.get(node.id);
+    // Before the store answers: what is there then may be of a later life.
     here.delete(node.id);
+    this.#text = left ?? (await this.#loadStored());
     return this.#text;
   }
 

@@ -6,7 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import { flowOf, startRig } from "../../test/rig.ts";
 import { type Machine, nothing, Refused, type Started } from "../operators/machine.ts";
-import type { Message, Red } from "../red.ts";
+import type { ContextStore, Message, NodeConfig, Red, RedNode } from "../red.ts";
 import { registerMachine } from "./machine-node.ts";
 
 const flow = flowOf({ type: "weir-trial" }, 1);
@@ -159,4 +159,66 @@ test("a message that is on its way when the node closes is taken by its next lif
   for (const payload of [2, 3]) assert.equal((await rig.next("out0"))["payload"], payload);
   await rig.stop();
   assert.deepEqual(kept, [[1], [2, 3]]);
+});
+
+/** A store that answers each life of a node when the test says so: one function for each. */
+function slowly(register: (red: Red) => void): {
+  readonly register: (red: Red) => void;
+  readonly answers: (() => void)[];
+} {
+  const answers: (() => void)[] = [];
+  const store: ContextStore = {
+    get: (_key, _store, callback) => void answers.push(() => callback(undefined, undefined)),
+    set: (_key, _value, _store, callback) => callback(),
+  };
+  const createNode = (red: Red, node: RedNode, config: NodeConfig): void => {
+    red.nodes.createNode(node, config);
+    node.context = () => store;
+  };
+  return {
+    answers,
+    register: (red) =>
+      register({
+        ...red,
+        nodes: { ...red.nodes, createNode: (node, config) => createNode(red, node, config) },
+      }),
+  };
+}
+
+test("messages that wait for a slow store are not lost where deploys come before it answers", async (t) => {
+  const machine = machineOf();
+  const { register, answers } = slowly(registering(() => ({ machine, leftover: nothing })));
+  const rig = await startRig(t, register, flow);
+  rig.send({ payload: 1 });
+  await rig.deploy(flow);
+  answers[0]?.();
+  await wait(2 * flowLimits.leftoverMs);
+  rig.send({ payload: 2 });
+  await rig.deploy(flow);
+  answers[2]?.();
+  // It has them now, and sends them a little later.
+  await new Promise((resolve) => setImmediate(resolve));
+  await rig.deploy(flow);
+  answers[3]?.();
+  rig.send({ payload: 3 });
+  for (const payload of [1, 2, 3]) assert.equal((await rig.next("out0"))["payload"], payload);
+});
+
+test("all that waits for a slow store is bounded, also over deploys, and told where the node goes", async (t) => {
+  const machine = machineOf();
+  const { register, answers } = slowly(registering(() => ({ machine, leftover: nothing })));
+  const rig = await startRig(t, register, flow);
+  for (let at = 1; at < flowLimits.heldMessagesMax; at++) rig.send({ payload: at });
+  await rig.deploy(flow);
+  rig.send({ payload: "the last" });
+  rig.send({ payload: "one more" });
+  assert.match(errorOf(await rig.next("caught")), /has not answered yet: too many messages wait/);
+  await rig.deploy(flow.filter(({ id }) => id !== "n"));
+  assert.deepEqual(rig.errors("warn"), [
+    `the node is gone, and what waited is lost: ${flowLimits.heldMessagesMax} messages`,
+  ]);
+  await rig.deploy(flow);
+  answers[2]?.();
+  rig.send({ payload: "anew" });
+  assert.equal((await rig.next("out0"))["payload"], "anew");
 });

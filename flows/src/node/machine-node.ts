@@ -13,6 +13,7 @@
  */
 
 import { setTimeout as wait } from "node:timers/promises";
+import { counted } from "../../../src/core/counted.ts";
 import { flowLimits } from "../../../src/core/flow-limits.ts";
 import { linger } from "../linger.ts";
 import { migrate, type Migration, type Settings } from "../migrations.ts";
@@ -100,6 +101,8 @@ class MachineNode {
       const { here } = this.#kind;
       this.#kept = new KeptText({ node: this.#node, name: "weir", store, here });
       const kept = await this.#kept.load();
+      // What waits is for the next life then, which may be here already.
+      if (this.#isClosing) return;
       // The nodes behind this one may not exist yet.
       if (this.#holdLate() > 0) await wait(flowLimits.leftoverMs);
       if (this.#isClosing) return;
@@ -168,15 +171,20 @@ class MachineNode {
 
   #hold(input: Held): void {
     if (this.#isGone) return input.done(new Error("the node is closed"));
-    if (this.#held.length < flowLimits.heldMessagesMax) this.#held.push(input);
+    const waiting = this.#late.length + this.#held.length;
+    if (waiting < flowLimits.heldMessagesMax) this.#held.push(input);
     else input.done(new Error("the context store has not answered yet: too many messages wait"));
   }
 
-  /** Before all others: what came while an earlier life of the node closed. Returns how many there are. */
+  /** What an earlier life of the node left, and this one has not taken yet. */
+  get #late(): readonly Message[] {
+    return this.#kind.late.get(this.#node.id) ?? [];
+  }
+
+  /** Before all others. Returns how many there are. */
   #holdLate(): number {
-    const { late } = this.#kind;
-    const messages = late.get(this.#node.id) ?? [];
-    late.delete(this.#node.id);
+    const messages = this.#late;
+    this.#kind.late.delete(this.#node.id);
     const send: Send = (outputs) => this.#node.send(outputs);
     this.#held = [
       ...messages.map((message) => ({
@@ -256,9 +264,14 @@ class MachineNode {
 
   /** Whoever would hear of these is closed, too; the next start takes them, where there is one. */
   #leave(removed: boolean): void {
-    const messages = this.#held.map(({ message }) => message);
+    const messages = [...this.#late, ...this.#held.map(({ message }) => message)];
     this.#held = [];
-    if (!removed && messages.length > 0) this.#kind.late.set(this.#node.id, messages);
+    if (messages.length === 0) return;
+    if (!removed) return void this.#kind.late.set(this.#node.id, messages);
+    this.#kind.late.delete(this.#node.id);
+    this.#node.warn(
+      `the node is gone, and what waited is lost: ${counted(messages.length, "message")}`,
+    );
   }
 
   async #keepAtEnd(): Promise<void> {
