@@ -20,7 +20,7 @@ import type { Message } from "../red.ts";
 import type { AgentAnswer, AgentClient } from "./agent-client.ts";
 import { Fifo } from "./fifo.ts";
 import { Retry, waitFor } from "./retry.ts";
-import { AgentAway, AgentRefusal } from "./trouble.ts";
+import { AgentAway, AgentRefusal, isNoHttp } from "./trouble.ts";
 
 export type WhenFull = "refuse" | "drop-oldest";
 
@@ -292,6 +292,7 @@ export class PublishQueue<Sender> {
           return outcome;
         }
       } catch (error) {
+        if (isNoHttp(error)) body.isBound = wasBound;
         if (!signal.aborted) {
           this.#hasTrouble(error instanceof Error ? error : new Error(String(error)));
         }

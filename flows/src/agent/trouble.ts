@@ -59,6 +59,12 @@ function messageIn(body: string): string | undefined {
   }
 }
 
+/** What came instead of an answer was no HTTP: no agent is there, nor a way to one. */
+export function isNoHttp(error: unknown): boolean {
+  const cause = error instanceof AgentAway ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && String(cause.code).startsWith("HPE_");
+}
+
 /** Why no answer came. `isCut`: the connection was closed before the answer began. */
 export function awayFor(
   url: URL,

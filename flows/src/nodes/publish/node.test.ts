@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTcp } from "node:net";
 import { test, type TestContext } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { agentAt, portOf } from "../../../test/listening.ts";
@@ -257,6 +258,20 @@ test("what waits for an agent that never answered goes to the one that the node 
     rig.errors("info").join(),
     /now for the agent at \S+: 2 messages that waited for that at 127\.0\.0\.1:1, which has not/,
   );
+});
+
+test("nor has a program that speaks no HTTP taken anything", async (t) => {
+  const ssh = await portOf(
+    t,
+    createTcp((socket) => void socket.on("error", () => undefined).write("SSH-2.0-OpenSSH\r\n")),
+  );
+  const other = await standIn(t, taken);
+  const rig = await startRig(t, register, flowWith(agentAt(ssh)));
+  rig.send(reading(1));
+  for (let at = 0; at < 200 && rig.warnings.length === 0; at++) await wait(10);
+  assert.match(rig.warnings.join(), /what it says is no HTTP/);
+  await rig.deploy(flowWith(other.node));
+  assert.equal((await rig.next("out0"))["second"], 1);
 });
 
 test("what waited when an agent answered is for that one, what came since is for any", async (t) => {
