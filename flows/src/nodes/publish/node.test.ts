@@ -274,6 +274,24 @@ test("nor has a program that speaks no HTTP taken anything", async (t) => {
   assert.equal((await rig.next("out0"))["second"], 1);
 });
 
+test("that a node goes with what it left is told, also where its last settings were wrong", async (t) => {
+  const rig = await startRig(t, register, flowWith(agentAt(1)));
+  rig.send(reading(1));
+  for (let at = 0; at < 200 && rig.warnings.length === 0; at++) await wait(10);
+  const wrong = flowWith(agentAt(1), { queueMessages: "many" });
+  await rig.deploy(wrong);
+  assert.doesNotMatch(rig.errors("warn").join(), /is lost/);
+  await rig.deploy(wrong.filter(({ id }) => id !== "n"));
+  assert.match(
+    rig.errors("warn").at(-1) ?? "",
+    /does not have 1 message yet: the node is gone, and what waited is lost$/,
+  );
+  const other = await standIn(t, taken);
+  await rig.deploy(flowWith(other.node));
+  rig.send(reading(2));
+  assert.equal((await rig.next("out0"))["second"], 2, "it does not come back with its id");
+});
+
 test("what waited when an agent answered is for that one, what came since is for any", async (t) => {
   let isThere = true;
   const first = await standIn(t, (_, response, nth) => {

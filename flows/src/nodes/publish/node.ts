@@ -31,7 +31,9 @@ export function register(RED: Red): void {
       this.error(fault.message);
       status.show({ fill: "red", shape: "ring", text: fault.message });
       this.on("input", (_message, _send, done) => done(fault));
-      this.on("close", (_removed, done) => {
+      this.on("close", (removed, done) => {
+        const left = here.get(this.id);
+        if (removed && left !== undefined) leave(this, { left, removed, here });
         status.close();
         done();
       });
@@ -129,7 +131,8 @@ function leave(
 ): void {
   const count = countOf(left);
   if (count === 0) return;
-  if (!removed) here.set(node.id, left);
+  if (removed) here.delete(node.id);
+  else here.set(node.id, left);
   const what = removed
     ? "the node is gone, and what waited is lost"
     : `the node sends what waits at its next start here, ${addresseeOf(left)}; an end of Node-RED loses it`;
