@@ -373,7 +373,8 @@ export const canaries: readonly Canary[] = [
   },
   {
     name: "merge-what-is-in-doubt",
-    breaks: ["P1", "P4"],
+    // A record that is out there is sent again in a merged one, under another name: readings are counted twice.
+    breaks: ["P1", "P3", "P4"],
     seeds: [216],
     edits: [
       {
