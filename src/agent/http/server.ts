@@ -128,11 +128,12 @@ export async function openServer(options: ServerOptions, site: Site): Promise<Ht
   }
   const guard = new Guard(options);
   const files = tls === undefined ? undefined : await watchFiles(tls, clock);
+  const known = new Set([...site.paths, ...(site.writable?.keys() ?? [])]);
   const server = createServer(files);
   server.on(
     "request",
     (request: IncomingMessage, response: ServerResponse) =>
-      void answerTo(request, response, { site, guard }),
+      void answerTo(request, response, { site, known, guard }),
   );
   boundPerHost(server);
   server.maxHeadersCount = limits.httpHeadersMax;
@@ -210,7 +211,12 @@ async function answerTo(
   else await sendPieces(request, response, reply);
 }
 
-type Answering = { readonly site: Site; readonly guard: Guard };
+type Answering = {
+  readonly site: Site;
+  /** All its paths. */
+  readonly known: ReadonlySet<string>;
+  readonly guard: Guard;
+};
 
 /** A view whose environment fails is an answer; a bug is not. */
 async function answerOrProblem(
@@ -227,12 +233,11 @@ async function answerOrProblem(
 
 async function answer(
   request: IncomingMessage,
-  { site, guard }: Answering,
+  { site, known, guard }: Answering,
 ): Promise<Reply | StreamedReply> {
   const { method = "", url = "" } = request;
   const [path = "", query = ""] = url.split("?", 2);
   const writable = site.writable?.get(path);
-  const known = new Set([...site.paths, ...(site.writable?.keys() ?? [])]);
   const needed = isReading(method) ? "viewer" : (writable?.needs ?? "operator");
   // Where nothing is, whoever is known may be told so.
   const verdict = guard.check(request, path, known.has(path) ? needed : undefined);
