@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { connectAsync } from "mqtt";
 import { startAgentProcess } from "../support/agent-process.ts";
@@ -24,19 +24,28 @@ function bridgeLines(port: number): readonly string[] {
   return [...own.trimEnd().split("\n"), "restart_timeout 1"];
 }
 
-test("Home Assistant finds a gateway through a bridge of its own broker, also after the agent was killed", async (t) => {
-  if (!requireTool(t, "mosquitto")) return;
+/** The file of a configuration, in a folder that is gone after the test. */
+async function configured(
+  t: TestContext,
+  textWith: (port: number) => string,
+): Promise<{ readonly port: number; readonly file: string }> {
   const folder = mkdtempSync(join(tmpdir(), "weir-home-bridge-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const [port = 0] = await freePorts(1);
   const file = join(folder, "weir.yaml");
-  writeFileSync(
-    file,
-    `version: 1
+  writeFileSync(file, textWith(port));
+  return { port, file };
+}
+
+test("Home Assistant finds a gateway through a bridge of its own broker, also after the agent was killed", async (t) => {
+  if (!requireTool(t, "mosquitto")) return;
+  const { port, file } = await configured(
+    t,
+    (free) => `version: 1
 agent: gw1
 data: ./data
 http: off
-mqtt: { port: ${port}, anonymous: true, publish: { status: 1s, homeAssistant: {} } }
+mqtt: { port: ${free}, anonymous: true, publish: { status: 1s, homeAssistant: {} } }
 sources: [{ name: plant, topics: ["plant/{device}"], time: { fields: [time] }, disorder: 0s }]
 pipelines: [{ name: temp, key: [device, metric], window: { tumbling: 1s }, aggregate: [mean] }]
 commit: { interval: 100ms }
@@ -80,16 +89,12 @@ commit: { interval: 100ms }
 for (const version of ["mqttv311", "mqttv50"]) {
   test(`with topic both a bridge by ${version} has nothing twice`, async (t) => {
     if (!requireTool(t, "mosquitto")) return;
-    const folder = mkdtempSync(join(tmpdir(), "weir-both-bridge-"));
-    t.after(() => rmSync(folder, { recursive: true, force: true }));
-    const [port = 0] = await freePorts(1);
-    const file = join(folder, "weir.yaml");
-    writeFileSync(
-      file,
-      `version: 1
+    const { port, file } = await configured(
+      t,
+      (free) => `version: 1
 data: ./data
 http: off
-mqtt: { port: ${port} }
+mqtt: { port: ${free} }
 sources: [{ name: plant, topics: ["plant/{device}"] }]
 `,
     );
